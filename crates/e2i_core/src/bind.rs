@@ -1,0 +1,401 @@
+//! Binding: which value becomes which number in which tensor.
+//!
+//! Names are looked up once per layout (the columns of a row type, the keys of an object) and kept as a [`Layout`]; a
+//! row then costs one conversion a feature. Everything that can be wrong with a value is reported here, with model,
+//! feature, value and what was expected.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::batch::{Batch, Column};
+use crate::error::{Error, Kind, Result};
+use crate::interface::{Feature, Interface};
+use crate::value::{Scalar, ValueProblem};
+
+/// How many names a message lists before it says how many more there are.
+const NAMES_SHOWN: usize = 8;
+
+/// Binds features of one model version.
+#[derive(Debug, Clone)]
+pub struct Binder {
+    interface: Arc<Interface>,
+    /// The reference used in messages: `churn:3`.
+    model: Arc<str>,
+    index: HashMap<Box<str>, usize>,
+}
+
+/// Where each feature of a model is found in one shape of source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// For each feature, the index of its source; `None` when the source does not have it.
+    sources: Vec<Option<u32>>,
+}
+
+impl Layout {
+    /// For each feature in order, the index of its source.
+    #[must_use]
+    pub fn sources(&self) -> &[Option<u32>] {
+        &self.sources
+    }
+}
+
+impl Binder {
+    /// A binder for a model; `model` is how messages call it.
+    #[must_use]
+    pub fn new(interface: Arc<Interface>, model: impl Into<Arc<str>>) -> Self {
+        let index = interface.features.iter().enumerate().map(|(i, f)| (f.name.as_str().into(), i)).collect();
+        Self { interface, model: model.into(), index }
+    }
+
+    /// The interface it binds to.
+    #[must_use]
+    pub fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// How messages call the model.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Finds each feature among `names`; a name that occurs twice counts as its last occurrence.
+    pub fn match_names<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Layout {
+        let mut sources = vec![None; self.interface.features.len()];
+        for (source, name) in names.into_iter().enumerate() {
+            if let Some(&feature) = self.index.get(name) {
+                sources[feature] = u32::try_from(source).ok();
+            }
+        }
+        Layout { sources }
+    }
+
+    /// A layout by name in which every required feature is found.
+    ///
+    /// # Errors
+    /// [`Kind::MissingValue`] naming the features that are missing and the names that were given but not used.
+    pub fn layout_by_name<'n>(&self, names: impl IntoIterator<Item = &'n str> + Clone) -> Result<Layout> {
+        let layout = self.match_names(names.clone());
+        let missing: Vec<&Feature> = self
+            .interface
+            .features
+            .iter()
+            .zip(&layout.sources)
+            .filter(|(feature, source)| source.is_none() && feature.required)
+            .map(|(feature, _)| feature)
+            .collect();
+        if missing.is_empty() {
+            return Ok(layout);
+        }
+        Err(self.missing_features(&missing, names))
+    }
+
+    #[cold]
+    fn missing_features<'n>(&self, missing: &[&Feature], names: impl IntoIterator<Item = &'n str>) -> Error {
+        let message = match missing {
+            [one] => format!("feature {:?} of model {} is missing", one.name, self.model),
+            many => format!(
+                "{} features of model {} are missing: {}",
+                many.len(),
+                self.model,
+                listed(many.iter().map(|f| f.name.as_str()))
+            ),
+        };
+        let unused: Vec<&str> = names.into_iter().filter(|name| !self.index.contains_key(*name)).collect();
+        let mut error = Error::new(Kind::MissingValue, message);
+        if !unused.is_empty() {
+            error = error
+                .with_detail(format!("Names given but not used by the model: {}.", listed(unused.iter().copied())));
+        }
+        let close = missing.iter().find_map(|feature| {
+            unused
+                .iter()
+                .find(|name| name.eq_ignore_ascii_case(&feature.name))
+                .map(|name| (feature.name.as_str(), *name))
+        });
+        match close {
+            Some((wanted, given)) => {
+                error.with_hint(format!("Names must match exactly: write {wanted:?} instead of {given:?}."))
+            }
+            None => error.with_hint(format!(
+                "SELECT * FROM e2i_describe_model('{}') lists the features.",
+                self.model.replace('\'', "''")
+            )),
+        }
+    }
+
+    /// A layout by position for a source of `count` values.
+    ///
+    /// # Errors
+    /// [`Kind::BadOption`] when there are more values than features, [`Kind::MissingValue`] when a required feature has no value.
+    pub fn layout_by_position(&self, count: usize) -> Result<Layout> {
+        let features = &self.interface.features;
+        if count > features.len() {
+            return Err(Error::new(
+                Kind::BadOption,
+                format!("model {} takes {} features, got an array of {count}", self.model, features.len()),
+            )
+            .with_hint(format!(
+                "SELECT * FROM e2i_describe_model('{}') lists them in order.",
+                self.model.replace('\'', "''")
+            )));
+        }
+        if let Some(missing) = features[count..].iter().find(|feature| feature.required) {
+            return Err(Error::new(
+                Kind::MissingValue,
+                format!(
+                    "feature {:?} of model {} is missing: the model takes {} features, got an array of {count}",
+                    missing.name,
+                    self.model,
+                    features.len()
+                ),
+            )
+            .with_hint(format!(
+                "SELECT * FROM e2i_describe_model('{}') lists them in order.",
+                self.model.replace('\'', "''")
+            )));
+        }
+        Ok(Layout {
+            sources: (0..features.len()).map(|i| if i < count { u32::try_from(i).ok() } else { None }).collect(),
+        })
+    }
+
+    /// Writes the value of one feature of one row.
+    ///
+    /// # Errors
+    /// What is wrong with the value, naming model, feature, value and expected type.
+    pub fn set(&self, batch: &mut Batch, row: usize, feature: usize, value: Scalar<'_>) -> Result<()> {
+        let target = &self.interface.features[feature];
+        self.write(batch, row, target, value).map_err(|problem| self.refused(target, value, problem))
+    }
+
+    fn write(
+        &self,
+        batch: &mut Batch,
+        row: usize,
+        target: &Feature,
+        value: Scalar<'_>,
+    ) -> std::result::Result<(), ValueProblem> {
+        let tensor = &mut batch.tensors_mut()[target.tensor];
+        let at = row * tensor.width + target.position;
+        if value.is_missing() && !(matches!(value, Scalar::Text(_)) && matches!(tensor.values, Column::Text(_))) {
+            return write_missing(&mut tensor.values, at, target);
+        }
+        if target.whole && target.element.is_float() {
+            value.to_i64()?;
+        }
+        write_value(&mut tensor.values, at, value)
+    }
+
+    #[cold]
+    fn refused(&self, feature: &Feature, value: Scalar<'_>, problem: ValueProblem) -> Error {
+        let expected = feature.element;
+        let subject = format!("feature {:?} of model {}", feature.name, self.model);
+        match problem {
+            ValueProblem::Missing => Error::new(
+                Kind::MissingValue,
+                format!("{subject} is {}, and the model takes no missing values there", if matches!(value, Scalar::Missing) { "NULL" } else { "NaN" }),
+            )
+            .with_detail(format!("Expected {expected}."))
+            .with_hint("Give a value, for instance with coalesce(), or register the model with a default for the feature in its signature."),
+            ValueProblem::NotANumber => Error::new(Kind::BadValue, format!("{subject} takes {expected}, got {value}")),
+            ValueProblem::NotText => Error::new(Kind::BadValue, format!("{subject} takes {expected}, got {value}"))
+                .with_hint("Cast the value to text if it is a category."),
+            ValueProblem::NotBoolean => Error::new(Kind::BadValue, format!("{subject} takes {expected}, got {value}"))
+                .with_hint("Give true or false, or 0 or 1."),
+            ValueProblem::NotWhole => {
+                let whole = if expected.is_float() { "a whole number".to_owned() } else { expected.to_string() };
+                Error::new(Kind::BadValue, format!("{subject} takes {whole}, got {value}"))
+                    .with_hint("Round the value if that is what the model was trained on.")
+            }
+            ValueProblem::OutOfRange => Error::new(Kind::OutOfRange, format!("{subject}: {value} is out of range for {expected}")),
+            ValueProblem::NotExact => Error::new(Kind::OutOfRange, format!("{subject}: {expected} cannot hold {value} exactly"))
+                .with_hint("Cast to float8 if rounding is what the model was trained on."),
+            ValueProblem::WrongType => Error::new(Kind::TypeMismatch, format!("{subject} takes {expected}, got {value}")),
+        }
+    }
+}
+
+fn write_value(values: &mut Column, at: usize, value: Scalar<'_>) -> std::result::Result<(), ValueProblem> {
+    match values {
+        Column::Float32(cells) => cells[at] = value.to_f32()?,
+        Column::Float64(cells) => cells[at] = value.to_f64()?,
+        Column::Int32(cells) => cells[at] = value.to_i32()?,
+        Column::Int64(cells) => cells[at] = value.to_i64()?,
+        Column::Bool(cells) => cells[at] = value.to_bool()?,
+        Column::Text(cells) => {
+            let text = value.to_text()?;
+            let cell = &mut cells[at];
+            cell.clear();
+            cell.push_str(text);
+        }
+    }
+    Ok(())
+}
+
+/// A default, else NaN or empty text where the model takes missing values, else a refusal.
+fn write_missing(values: &mut Column, at: usize, target: &Feature) -> std::result::Result<(), ValueProblem> {
+    if let Some(default) = &target.default {
+        return write_value(values, at, default_scalar(default)?);
+    }
+    if !target.takes_missing {
+        return Err(ValueProblem::Missing);
+    }
+    match values {
+        Column::Float32(cells) => cells[at] = f32::NAN,
+        Column::Float64(cells) => cells[at] = f64::NAN,
+        Column::Text(cells) => cells[at].clear(),
+        Column::Int32(_) | Column::Int64(_) | Column::Bool(_) => return Err(ValueProblem::Missing),
+    }
+    Ok(())
+}
+
+/// A default from a signature as a value.
+///
+/// # Errors
+/// [`ValueProblem::WrongType`] for JSON null, arrays and objects.
+pub(crate) fn default_scalar(default: &serde_json::Value) -> std::result::Result<Scalar<'_>, ValueProblem> {
+    match default {
+        serde_json::Value::Bool(value) => Ok(Scalar::Bool(*value)),
+        serde_json::Value::String(text) => Ok(Scalar::Text(text)),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(whole) => Ok(Scalar::Int(whole)),
+            None => number.as_f64().map(Scalar::Float).ok_or(ValueProblem::OutOfRange),
+        },
+        _ => Err(ValueProblem::WrongType),
+    }
+}
+
+/// Whether a default fits its feature.
+///
+/// # Errors
+/// The reason it does not.
+pub(crate) fn check_default(feature: &Feature, default: &serde_json::Value) -> std::result::Result<(), ValueProblem> {
+    let mut cell = Column::zeros(feature.element, 1);
+    write_value(&mut cell, 0, default_scalar(default)?)
+}
+
+/// `"a", "b", "c" and 5 more`.
+fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<&str> = names.collect();
+    let shown: Vec<String> = names.iter().take(NAMES_SHOWN).map(|name| format!("{name:?}")).collect();
+    let rest = names.len().saturating_sub(NAMES_SHOWN);
+    if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more", shown.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interface::{ElementType, InputTensor, Rows, Task};
+
+    fn feature(name: &str, position: usize, element: ElementType) -> Feature {
+        Feature {
+            name: name.into(),
+            tensor: 0,
+            position,
+            element,
+            required: true,
+            takes_missing: false,
+            whole: false,
+            default: None,
+        }
+    }
+
+    fn binder(features: Vec<Feature>) -> (Binder, Batch) {
+        let element = features[0].element;
+        let inputs = vec![InputTensor { name: "x".into(), element, shape: vec![features.len()], rows: Rows::Free }];
+        let batch = Batch::new(&inputs, 1);
+        let interface = Interface {
+            format: Interface::FORMAT,
+            task: Task::Regression,
+            classes: None,
+            inputs,
+            features,
+            passed_on: vec![],
+            outputs: vec![],
+            label: None,
+            main: None,
+        };
+        (Binder::new(Arc::new(interface), "churn:1"), batch)
+    }
+
+    fn two(element: ElementType) -> (Binder, Batch) {
+        binder(vec![feature("tenure", 0, element), feature("score", 1, element)])
+    }
+
+    #[test]
+    fn names_bind_in_any_order_and_the_last_of_two_wins() {
+        let (binder, _) = two(ElementType::Float32);
+        let layout = binder.layout_by_name(["score", "extra", "tenure", "score"]).unwrap();
+        assert_eq!(layout.sources(), [Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn a_missing_name_is_named_with_what_was_given_instead() {
+        let (binder, _) = two(ElementType::Float32);
+        let error = binder.layout_by_name(["Tenure", "score"]).unwrap_err();
+        assert_eq!(error.kind(), Kind::MissingValue);
+        assert_eq!(error.message(), r#"feature "tenure" of model churn:1 is missing"#);
+        assert!(error.detail().unwrap().contains(r#""Tenure""#));
+        assert!(error.hint().unwrap().contains(r#"write "tenure""#));
+    }
+
+    #[test]
+    fn positions_must_fit() {
+        let (binder, _) = two(ElementType::Float32);
+        assert!(binder.layout_by_position(2).is_ok());
+        assert_eq!(binder.layout_by_position(3).unwrap_err().kind(), Kind::BadOption);
+        let error = binder.layout_by_position(1).unwrap_err();
+        assert!(error.message().contains(r#""score""#), "{error}");
+    }
+
+    #[test]
+    fn null_is_nan_only_where_the_model_takes_it() {
+        let mut tolerant = feature("a", 0, ElementType::Float32);
+        tolerant.takes_missing = true;
+        let mut defaulted = feature("b", 1, ElementType::Float32);
+        defaulted.default = Some(serde_json::json!(7.5));
+        let (binder, mut batch) = binder(vec![tolerant, defaulted, feature("c", 2, ElementType::Float32)]);
+        binder.set(&mut batch, 0, 0, Scalar::Missing).unwrap();
+        binder.set(&mut batch, 0, 1, Scalar::Float(f64::NAN)).unwrap();
+        let Column::Float32(cells) = &batch.tensors()[0].values else { unreachable!() };
+        assert!(cells[0].is_nan());
+        assert_eq!(cells[1], 7.5);
+        let error = binder.set(&mut batch, 0, 2, Scalar::Missing).unwrap_err();
+        assert_eq!(error.kind(), Kind::MissingValue);
+        assert!(error.message().contains(r#"feature "c" of model churn:1 is NULL"#), "{error}");
+    }
+
+    #[test]
+    fn refusals_name_model_feature_value_and_type() {
+        let (binder, mut batch) = two(ElementType::Int64);
+        for (value, kind, shown) in [
+            (Scalar::Float(12.6), Kind::BadValue, "12.6"),
+            (Scalar::Float(1e300), Kind::OutOfRange, "out of range for int64"),
+            (Scalar::Text("12"), Kind::BadValue, r#"takes int64, got "12""#),
+            (Scalar::Other("bytea"), Kind::TypeMismatch, "a value of type bytea"),
+            (Scalar::Missing, Kind::MissingValue, "NULL"),
+        ] {
+            let error = binder.set(&mut batch, 0, 1, value).unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.message().contains(r#"feature "score" of model churn:1"#), "{error}");
+            assert!(error.message().contains(shown), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_category_may_be_called_nan() {
+        let (binder, mut batch) = binder(vec![feature("region", 0, ElementType::Text)]);
+        binder.set(&mut batch, 0, 0, Scalar::Text("NaN")).unwrap();
+        assert_eq!(batch.tensors()[0].values, Column::Text(vec!["NaN".into()]));
+    }
+
+    #[test]
+    fn whole_numbers_are_asked_of_float_tensors_that_a_signature_calls_integer() {
+        let mut counted = feature("visits", 0, ElementType::Float32);
+        counted.whole = true;
+        let (binder, mut batch) = binder(vec![counted]);
+        assert!(binder.set(&mut batch, 0, 0, Scalar::Float(3.0)).is_ok());
+        assert_eq!(binder.set(&mut batch, 0, 0, Scalar::Float(3.5)).unwrap_err().kind(), Kind::BadValue);
+    }
+}

@@ -1,0 +1,275 @@
+//! What a model takes and gives: tensors, named features, outputs, task and classes.
+//!
+//! An [`Interface`] is made once, at registration, stored beside the version, and read back by every session; it never
+//! changes afterwards. What it does not hold: weights, and anything about where it is stored.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Element types that features and outputs can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ElementType {
+    /// IEEE single precision.
+    Float32,
+    /// IEEE double precision.
+    Float64,
+    /// 32-bit signed integer.
+    Int32,
+    /// 64-bit signed integer.
+    Int64,
+    /// Boolean.
+    Bool,
+    /// UTF-8 text.
+    #[serde(rename = "string")]
+    Text,
+}
+
+impl ElementType {
+    /// The name used in messages and listings: numpy's, and `string`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Float64 => "float64",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Bool => "bool",
+            Self::Text => "string",
+        }
+    }
+
+    /// Whether NaN exists in this type.
+    #[must_use]
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::Float32 | Self::Float64)
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a model is for; decides how its outputs are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Two classes.
+    BinaryClassification,
+    /// More than two classes.
+    MulticlassClassification,
+    /// One number or several.
+    Regression,
+    /// A label and a score that says how ordinary a row is.
+    Anomaly,
+    /// A cluster number and distances.
+    Clustering,
+    /// Anything else: an embedding, for instance.
+    Other,
+}
+
+impl Task {
+    /// All tasks, in the order messages list them.
+    pub const ALL: [Self; 6] = [
+        Self::BinaryClassification,
+        Self::MulticlassClassification,
+        Self::Regression,
+        Self::Anomaly,
+        Self::Clustering,
+        Self::Other,
+    ];
+
+    /// The name used in SQL.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BinaryClassification => "binary_classification",
+            Self::MulticlassClassification => "multiclass_classification",
+            Self::Regression => "regression",
+            Self::Anomaly => "anomaly",
+            Self::Clustering => "clustering",
+            Self::Other => "other",
+        }
+    }
+
+    /// The task of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|task| task.name() == name)
+    }
+
+    /// Whether classes and probabilities make sense.
+    #[must_use]
+    pub fn is_classification(self) -> bool {
+        matches!(self, Self::BinaryClassification | Self::MulticlassClassification)
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How many rows one call may carry in a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rows {
+    /// The first axis is free: any number of rows.
+    Free,
+    /// The first axis is fixed: exactly so many.
+    Fixed(usize),
+    /// There is no row axis: one row a call.
+    Single,
+}
+
+/// One tensor that the graph takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputTensor {
+    /// The graph's name of it.
+    pub name: String,
+    /// Its element type.
+    pub element: ElementType,
+    /// Its axes after the row axis: `[]` for `[N]`, `[1]` for `[N, 1]`, `[30]` for `[N, 30]`.
+    pub shape: Vec<usize>,
+    /// Its row axis.
+    pub rows: Rows,
+}
+
+impl InputTensor {
+    /// How many features a row of this tensor holds.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// One named feature and its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Feature {
+    /// Its name, unique in the model; binding is by exactly this name.
+    pub name: String,
+    /// Index of its tensor.
+    pub tensor: usize,
+    /// Its position in a row of that tensor.
+    pub position: usize,
+    /// Its element type, the tensor's.
+    pub element: ElementType,
+    /// Whether it must be given (as a value or as NULL).
+    pub required: bool,
+    /// Whether NULL becomes NaN (or empty text); otherwise NULL is an error, unless there is a default.
+    pub takes_missing: bool,
+    /// Whether only whole numbers are accepted although the tensor is a float (a signature said integer or long).
+    #[serde(default)]
+    pub whole: bool,
+    /// What stands for a missing value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<serde_json::Value>,
+}
+
+/// One output of the graph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputTensor {
+    /// The name that people see.
+    pub name: String,
+    /// The tensor to fetch; differs from the name where the graph wraps the tensor into maps.
+    pub tensor: String,
+    /// Its element type.
+    pub element: ElementType,
+    /// Numbers a row, where known.
+    pub width: Option<usize>,
+}
+
+/// The classes of a classifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Classes {
+    /// Labels as shown, in the order of the probabilities.
+    pub labels: Vec<String>,
+    /// Labels as the graph writes them, where they were renamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph_labels: Option<Vec<String>>,
+}
+
+impl Classes {
+    /// Classes shown as the graph names them.
+    #[must_use]
+    pub fn new(labels: Vec<String>) -> Self {
+        Self { labels, graph_labels: None }
+    }
+
+    /// The shown label of what the graph wrote.
+    #[must_use]
+    pub fn shown<'a>(&'a self, written: &'a str) -> &'a str {
+        self.graph_labels
+            .as_ref()
+            .and_then(|written_labels| written_labels.iter().position(|label| label == written))
+            .and_then(|index| self.labels.get(index))
+            .map_or(written, String::as_str)
+    }
+
+    /// Whether every label is a number, so that a class can be returned as one.
+    #[must_use]
+    pub fn are_numbers(&self) -> bool {
+        self.labels.iter().all(|label| label.parse::<f64>().is_ok())
+    }
+}
+
+/// Everything a session must know about a model besides its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Version of this structure, for what is stored.
+    pub format: u32,
+    /// What the model is for.
+    pub task: Task,
+    /// Its classes, for classifiers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Classes>,
+    /// The tensors it takes.
+    pub inputs: Vec<InputTensor>,
+    /// Its features, in the order arrays are read.
+    pub features: Vec<Feature>,
+    /// The tensors that a preprocessor graph passes on, in the order of the model graph's inputs; empty without one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_on: Vec<String>,
+    /// Its outputs.
+    pub outputs: Vec<OutputTensor>,
+    /// Which output is the label (class, cluster, verdict), if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<usize>,
+    /// Which output holds the numbers (probabilities, values, scores, distances), if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main: Option<usize>,
+}
+
+impl Interface {
+    /// The current [`Interface::format`].
+    pub const FORMAT: u32 = 1;
+
+    /// How many rows one call to an engine may carry; `None` is any number.
+    #[must_use]
+    pub fn rows_per_call(&self) -> Option<usize> {
+        self.inputs
+            .iter()
+            .filter_map(|tensor| match tensor.rows {
+                Rows::Free => None,
+                Rows::Fixed(rows) => Some(rows.max(1)),
+                Rows::Single => Some(1),
+            })
+            .min()
+    }
+
+    /// The output that holds the numbers.
+    #[must_use]
+    pub fn main_output(&self) -> Option<&OutputTensor> {
+        self.main.and_then(|index| self.outputs.get(index))
+    }
+
+    /// The output that holds the label.
+    #[must_use]
+    pub fn label_output(&self) -> Option<&OutputTensor> {
+        self.label.and_then(|index| self.outputs.get(index))
+    }
+}

@@ -1,0 +1,34 @@
+//! What a model is and how a row reaches it: signatures, feature binding, batches, the engine trait and the
+//! reading of outputs.
+//!
+//! Everything here is a pure function of its arguments: no I/O, no clock, no database, no model runtime, so that
+//! each rule can be tested in a second. The principal types, in the order a call meets them:
+//!
+//! 1. [`ModelReference`] reads `churn`, `churn:3`, `churn@champion` and MLflow's `models:/…` forms;
+//! 2. [`Interface`] says which tensors a model takes, which named [`Feature`] goes where, and what its outputs mean;
+//! 3. [`Binder`] turns [`Scalar`] values into a [`Batch`], by name or by position, exactly or with an [`Error`];
+//! 4. [`Engine`] scores a [`Batch`] into [`Outputs`];
+//! 5. [`reading`] turns [`Outputs`] into a prediction, a label, probabilities or a vector.
+//!
+//! What does not belong here: graph formats (see `e2i_onnx`), storage, sessions, SQL.
+
+mod batch;
+mod bind;
+mod decimal;
+mod engine;
+mod error;
+mod interface;
+pub mod reading;
+mod reference;
+mod signature;
+mod value;
+
+pub use batch::{Batch, Column, Tensor};
+pub use bind::{Binder, Layout};
+pub use decimal::Decimal;
+pub use engine::{Engine, OutputSet, Outputs};
+pub use error::{Error, Kind, Result};
+pub use interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
+pub use reference::{ModelReference, Selector};
+pub use signature::Signature;
+pub use value::{Scalar, ValueProblem};

@@ -1,0 +1,137 @@
+//! From a graph, or a preprocessor and a graph, to the [`Interface`] of a version.
+
+use e2i_core::reading::class_count_fits;
+use e2i_core::{Classes, Error, InputTensor, Interface, Kind, Result, Rows, Signature, Task};
+
+use crate::features;
+use crate::graph::{Model, axes, element_type, tensor_type};
+use crate::outputs;
+
+/// What the caller states about a model, where the graph does not say or says it otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Feature names, in the order of the graph's columns.
+    pub feature_names: Option<Vec<String>>,
+    /// Class labels, in the order of the probabilities.
+    pub class_labels: Option<Vec<String>>,
+    /// What the model is for.
+    pub task: Option<Task>,
+    /// An MLflow signature.
+    pub signature: Option<Signature>,
+}
+
+/// Reads the interface of a version off its graph, or off two graphs in a row.
+///
+/// # Errors
+/// [`Kind::Unsupported`] for inputs or outputs of types that cannot be read, [`Kind::BadOption`] and
+/// [`Kind::TypeMismatch`] where an option contradicts the graph.
+pub fn describe(model: &Model, preprocessor: Option<&Model>, options: &Options) -> Result<Interface> {
+    let first = preprocessor.unwrap_or(model);
+    let wanted = options.feature_names.as_ref().map(Vec::len);
+    let features::Inputs { tensors, features, named } = features::read(first, wanted)?;
+    let read = outputs::read(model, options.task)?;
+    let mut interface = Interface {
+        format: Interface::FORMAT,
+        task: read.task,
+        classes: read.classes,
+        inputs: tensors,
+        features,
+        passed_on: match preprocessor {
+            Some(preprocessor) => wire(preprocessor, model)?,
+            None => vec![],
+        },
+        outputs: read.outputs,
+        label: read.label,
+        main: read.main,
+    };
+    if preprocessor.is_some() {
+        limit_rows(&mut interface.inputs, model);
+    }
+    if let Some(names) = &options.feature_names {
+        interface.rename_features(names)?;
+    }
+    if let Some(signature) = &options.signature {
+        signature.complete(&mut interface, named || options.feature_names.is_some())?;
+    }
+    if let Some(labels) = &options.class_labels {
+        name_classes(&mut interface, labels)?;
+    }
+    Ok(interface)
+}
+
+/// Which outputs of the preprocessor feed the model's inputs: by name where all names agree, else in order.
+fn wire(preprocessor: &Model, model: &Model) -> Result<Vec<String>> {
+    let given = &preprocessor.graph().outputs;
+    let taken = features::element_types(model);
+    let by_name = taken.iter().all(|(name, _)| given.iter().any(|output| &output.name == name));
+    if !by_name && given.len() != taken.len() {
+        return Err(Error::new(
+            Kind::BadOption,
+            format!(
+                "the preprocessor gives {} outputs, the model takes {} inputs, and their names differ",
+                given.len(),
+                taken.len()
+            ),
+        )
+        .with_hint("Name the preprocessor's outputs after the model's inputs."));
+    }
+    taken
+        .iter()
+        .enumerate()
+        .map(|(position, (name, element))| {
+            let output = given.iter().find(|output| by_name && &output.name == name).unwrap_or(&given[position]);
+            let gives = tensor_type(output).and_then(|tensor| element_type(tensor.element));
+            if gives != *element {
+                let shown = |element: Option<e2i_core::ElementType>| {
+                    element.map_or("another type", e2i_core::ElementType::name)
+                };
+                return Err(Error::new(
+                    Kind::TypeMismatch,
+                    format!(
+                        "output {:?} of the preprocessor is {}, input {name:?} of the model is {}",
+                        output.name,
+                        shown(gives),
+                        shown(*element)
+                    ),
+                ));
+            }
+            Ok(output.name.clone())
+        })
+        .collect()
+}
+
+/// A model graph with a fixed number of rows fixes it for the preprocessor, too.
+fn limit_rows(inputs: &mut [InputTensor], model: &Model) {
+    let fixed = model.inputs().filter_map(|info| axes(tensor_type(info)?)?.first().copied().flatten()).min();
+    if let Some(fixed) = fixed.filter(|fixed| *fixed > 0) {
+        for tensor in inputs.iter_mut().filter(|tensor| tensor.rows == Rows::Free) {
+            tensor.rows = Rows::Fixed(fixed);
+        }
+    }
+}
+
+/// Gives the classes other names, or names where the graph has none.
+fn name_classes(interface: &mut Interface, labels: &[String]) -> Result<()> {
+    if !interface.task.is_classification() {
+        return Err(Error::new(
+            Kind::BadOption,
+            format!("class_labels were given, but the model's task is {}", interface.task),
+        )
+        .with_hint("State the task: task => 'binary_classification'."));
+    }
+    let new = Classes::new(labels.to_vec());
+    let width = interface.main_output().and_then(|output| output.width);
+    let known = interface.classes.as_ref().map(|classes| classes.labels.len());
+    if !class_count_fits(&new, interface.task, width) || known.is_some_and(|known| known != labels.len()) {
+        let count = known.or(width).unwrap_or_default();
+        return Err(Error::new(
+            Kind::BadOption,
+            format!("class_labels has {} labels, the model has {count} classes", labels.len()),
+        ));
+    }
+    interface.classes = Some(match interface.classes.take() {
+        Some(before) if before.labels != labels => Classes { graph_labels: Some(before.labels), ..new },
+        _ => new,
+    });
+    Ok(())
+}

@@ -1,0 +1,352 @@
+//! [`Engine`] over ONNX Runtime: one graph, or a preprocessor and a model in a row.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
+
+use e2i_core::{Batch, Column, Engine, Error, InputTensor, Interface, Kind, OutputSet, Outputs, Result, Rows};
+use ort::error::ErrorCode;
+use ort::logging::LogLevel;
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+use prost::Message;
+
+use crate::proto::{GraphProto, ModelProto, TensorType, TypeProto, TypeValue, ValueInfo, data_type};
+use crate::runtime::Runtime;
+use crate::value::{self, Bound, Value};
+use crate::watchdog;
+
+/// Rows a call: short enough that the caller can interrupt a tree ensemble between two calls (about 4 µs a row).
+const ROWS_PER_CALL: usize = 1024;
+
+/// Resident bytes of a session per byte of its graph, and besides; see `bench/`. Tree ensembles, the largest graphs
+/// in use here, take about three times their file.
+const BYTES_PER_BYTE: usize = 3;
+const BYTES_PER_SESSION: usize = 256 << 10;
+
+/// The bytes of a version.
+#[derive(Debug, Clone, Copy)]
+pub struct Artifacts<'a> {
+    /// The model graph.
+    pub model: &'a [u8],
+    /// The graph that is run first, if the version has one.
+    pub preprocessor: Option<&'a [u8]>,
+}
+
+/// A model on ONNX Runtime.
+pub struct RuntimeEngine {
+    runtime: &'static Runtime,
+    preprocessor: Option<Graph>,
+    model: Graph,
+    label: Option<CString>,
+    main: Option<CString>,
+    rows_per_call: Option<usize>,
+    shapes: Vec<InputShape>,
+    bound: Vec<Option<Bound>>,
+    /// Output values of the call before, written into again when the next call has the same shape.
+    kept: Kept,
+    memory_bytes: usize,
+}
+
+#[derive(Default)]
+struct Kept {
+    rows: usize,
+    wanted: Option<OutputSet>,
+    values: Vec<Option<Value>>,
+}
+
+/// The axes of an input; the first is set to the number of rows of the call, where there is a row axis.
+struct InputShape {
+    axes: Vec<i64>,
+    has_rows: bool,
+}
+
+impl InputShape {
+    fn new(tensor: &InputTensor) -> Self {
+        let has_rows = tensor.rows != Rows::Single;
+        let features = tensor.shape.iter().map(|axis| *axis as i64);
+        Self { axes: has_rows.then_some(0).into_iter().chain(features).collect(), has_rows }
+    }
+}
+
+/// A session with its names, as the C API wants them.
+struct Graph {
+    session: Session,
+    inputs: Vec<CString>,
+    /// What is fetched from it when it is not the last: the inputs of the next.
+    passed_on: Vec<CString>,
+}
+
+impl RuntimeEngine {
+    /// Loads a version into a session.
+    ///
+    /// # Errors
+    /// [`Kind::BadModel`] or [`Kind::Unsupported`] with the runtime's message, [`Kind::Interrupted`].
+    pub fn load(
+        runtime: &'static Runtime,
+        interface: &Interface,
+        artifacts: Artifacts<'_>,
+        threads: usize,
+    ) -> Result<Self> {
+        let names = |tensors: Vec<&str>| tensors.into_iter().map(c_name).collect::<Result<Vec<_>>>();
+        let fed = names(interface.inputs.iter().map(|tensor| tensor.name.as_str()).collect())?;
+        let preprocessor = match artifacts.preprocessor {
+            None => None,
+            Some(bytes) => {
+                let session = open(runtime, bytes, threads)?;
+                let passed_on = names(interface.passed_on.iter().map(String::as_str).collect())?;
+                Some(Graph { session, inputs: fed.clone(), passed_on })
+            }
+        };
+        let wrapped: Vec<&str> = interface
+            .outputs
+            .iter()
+            .filter(|output| output.tensor != output.name)
+            .map(|output| output.tensor.as_str())
+            .collect();
+        let session = open(runtime, &with_outputs(artifacts.model, &wrapped), threads)?;
+        let inputs = match &preprocessor {
+            None => fed,
+            Some(_) => names(session.inputs().iter().map(ort::value::Outlet::name).collect())?,
+        };
+        let fetched = |output: Option<&e2i_core::OutputTensor>| output.map(|output| c_name(&output.tensor)).transpose();
+        let size = artifacts.model.len() + artifacts.preprocessor.map_or(0, <[u8]>::len);
+        Ok(Self {
+            runtime,
+            model: Graph { session, inputs, passed_on: vec![] },
+            label: fetched(interface.label_output())?,
+            main: fetched(interface.main_output())?,
+            rows_per_call: interface.rows_per_call(),
+            shapes: interface.inputs.iter().map(InputShape::new).collect(),
+            bound: interface.inputs.iter().map(|_| None).collect(),
+            kept: Kept::default(),
+            memory_bytes: size * BYTES_PER_BYTE + BYTES_PER_SESSION * (1 + usize::from(preprocessor.is_some())),
+            preprocessor,
+        })
+    }
+
+    /// Scores `rows` rows from `from` on, which the graph takes in one call, and appends to `outputs`.
+    fn score_once(
+        &mut self,
+        batch: &Batch,
+        from: usize,
+        rows: usize,
+        wanted: OutputSet,
+        outputs: &mut Outputs,
+    ) -> Result<()> {
+        for (index, tensor) in batch.tensors().iter().enumerate() {
+            let shape = &mut self.shapes[index];
+            if shape.has_rows {
+                shape.axes[0] = rows as i64;
+            }
+            let kept = self.bound[index].take();
+            let bound = Bound::bind(kept, &tensor.values, from, rows, tensor.width, &shape.axes).map_err(failed)?;
+            self.bound[index] = Some(bound);
+        }
+        if self.kept.rows != rows || self.kept.wanted != Some(wanted) {
+            self.kept = Kept { rows, wanted: Some(wanted), values: vec![] };
+        }
+        let reused = self.kept.values.iter().any(Option::is_some);
+        let result = self.run(wanted);
+        let values = match result {
+            // The shape of the outputs depended on the data after all: let the runtime make new ones.
+            Err(error) if reused && error.kind() == Kind::Runtime => {
+                self.kept.values.clear();
+                self.run(wanted)?
+            }
+            other => other?,
+        };
+        let mut values = values.into_iter();
+        let mut kept = Vec::new();
+        if wanted.label && self.label.is_some() {
+            kept.push(read(values.next().flatten(), &mut outputs.label)?.0);
+        }
+        if wanted.main && self.main.is_some() {
+            let (value, count) = read(values.next().flatten(), &mut outputs.main)?;
+            kept.push(value);
+            let width = count / rows.max(1);
+            if count % rows.max(1) != 0 || (outputs.width != 0 && outputs.width != width) {
+                return Err(Error::new(Kind::Runtime, format!("the model returned {count} numbers for {rows} rows")));
+            }
+            outputs.width = width;
+        }
+        self.kept.values = kept;
+        Ok(())
+    }
+
+    /// Scores fewer rows than the graph's fixed number by repeating the last one.
+    fn score_padded(
+        &mut self,
+        batch: &Batch,
+        from: usize,
+        rows: usize,
+        wanted: OutputSet,
+        outputs: &mut Outputs,
+    ) -> Result<()> {
+        let fixed = self.rows_per_call.unwrap_or(rows);
+        let mut padded = batch.clone();
+        padded.set_rows(from + rows);
+        padded.repeat_last_row(fixed - rows);
+        self.score_once(&padded, from, fixed, wanted, outputs)?;
+        let width = outputs.width;
+        let surplus = fixed - rows;
+        outputs.label.resize(outputs.label.len().saturating_sub(surplus));
+        outputs.main.resize(outputs.main.len().saturating_sub(surplus * width));
+        Ok(())
+    }
+
+    fn run(&mut self, wanted: OutputSet) -> Result<Vec<Option<Value>>> {
+        let inputs: Vec<&Value> = self.bound.iter().flatten().map(Bound::value).collect();
+        let mut names: Vec<&CStr> = Vec::with_capacity(2);
+        names.extend(self.label.as_deref().filter(|_| wanted.label));
+        names.extend(self.main.as_deref().filter(|_| wanted.main));
+        let mut values = std::mem::take(&mut self.kept.values);
+        values.resize_with(names.len(), || None);
+        let _watch = watchdog::watch_run(self.runtime.run_options());
+        let status = match &self.preprocessor {
+            None => self.model.run(self.runtime, &inputs, &names, &mut values),
+            Some(first) => {
+                let passed_on: Vec<&CStr> = first.passed_on.iter().map(CString::as_c_str).collect();
+                let mut between: Vec<Option<Value>> = passed_on.iter().map(|_| None).collect();
+                first.run(self.runtime, &inputs, &passed_on, &mut between).and_then(|()| {
+                    let between: Vec<&Value> = between.iter().flatten().collect();
+                    self.model.run(self.runtime, &between, &names, &mut values)
+                })
+            }
+        };
+        match status {
+            Ok(()) => Ok(values),
+            Err(_) if watchdog::was_terminated(self.runtime.run_options()) => Err(interrupted()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+impl Graph {
+    fn run(
+        &self,
+        runtime: &'static Runtime,
+        inputs: &[&Value],
+        names: &[&CStr],
+        values: &mut [Option<Value>],
+    ) -> value::Status {
+        value::run(&self.session, runtime.run_options(), &self.inputs, inputs, names, values)
+    }
+}
+
+impl Engine for RuntimeEngine {
+    fn name(&self) -> &'static str {
+        "onnxruntime"
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    fn score(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+        outputs.label.resize(0);
+        outputs.main.resize(0);
+        outputs.width = 0;
+        let at_once = self.rows_per_call.unwrap_or(ROWS_PER_CALL);
+        let mut from = 0;
+        while from < batch.rows() {
+            let rows = at_once.min(batch.rows() - from);
+            if from > 0 && watchdog::interrupted() {
+                return Err(interrupted());
+            }
+            if self.rows_per_call.is_some_and(|fixed| rows < fixed) {
+                self.score_padded(batch, from, rows, wanted, outputs)?;
+            } else {
+                self.score_once(batch, from, rows, wanted, outputs)?;
+            }
+            from += rows;
+        }
+        Ok(())
+    }
+}
+
+/// Reads an output, and keeps its value for the next call unless it is text, which the runtime must allocate anew.
+fn read(value: Option<Value>, into: &mut Column) -> Result<(Option<Value>, usize)> {
+    let value = value.ok_or_else(|| Error::new(Kind::Runtime, "the model left an output empty"))?;
+    let count = value.append_to(into).map_err(failed)?;
+    Ok((Some(value).filter(|_| !matches!(into, Column::Text(_))), count))
+}
+
+/// Opens a session with the settings that suit a database backend: the caller's thread only, unless more are allowed.
+fn open(runtime: &'static Runtime, bytes: &[u8], threads: usize) -> Result<Session> {
+    let configured = || -> std::result::Result<_, ort::Error> {
+        Ok(Session::builder(runtime.environment())?
+            .with_intra_threads(threads)?
+            .with_inter_threads(1)?
+            .with_intra_op_spinning(false)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            // Arena and patterns would hold the memory of the largest batch for the life of the session.
+            .with_memory_pattern(false)?
+            .with_log_level(LogLevel::Fatal)?)
+    };
+    let mut builder = configured().map_err(failed)?;
+    let session = {
+        let canceler = builder.canceler();
+        let _watch = watchdog::watch_load(canceler);
+        watchdog::with_signals_blocked(|| builder.commit_from_memory(bytes))
+    };
+    session.map_err(|error| if watchdog::interrupted() { interrupted() } else { rejected(&error) })
+}
+
+/// The same model with further outputs. Protobuf merges repeated messages, so two graphs written one after the other are
+/// one graph; nothing of the original is decoded or changed.
+fn with_outputs<'b>(model: &'b [u8], tensors: &[&str]) -> Cow<'b, [u8]> {
+    if tensors.is_empty() {
+        return Cow::Borrowed(model);
+    }
+    let output = |name: &&str| ValueInfo {
+        name: (*name).to_owned(),
+        kind: Some(TypeProto { value: Some(TypeValue::Tensor(TensorType { element: data_type::FLOAT, shape: None })) }),
+    };
+    let graph = GraphProto { outputs: tensors.iter().map(output).collect(), ..GraphProto::default() };
+    let addition = ModelProto { graph: Some(graph), ..ModelProto::default() };
+    let mut bytes = Vec::with_capacity(model.len() + addition.encoded_len());
+    bytes.extend_from_slice(model);
+    bytes.extend(addition.encode_to_vec());
+    Cow::Owned(bytes)
+}
+
+fn c_name(name: &str) -> Result<CString> {
+    CString::new(name).map_err(|_| Error::new(Kind::BadModel, format!("the tensor name {name:?} contains a zero byte")))
+}
+
+fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "the run was interrupted")
+}
+
+/// An error of a run.
+fn failed(error: ort::Error) -> Error {
+    let message = error.message();
+    let kind = if is_out_of_memory(message) { Kind::Memory } else { Kind::Runtime };
+    Error::new(kind, format!("ONNX Runtime: {}", message.trim()))
+}
+
+/// An error of loading a graph.
+fn rejected(error: &ort::Error) -> Error {
+    let message = error.message().trim();
+    if let Some(rest) = message.split("Failed to construct locale with name:").nth(1) {
+        let locale = rest.split(':').next().unwrap_or_default();
+        return Error::new(Kind::WrongState, format!("the model needs the operating-system locale {locale:?}, which this server lacks"))
+            .with_detail(format!("ONNX Runtime: {message}"))
+            .with_hint(format!(
+                "Add it on the server (Debian: apt-get install locales, then localedef -i {} -f UTF-8 {locale}), or export the \
+                 model with the locale \"C\".",
+                locale.split('.').next().unwrap_or_default()
+            ));
+    }
+    let kind = match error.code() {
+        _ if is_out_of_memory(message) => Kind::Memory,
+        ErrorCode::NotImplemented => Kind::Unsupported,
+        _ if message.contains("is not a registered function/op") => Kind::Unsupported,
+        _ => Kind::BadModel,
+    };
+    Error::new(kind, format!("ONNX Runtime does not load the model: {message}"))
+}
+
+fn is_out_of_memory(message: &str) -> bool {
+    ["bad_alloc", "bad allocation", "Failed to allocate memory"].iter().any(|text| message.contains(text))
+}

@@ -1,0 +1,145 @@
+//! Inputs of a graph as tensors and named features.
+
+use e2i_core::{ElementType, Error, Feature, InputTensor, Kind, Result, Rows};
+
+use crate::graph::{Model, axes, element_type, tensor_type, type_name};
+use crate::missing::takes_missing;
+use crate::proto::{ValueInfo, data_type};
+use crate::width;
+
+/// Most features of a model; PostgreSQL-sized tables end far below.
+const MAX_FEATURES: usize = 100_000;
+
+/// What a graph takes.
+pub(crate) struct Inputs {
+    pub tensors: Vec<InputTensor>,
+    pub features: Vec<Feature>,
+    /// Whether the graph itself names the features.
+    pub named: bool,
+}
+
+/// Reads the inputs of a graph; `wanted` is how many feature names the caller gives, used where the graph leaves the
+/// width of its only matrix open.
+pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
+    let infos: Vec<&ValueInfo> = model.inputs().collect();
+    if infos.is_empty() {
+        return Err(Error::new(Kind::Unsupported, "the model takes no inputs"));
+    }
+    let mut tensors = Vec::with_capacity(infos.len());
+    for info in &infos {
+        tensors.push(read_tensor(model, info, wanted.filter(|_| infos.len() == 1))?);
+    }
+    let total = tensors.iter().try_fold(0usize, |sum, tensor| {
+        let width = tensor.shape.iter().try_fold(1usize, |product, axis| product.checked_mul(*axis))?;
+        sum.checked_add(width).filter(|sum| *sum <= MAX_FEATURES)
+    });
+    if total.is_none() {
+        return Err(Error::new(Kind::Limit, format!("the model takes more than {MAX_FEATURES} features")));
+    }
+    let columns = tensors.iter().all(|tensor| tensor.width() == 1);
+    let metadata = metadata_names(model).filter(|names| Some(names.len()) == total);
+    let named = columns && tensors.len() > 1 || columns && !generic(&tensors[0].name) || metadata.is_some();
+    let mut features = Vec::with_capacity(total.unwrap_or_default());
+    for (index, tensor) in tensors.iter().enumerate() {
+        let width = tensor.width();
+        let nullable = tensor.element.is_float() || tensor.element == ElementType::Text;
+        let tolerant =
+            if nullable { takes_missing(model, &tensor.name, width) } else { vec![false; width] };
+        for (position, takes_missing) in tolerant.into_iter().enumerate() {
+            let name = match &metadata {
+                Some(names) => names[features.len()].clone(),
+                None if columns && named => tensor.name.clone(),
+                None => format!("f{}", features.len()),
+            };
+            features.push(Feature {
+                name,
+                tensor: index,
+                position,
+                element: tensor.element,
+                required: true,
+                takes_missing,
+                whole: false,
+                default: None,
+            });
+        }
+    }
+    Ok(Inputs { tensors, features, named })
+}
+
+/// Names that exporters give to an only input, which say nothing about what it holds.
+fn generic(name: &str) -> bool {
+    matches!(
+        name,
+        "X" | "x" | "input" | "inputs" | "features" | "float_input" | "double_input" | "int64_input" | "string_input"
+    )
+}
+
+/// Feature names that the model carries in its metadata: a JSON list, or names separated by commas.
+fn metadata_names(model: &Model) -> Option<Vec<String>> {
+    let text = model.metadata("feature_names")?;
+    let names = serde_json::from_str(text)
+        .unwrap_or_else(|_| text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<String>>());
+    Some(names).filter(|names| !names.is_empty())
+}
+
+fn read_tensor(model: &Model, info: &ValueInfo, wanted: Option<usize>) -> Result<InputTensor> {
+    let name = info.name.clone();
+    let unsupported = |what: String| {
+        Error::new(Kind::Unsupported, format!("input {name:?} of the model is {what}"))
+            .with_hint("Supported inputs are tensors of float, double, int32, int64, bool and string.")
+    };
+    let Some(tensor) = tensor_type(info) else {
+        return Err(unsupported(type_name(info.kind.as_ref())));
+    };
+    let Some(element) = element_type(tensor.element) else {
+        return Err(unsupported(format!("a tensor of {}", data_type::name(tensor.element))));
+    };
+    let Some(axes) = axes(tensor) else {
+        // No rank at all: a matrix is what exporters mean.
+        let columns = open_width(model, &name, wanted)?;
+        return Ok(InputTensor { name, element, shape: vec![columns], rows: Rows::Free });
+    };
+    let rows = |axis: Option<usize>| match axis {
+        None | Some(0) => Rows::Free,
+        Some(fixed) => Rows::Fixed(fixed),
+    };
+    let (shape, rows) = match axes.as_slice() {
+        [] => (vec![], Rows::Single),
+        // One fixed axis longer than one is the features of a single row, not a batch.
+        [Some(fixed)] if *fixed > 1 => (vec![*fixed], Rows::Single),
+        [first] => (vec![], rows(*first)),
+        [first, rest @ ..] => {
+            let open = rest.iter().filter(|axis| axis.is_none()).count();
+            let shape = match (open, rest) {
+                (0, _) => rest.iter().map(|axis| axis.unwrap_or(1)).collect(),
+                (1, [None]) => vec![open_width(model, &name, wanted)?],
+                _ => return Err(unsupported("a tensor with several free axes".into())),
+            };
+            (shape, rows(*first))
+        }
+    };
+    Ok(InputTensor { name, element, shape, rows })
+}
+
+/// The width of a matrix whose graph leaves it open.
+fn open_width(model: &Model, name: &str, wanted: Option<usize>) -> Result<usize> {
+    if let Some(width) = width::infer(model, name).or(wanted) {
+        return Ok(width);
+    }
+    let least = width::at_least(model, name);
+    Err(Error::new(Kind::BadOption, format!("the model does not say how many columns its input {name:?} has"))
+        .with_detail(if least > 0 {
+            format!("It reads at least {least} of them.")
+        } else {
+            "No operator fixes it.".into()
+        })
+        .with_hint("Give the names of its columns: feature_names => ARRAY['…', '…']."))
+}
+
+/// The element type of the inputs of the graph, in order, for wiring a preprocessor to it.
+pub(crate) fn element_types(model: &Model) -> Vec<(String, Option<ElementType>)> {
+    model
+        .inputs()
+        .map(|info| (info.name.clone(), tensor_type(info).and_then(|tensor| element_type(tensor.element))))
+        .collect()
+}

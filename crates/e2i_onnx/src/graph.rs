@@ -1,0 +1,213 @@
+//! A decoded model and the questions the other modules ask of its graph.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use e2i_core::{ElementType, Error, Kind, Result};
+use prost::Message;
+
+use crate::guard;
+use crate::proto::{
+    self, Attribute, GraphProto, ModelProto, NodeProto, TensorProto, TensorType, TypeProto, TypeValue, ValueInfo,
+    data_type,
+};
+
+/// A decoded ONNX model whose contents may be given to the runtime.
+pub struct Model {
+    bytes: Bytes,
+    proto: ModelProto,
+    /// Which node writes a tensor.
+    producers: HashMap<String, usize>,
+    /// Which nodes read a tensor.
+    consumers: HashMap<String, Vec<usize>>,
+    constants: HashMap<String, TensorProto>,
+}
+
+impl Model {
+    /// Decodes and checks a model.
+    ///
+    /// # Errors
+    /// [`Kind::BadModel`] when the bytes are no ONNX model, [`Kind::Unsupported`] when it uses external data or foreign
+    /// operators.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let bytes = Bytes::copy_from_slice(bytes);
+        let not_onnx = |why: String| {
+            Error::new(Kind::BadModel, format!("the artifact is not an ONNX model: {why}")).with_hint(
+                "Export the model to ONNX, for instance with skl2onnx.to_onnx(model, X).SerializeToString().",
+            )
+        };
+        if bytes.is_empty() {
+            return Err(not_onnx("it is empty".into()));
+        }
+        let proto = ModelProto::decode(bytes.clone())
+            .map_err(|error| not_onnx(recognised(&bytes).map_or_else(|| error.to_string(), str::to_owned)))?;
+        let Some(graph) = &proto.graph else {
+            return Err(not_onnx(recognised(&bytes).unwrap_or("it has no graph").into()));
+        };
+        if graph.outputs.is_empty() {
+            return Err(Error::new(Kind::BadModel, "the model has no outputs"));
+        }
+        guard::check(&proto)?;
+        let mut producers = HashMap::new();
+        let mut consumers: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut constants: HashMap<String, TensorProto> =
+            graph.initializers.iter().map(|tensor| (tensor.name.clone(), tensor.clone())).collect();
+        for (index, node) in graph.nodes.iter().enumerate() {
+            for output in &node.outputs {
+                producers.insert(output.clone(), index);
+            }
+            for input in node.inputs.iter().filter(|input| !input.is_empty()) {
+                consumers.entry(input.clone()).or_default().push(index);
+            }
+            if node.op_type == "Constant"
+                && let (Some(output), Some(tensor)) =
+                    (node.outputs.first(), attribute(node, "value").and_then(|a| a.tensor.clone()))
+            {
+                constants.insert(output.clone(), tensor);
+            }
+        }
+        Ok(Self { bytes, proto, producers, consumers, constants })
+    }
+
+    /// The bytes as they were given.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Which exporter wrote it, as recorded in the model: `skl2onnx`, `pytorch`, `CatBoost`, …
+    #[must_use]
+    pub fn producer(&self) -> &str {
+        &self.proto.producer_name
+    }
+
+    pub(crate) fn graph(&self) -> &GraphProto {
+        const EMPTY: &GraphProto = &GraphProto {
+            nodes: vec![],
+            initializers: vec![],
+            inputs: vec![],
+            outputs: vec![],
+            value_info: vec![],
+            sparse_initializers: vec![],
+        };
+        self.proto.graph.as_ref().unwrap_or(EMPTY)
+    }
+
+    /// The inputs that a caller must give: those that are no initializers.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &ValueInfo> {
+        self.graph()
+            .inputs
+            .iter()
+            .filter(|input| !self.graph().initializers.iter().any(|tensor| tensor.name == input.name))
+    }
+
+    /// A metadata entry.
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
+        self.proto.metadata.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
+    }
+
+    /// The node that writes a tensor, if it is not an input or a constant.
+    pub(crate) fn producer_of(&self, tensor: &str) -> Option<&NodeProto> {
+        self.producers.get(tensor).and_then(|index| self.graph().nodes.get(*index))
+    }
+
+    /// The nodes that read a tensor.
+    pub(crate) fn consumers_of(&self, tensor: &str) -> impl Iterator<Item = &NodeProto> {
+        self.consumers.get(tensor).into_iter().flatten().filter_map(|index| self.graph().nodes.get(*index))
+    }
+
+    /// A constant tensor: an initializer or the output of a Constant node.
+    pub(crate) fn constant(&self, name: &str) -> Option<&TensorProto> {
+        self.constants.get(name)
+    }
+}
+
+/// What familiar bytes that are not ONNX look like, so that the message can name them.
+fn recognised(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x1f, 0x8b, ..] => Some("it is gzip-compressed"),
+        [b'P', b'K', 3, 4, ..] => Some("it is a zip archive (a PyTorch or Keras file, perhaps)"),
+        [0x80, 2..=5, ..] => Some("it is a Python pickle"),
+        [b'{', ..] | [b'[', ..] => Some("it is JSON"),
+        [_, _, _, _, b'O', b'R', b'T', b'M', ..] => Some("it is in ONNX Runtime's own format"),
+        [b't', b'r', b'e', b'e', b'\n', ..] => Some("it is a LightGBM text model"),
+        _ => None,
+    }
+}
+
+/// An attribute by name.
+pub(crate) fn attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n Attribute> {
+    node.attributes.iter().find(|attribute| attribute.name == name)
+}
+
+/// The element type and axes of a tensor value; `None` for sequences, maps and the like.
+pub(crate) fn tensor_type(value: &ValueInfo) -> Option<&TensorType> {
+    match value.kind.as_ref()?.value.as_ref()? {
+        TypeValue::Tensor(tensor) => Some(tensor),
+        _ => None,
+    }
+}
+
+/// The axes of a tensor: `None` is free. `None` overall when the rank is unknown.
+pub(crate) fn axes(tensor: &TensorType) -> Option<Vec<Option<usize>>> {
+    let shape = tensor.shape.as_ref()?;
+    Some(
+        shape
+            .dims
+            .iter()
+            .map(|dim| match dim.value {
+                Some(proto::DimensionValue::Fixed(size)) if size >= 0 => usize::try_from(size).ok(),
+                _ => None,
+            })
+            .collect(),
+    )
+}
+
+/// The element type, where features and outputs can have it.
+pub(crate) fn element_type(data_type: i32) -> Option<ElementType> {
+    Some(match data_type {
+        data_type::FLOAT => ElementType::Float32,
+        data_type::DOUBLE => ElementType::Float64,
+        data_type::INT32 => ElementType::Int32,
+        data_type::INT64 => ElementType::Int64,
+        data_type::BOOL => ElementType::Bool,
+        data_type::STRING => ElementType::Text,
+        _ => return None,
+    })
+}
+
+/// A type as people write it, for messages: `sequence(map(string, float))`.
+pub(crate) fn type_name(kind: Option<&TypeProto>) -> String {
+    match kind.and_then(|kind| kind.value.as_ref()) {
+        None => "an unknown type".into(),
+        Some(TypeValue::Tensor(tensor)) => format!("tensor({})", data_type::name(tensor.element)),
+        Some(TypeValue::SparseTensor(tensor)) => format!("sparse_tensor({})", data_type::name(tensor.element)),
+        Some(TypeValue::Sequence(of)) => format!("sequence({})", type_name(of.element.as_deref())),
+        Some(TypeValue::Optional(of)) => format!("optional({})", type_name(of.element.as_deref())),
+        Some(TypeValue::Map(map)) => format!("map({}, {})", data_type::name(map.key), type_name(map.value.as_deref())),
+    }
+}
+
+/// The values of an integer or text constant as texts, in order; `None` for other types or where the data is short.
+pub(crate) fn constant_as_labels(tensor: &TensorProto) -> Option<Vec<String>> {
+    let raw = |size: usize| tensor.raw_data.chunks_exact(size);
+    match tensor.data_type {
+        data_type::INT64 if !tensor.raw_data.is_empty() => {
+            Some(raw(8).map(|c| i64::from_le_bytes(c.try_into().unwrap_or_default()).to_string()).collect())
+        }
+        data_type::INT64 => Some(tensor.int64_data.iter().map(ToString::to_string).collect()),
+        data_type::INT32 if !tensor.raw_data.is_empty() => {
+            Some(raw(4).map(|c| i32::from_le_bytes(c.try_into().unwrap_or_default()).to_string()).collect())
+        }
+        data_type::INT32 => Some(tensor.int32_data.iter().map(ToString::to_string).collect()),
+        data_type::STRING => {
+            Some(tensor.string_data.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
+        }
+        _ => None,
+    }
+}
+
+/// The values of an int64 constant.
+pub(crate) fn constant_as_indexes(tensor: &TensorProto) -> Option<Vec<usize>> {
+    constant_as_labels(tensor)?.iter().map(|index| index.parse().ok()).collect()
+}

@@ -1,0 +1,29 @@
+//! Reads ONNX graphs and scores them on ONNX Runtime.
+//!
+//! Two halves that meet only in [`e2i_core::Interface`]:
+//!
+//! * reading: [`Model::parse`] decodes a graph and refuses what must never reach the runtime; [`describe`] turns it into
+//!   an [`e2i_core::Interface`] (features, task, classes, which output is which);
+//! * scoring: [`Runtime`] loads the shared library, [`RuntimeEngine`] implements [`e2i_core::Engine`] over it.
+//!
+//! This is the only crate that knows `ort`. It never asks who is calling: cancellation reaches it as a function
+//! ([`watchdog::set_probe`]), files as bytes, settings as arguments.
+
+mod classes;
+mod describe;
+mod engine;
+mod features;
+mod graph;
+mod guard;
+mod missing;
+mod outputs;
+mod proto;
+mod runtime;
+mod value;
+pub mod watchdog;
+mod width;
+
+pub use describe::{Options, describe};
+pub use engine::{Artifacts, RuntimeEngine};
+pub use graph::Model;
+pub use runtime::Runtime;
