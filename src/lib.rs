@@ -1,10 +1,50 @@
-//! Glue.
+//! `e2i_serve`: machine-learning models scored inside PostgreSQL.
+//!
+//! This crate translates between PostgreSQL and the pure crates; what a model means is decided in `e2i_core`, what a
+//! graph means in `e2i_onnx`. The modules, in the order a call meets them:
+//!
+//! * [`api`]: the SQL-callable functions, one file a chapter of the manual;
+//! * [`session`]: which version a reference means for this call, and the loaded models of this backend;
+//! * [`catalog`]: the registry's tables, privileges, invalidation;
+//! * [`datum`]: values from and to PostgreSQL's own binary forms, without logic;
+//! * [`pg`]: small safe wrappers over `pg_sys`; [`settings`], [`error`].
 #![allow(unsafe_code)]
+#![deny(ffi_unwind_calls)]
+
+mod api;
+mod catalog;
+mod datum;
+mod error;
+mod pg;
+mod session;
+mod settings;
+
 use pgrx::prelude::*;
+
 pgrx::pg_module_magic!();
 
-/// Version of the loaded library.
-#[pg_extern(immutable, parallel_safe)]
-fn e2i_version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
+pgrx::extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
+pgrx::extension_sql_file!("../sql/scoring.sql", name = "scoring", requires = ["tables"]);
+pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", finalize);
+
+/// Runs when the library is loaded. Nothing here starts a thread, opens a file or touches ONNX Runtime: in
+/// `shared_preload_libraries` this is the postmaster, and its children must find all that untouched.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::define();
+    catalog::invalidation::listen();
+}
+
+#[cfg(test)]
+pub mod pg_test {
+    //! What `cargo pgrx test` asks of the crate.
+
+    /// Nothing to set up.
+    pub fn setup(_options: Vec<&str>) {}
+
+    /// No settings beyond the defaults.
+    #[must_use]
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec![]
+    }
 }

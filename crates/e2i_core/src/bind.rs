@@ -155,9 +155,14 @@ impl Binder {
                 self.model.replace('\'', "''")
             )));
         }
-        Ok(Layout {
-            sources: (0..features.len()).map(|i| if i < count { u32::try_from(i).ok() } else { None }).collect(),
-        })
+        Ok(self.match_positions(count))
+    }
+
+    /// A layout by position as far as it goes, for a dry run.
+    #[must_use]
+    pub fn match_positions(&self, count: usize) -> Layout {
+        let features = self.interface.features.len();
+        Layout { sources: (0..features).map(|i| if i < count { u32::try_from(i).ok() } else { None }).collect() }
     }
 
     /// Writes the value of one feature of one row.

@@ -78,6 +78,13 @@ impl Error {
         self
     }
 
+    /// Says which row of a batch it was, counted from 1.
+    #[must_use]
+    pub fn in_row(mut self, row: usize) -> Self {
+        self.0.message = format!("row {row}: {}", self.0.message);
+        self
+    }
+
     /// What sort of error this is.
     #[must_use]
     pub fn kind(&self) -> Kind {

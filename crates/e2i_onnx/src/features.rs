@@ -38,13 +38,12 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
     }
     let columns = tensors.iter().all(|tensor| tensor.width() == 1);
     let metadata = metadata_names(model).filter(|names| Some(names.len()) == total);
-    let named = columns && tensors.len() > 1 || columns && !generic(&tensors[0].name) || metadata.is_some();
+    let named = metadata.is_some() || columns && (tensors.len() > 1 || !generic(&tensors[0].name));
     let mut features = Vec::with_capacity(total.unwrap_or_default());
     for (index, tensor) in tensors.iter().enumerate() {
         let width = tensor.width();
         let nullable = tensor.element.is_float() || tensor.element == ElementType::Text;
-        let tolerant =
-            if nullable { takes_missing(model, &tensor.name, width) } else { vec![false; width] };
+        let tolerant = if nullable { takes_missing(model, &tensor.name, width) } else { vec![false; width] };
         for (position, takes_missing) in tolerant.into_iter().enumerate() {
             let name = match &metadata {
                 Some(names) => names[features.len()].clone(),

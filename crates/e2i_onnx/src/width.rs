@@ -61,5 +61,5 @@ fn width_of(model: &Model, node: &NodeProto, tensor: &str) -> Option<usize> {
 
 fn divided(total: usize, by: i64) -> Option<usize> {
     let by = usize::try_from(by).ok().filter(|by| *by > 0)?;
-    (total % by == 0).then_some(total / by)
+    total.is_multiple_of(by).then_some(total / by)
 }

@@ -29,7 +29,8 @@ fn load(name: &str, options: &Options) -> (Interface, RuntimeEngine) {
     let preprocessor = first.exists().then(|| Model::parse(&std::fs::read(&first).unwrap()).expect("it parses"));
     let interface = describe(&model, preprocessor.as_ref(), options).unwrap_or_else(|error| panic!("{name}: {error}"));
     let artifacts = Artifacts { model: model.bytes(), preprocessor: preprocessor.as_ref().map(Model::bytes) };
-    let engine = RuntimeEngine::load(runtime(), &interface, artifacts, 1).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let engine =
+        RuntimeEngine::load(runtime(), &interface, artifacts, 1).unwrap_or_else(|error| panic!("{name}: {error}"));
     (interface, engine)
 }
 
@@ -95,7 +96,15 @@ fn every_fixture_scores_as_its_training_library() {
     assert!(checked >= 20, "only {checked} fixtures were found");
 }
 
-fn compare(name: &str, golden: &Value, interface: &Interface, outputs: &Outputs, row: usize, expected: &Value, number: usize) {
+fn compare(
+    name: &str,
+    golden: &Value,
+    interface: &Interface,
+    outputs: &Outputs,
+    row: usize,
+    expected: &Value,
+    number: usize,
+) {
     let tolerance = golden["tolerance"].as_f64().unwrap();
     let model = format!("{name} row {number}");
     if let Some(prediction) = expected["prediction"].as_f64() {

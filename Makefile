@@ -1,0 +1,106 @@
+# Builds, installs and checks the extension the way every PostgreSQL extension does (PGXS):
+#
+#   make && make install PG_CONFIG=… && make installcheck
+#
+# `make help` lists the rest.
+
+EXTENSION  = e2i_serve
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+PG_CONFIG ?= pg_config
+PG_MAJOR  ?= 15
+PROFILE   ?= release
+# What `make install` puts beside the extension; empty installs none.
+ONNXRUNTIME ?= target/onnxruntime/libonnxruntime.so
+# Where the tests find their models: a folder the *server* can read.
+E2I_MODELS ?= $(CURDIR)/tests/models
+
+PKGLIBDIR := $(shell $(PG_CONFIG) --pkglibdir 2>/dev/null)
+SHAREDIR  := $(shell $(PG_CONFIG) --sharedir 2>/dev/null)
+PGVER     := $(shell $(PG_CONFIG) --version 2>/dev/null | sed -E 's/[^0-9]*([0-9]+).*/\1/')
+PKG        = $(or $(CARGO_TARGET_DIR),target)/$(patsubst dev,debug,$(PROFILE))/$(EXTENSION)-pg$(PGVER)
+SO         = $(PKG)$(PKGLIBDIR)/$(EXTENSION).so
+SQL        = $(PKG)$(SHAREDIR)/extension/$(EXTENSION)--$(EXTVERSION).sql
+
+DATA           = $(wildcard sql/$(EXTENSION)--*--*.sql)
+DATA_built     = $(SQL)
+REGRESS        = setup $(filter-out setup,$(sort $(patsubst tests/pg_regress/sql/%.sql,%,$(wildcard tests/pg_regress/sql/*.sql))))
+REGRESS_OPTS   = --inputdir=tests/pg_regress --outputdir=tests/pg_regress
+ISOLATION      = $(sort $(patsubst tests/isolation/specs/%.spec,%,$(wildcard tests/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=tests/isolation --outputdir=tests/isolation --load-extension=$(EXTENSION)
+EXTRA_CLEAN    = tests/pg_regress/results tests/isolation/results
+
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+export PGRX_PG_CONFIG_PATH ?= $(PG_CONFIG)
+export PG_MAJOR E2I_MODELS TEST
+
+.DEFAULT_GOAL := all
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(PGXS),)
+include $(PGXS)
+
+all: $(SO)
+
+$(SQL): $(SO) ;
+
+$(SO): Cargo.toml Cargo.lock $(EXTENSION).control $(shell find src crates sql -type f 2>/dev/null)
+	cargo pgrx package --profile $(PROFILE) --pg-config $(PG_CONFIG)
+	@touch $(SO) $(SQL)
+
+# The new library gets a new inode: a running server keeps the one it has mapped.
+install: install-library
+install-library: $(SO) $(ONNXRUNTIME)
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)/$(EXTENSION)'
+	$(INSTALL_SHLIB) $(SO) '$(DESTDIR)$(pkglibdir)/$(EXTENSION).so.new'
+	mv -f '$(DESTDIR)$(pkglibdir)/$(EXTENSION).so.new' '$(DESTDIR)$(pkglibdir)/$(EXTENSION).so'
+ifneq ($(ONNXRUNTIME),)
+	$(INSTALL_SHLIB) $(ONNXRUNTIME) '$(DESTDIR)$(pkglibdir)/$(EXTENSION)/libonnxruntime.so.new'
+	mv -f '$(DESTDIR)$(pkglibdir)/$(EXTENSION)/libonnxruntime.so.new' '$(DESTDIR)$(pkglibdir)/$(EXTENSION)/libonnxruntime.so'
+	$(INSTALL_DATA) $(wildcard $(dir $(ONNXRUNTIME))LICENSE $(dir $(ONNXRUNTIME))ThirdPartyNotices.txt) '$(DESTDIR)$(pkglibdir)/$(EXTENSION)/'
+endif
+
+uninstall: uninstall-library
+uninstall-library:
+	rm -rf '$(DESTDIR)$(pkglibdir)/$(EXTENSION).so' '$(DESTDIR)$(pkglibdir)/$(EXTENSION)'
+
+# A setting rather than an environment variable reaches every session, isolation specs' included.
+installcheck: export PGOPTIONS += -c e2i_test.models=$(E2I_MODELS)
+else
+all install uninstall installcheck:
+	@echo "No PGXS from '$(PG_CONFIG)': install the server headers of PostgreSQL, or say PG_CONFIG=/path/to/pg_config"; exit 1
+endif
+
+target/onnxruntime/libonnxruntime.so: scripts/onnxruntime.env
+	@scripts/onnxruntime
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '  make %-15s %s\n' "$$t" "$$d"; done
+
+setup:          ## install what building and testing need (scripts/setup says what)
+	@scripts/setup
+demo:           ## a throw-away cluster with the demo models, scored
+	@scripts/demo
+demo-stop:      ## stop it and delete it
+	@scripts/demo stop
+test:           ## everything; PG_MAJOR=17 or 18 runs it on that PostgreSQL
+	@scripts/test
+bench:          ## nanoseconds a row, next to the runtime alone
+	@scripts/bench
+unit:           ## the pure crates' tests and the house rules (no PostgreSQL)
+	cargo test --workspace --exclude $(EXTENSION)
+sql:            ## TEST=name: build, install, run one pg_regress test on the kept dev cluster
+	@scripts/dev sql "$(TEST)"
+isolation:      ## TEST=name: the same for one isolation spec
+	@scripts/dev isolation "$(TEST)"
+regress-accept: ## TEST=name: the last result becomes the expected one
+	@scripts/dev accept "$(TEST)"
+docs:           ## TEST=docs/file.md: run the SQL blocks of one page, or of all
+	@scripts/dev docs $(TEST)
+psql:           ## a psql on the dev cluster
+	@scripts/dev psql
+dev-stop:       ## stop and delete the dev cluster
+	@scripts/dev stop
+audit:          ## licences and advisories of the dependencies (needs cargo-deny)
+	@scripts/audit
+
+.PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop test bench unit sql \
+        isolation regress-accept docs psql dev-stop audit

@@ -1,0 +1,1 @@
+SELECT e2i_version();

@@ -1,0 +1,57 @@
+-- What stands on the tables and the generated functions: triggers, views, aliases, privileges, comments.
+
+-- Every session hears of a change when it commits. ALWAYS, so that changes that arrive by replication are heard of, too.
+CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_model_registry
+    FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_model_aliases
+    FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_bentoml_services
+    FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_model_registry
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_model_aliases
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_bentoml_services
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+ALTER TABLE ml_model_registry ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE ml_model_aliases ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE ml_bentoml_services ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE ml_model_registry ENABLE ALWAYS TRIGGER registry_truncated;
+ALTER TABLE ml_model_aliases ENABLE ALWAYS TRIGGER registry_truncated;
+ALTER TABLE ml_bentoml_services ENABLE ALWAYS TRIGGER registry_truncated;
+
+CREATE FUNCTION e2i_set_alias(name text, alias text, version text) RETURNS void
+    LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO @extschema@.ml_model_aliases AS a (model_name, alias, model_version, set_by)
+    VALUES (name, alias, version, session_user)
+    ON CONFLICT (model_name, alias) DO UPDATE
+    SET model_version = excluded.model_version, set_by = excluded.set_by, set_at = now();
+$$;
+
+CREATE FUNCTION e2i_drop_alias(name text, alias text) RETURNS void
+    LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM @extschema@.ml_model_aliases a WHERE a.model_name = $1 AND a.alias = $2;
+$$;
+
+CREATE VIEW e2i_session_cache AS
+    SELECT model, version, engine, bytes, loads, hits, load_time, last_used FROM e2i_cached_models();
+
+-- Registering and dropping are granted, not public.
+REVOKE EXECUTE ON FUNCTION e2i_register_model FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_drop_model FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_set_alias FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_drop_alias FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_registry_changed FROM PUBLIC;
+GRANT SELECT ON e2i_session_cache TO PUBLIC;
+
+COMMENT ON FUNCTION e2i_register_model IS 'registers a model and returns its reference; the first version of a name is deployed at once';
+COMMENT ON FUNCTION e2i_drop_model IS 'drops a version; refuses while it is deployed unless force, or while it has an alias';
+COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature and one an output of a model';
+COMMENT ON FUNCTION e2i_model_classes IS 'the classes of a classifier, in the order of its probabilities';
+COMMENT ON FUNCTION e2i_set_alias IS 'points an alias to a version of a model';
+COMMENT ON FUNCTION e2i_drop_alias IS 'drops an alias';
+COMMENT ON FUNCTION e2i_prewarm IS 'loads a model into this session and returns its reference';
+COMMENT ON FUNCTION e2i_clear_session_cache IS 'drops this session''s loaded models and returns how many there were';
+COMMENT ON FUNCTION e2i_cached_models IS 'what the view e2i_session_cache shows';
+COMMENT ON FUNCTION e2i_registry_changed IS 'trigger: tells every session that the registry has changed';
+COMMENT ON VIEW e2i_session_cache IS 'models that this session has loaded, most recently used first';

@@ -1,0 +1,153 @@
+//! What a model takes and gives, and what it would make of a row: `e2i_describe_model`, `e2i_model_classes`,
+//! `e2i_check_features`.
+
+use std::sync::Arc;
+
+use e2i_core::{Batch, Binder, InputTensor, OutputTensor, Rows, Scalar};
+use pgrx::datum::JsonB;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use crate::catalog::schema::Schema;
+use crate::datum::features::{FeatureSource, Spelling, Strictness};
+use crate::error::OrRaise;
+use crate::pg::varlena;
+use crate::session::cache::resolve;
+
+/// One row a feature and one an output of a model: name, type, shape, whether it must be given, what stands for NULL.
+#[pg_extern(stable, parallel_safe, strict)]
+#[allow(clippy::type_complexity)]
+fn e2i_describe_model(
+    model: &str,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
+    'static,
+    (
+        name!(kind, String),
+        name!(position, i32),
+        name!(name, String),
+        name!(r#type, String),
+        name!(shape, String),
+        name!(required, Option<bool>),
+        name!(takes_null, Option<bool>),
+        name!(default, Option<JsonB>),
+    ),
+> {
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_call(fcinfo) };
+    let interface = resolve(schema, model).or_raise().interface;
+    let features = interface.features.iter().enumerate().map(|(index, feature)| {
+        (
+            "feature".to_owned(),
+            number(index + 1),
+            feature.name.clone(),
+            feature.element.to_string(),
+            input_shape(&interface.inputs[feature.tensor]),
+            Some(feature.required),
+            Some(feature.takes_missing || feature.default.is_some()),
+            feature.default.clone().map(JsonB),
+        )
+    });
+    let outputs = interface.outputs.iter().enumerate().map(|(index, output)| {
+        (
+            "output".to_owned(),
+            number(index + 1),
+            output.name.clone(),
+            output.element.to_string(),
+            output_shape(output),
+            None,
+            None,
+            None,
+        )
+    });
+    TableIterator::new(features.chain(outputs).collect::<Vec<_>>())
+}
+
+fn number(index: usize) -> i32 {
+    i32::try_from(index).unwrap_or(i32::MAX)
+}
+
+fn input_shape(tensor: &InputTensor) -> String {
+    let rows = match tensor.rows {
+        Rows::Free => Some("N".to_owned()),
+        Rows::Fixed(rows) => Some(rows.to_string()),
+        Rows::Single => None,
+    };
+    let axes: Vec<String> = rows.into_iter().chain(tensor.shape.iter().map(ToString::to_string)).collect();
+    format!("[{}]", axes.join(","))
+}
+
+fn output_shape(output: &OutputTensor) -> String {
+    match output.width {
+        Some(width) => format!("[N,{width}]"),
+        None => "[N,?]".to_owned(),
+    }
+}
+
+/// The classes of a classifier, in the order of its probabilities; NULL for other models.
+#[pg_extern(stable, parallel_safe, strict)]
+fn e2i_model_classes(model: &str, fcinfo: pg_sys::FunctionCallInfo) -> Option<Vec<String>> {
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_call(fcinfo) };
+    resolve(schema, model).or_raise().interface.classes.map(|classes| classes.labels)
+}
+
+/// A dry run of the binding: what each feature would be to the model, and what is wrong with it. Declared for each
+/// spelling of the features in `sql/scoring.sql`.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn e2i_check_features(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
+    'static,
+    (
+        name!(feature, String),
+        name!(tensor, String),
+        name!(position, i32),
+        name!(value, Option<String>),
+        name!(problem, Option<String>),
+    ),
+> {
+    // SAFETY: the server passes a valid fcinfo with the two arguments of the declaration, neither of them NULL.
+    let (schema, model, features, spelling) = unsafe {
+        let arguments = (*fcinfo).args.as_slice(2);
+        let spelling = match pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 1) {
+            pg_sys::JSONBOID => Spelling::Jsonb,
+            pg_sys::TEXTOID => Spelling::Text,
+            other if pg_sys::get_element_type(other) != pg_sys::Oid::INVALID => Spelling::Array,
+            _ => Spelling::Row,
+        };
+        (Schema::of_call(fcinfo), varlena::text(arguments[0].value), arguments[1].value, spelling)
+    };
+    let version = resolve(schema, model).or_raise();
+    let interface = Arc::new(version.interface.clone());
+    let binder = Binder::new(interface.clone(), version.reference());
+    let mut batch = Batch::new(&interface.inputs, 1);
+    let mut problems: Vec<Option<String>> = vec![None; interface.features.len()];
+    // SAFETY: the datum is of the type that the spelling names.
+    let scanned = unsafe {
+        FeatureSource::default().scan(&binder, spelling, features, Strictness::DryRun, |feature, value| {
+            problems[feature] = match value {
+                None if interface.features[feature].required => Some("not given".to_owned()),
+                value => {
+                    let bound = binder.set(&mut batch, 0, feature, value.unwrap_or(Scalar::Missing));
+                    bound.err().map(|error| error.message().to_owned())
+                }
+            };
+            Ok(())
+        })
+    };
+    scanned.or_raise();
+    let rows: Vec<_> = interface
+        .features
+        .iter()
+        .zip(problems)
+        .map(|(feature, problem)| {
+            let values = &batch.tensors()[feature.tensor].values;
+            let value = if problem.is_none() { values.shown(feature.position) } else { None };
+            let tensor = interface.inputs[feature.tensor].name.clone();
+            (feature.name.clone(), tensor, number(feature.position + 1), value, problem)
+        })
+        .collect();
+    TableIterator::new(rows)
+}

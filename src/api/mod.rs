@@ -1,0 +1,9 @@
+//! The SQL-callable functions, one file a chapter of the manual.
+//!
+//! What may enter: taking arguments apart, calling one thing, giving its result back. What may not: rules.
+
+mod describe;
+mod register;
+mod score;
+mod serve;
+mod session;

@@ -1,0 +1,9 @@
+//! The registry in tables: finding a version, reading its bytes, writing a new one, and telling every session.
+//!
+//! What may enter: SQL on the extension's own tables, schema-qualified down to the operators, because part of it runs
+//! with the rights of the extension's owner. What may not: what a model means.
+
+pub mod invalidation;
+pub mod model;
+pub mod register;
+pub mod schema;

@@ -1,0 +1,179 @@
+//! Finding the version that a reference means, and reading what was stored of it.
+//!
+//! Where a reference leads (services, aliases) is looked up with the owner's rights; the version's row itself with the
+//! caller's, so that GRANT and row-level security on `ml_model_registry` alone decide who may score with it. Artifact
+//! bytes are read with the owner's rights and need never be granted.
+
+use e2i_core::{Error, Interface, Kind, ModelReference, Result, Selector};
+use pgrx::datum::{JsonB, Uuid};
+
+use crate::catalog::invalidation;
+use crate::catalog::schema::Schema;
+use crate::pg::query::select;
+
+/// The identity of a version: never reused, not even for the same name and version.
+pub type ModelId = [u8; 16];
+
+/// A version that the caller may see.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// Its identity.
+    pub id: ModelId,
+    /// Model name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// What it takes and gives.
+    pub interface: Interface,
+}
+
+impl Version {
+    /// `name:version`, how messages and results call it.
+    pub fn reference(&self) -> String {
+        format!("{}:{}", self.name, self.version)
+    }
+}
+
+/// The identity of the version that a reference means now.
+///
+/// # Errors
+/// [`Kind::BadOption`] for a malformed reference, [`Kind::UnknownModel`] with what does exist.
+pub fn identify(schema: Schema, reference: &ModelReference) -> Result<ModelId> {
+    invalidation::watch(schema.registry());
+    let tables = schema.quoted();
+    let sql = match &reference.selector {
+        Selector::Deployed => format!(
+            "SELECT s.model_id FROM {tables}.ml_bentoml_services s \
+             WHERE s.service_name OPERATOR(pg_catalog.=) $1 AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
+        ),
+        Selector::Version(_) => format!(
+            "SELECT r.id FROM {tables}.ml_model_registry r \
+             WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.=) $2"
+        ),
+        Selector::Alias(_) => format!(
+            "SELECT r.id FROM {tables}.ml_model_aliases a JOIN {tables}.ml_model_registry r \
+             ON r.model_name OPERATOR(pg_catalog.=) a.model_name AND r.model_version OPERATOR(pg_catalog.=) a.model_version \
+             WHERE a.model_name OPERATOR(pg_catalog.=) $1 AND a.alias OPERATOR(pg_catalog.=) $2"
+        ),
+    };
+    let name = reference.name.as_str();
+    let found = schema.as_owner(|| {
+        let read = |row: &crate::pg::query::Row| row.get::<Uuid>(1).map(|id| *id.as_bytes());
+        match &reference.selector {
+            Selector::Deployed => select(&sql, &[name.into()], read),
+            Selector::Version(second) | Selector::Alias(second) => {
+                select(&sql, &[name.into(), second.as_str().into()], read)
+            }
+        }
+    });
+    found.into_iter().flatten().next().ok_or_else(|| unknown(schema, reference))
+}
+
+/// The row of a version, if the caller may see it.
+///
+/// # Errors
+/// [`Kind::UnknownModel`] where row-level security hides it; the server's own 42501 where SELECT is not granted.
+pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Version> {
+    let sql = format!(
+        "SELECT r.model_name, r.model_version, r.interface FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1",
+        schema.quoted()
+    );
+    let rows = select(&sql, &[Uuid::from_bytes(*id).into()], |row| {
+        Some((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<JsonB>(3)?))
+    });
+    let (name, version, interface) = rows.into_iter().flatten().next().ok_or_else(|| invisible(reference))?;
+    let interface: Interface =
+        serde_json::from_value(interface.0).map_err(|error| unreadable(&name, &version, &error.to_string()))?;
+    if interface.format > Interface::FORMAT {
+        return Err(unreadable(&name, &version, "it was registered with a newer version of e2i_serve"));
+    }
+    Ok(Version { id: *id, name, version, interface })
+}
+
+fn unreadable(name: &str, version: &str, why: &str) -> Error {
+    Error::new(Kind::WrongState, format!("the stored interface of model {name}:{version} cannot be read: {why}"))
+        .with_hint("Restart the session after an upgrade, or register the model again.")
+}
+
+/// The bytes of a version: model, and preprocessor if it has one.
+///
+/// # Errors
+/// [`Kind::WrongState`] when bytes are missing or do not have the sha256 they were registered with.
+pub fn artifacts(schema: Schema, version: &Version) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+    let tables = schema.quoted();
+    schema.as_owner(|| {
+        let sql = format!(
+            "SELECT r.artifact_sha256, r.preprocessor_sha256 FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1"
+        );
+        let hashes = select(&sql, &[Uuid::from_bytes(version.id).into()], |row| (row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2)));
+        let Some((Some(model), preprocessor)) = hashes.into_iter().next() else {
+            return Err(Error::new(Kind::UnknownModel, format!("model {} was dropped", version.reference())));
+        };
+        let model = bytes(&tables, &model, version)?;
+        let preprocessor = preprocessor.map(|hash| bytes(&tables, &hash, version)).transpose()?;
+        Ok((model, preprocessor))
+    })
+}
+
+fn bytes(tables: &str, sha256: &[u8], version: &Version) -> Result<Vec<u8>> {
+    let sql = format!(
+        "SELECT a.bytes FROM {tables}.ml_model_artifacts a WHERE a.sha256 OPERATOR(pg_catalog.=) $1 ORDER BY a.chunk"
+    );
+    let chunks = select(&sql, &[sha256.to_vec().into()], |row| row.get::<Vec<u8>>(1).unwrap_or_default());
+    let bytes = match <[Vec<u8>; 1]>::try_from(chunks) {
+        Ok([only]) => only,
+        Err(chunks) => chunks.concat(),
+    };
+    if super::register::sha256(&bytes) != sha256 {
+        return Err(Error::new(
+            Kind::WrongState,
+            format!("the stored artifact of model {} is missing or not what was registered", version.reference()),
+        )
+        .with_detail("Its sha256 differs from the one in ml_model_registry."));
+    }
+    Ok(bytes)
+}
+
+/// Which of these versions still exist.
+pub fn existing(schema: Schema, ids: &[ModelId]) -> Vec<ModelId> {
+    let sql =
+        format!("SELECT r.id FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) ANY ($1)", schema.quoted());
+    let ids: Vec<Uuid> = ids.iter().map(|id| Uuid::from_bytes(*id)).collect();
+    schema
+        .as_owner(|| select(&sql, &[ids.into()], |row| row.get::<Uuid>(1).map(|id| *id.as_bytes())))
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn invisible(reference: &ModelReference) -> Error {
+    Error::new(Kind::UnknownModel, format!("model \"{reference}\" does not exist"))
+        .with_hint("SELECT model_name, model_version FROM ml_model_registry lists the models that you may use.")
+}
+
+#[cold]
+fn unknown(schema: Schema, reference: &ModelReference) -> Error {
+    // Only what the caller may see is named.
+    let sql = format!(
+        "SELECT r.model_version FROM {}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1 ORDER BY r.registered_at DESC LIMIT 6",
+        schema.quoted()
+    );
+    let versions: Vec<String> =
+        select(&sql, &[reference.name.as_str().into()], |row| row.get::<String>(1)).into_iter().flatten().collect();
+    if versions.is_empty() {
+        return invisible(reference);
+    }
+    let name = &reference.name;
+    let listed = versions.join(", ");
+    match &reference.selector {
+        Selector::Deployed => Error::new(Kind::UnknownModel, format!("no version of model \"{name}\" is deployed"))
+            .with_detail(format!("Registered versions: {listed}."))
+            .with_hint(format!("Name one: '{name}:{}'.", versions[0])),
+        Selector::Version(version) => {
+            Error::new(Kind::UnknownModel, format!("model \"{name}\" has no version \"{version}\""))
+                .with_detail(format!("Registered versions: {listed}."))
+        }
+        Selector::Alias(alias) => Error::new(Kind::UnknownModel, format!("model \"{name}\" has no alias \"{alias}\""))
+            .with_hint(format!("SELECT e2i_set_alias('{}', '{alias}', '{}');", name.replace('\'', "''"), versions[0])),
+    }
+}

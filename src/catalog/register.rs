@@ -1,0 +1,203 @@
+//! Writing versions: bytes in chunks under their sha256, a row in the registry, the first deployment.
+
+use e2i_core::{Error, Interface, Kind, Result, Signature};
+use pgrx::datum::{JsonB, Uuid};
+use pgrx::pg_sys;
+use sha2::{Digest, Sha256};
+
+use crate::catalog::model::ModelId;
+use crate::catalog::schema::Schema;
+use crate::pg::query::{execute, returning, select, select_latest};
+use crate::pg::role;
+
+/// Largest chunk of an artifact: a larger value could be inserted but not dumped, as its text form exceeds 1 GB.
+const CHUNK: usize = 64 << 20;
+
+/// What is stored of a new version, besides its bytes.
+pub struct NewVersion<'a> {
+    /// Model name.
+    pub name: &'a str,
+    /// Version; the next integer where it is not given.
+    pub version: Option<&'a str>,
+    /// The format of the artifact.
+    pub framework: &'a str,
+    /// What it takes and gives.
+    pub interface: &'a Interface,
+    /// Metrics of training.
+    pub metrics: Option<JsonB>,
+    /// Free labels.
+    pub tags: Option<JsonB>,
+    /// Free text.
+    pub description: Option<&'a str>,
+    /// Which engine scores it.
+    pub engine: &'a str,
+    /// Whether to deploy it under its name; the first version of a name is, if nothing is said.
+    pub deploy: Option<bool>,
+}
+
+/// The sha256 of bytes.
+pub fn sha256(bytes: &[u8]) -> Vec<u8> {
+    Sha256::digest(bytes).to_vec()
+}
+
+/// The version that a new registration of `name` gets, and whether it is the first. Registrations of one name wait for
+/// each other until the end of the transaction, so two that do not say a version get two.
+pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String, bool) {
+    let tables = schema.quoted();
+    schema.as_owner(|| {
+        execute(
+            "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('e2i_serve'), pg_catalog.hashtext($1))",
+            &[name.into()],
+        );
+        // A statement of its own, so that it sees what a registration that was waited for has committed.
+        let sql = format!(
+            "SELECT (SELECT pg_catalog.count(*) FROM {tables}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1), \
+             (SELECT pg_catalog.max(r.model_version::pg_catalog.numeric)::pg_catalog.text FROM {tables}.ml_model_registry r \
+              WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.~) '^[0-9]{{1,18}}$')"
+        );
+        let found = select_latest(&sql, &[name.into()], |row| (row.get::<i64>(1), row.get::<String>(2)));
+        let (count, last) = found.into_iter().next().unwrap_or_default();
+        let next = last.and_then(|last| last.parse::<u64>().ok()).unwrap_or(0) + 1;
+        (wanted.map_or_else(|| next.to_string(), str::to_owned), count == Some(0))
+    })
+}
+
+/// Writes a version and, where asked for or first, its deployment.
+///
+/// # Errors
+/// [`Kind::Duplicate`] when the version exists.
+pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: Option<&[u8]>) -> Result<String> {
+    // SAFETY: the current role exists; the name is a palloc'd C string.
+    let registered_by = unsafe { std::ffi::CStr::from_ptr(pg_sys::GetUserNameFromId(role::current(), false)) }
+        .to_string_lossy()
+        .into_owned();
+    let (version, first) = next_version(schema, new.name, new.version);
+    let tables = schema.quoted();
+    schema.as_owner(|| {
+        let model_hash = store(&tables, model);
+        let preprocessor_hash = preprocessor.map(|bytes| store(&tables, bytes));
+        let classes: Option<Vec<String>> = new.interface.classes.as_ref().map(|classes| classes.labels.clone());
+        let sql = format!(
+            "INSERT INTO {tables}.ml_model_registry (model_name, model_version, framework, task, signature, class_labels, interface, \
+             metrics, tags, description, artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+             ON CONFLICT (model_name, model_version) DO NOTHING RETURNING id"
+        );
+        let ids = returning(
+            &sql,
+            &[
+                new.name.into(),
+                version.as_str().into(),
+                new.framework.into(),
+                new.interface.task.name().into(),
+                JsonB(Signature::describe(new.interface)).into(),
+                classes.into(),
+                JsonB(serde_json::to_value(new.interface).map_err(|error| Error::new(Kind::Internal, error.to_string()))?).into(),
+                JsonB(new.metrics.map_or_else(|| serde_json::json!({}), |metrics| metrics.0)).into(),
+                JsonB(new.tags.map_or_else(|| serde_json::json!({}), |tags| tags.0)).into(),
+                new.description.into(),
+                model_hash.into(),
+                size(model).into(),
+                preprocessor_hash.into(),
+                preprocessor.map(size).into(),
+                new.engine.into(),
+                registered_by.as_str().into(),
+            ],
+            |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()),
+        );
+        let Some(id) = ids.into_iter().flatten().next() else {
+            return Err(Error::new(Kind::Duplicate, format!("model {}:{version} exists already", new.name))
+                .with_hint("Leave the version out to get the next one, or drop it first with e2i_drop_model."));
+        };
+        if new.deploy.unwrap_or(first) {
+            deploy(&tables, new.name, &id, &version);
+        }
+        Ok(format!("{}:{version}", new.name))
+    })
+}
+
+fn size(bytes: &[u8]) -> i64 {
+    i64::try_from(bytes.len()).unwrap_or(i64::MAX)
+}
+
+/// Stores bytes under their sha256, unless they are there already.
+fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
+    let hash = sha256(bytes);
+    let sql = format!(
+        "INSERT INTO {tables}.ml_model_artifacts (sha256, chunk, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+    );
+    for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
+        execute(&sql, &[hash.clone().into(), (number as i32).into(), chunk.to_vec().into()]);
+    }
+    hash
+}
+
+/// Makes a version the active one of the service of its model's name.
+fn deploy(tables: &str, name: &str, id: &ModelId, version: &str) {
+    let status = |status: &str| format!("'{status}'::{tables}.deployment_status_enum");
+    execute(
+        &format!(
+            "UPDATE {tables}.ml_bentoml_services SET status = {}, updated_at = pg_catalog.now() \
+             WHERE service_name OPERATOR(pg_catalog.=) $1 AND status OPERATOR(pg_catalog.=) {}",
+            status("draining"),
+            status("active")
+        ),
+        &[name.into()],
+    );
+    execute(
+        &format!(
+            "INSERT INTO {tables}.ml_bentoml_services (service_name, model_id, bento_tag, bento_version, serving_endpoint, status) \
+             VALUES ($1, $2, $3, $4, 'postgres', {})",
+            status("active")
+        ),
+        &[name.into(), Uuid::from_bytes(*id).into(), format!("{name}:{version}").into(), version.into()],
+    );
+}
+
+/// Removes a version and the bytes that no other version uses.
+///
+/// # Errors
+/// [`Kind::WrongState`] while it is deployed or has an alias.
+pub fn drop_version(schema: Schema, id: &ModelId, reference: &str) -> Result<()> {
+    let tables = schema.quoted();
+    schema.as_owner(|| {
+        let key = || Uuid::from_bytes(*id);
+        let active = format!(
+            "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) $1 \
+             AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
+        );
+        if let Some(service) = select(&active, &[key().into()], |row| row.get::<String>(1)).into_iter().flatten().next() {
+            return Err(Error::new(Kind::WrongState, format!("model {reference} is deployed as \"{service}\""))
+                .with_hint("Deploy another version first, or drop the service with it: SELECT e2i_drop_model(…, force => true);"));
+        }
+        remove(&tables, id);
+        Ok(())
+    })
+}
+
+/// Removes a version with its deployments.
+pub fn remove_with_deployments(schema: Schema, id: &ModelId) {
+    let tables = schema.quoted();
+    schema.as_owner(|| {
+        remove(&tables, id);
+    });
+}
+
+fn remove(tables: &str, id: &ModelId) {
+    let key = || Uuid::from_bytes(*id);
+    execute(
+        &format!("DELETE FROM {tables}.ml_bentoml_services WHERE model_id OPERATOR(pg_catalog.=) $1"),
+        &[key().into()],
+    );
+    execute(
+        &format!(
+            "WITH gone AS (DELETE FROM {tables}.ml_model_registry WHERE id OPERATOR(pg_catalog.=) $1 \
+             RETURNING id, artifact_sha256, preprocessor_sha256) \
+             DELETE FROM {tables}.ml_model_artifacts a USING gone g \
+             WHERE a.sha256 OPERATOR(pg_catalog.=) ANY (ARRAY[g.artifact_sha256, g.preprocessor_sha256]) \
+             AND NOT EXISTS (SELECT FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.<>) g.id \
+             AND (r.artifact_sha256 OPERATOR(pg_catalog.=) a.sha256 OR r.preprocessor_sha256 OPERATOR(pg_catalog.=) a.sha256))"
+        ),
+        &[key().into()],
+    );
+}

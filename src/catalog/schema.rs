@@ -1,0 +1,65 @@
+//! The schema that the extension lives in, and the role that owns it.
+
+use pgrx::pg_sys;
+
+use crate::error::raise;
+use crate::pg::{call_site, role};
+use e2i_core::{Error, Kind};
+
+/// Where the extension's tables are, for one call.
+#[derive(Debug, Clone, Copy)]
+pub struct Schema {
+    oid: pg_sys::Oid,
+}
+
+impl Schema {
+    /// The schema of the function that is being called.
+    ///
+    /// # Safety
+    /// `fcinfo` must be the argument of the function that is being called.
+    pub unsafe fn of_call(fcinfo: pg_sys::FunctionCallInfo) -> Self {
+        // SAFETY: as the caller promises.
+        Self { oid: unsafe { call_site::schema(fcinfo) } }
+    }
+
+    /// The schema as it is written in a query, quoted.
+    pub fn quoted(self) -> String {
+        // SAFETY: get_namespace_name returns null or a palloc'd C string; quote_identifier takes one.
+        unsafe {
+            let name = pg_sys::get_namespace_name(self.oid);
+            if name.is_null() {
+                raise(&Error::new(Kind::Internal, "the schema of the extension is gone"));
+            }
+            std::ffi::CStr::from_ptr(pg_sys::quote_identifier(name)).to_string_lossy().into_owned()
+        }
+    }
+
+    /// The registry table.
+    pub fn registry(self) -> pg_sys::Oid {
+        // SAFETY: a catalog look-up by name.
+        unsafe { pg_sys::get_relname_relid(c"ml_model_registry".as_ptr(), self.oid) }
+    }
+
+    /// Runs `f` with the rights of the owner of the extension's tables.
+    pub fn as_owner<T>(self, f: impl FnOnce() -> T) -> T {
+        role::run_as(self.owner(), f)
+    }
+
+    fn owner(self) -> pg_sys::Oid {
+        let registry = self.registry();
+        // SAFETY: the tuple is released after the owner was read; pg_class rows have this form.
+        unsafe {
+            let tuple =
+                pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(registry));
+            if tuple.is_null() {
+                raise(
+                    &Error::new(Kind::WrongState, "the table ml_model_registry of the extension e2i_serve is missing")
+                        .with_hint("DROP EXTENSION e2i_serve; CREATE EXTENSION e2i_serve;"),
+                );
+            }
+            let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
+            pg_sys::ReleaseSysCache(tuple);
+            owner
+        }
+    }
+}

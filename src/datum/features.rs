@@ -1,0 +1,228 @@
+//! The second argument of every scoring function, in its four spellings, as one stream of scalars.
+
+use e2i_core::{Batch, Binder, Error, Kind, Layout, Result, Scalar};
+use pgrx::pg_sys;
+
+use crate::datum::array::ArraySource;
+use crate::datum::jsonb::{Container, Value};
+use crate::datum::row::RowSource;
+use crate::pg::varlena;
+
+/// How the features are spelled; fixed by the SQL function that is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spelling {
+    /// A jsonb object or array.
+    Jsonb,
+    /// The same as text: an untyped literal or a driver's parameter.
+    Text,
+    /// A row, bound by column name.
+    Row,
+    /// An array, bound by position.
+    Array,
+}
+
+/// Whether a feature that is not there ends the call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// Scoring: every required feature must be there.
+    Strict,
+    /// `e2i_check_features`: report instead.
+    DryRun,
+}
+
+/// A layout by name, complete or as far as it goes.
+pub fn required<'n>(
+    strict: Strictness,
+    binder: &Binder,
+    names: impl IntoIterator<Item = &'n str> + Clone,
+) -> Result<Layout> {
+    match strict {
+        Strictness::Strict => binder.layout_by_name(names),
+        Strictness::DryRun => Ok(binder.match_names(names)),
+    }
+}
+
+/// What a call site remembers about its features: names are looked up once, not once a row.
+#[derive(Default)]
+pub struct FeatureSource {
+    json: JsonSource,
+    row: RowSource,
+    array: ArraySource,
+}
+
+impl FeatureSource {
+    /// Feeds every feature of one row to `sink`, `None` where an optional one was not given.
+    ///
+    /// # Safety
+    /// `datum` must be a valid value of the type that `spelling` names.
+    pub unsafe fn scan<S>(
+        &mut self,
+        binder: &Binder,
+        spelling: Spelling,
+        datum: pg_sys::Datum,
+        strict: Strictness,
+        mut sink: S,
+    ) -> Result<()>
+    where
+        S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
+    {
+        // SAFETY: as the caller promises.
+        unsafe {
+            match spelling {
+                Spelling::Row => self.row.scan(binder, datum, strict, &mut sink),
+                Spelling::Array => self.array.scan(binder, datum, strict, &mut sink),
+                Spelling::Jsonb => self.json.scan(binder, Container::root(varlena::bytes(datum)), strict, &mut sink),
+                Spelling::Text => {
+                    let parsed = parse_json(datum);
+                    self.json.scan(binder, Container::root(varlena::bytes(parsed)), strict, &mut sink)
+                }
+            }
+        }
+    }
+
+    /// Binds one row into `batch`.
+    ///
+    /// # Safety
+    /// As [`FeatureSource::scan`].
+    #[inline]
+    pub unsafe fn bind(
+        &mut self,
+        binder: &Binder,
+        spelling: Spelling,
+        datum: pg_sys::Datum,
+        batch: &mut Batch,
+        row: usize,
+    ) -> Result<()> {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.scan(binder, spelling, datum, Strictness::Strict, |feature, value| {
+                binder.set(batch, row, feature, value.unwrap_or(Scalar::Missing))
+            })
+        }
+    }
+
+    /// Binds one row of a JSON payload into `batch`.
+    pub fn bind_json(&mut self, binder: &Binder, json: Container<'_>, batch: &mut Batch, row: usize) -> Result<()> {
+        self.json.scan(binder, json, Strictness::Strict, &mut |feature, value: Option<Scalar<'_>>| {
+            binder.set(batch, row, feature, value.unwrap_or(Scalar::Missing))
+        })
+    }
+}
+
+/// Text as jsonb, by the server's own parser and with its errors.
+///
+/// # Safety
+/// `datum` must be a valid text value.
+unsafe fn parse_json(datum: pg_sys::Datum) -> pg_sys::Datum {
+    // SAFETY: text_to_cstring copies the text; jsonb_in takes a C string.
+    unsafe {
+        let text = pg_sys::text_to_cstring(datum.cast_mut_ptr());
+        pg_sys::DirectFunctionCall1Coll(Some(jsonb_in), pg_sys::Oid::INVALID, pg_sys::Datum::from(text))
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn jsonb_in(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: passes the server's own arguments on to the server's own function.
+    unsafe { pg_sys::jsonb_in(fcinfo) }
+}
+
+/// What is known about the keys of the object seen last.
+#[derive(Default)]
+struct JsonSource {
+    object: Option<ObjectLayout>,
+    array: Option<(usize, Layout)>,
+}
+
+struct ObjectLayout {
+    entries: Vec<u8>,
+    keys: Vec<u8>,
+    /// For each member in stored order, its feature.
+    features: Vec<Option<u32>>,
+    /// Features that the object does not have.
+    absent: Vec<usize>,
+}
+
+impl JsonSource {
+    fn scan<S>(&mut self, binder: &Binder, json: Container<'_>, strict: Strictness, sink: &mut S) -> Result<()>
+    where
+        S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
+    {
+        if json.as_scalar().is_some() {
+            return Err(Error::new(
+                Kind::BadOption,
+                format!(
+                    "features for model {} are a JSON {}, an object or an array is expected",
+                    binder.model(),
+                    json.kind()
+                ),
+            )
+            .with_hint("Write '{\"feature\": value, …}', or '[value, …]' in the order of e2i_describe_model."));
+        }
+        if json.is_object() {
+            self.scan_object(binder, json, strict, sink)
+        } else {
+            self.scan_array(binder, json, strict, sink)
+        }
+    }
+
+    fn scan_object<S>(&mut self, binder: &Binder, json: Container<'_>, strict: Strictness, sink: &mut S) -> Result<()>
+    where
+        S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
+    {
+        let (entries, keys) = json.key_bytes();
+        let layout = match &mut self.object {
+            Some(known) if known.entries == entries && known.keys == keys => known,
+            slot => slot.insert(ObjectLayout::look_up(binder, json, strict)?),
+        };
+        for (feature, value) in layout.features.iter().zip(json.values()) {
+            if let Some(feature) = feature {
+                sink(*feature as usize, Some(as_scalar(value)))?;
+            }
+        }
+        layout.absent.iter().try_for_each(|feature| sink(*feature, None))
+    }
+
+    fn scan_array<S>(&mut self, binder: &Binder, json: Container<'_>, strict: Strictness, sink: &mut S) -> Result<()>
+    where
+        S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
+    {
+        let count = json.count();
+        if self.array.as_ref().is_none_or(|(known, _)| *known != count) {
+            let layout = match strict {
+                Strictness::Strict => binder.layout_by_position(count)?,
+                Strictness::DryRun => binder.match_positions(count),
+            };
+            self.array = Some((count, layout));
+        }
+        let features = binder.interface().features.len();
+        for (feature, value) in json.elements().take(features).enumerate() {
+            sink(feature, Some(as_scalar(value)))?;
+        }
+        (count..features).try_for_each(|feature| sink(feature, None))
+    }
+}
+
+impl ObjectLayout {
+    #[cold]
+    fn look_up(binder: &Binder, json: Container<'_>, strict: Strictness) -> Result<Self> {
+        let layout = required(strict, binder, json.keys())?;
+        let (entries, keys) = json.key_bytes();
+        let mut features = vec![None; json.count()];
+        let mut absent = Vec::new();
+        for (feature, source) in layout.sources().iter().enumerate() {
+            match source {
+                Some(source) => features[*source as usize] = u32::try_from(feature).ok(),
+                None => absent.push(feature),
+            }
+        }
+        Ok(Self { entries: entries.to_vec(), keys: keys.to_vec(), features, absent })
+    }
+}
+
+fn as_scalar(value: Value<'_>) -> Scalar<'_> {
+    match value {
+        Value::Scalar(scalar) => scalar,
+        Value::Container(container) => Scalar::Other(container.kind()),
+    }
+}

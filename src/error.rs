@@ -1,0 +1,51 @@
+//! The one table from error kinds to SQLSTATEs, and the one place where an error becomes an `ereport`.
+
+use e2i_core::{Error, Kind};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
+
+fn sqlstate(kind: Kind) -> PgSqlErrorCode {
+    match kind {
+        Kind::UnknownModel => PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+        Kind::Duplicate => PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,
+        Kind::BadOption | Kind::BadModel => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        Kind::BadValue => PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION,
+        Kind::OutOfRange => PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+        Kind::MissingValue => PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+        Kind::TypeMismatch => PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+        Kind::Unsupported => PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        Kind::Limit => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        Kind::Memory => PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY,
+        Kind::Library => PgSqlErrorCode::ERRCODE_UNDEFINED_FILE,
+        Kind::WrongState => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        Kind::Runtime => PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
+        Kind::Interrupted => PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
+        Kind::Internal => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+    }
+}
+
+/// Raises an error of the pure crates as a PostgreSQL ERROR.
+#[cold]
+pub fn raise(error: &Error) -> ! {
+    let mut report = ErrorReport::new(sqlstate(error.kind()), error.message().to_owned(), "");
+    if let Some(detail) = error.detail() {
+        report = report.set_detail(detail.to_owned());
+    }
+    if let Some(hint) = error.hint() {
+        report = report.set_hint(hint.to_owned());
+    }
+    report.report(PgLogLevel::ERROR);
+    unreachable!("a report of level ERROR does not return")
+}
+
+/// Takes the value or raises the error.
+pub trait OrRaise<T> {
+    /// The value of `Ok`; an `Err` ends the statement.
+    fn or_raise(self) -> T;
+}
+
+impl<T> OrRaise<T> for e2i_core::Result<T> {
+    fn or_raise(self) -> T {
+        self.unwrap_or_else(|error| raise(&error))
+    }
+}

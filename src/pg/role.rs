@@ -1,0 +1,26 @@
+//! Acting as another role for the length of a closure.
+
+use pgrx::pg_sys;
+
+/// Runs `f` as `role`, with nothing of the caller's rights.
+///
+/// When `f` raises an error the server itself restores the caller's role with the (sub)transaction, so there is nothing
+/// to undo on that way.
+pub fn run_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
+    let (mut before, mut context) = (pg_sys::Oid::INVALID, 0);
+    // SAFETY: both out pointers are valid; the context is restored below.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&raw mut before, &raw mut context);
+        pg_sys::SetUserIdAndSecContext(role, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+    }
+    let result = f();
+    // SAFETY: the values came from the call above.
+    unsafe { pg_sys::SetUserIdAndSecContext(before, context) };
+    result
+}
+
+/// The current role.
+pub fn current() -> pg_sys::Oid {
+    // SAFETY: no arguments, no side effects.
+    unsafe { pg_sys::GetUserId() }
+}

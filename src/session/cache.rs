@@ -1,0 +1,122 @@
+//! The loaded models of this backend, bounded by bytes, least recently used out first.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::mem::ManuallyDrop;
+use std::rc::Rc;
+
+use e2i_core::{ModelReference, Result};
+use pgrx::pg_sys;
+
+use crate::catalog::invalidation;
+use crate::catalog::model::{ModelId, Version, describe, existing, identify};
+use crate::catalog::schema::Schema;
+use crate::session::model::LoadedModel;
+use crate::settings;
+
+#[derive(Default)]
+struct Cache {
+    models: HashMap<ModelId, Rc<LoadedModel>>,
+    /// How often each version was loaded; forgotten when the version is dropped.
+    loads: HashMap<ModelId, u32>,
+    turn: u64,
+    /// Number of registry changes when dropped versions were last looked for.
+    swept: u64,
+}
+
+thread_local! {
+    // Never dropped: at the end of a process the runtime's own statics may be gone before its sessions.
+    static CACHE: ManuallyDrop<RefCell<Cache>> = ManuallyDrop::new(RefCell::new(Cache::default()));
+}
+
+/// The version that a reference means now, for this caller.
+///
+/// # Errors
+/// Unknown or malformed references.
+pub fn resolve(schema: Schema, reference: &str) -> Result<Version> {
+    let reference = ModelReference::parse(reference)?;
+    let id = identify(schema, &reference)?;
+    describe(schema, &id, &reference)
+}
+
+/// The loaded model that a reference means now, for this caller.
+///
+/// # Errors
+/// As [`resolve`], and what loading reports.
+pub fn model(schema: Schema, reference: &str) -> Result<Rc<LoadedModel>> {
+    let version = resolve(schema, reference)?;
+    sweep(schema);
+    // No borrow is held while a model loads: that runs queries, and they may score.
+    let known = CACHE.with(|cache| cache.borrow().models.get(&version.id).cloned());
+    let model = match known {
+        Some(model) => {
+            model.hits.set(model.hits.get() + 1);
+            model
+        }
+        None => {
+            let model = Rc::new(LoadedModel::load(schema, &version)?);
+            CACHE.with(|cache| {
+                let mut cache = cache.borrow_mut();
+                *cache.loads.entry(version.id).or_default() += 1;
+                cache.models.insert(version.id, model.clone());
+            });
+            model
+        }
+    };
+    CACHE.with(|cache| cache.borrow_mut().used(&model));
+    Ok(model)
+}
+
+impl Cache {
+    /// Marks a model as used, and makes room.
+    fn used(&mut self, model: &LoadedModel) {
+        self.turn += 1;
+        model.turn.set(self.turn);
+        // SAFETY: reads the clock.
+        model.last_used.set(unsafe { pg_sys::GetCurrentTimestamp() });
+        let limit = settings::session_cache_bytes();
+        let mut bytes: usize = self.models.values().map(|model| model.memory_bytes()).sum();
+        while bytes > limit && self.models.len() > 1 {
+            let Some(oldest) = self.models.values().min_by_key(|model| model.turn.get()).cloned() else { break };
+            bytes -= oldest.memory_bytes();
+            self.models.remove(&oldest.id);
+        }
+    }
+}
+
+/// Forgets versions that were dropped, when the registry has changed since the last look.
+fn sweep(schema: Schema) {
+    let changes = invalidation::registry_changes();
+    let known: Vec<ModelId> = CACHE.with(|cache| {
+        let cache = cache.borrow();
+        if cache.swept == changes { vec![] } else { cache.loads.keys().copied().collect() }
+    });
+    if !known.is_empty() {
+        let alive = existing(schema, &known);
+        CACHE.with(|cache| {
+            let mut cache = cache.borrow_mut();
+            cache.models.retain(|id, _| alive.contains(id));
+            cache.loads.retain(|id, _| alive.contains(id));
+        });
+    }
+    CACHE.with(|cache| cache.borrow_mut().swept = changes);
+}
+
+/// The loaded models with the number of times each was loaded, most recently used first.
+pub fn list() -> Vec<(Rc<LoadedModel>, u32)> {
+    CACHE.with(|cache| {
+        let cache = cache.borrow();
+        let mut models: Vec<_> = cache
+            .models
+            .values()
+            .map(|model| (model.clone(), cache.loads.get(&model.id).copied().unwrap_or(1)))
+            .collect();
+        models.sort_by_key(|(model, _)| std::cmp::Reverse(model.turn.get()));
+        models
+    })
+}
+
+/// Drops all loaded models and returns how many there were.
+pub fn clear() -> usize {
+    CACHE.with(|cache| std::mem::take(&mut cache.borrow_mut().models).len())
+}

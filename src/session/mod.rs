@@ -1,0 +1,12 @@
+//! What this backend keeps between calls: loaded models, and which of them a reference means.
+//!
+//! Two levels: a call site keeps what it resolved for as long as its plan lives ([`CallSite`]); below it a cache bounded
+//! by bytes keeps loaded models for the life of the session ([`cache`]). Both hold models by identity, never by name, so a
+//! deploy changes which model a name resolves to and never what a model is.
+
+pub mod cache;
+mod call_site;
+mod model;
+
+pub use call_site::CallSite;
+pub use model::{LoadedModel, open_engine, score};

@@ -1,0 +1,118 @@
+//! A model that this backend has loaded.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use e2i_core::{Batch, Binder, Engine, Interface, Kind, OutputSet, Outputs, Result};
+use e2i_onnx::{Artifacts, Runtime, RuntimeEngine, watchdog};
+
+use crate::catalog::model::{ModelId, Version, artifacts};
+use crate::catalog::schema::Schema;
+use crate::pg::interrupt;
+use crate::settings;
+
+/// A version with its engine.
+pub struct LoadedModel {
+    /// The version's identity.
+    pub id: ModelId,
+    /// Model name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Binds features to it; holds its interface and reference.
+    pub binder: Binder,
+    engine: RefCell<Box<dyn Engine>>,
+    /// How long loading took.
+    pub load_time: Duration,
+    /// Statements that found it loaded.
+    pub hits: Cell<u64>,
+    /// When a statement last used it, as the server's timestamp.
+    pub last_used: Cell<i64>,
+    /// Order of use among the loaded models; larger is later.
+    pub turn: Cell<u64>,
+}
+
+impl LoadedModel {
+    /// Reads the bytes of a version and loads them.
+    ///
+    /// # Errors
+    /// What reading or the runtime reports.
+    pub fn load(schema: Schema, version: &Version) -> Result<Self> {
+        let begun = Instant::now();
+        let (model, preprocessor) = artifacts(schema, version)?;
+        let engine = open_engine(&version.interface, &model, preprocessor.as_deref())?;
+        Ok(Self {
+            id: version.id,
+            name: version.name.clone(),
+            version: version.version.clone(),
+            binder: Binder::new(Arc::new(version.interface.clone()), version.reference()),
+            engine: RefCell::new(engine),
+            load_time: begun.elapsed(),
+            hits: Cell::new(0),
+            last_used: Cell::new(0),
+            turn: Cell::new(0),
+        })
+    }
+
+    /// What it takes and gives.
+    pub fn interface(&self) -> &Interface {
+        self.binder.interface()
+    }
+
+    /// `name:version`.
+    pub fn reference(&self) -> &str {
+        self.binder.model()
+    }
+
+    /// The engine's name.
+    pub fn engine_name(&self) -> &'static str {
+        self.engine.borrow().name()
+    }
+
+    /// Bytes it holds.
+    pub fn memory_bytes(&self) -> usize {
+        self.engine.borrow().memory_bytes()
+    }
+
+    /// Scores a batch. Interrupts take effect here, after the engine has come to rest.
+    ///
+    /// # Errors
+    /// What the engine reports.
+    pub fn score(&self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+        score(&self.engine, batch, wanted, outputs)
+    }
+}
+
+/// Opens the engine for bytes.
+///
+/// # Errors
+/// What the runtime reports.
+pub fn open_engine(interface: &Interface, model: &[u8], preprocessor: Option<&[u8]>) -> Result<Box<dyn Engine>> {
+    watchdog::set_probe(interrupt::pending);
+    let runtime = Runtime::load(&settings::onnxruntime_library())?;
+    loop {
+        let loaded =
+            RuntimeEngine::load(runtime, interface, Artifacts { model, preprocessor }, settings::intra_op_threads());
+        match loaded {
+            // Returns only when the interrupt was withdrawn meanwhile.
+            Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
+            other => return Ok(Box::new(other?)),
+        }
+    }
+}
+
+/// Scores a batch, see [`LoadedModel::score`].
+///
+/// # Errors
+/// What the engine reports.
+pub fn score(engine: &RefCell<Box<dyn Engine>>, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+    loop {
+        // The borrow ends before the interrupt is raised.
+        let result = engine.borrow_mut().score(batch, wanted, outputs);
+        match result {
+            Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
+            other => return other,
+        }
+    }
+}

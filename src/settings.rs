@@ -1,0 +1,105 @@
+//! The settings, `e2i_serve.*`: each with what it costs and why that default. Read through the functions below.
+
+use std::ffi::{CStr, CString};
+use std::path::PathBuf;
+
+use pgrx::pg_sys;
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+/// Empty means the library that `make install` put beside the extension.
+static ONNXRUNTIME_LIBRARY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
+/// 256 MB hold a hundred models of common size (a boosted ensemble of 100 trees takes about 2 MB). It is the limit of one
+/// backend, so many connections with many models each want a smaller one.
+static SESSION_CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256 * 1024);
+
+/// One thread, the caller's own: PostgreSQL's parallel workers are the parallelism, a pool would spin beside them, and
+/// the sum of a tree ensemble would depend on the number of threads.
+static INTRA_OP_THREADS: GucSetting<i32> = GucSetting::<i32>::new(1);
+
+/// Larger than any tabular model, smaller than what would surprise an administrator.
+static MAX_MODEL_SIZE: GucSetting<i32> = GucSetting::<i32>::new(1024 * 1024);
+
+/// Defines the settings and reserves their prefix.
+pub fn define() {
+    GucRegistry::define_string_guc(
+        c"e2i_serve.onnxruntime_library",
+        c"Path of the ONNX Runtime library; empty for the one installed beside the extension.",
+        c"An absolute path of libonnxruntime.so, version 1.24 or newer. It is loaded once a session, at the first use.",
+        &ONNXRUNTIME_LIBRARY,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.session_cache_size",
+        c"Memory for loaded models, in each session.",
+        c"The least recently used models are dropped when it is exceeded; the one in use always stays.",
+        &SESSION_CACHE_SIZE,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.intra_op_threads",
+        c"Threads that ONNX Runtime may use for one operator.",
+        c"More than one costs reproducibility: sums then depend on the number of threads. Applies to models loaded afterwards.",
+        &INTRA_OP_THREADS,
+        1,
+        64,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.max_model_size",
+        c"Largest model that can be registered.",
+        c"Counts the model and its preprocessor together.",
+        &MAX_MODEL_SIZE,
+        1,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
+    );
+    // SAFETY: a plain C string; the prefix is ours.
+    unsafe { reserve_prefix(c"e2i_serve") };
+}
+
+#[cfg(any(feature = "pg13", feature = "pg14"))]
+unsafe fn reserve_prefix(prefix: &CStr) {
+    // SAFETY: as the caller promises.
+    unsafe { pg_sys::EmitWarningsOnPlaceholders(prefix.as_ptr()) };
+}
+
+#[cfg(not(any(feature = "pg13", feature = "pg14")))]
+unsafe fn reserve_prefix(prefix: &CStr) {
+    // SAFETY: as the caller promises.
+    unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };
+}
+
+/// Where ONNX Runtime is.
+pub fn onnxruntime_library() -> PathBuf {
+    let configured = ONNXRUNTIME_LIBRARY.get().filter(|path| !path.is_empty());
+    match configured {
+        Some(path) => PathBuf::from(path.to_string_lossy().into_owned()),
+        None => {
+            // SAFETY: the server fills this array with a C string before it loads any library.
+            let lib = unsafe { CStr::from_ptr((&raw const pg_sys::pkglib_path).cast()) };
+            PathBuf::from(lib.to_string_lossy().into_owned()).join("e2i_serve/libonnxruntime.so")
+        }
+    }
+}
+
+/// Bytes of loaded models to keep.
+pub fn session_cache_bytes() -> usize {
+    usize::try_from(SESSION_CACHE_SIZE.get()).unwrap_or_default().saturating_mul(1024)
+}
+
+/// Threads of one operator.
+pub fn intra_op_threads() -> usize {
+    usize::try_from(INTRA_OP_THREADS.get()).unwrap_or(1)
+}
+
+/// Largest model in bytes.
+pub fn max_model_bytes() -> usize {
+    usize::try_from(MAX_MODEL_SIZE.get()).unwrap_or_default().saturating_mul(1024)
+}
