@@ -46,7 +46,6 @@ GRANT SELECT ON e2i_session_cache TO PUBLIC;
 
 COMMENT ON FUNCTION e2i_register_model IS 'registers a model and returns its reference; the first version of a name is deployed at once';
 COMMENT ON FUNCTION e2i_drop_model IS 'drops a version; refuses while it is deployed unless force, or while it has an alias';
-COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature and one an output of a model';
 COMMENT ON FUNCTION e2i_model_classes IS 'the classes of a classifier, in the order of its probabilities';
 COMMENT ON FUNCTION e2i_set_alias IS 'points an alias to a version of a model';
 COMMENT ON FUNCTION e2i_drop_alias IS 'drops an alias';

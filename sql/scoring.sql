@@ -79,3 +79,8 @@ COMMENT ON FUNCTION e2i_check_features(text, jsonb) IS 'what each feature would 
 COMMENT ON FUNCTION e2i_check_features(text, text) IS 'what each feature would be to the model, and what is wrong with it; features: a JSON object or array as text';
 COMMENT ON FUNCTION e2i_check_features(text, record) IS 'what each feature would be to the model, and what is wrong with it; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_check_features(text, anyarray) IS 'what each feature would be to the model, and what is wrong with it; features: an array, bound by position';
+
+CREATE FUNCTION e2i_describe_model(model text)
+    RETURNS TABLE (kind text, "position" integer, name text, type text, shape text, required boolean, takes_null boolean, "default" jsonb)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_describe_model_wrapper';
+COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature and one an output of a model';

@@ -15,7 +15,8 @@ use crate::pg::varlena;
 use crate::session::cache::resolve;
 
 /// One row a feature and one an output of a model: name, type, shape, whether it must be given, what stands for NULL.
-#[pg_extern(stable, parallel_safe, strict)]
+/// Declared in `sql/scoring.sql`, because two of its columns bear keywords as names.
+#[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn e2i_describe_model(
     model: &str,
@@ -26,7 +27,7 @@ fn e2i_describe_model(
         name!(kind, String),
         name!(position, i32),
         name!(name, String),
-        name!(r#type, String),
+        name!(data_type, String),
         name!(shape, String),
         name!(required, Option<bool>),
         name!(takes_null, Option<bool>),
