@@ -55,7 +55,8 @@ install-library: $(SO) $(ONNXRUNTIME)
 ifneq ($(ONNXRUNTIME),)
 	$(INSTALL_SHLIB) $(ONNXRUNTIME) '$(DESTDIR)$(pkglibdir)/$(EXTENSION)/libonnxruntime.so.new'
 	mv -f '$(DESTDIR)$(pkglibdir)/$(EXTENSION)/libonnxruntime.so.new' '$(DESTDIR)$(pkglibdir)/$(EXTENSION)/libonnxruntime.so'
-	$(INSTALL_DATA) $(wildcard $(dir $(ONNXRUNTIME))LICENSE $(dir $(ONNXRUNTIME))ThirdPartyNotices.txt) '$(DESTDIR)$(pkglibdir)/$(EXTENSION)/'
+	for notice in $(wildcard $(dir $(ONNXRUNTIME))LICENSE $(dir $(ONNXRUNTIME))ThirdPartyNotices.txt); do \
+	    $(INSTALL_DATA) $$notice '$(DESTDIR)$(pkglibdir)/$(EXTENSION)/'; done
 endif
 
 uninstall: uninstall-library

@@ -3,7 +3,7 @@
 
     docs.py FILE… -- COMMAND…      COMMAND runs psql as its last arguments say, e.g. `env PGHOST=… `
 
-Each file gets a database of its own (created here, dropped by the caller's cluster) and one psql session:
+Each file gets a database of its own, dropped afterwards, and one psql session:
 
     ```sql … ```                   runs; an error fails the block, and the rest of the page is not reached
     ```text … ``` right after it   must be exactly what psql printed
@@ -113,6 +113,7 @@ def run_page(path, database, command, models, counter):
     psql = command + ["psql", "-X", "-q", "-d", database]
     subprocess.run(command + ["createdb", database], check=True)
     done = subprocess.run(psql, input=script_of(blocks, models), text=True, capture_output=True)
+    subprocess.run(command + ["dropdb", "--if-exists", "--force", database], check=True)
     out, err = split(done.stdout), split(done.stderr)
     reached = [n for n in range(len(blocks)) if str(n) in out]
     stopped_at = None if "end" in out else (reached[-1] if reached else 0)
