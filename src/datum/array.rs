@@ -84,19 +84,23 @@ impl ArraySource {
 }
 
 impl Known {
+    /// The alignment is a power of two; a division by it would cost more than the rest of the element.
+    ///
     /// # Safety
     /// `start + position` must be within the array.
+    #[inline]
     unsafe fn aligned(&self, start: *const u8, position: usize) -> usize {
         // SAFETY: as the caller promises. A variable-length value with a short header is not aligned; padding is zero.
         if self.size == -1 && unsafe { *start.add(position) } != 0 {
             position
         } else {
-            position.next_multiple_of(self.align)
+            (position + self.align - 1) & !(self.align - 1)
         }
     }
 
     /// # Safety
     /// `at` must point to an element.
+    #[inline]
     unsafe fn length(&self, at: *const u8) -> usize {
         // SAFETY: as the caller promises.
         unsafe {
@@ -110,6 +114,7 @@ impl Known {
 
     /// # Safety
     /// `at` must point to an element.
+    #[inline]
     unsafe fn fetch(&self, at: *const u8) -> pg_sys::Datum {
         // SAFETY: as the caller promises.
         unsafe {

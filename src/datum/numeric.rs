@@ -15,6 +15,7 @@ const SHORT_WEIGHT_NEGATIVE: u16 = 0x0040;
 const SHORT_WEIGHT: u16 = 0x003F;
 
 /// A numeric's bytes, behind the variable-length header, as a scalar.
+#[inline]
 pub fn scalar(bytes: &[u8]) -> Scalar<'_> {
     let Some(header) = word(bytes, 0) else {
         return Scalar::Float(f64::NAN);

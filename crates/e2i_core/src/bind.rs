@@ -169,11 +169,13 @@ impl Binder {
     ///
     /// # Errors
     /// What is wrong with the value, naming model, feature, value and expected type.
+    #[inline]
     pub fn set(&self, batch: &mut Batch, row: usize, feature: usize, value: Scalar<'_>) -> Result<()> {
         let target = &self.interface.features[feature];
         self.write(batch, row, target, value).map_err(|problem| self.refused(target, value, problem))
     }
 
+    #[inline]
     fn write(
         &self,
         batch: &mut Batch,
@@ -221,6 +223,7 @@ impl Binder {
     }
 }
 
+#[inline]
 fn write_value(values: &mut Column, at: usize, value: Scalar<'_>) -> std::result::Result<(), ValueProblem> {
     match values {
         Column::Float32(cells) => cells[at] = value.to_f32()?,

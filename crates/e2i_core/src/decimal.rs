@@ -7,6 +7,7 @@
 //! standard library's correctly rounding parser.
 
 use std::fmt;
+use std::io::Write;
 
 /// A borrowed decimal: `± Σ digitᵢ · 10000^(weight − i)`.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,7 @@ const PLAIN_DIGITS: i64 = 40;
 impl<'a> Decimal<'a> {
     /// A decimal over stored digits; an odd trailing byte is ignored.
     #[must_use]
+    #[inline]
     pub fn new(negative: bool, weight: i32, digits: &'a [u8]) -> Self {
         Self { negative, weight, digits: &digits[..digits.len() & !1] }
     }
@@ -44,6 +46,7 @@ impl<'a> Decimal<'a> {
 
     /// The nearest float64 (round half to even), infinite when the magnitude is too large.
     #[must_use]
+    #[inline]
     pub fn to_f64(&self) -> f64 {
         let count = self.len();
         if count <= 4 {
@@ -60,17 +63,28 @@ impl<'a> Decimal<'a> {
         self.parse_slowly()
     }
 
-    /// Formats `mantissa e exponent` and lets the standard library round it.
+    /// Formats `mantissa e exponent` and lets the standard library round it; on the stack for the 17 digits that a float64
+    /// column has in JSON.
     fn parse_slowly(&self) -> f64 {
-        let mut text = String::with_capacity(self.digits.len() * 2 + 16);
-        if self.negative {
-            text.push('-');
-        }
-        self.push_mantissa(&mut text);
+        const DIGITS: usize = 8;
         let exponent = 4 * (i64::from(self.weight) + 1 - self.len() as i64);
-        text.push('e');
-        text.push_str(&exponent.to_string());
-        text.parse().unwrap_or(f64::NAN)
+        let mut buffer = [0u8; 4 * DIGITS + 24];
+        let magnitude: f64 = if self.len() <= DIGITS {
+            for index in 0..self.len() {
+                buffer[4 * index..4 * index + 4].copy_from_slice(&four_digits(self.digit(index)));
+            }
+            let mut rest = &mut buffer[4 * self.len()..];
+            let before = rest.len();
+            let written = write!(rest, "e{exponent}").map(|()| before - rest.len()).unwrap_or_default();
+            let end = 4 * self.len() + written;
+            std::str::from_utf8(&buffer[..end]).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
+        } else {
+            let mut text = String::with_capacity(self.digits.len() * 2 + 24);
+            self.push_mantissa(&mut text);
+            text.push_str(&format!("e{exponent}"));
+            text.parse().unwrap_or(f64::NAN)
+        };
+        if self.negative { -magnitude } else { magnitude }
     }
 
     /// Appends every base-10,000 digit as four decimal digits.
@@ -79,10 +93,7 @@ impl<'a> Decimal<'a> {
             text.push('0');
         }
         for index in 0..self.len() {
-            let digit = self.digit(index);
-            for power in [1000, 100, 10, 1] {
-                text.push(char::from(b'0' + (digit / power % 10) as u8));
-            }
+            text.extend(four_digits(self.digit(index)).map(char::from));
         }
     }
 
@@ -114,9 +125,11 @@ impl<'a> Decimal<'a> {
     /// number is accepted when it is exactly a float64 or the shortest decimal name of one (which is how float64
     /// columns are written into JSON); 9007199254740993 is neither.
     #[must_use]
+    #[inline]
     pub fn to_f64_or_refuse(&self) -> Option<f64> {
         let value = self.to_f64();
-        if value.abs() <= 9_007_199_254_740_992.0 && !self.exceeds_2_53() {
+        // Below 10,000^3, or not above 2^53: a fraction, or a whole number that float64 holds.
+        if self.weight < 3 || (value.abs() <= 9_007_199_254_740_992.0 && !self.exceeds_2_53()) {
             return Some(value);
         }
         if value.is_infinite() || !self.is_whole() || self.significant() == significant_of(&format!("{value:e}")) {
@@ -136,6 +149,11 @@ impl<'a> Decimal<'a> {
         self.push_mantissa(&mut text);
         text.trim_matches('0').to_owned()
     }
+}
+
+/// A base-10,000 digit in decimal.
+fn four_digits(digit: u64) -> [u8; 4] {
+    [1000, 100, 10, 1].map(|power| b'0' + (digit / power % 10) as u8)
 }
 
 /// The significant digits of a float formatted with `{:e}`.

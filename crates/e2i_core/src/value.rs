@@ -56,6 +56,7 @@ pub enum ValueProblem {
 
 impl Scalar<'_> {
     /// Whether this counts as a missing value: missing, or a float NaN (how pandas and numpy say missing).
+    #[inline]
     #[must_use]
     pub fn is_missing(&self) -> bool {
         match self {
@@ -70,6 +71,7 @@ impl Scalar<'_> {
     ///
     /// # Errors
     /// The reason it does not fit.
+    #[inline]
     pub fn to_f64(&self) -> Result<f64, ValueProblem> {
         match *self {
             Self::Float(value) => Ok(value),
@@ -96,6 +98,7 @@ impl Scalar<'_> {
     ///
     /// # Errors
     /// The reason it does not fit.
+    #[inline]
     pub fn to_f32(&self) -> Result<f32, ValueProblem> {
         let wide = self.to_f64()?;
         let narrow = wide as f32;
@@ -112,6 +115,7 @@ impl Scalar<'_> {
     ///
     /// # Errors
     /// The reason it does not fit.
+    #[inline]
     pub fn to_i64(&self) -> Result<i64, ValueProblem> {
         match *self {
             Self::Int(value) => Ok(value),
