@@ -20,19 +20,6 @@ ALTER TABLE ml_model_registry ENABLE ALWAYS TRIGGER registry_truncated;
 ALTER TABLE ml_model_aliases ENABLE ALWAYS TRIGGER registry_truncated;
 ALTER TABLE ml_bentoml_services ENABLE ALWAYS TRIGGER registry_truncated;
 
-CREATE FUNCTION e2i_set_alias(name text, alias text, version text) RETURNS void
-    LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    INSERT INTO @extschema@.ml_model_aliases AS a (model_name, alias, model_version, set_by)
-    VALUES (name, alias, version, session_user)
-    ON CONFLICT (model_name, alias) DO UPDATE
-    SET model_version = excluded.model_version, set_by = excluded.set_by, set_at = now();
-$$;
-
-CREATE FUNCTION e2i_drop_alias(name text, alias text) RETURNS void
-    LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    DELETE FROM @extschema@.ml_model_aliases a WHERE a.model_name = $1 AND a.alias = $2;
-$$;
-
 CREATE VIEW e2i_session_cache AS
     SELECT model, version, engine, bytes, loads, hits, load_time, last_used FROM e2i_cached_models();
 

@@ -2,6 +2,7 @@
 //!
 //! What may enter: taking arguments apart, calling one thing, giving its result back. What may not: rules.
 
+mod alias;
 mod describe;
 mod register;
 mod score;

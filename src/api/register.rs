@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
 
 use crate::catalog::model::{describe as describe_version, identify};
-use crate::catalog::register::{NewVersion, drop_version, insert, remove_with_deployments};
+use crate::catalog::register::{NewVersion, drop_version, insert};
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
 use crate::session::{open_engine, score};
@@ -123,11 +123,7 @@ fn e2i_drop_model(model: &str, force: default!(bool, "false"), fcinfo: pg_sys::F
         let reference = ModelReference::parse(model)?;
         let id = identify(schema, &reference)?;
         let version = describe_version(schema, &id, &reference)?;
-        if force {
-            remove_with_deployments(schema, &id);
-            return Ok(());
-        }
-        drop_version(schema, &id, &version.reference())
+        drop_version(schema, &id, &version.reference(), force)
     };
     drop().or_raise();
 }

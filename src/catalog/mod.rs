@@ -3,6 +3,7 @@
 //! What may enter: SQL on the extension's own tables, schema-qualified down to the operators, because part of it runs
 //! with the rights of the extension's owner. What may not: what a model means.
 
+pub mod alias;
 pub mod invalidation;
 pub mod model;
 pub mod register;

@@ -2,9 +2,9 @@
 
 use e2i_core::{Error, Interface, Kind, Result, Signature};
 use pgrx::datum::{JsonB, Uuid};
-use pgrx::pg_sys;
 use sha2::{Digest, Sha256};
 
+use crate::catalog::alias::any_of;
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
 use crate::pg::query::{execute, returning, select, select_latest};
@@ -67,10 +67,7 @@ pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String
 /// # Errors
 /// [`Kind::Duplicate`] when the version exists.
 pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: Option<&[u8]>) -> Result<String> {
-    // SAFETY: the current role exists; the name is a palloc'd C string.
-    let registered_by = unsafe { std::ffi::CStr::from_ptr(pg_sys::GetUserNameFromId(role::current(), false)) }
-        .to_string_lossy()
-        .into_owned();
+    let registered_by = role::name(role::current());
     let (version, first) = next_version(schema, new.name, new.version);
     let tables = schema.quoted();
     schema.as_owner(|| {
@@ -154,33 +151,32 @@ fn deploy(tables: &str, name: &str, id: &ModelId, version: &str) {
     );
 }
 
-/// Removes a version and the bytes that no other version uses.
+/// Removes a version, its deployments if `force` is set, and the bytes that no other version uses.
 ///
 /// # Errors
-/// [`Kind::WrongState`] while it is deployed or has an alias.
-pub fn drop_version(schema: Schema, id: &ModelId, reference: &str) -> Result<()> {
+/// [`Kind::WrongState`] while it has an alias or, unless forced, is deployed.
+pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) -> Result<()> {
     let tables = schema.quoted();
     schema.as_owner(|| {
-        let key = || Uuid::from_bytes(*id);
         let active = format!(
             "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) $1 \
              AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
         );
-        if let Some(service) = select(&active, &[key().into()], |row| row.get::<String>(1)).into_iter().flatten().next() {
+        let key = Uuid::from_bytes(*id);
+        let service = select(&active, &[key.into()], |row| row.get::<String>(1)).into_iter().flatten().next();
+        let quoted = reference.replace('\'', "''");
+        if let Some(service) = service.filter(|_| !force) {
             return Err(Error::new(Kind::WrongState, format!("model {reference} is deployed as \"{service}\""))
-                .with_hint("Deploy another version first, or drop the service with it: SELECT e2i_drop_model(…, force => true);"));
+                .with_hint(format!("Deploy another version first, or end the deployment with it: SELECT e2i_drop_model('{quoted}', force => true);")));
+        }
+        if let Some(alias) = any_of(&tables, id) {
+            let name = quoted.rsplit_once(':').map_or(quoted.as_str(), |(name, _)| name);
+            return Err(Error::new(Kind::WrongState, format!("model {reference} has the alias \"{alias}\""))
+                .with_hint(format!("SELECT e2i_drop_alias('{name}', '{alias}');")));
         }
         remove(&tables, id);
         Ok(())
     })
-}
-
-/// Removes a version with its deployments.
-pub fn remove_with_deployments(schema: Schema, id: &ModelId) {
-    let tables = schema.quoted();
-    schema.as_owner(|| {
-        remove(&tables, id);
-    });
 }
 
 fn remove(tables: &str, id: &ModelId) {

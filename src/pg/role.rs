@@ -1,5 +1,7 @@
 //! Acting as another role for the length of a closure.
 
+use std::ffi::CStr;
+
 use pgrx::pg_sys;
 
 /// Runs `f` as `role`, with nothing of the caller's rights.
@@ -23,4 +25,10 @@ pub fn run_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
 pub fn current() -> pg_sys::Oid {
     // SAFETY: no arguments, no side effects.
     unsafe { pg_sys::GetUserId() }
+}
+
+/// The name of a role.
+pub fn name(role: pg_sys::Oid) -> String {
+    // SAFETY: returns a palloc'd C string, or raises an error for a role that does not exist.
+    unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(role, false)) }.to_string_lossy().into_owned()
 }

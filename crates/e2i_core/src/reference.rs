@@ -77,6 +77,31 @@ impl ModelReference {
         check_part("version", version)
             .map_err(|why| Error::new(Kind::BadOption, format!("invalid model version {version:?}: {why}")))
     }
+
+    /// Whether `alias` may be set: MLflow's rules, so that `models:/name@alias` reads the same there.
+    ///
+    /// # Errors
+    /// [`Kind::BadOption`] that says which rule it breaks.
+    pub fn check_new_alias(alias: &str) -> Result<()> {
+        let refuse = |why: &str| Err(Error::new(Kind::BadOption, format!("invalid alias {alias:?}: {why}")));
+        let lower = alias.to_ascii_lowercase();
+        if alias.is_empty() || alias.len() > MAX_NAME {
+            return refuse("it must have 1 to 255 characters");
+        }
+        if !alias.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+            return refuse("only letters, digits, _ and - are allowed");
+        }
+        if lower == "latest" {
+            return refuse("\"latest\" is reserved");
+        }
+        if lower
+            .strip_prefix('v')
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            return refuse("v and digits look like a version");
+        }
+        Ok(())
+    }
 }
 
 fn check_name(name: &str) -> std::result::Result<(), String> {
@@ -126,6 +151,16 @@ mod tests {
         ];
         for (text, shown) in cases {
             assert_eq!(ModelReference::parse(text).unwrap().to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn aliases_follow_mlflow() {
+        for good in ["champion", "A-1_b", "v", "v1a", "latest2"] {
+            assert!(ModelReference::check_new_alias(good).is_ok(), "{good}");
+        }
+        for bad in ["", "latest", "Latest", "v1", "V20", "a b", "a@b", "ä", &"a".repeat(256)] {
+            assert_eq!(ModelReference::check_new_alias(bad).unwrap_err().kind(), Kind::BadOption, "{bad}");
         }
     }
 

@@ -10,6 +10,9 @@ use crate::width;
 /// Most features of a model; PostgreSQL-sized tables end far below.
 const MAX_FEATURES: usize = 100_000;
 
+/// Most values of one call of a graph with a fixed number of rows: the row that is asked for is padded to it.
+const MAX_FIXED_VALUES: usize = 1 << 22;
+
 /// What a graph takes.
 pub(crate) struct Inputs {
     pub tensors: Vec<InputTensor>,
@@ -35,6 +38,14 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
     });
     if total.is_none() {
         return Err(Error::new(Kind::Limit, format!("the model takes more than {MAX_FEATURES} features")));
+    }
+    let fixed = tensors.iter().filter_map(|tensor| match tensor.rows {
+        Rows::Fixed(rows) => Some(rows),
+        _ => None,
+    });
+    if fixed.min().is_some_and(|rows| rows.saturating_mul(total.unwrap_or_default().max(1)) > MAX_FIXED_VALUES) {
+        return Err(Error::new(Kind::Limit, "the model fixes its number of rows too high")
+            .with_hint("Export it with a free batch dimension."));
     }
     let columns = tensors.iter().all(|tensor| tensor.width() == 1);
     let metadata = metadata_names(model).filter(|names| Some(names.len()) == total);

@@ -1,0 +1,52 @@
+//! Aliases: names such as `champion` that point to one version of a model.
+
+use e2i_core::{Error, Kind, ModelReference, Result, Selector};
+use pgrx::datum::Uuid;
+
+use crate::catalog::model::{ModelId, identify};
+use crate::catalog::schema::Schema;
+use crate::pg::query::{execute, select};
+use crate::pg::role;
+
+/// Points an alias to a version; it may have pointed to another one.
+///
+/// # Errors
+/// [`Kind::BadOption`] for an alias that is not well formed, [`Kind::UnknownModel`] for a version that does not exist.
+pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()> {
+    ModelReference::check_new_alias(alias)?;
+    identify(schema, &ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) })?;
+    let by = role::name(role::current());
+    let sql = format!(
+        "INSERT INTO {}.ml_model_aliases (model_name, alias, model_version, set_by) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (model_name, alias) DO UPDATE \
+         SET model_version = excluded.model_version, set_by = excluded.set_by, set_at = pg_catalog.now()",
+        schema.quoted()
+    );
+    schema.as_owner(|| execute(&sql, &[name.into(), alias.into(), version.into(), by.as_str().into()]));
+    Ok(())
+}
+
+/// Drops an alias.
+///
+/// # Errors
+/// [`Kind::UnknownModel`] when there is none of that name.
+pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
+    let sql = format!(
+        "DELETE FROM {}.ml_model_aliases WHERE model_name OPERATOR(pg_catalog.=) $1 AND alias OPERATOR(pg_catalog.=) $2",
+        schema.quoted()
+    );
+    match schema.as_owner(|| execute(&sql, &[name.into(), alias.into()])) {
+        0 => Err(Error::new(Kind::UnknownModel, format!("model \"{name}\" has no alias \"{alias}\""))),
+        _ => Ok(()),
+    }
+}
+
+/// An alias that points to a version, if there is one. Call with the owner's rights.
+pub fn any_of(tables: &str, id: &ModelId) -> Option<String> {
+    let sql = format!(
+        "SELECT a.alias FROM {tables}.ml_model_aliases a JOIN {tables}.ml_model_registry r \
+         ON r.model_name OPERATOR(pg_catalog.=) a.model_name AND r.model_version OPERATOR(pg_catalog.=) a.model_version \
+         WHERE r.id OPERATOR(pg_catalog.=) $1 ORDER BY a.alias LIMIT 1"
+    );
+    select(&sql, &[Uuid::from_bytes(*id).into()], |row| row.get::<String>(1)).into_iter().flatten().next()
+}
