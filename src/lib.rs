@@ -18,6 +18,8 @@ mod error;
 mod pg;
 mod session;
 mod settings;
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
 
 use pgrx::prelude::*;
 

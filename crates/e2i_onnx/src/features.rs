@@ -7,7 +7,7 @@ use crate::missing::takes_missing;
 use crate::proto::{ValueInfo, data_type};
 use crate::width;
 
-/// Most features of a model; PostgreSQL-sized tables end far below.
+/// Most features of a model; tables and documents end far below.
 const MAX_FEATURES: usize = 100_000;
 
 /// Most values of one call of a graph with a fixed number of rows: the row that is asked for is padded to it.
