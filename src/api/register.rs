@@ -20,8 +20,8 @@ const FRAMEWORK: &str = "onnx";
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn e2i_register_model(
-    name: &str,
-    artifact: &[u8],
+    name: Option<&str>,
+    artifact: Option<&[u8]>,
     version: default!(Option<&str>, "NULL"),
     framework: default!(Option<&str>, "NULL"),
     task: default!(Option<&str>, "NULL"),
@@ -38,6 +38,8 @@ fn e2i_register_model(
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
     let register = || {
+        let name = name.ok_or_else(|| null("name"))?;
+        let artifact = artifact.ok_or_else(|| null("artifact"))?;
         check_names(name, version)?;
         check_framework(framework)?;
         check_size(artifact.len() + preprocessor.map_or(0, <[u8]>::len))?;
@@ -65,6 +67,11 @@ fn e2i_register_model(
         insert(schema, new, artifact, preprocessor)
     };
     register().or_raise()
+}
+
+fn null(argument: &str) -> Error {
+    Error::new(Kind::MissingValue, format!("the argument {argument} of e2i_register_model is NULL"))
+        .with_hint("SELECT e2i_register_model('name', pg_read_binary_file('/path/to/model.onnx'));")
 }
 
 fn check_names(name: &str, version: Option<&str>) -> Result<()> {
