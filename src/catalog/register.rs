@@ -49,7 +49,7 @@ pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String
             "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('e2i_serve'), pg_catalog.hashtext($1))",
             &[name.into()],
         );
-        // A statement of its own, so that it sees what a registration that was waited for has committed.
+        // Sees what a registration that was waited for has committed.
         let sql = format!(
             "SELECT (SELECT pg_catalog.count(*) FROM {tables}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1), \
              (SELECT pg_catalog.max(r.model_version::pg_catalog.numeric)::pg_catalog.text FROM {tables}.ml_model_registry r \
@@ -180,20 +180,31 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
 }
 
 fn remove(tables: &str, id: &ModelId) {
+    // Waits for registrations under way, and they wait for this: the same bytes may just be in use again.
+    execute(&format!("LOCK TABLE {tables}.ml_model_artifacts IN SHARE ROW EXCLUSIVE MODE"), &[]);
     let key = || Uuid::from_bytes(*id);
     execute(
         &format!("DELETE FROM {tables}.ml_bentoml_services WHERE model_id OPERATOR(pg_catalog.=) $1"),
         &[key().into()],
     );
-    execute(
+    let hashes = returning(
         &format!(
-            "WITH gone AS (DELETE FROM {tables}.ml_model_registry WHERE id OPERATOR(pg_catalog.=) $1 \
-             RETURNING id, artifact_sha256, preprocessor_sha256) \
-             DELETE FROM {tables}.ml_model_artifacts a USING gone g \
-             WHERE a.sha256 OPERATOR(pg_catalog.=) ANY (ARRAY[g.artifact_sha256, g.preprocessor_sha256]) \
-             AND NOT EXISTS (SELECT FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.<>) g.id \
-             AND (r.artifact_sha256 OPERATOR(pg_catalog.=) a.sha256 OR r.preprocessor_sha256 OPERATOR(pg_catalog.=) a.sha256))"
+            "DELETE FROM {tables}.ml_model_registry WHERE id OPERATOR(pg_catalog.=) $1 \
+             RETURNING artifact_sha256, preprocessor_sha256"
         ),
         &[key().into()],
+        |row| [row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2)],
     );
+    for hash in hashes.into_iter().flatten().flatten() {
+        let users = format!(
+            "SELECT 1 FROM {tables}.ml_model_registry r WHERE r.artifact_sha256 OPERATOR(pg_catalog.=) $1 \
+             OR r.preprocessor_sha256 OPERATOR(pg_catalog.=) $1 LIMIT 1"
+        );
+        if select_latest(&users, &[hash.clone().into()], |_| ()).is_empty() {
+            execute(
+                &format!("DELETE FROM {tables}.ml_model_artifacts WHERE sha256 OPERATOR(pg_catalog.=) $1"),
+                &[hash.into()],
+            );
+        }
+    }
 }

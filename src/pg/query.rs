@@ -49,9 +49,18 @@ pub fn select<R>(sql: &str, arguments: &[Argument], read: impl FnMut(&Row) -> R)
     run(sql, arguments, true, |_| rows(read))
 }
 
-/// Runs a reading query under a snapshot of its own, which sees what was committed until now.
+/// Runs a reading query under a snapshot of its own, which sees what was committed until now and what this transaction
+/// has done, whatever the isolation level. Not for parallel workers.
 pub fn select_latest<R>(sql: &str, arguments: &[Argument], read: impl FnMut(&Row) -> R) -> Vec<R> {
-    run(sql, arguments, false, |_| rows(read))
+    // SAFETY: the snapshot is popped below; an ERROR in between pops it with the (sub)transaction.
+    unsafe {
+        pg_sys::CommandCounterIncrement();
+        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+    }
+    let result = select(sql, arguments, read);
+    // SAFETY: pushed above.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    result
 }
 
 /// Runs a writing statement with RETURNING.
