@@ -108,7 +108,8 @@ SELECT split_part(pg_temp.raised(format('SELECT e2i_register_model(''bad'', %L::
 FROM (SELECT substr(pg_temp.onnx('wine_forest'), 1, cut) FROM generate_series(0, 24000, 1000) AS cut
       UNION ALL SELECT decode(repeat(md5(n::text), 32), 'hex') FROM generate_series(1, 100) AS n) AS v (bytes) GROUP BY 1 ORDER BY 1;
 SELECT e2i_register_model('bad', '\x1f8b08');
-SELECT pg_temp.raised($$SELECT e2i_register_model('bad', pg_temp.onnx('torch_mlp'), framework => 'sklearn')$$);
+SELECT e2i_register_model('bad', NULL);
+SELECT pg_temp.raised($$SELECT e2i_register_model(NULL, pg_temp.onnx('torch_mlp'))$$), pg_temp.raised($$SELECT e2i_register_model('bad', pg_temp.onnx('torch_mlp'), framework => 'sklearn')$$);
 SELECT e2i_register_model('stated', pg_temp.onnx('torch_mlp'), framework => 'onnx');
 SET e2i_serve.max_model_size = '16kB';
 SELECT e2i_register_model('bad', pg_temp.onnx('wine_forest'));

@@ -49,6 +49,14 @@ SELECT model_name, alias, model_version, set_by = current_user AS by_me FROM ml_
 SELECT e2i_drop_alias('risk', 'challenger');
 SELECT pg_temp.raised($$SELECT e2i_predict('risk@challenger', '[0, 0, 0, 0]')$$);
 
+-- They point to what exists, and their names keep MLflow's rules: letters, digits, _ and -, neither latest nor like a version.
+SELECT model, alias, version, pg_temp.raised(format('SELECT e2i_set_alias(%L, %L, %L)', model, alias, version))
+FROM (VALUES ('risk', 'champion', '99'), ('gone', 'champion', '1'), ('risk', 'latest', '1'), ('risk', 'Latest', '1'), ('risk', 'v1', '1'), ('risk', 'V12', '1'),
+             ('risk', 'v1x', '1'), ('risk', 'a b', '1'), ('risk', 'a@b', '1'), ('risk', '', '1'), ('risk', 'é', '1')) AS v (model, alias, version);
+SELECT e2i_set_alias('risk', 'champion', '99');
+SELECT e2i_drop_alias('risk', 'v1x');
+SELECT pg_temp.raised($$SELECT e2i_drop_alias('risk', 'nobody')$$);
+
 -- Every form of a reference, in every function that takes one.
 SELECT reference, e2i_predict(reference, '[0, 0, 0, 0]') AS bias, e2i_serve(reference, '{"features": [0, 0, 0, 0]}') ->> 'model_id' AS served,
        (SELECT count(*) FROM e2i_describe_model(reference)) AS described, e2i_prewarm(reference) AS prewarmed
@@ -87,6 +95,9 @@ SELECT e2i_drop_model('not yet:1');
 SELECT e2i_drop_model('risk');
 SELECT pg_temp.raised($$SELECT e2i_drop_model('risk:9')$$);
 SELECT e2i_drop_model('risk', force => true);
+-- A version that an alias points to is not dropped, not even by force.
+SELECT e2i_drop_model('risk:1');
+SELECT pg_temp.raised($$SELECT e2i_drop_model('risk@champion', force => true)$$);
 SELECT pg_temp.raised($$SELECT e2i_predict('risk', '[0, 0, 0, 0]')$$);
 -- Registering is transactional: what was rolled back was never there, for this session's cache neither.
 BEGIN;

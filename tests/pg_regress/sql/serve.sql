@@ -1,0 +1,95 @@
+-- The contract of a model server: e2i_serve takes {"features": X} or {"input_data": {"features": X}}, X one row or many,
+-- by name or by position, and answers with predictions, probabilities, the version and how long it took.
+\set VERBOSITY default
+SET client_min_messages = warning;
+\set models `echo $E2I_MODELS`
+CREATE TEMP TABLE fixture AS
+SELECT replace(file, '.onnx', '') AS name, pg_read_binary_file(:'models' || '/' || file) AS bytes
+FROM pg_ls_dir(:'models') AS file WHERE file LIKE '%.onnx';
+CREATE FUNCTION pg_temp.onnx(fixture text) RETURNS bytea LANGUAGE sql AS 'SELECT bytes FROM fixture WHERE name = $1';
+-- SQLSTATE and message of a statement, so that many wrong ones fit in one list.
+CREATE FUNCTION pg_temp.raised(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+-- What of an answer is the same every time.
+CREATE FUNCTION pg_temp.served(model text, payload jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT e2i_serve(model, payload) - '_metadata' - 'prediction_time_ms' - 'model_id'
+$$;
+SELECT e2i_register_model('churn', pg_temp.onnx('hcp_churn')),                        -- two classes, 0 and 1
+       e2i_register_model('wine', pg_temp.onnx('wine_forest')),                       -- three classes, texts
+       e2i_register_model('digits', pg_temp.onnx('digits_mlp')),                      -- ten classes, numbers
+       e2i_register_model('linear', pg_temp.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}'),
+       e2i_register_model('fixed', pg_temp.onnx('shape_fixed_batch'), feature_names => '{a,b,c,d}'),
+       e2i_register_model('targets', pg_temp.onnx('diabetes_targets')),               -- two numbers a row
+       e2i_register_model('clusters', pg_temp.onnx('wine_kmeans')),
+       e2i_register_model('outliers', pg_temp.onnx('breast_isolation'));
+
+-- The answer in full: its keys and their types; times are numbers, the timestamp is ISO 8601 in UTC.
+SELECT key, jsonb_typeof(value) FROM jsonb_each(e2i_serve('churn:1', '{"features": {"specialty": "Oncology", "region": "South", "years_in_practice": 4,
+    "tenure_months": 48, "patient_volume": 325, "calls_last_quarter": 5, "engagement_score": 84.9, "rx_last_quarter": 103.8, "is_kol": false}}')) ORDER BY key COLLATE "C";
+SELECT answer ->> 'model_id' AS model_id, answer #>> '{_metadata,model_name}' AS model_name, (SELECT string_agg(key, ' ' ORDER BY key COLLATE "C") FROM jsonb_object_keys(answer -> '_metadata') AS key) AS metadata,
+       answer #>> '{_metadata,timestamp}' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$' AS iso, abs(extract(epoch FROM (answer #>> '{_metadata,timestamp}')::timestamptz - clock_timestamp())) < 60 AS now,
+       (answer #>> '{_metadata,latency_ms}')::float8 >= (answer ->> 'prediction_time_ms')::float8 AS latency_covers_scoring
+FROM e2i_serve('linear', '{"features": [1, 2, 3, 4]}') AS answer;
+
+-- Both envelopes, every form of X. What else is in an envelope is ignored.
+SELECT payload, pg_temp.served('linear', payload::jsonb) FROM unnest(ARRAY[
+    '{"features": {"a": 1, "b": 2, "c": 3, "d": 4}}',
+    '{"input_data": {"features": {"a": 1, "b": 2, "c": 3, "d": 4}}}',
+    '{"features": [{"a": 1, "b": 2, "c": 3, "d": 4}, {"d": 1, "c": 2, "b": 3, "a": 4, "e": 5}]}',
+    '{"features": [1, 2, 3, 4]}',
+    '{"features": [[1, 2, 3, 4], [4, 3, 2, 1]]}',
+    '{"features": [[1, 2, 3, 4]]}',
+    '{"features": [[1, 2, 3, 4], {"a": 4, "b": 3, "c": 2, "d": 1}]}',
+    '{"features": []}',
+    '{"input_data": {"features": []}}',
+    '{"input_data": {"features": [4, 3, 2, 1], "version": 2}, "request_id": "r-1"}']) AS payload;
+
+-- What predictions are: the probability of the positive class; the class where it is a number, else its name; a value;
+-- all values where a row has several; the number of the cluster; the score of an outlier detector.
+SELECT p #>> '{}' AS class, (SELECT array_agg(round(n::numeric, 4)) FROM jsonb_array_elements(ps) AS n) AS probabilities, e2i_model_classes('wine')
+FROM e2i_serve('wine', jsonb_build_object('features', jsonb_build_array(array_fill(1, '{13}'), array_fill(2, '{13}'), array_fill(800, '{13}')))) AS answer,
+     ROWS FROM (jsonb_array_elements(answer -> 'predictions'), jsonb_array_elements(answer -> 'probabilities')) AS rows (p, ps);
+SELECT jsonb_array_length(probabilities) AS rows, jsonb_array_length(probabilities -> 0) AS classes, jsonb_typeof(predictions -> 0) AS a_class
+FROM (SELECT a -> 'probabilities' AS probabilities, a -> 'predictions' AS predictions FROM e2i_serve('digits', jsonb_build_object('features', array_fill(1, '{64}'))) AS a) q;
+SELECT model, (SELECT jsonb_agg(CASE jsonb_typeof(p) WHEN 'array' THEN to_jsonb(ARRAY(SELECT round(n::numeric, 3) FROM jsonb_array_elements(p) AS n)) ELSE to_jsonb(round(p::numeric, 3)) END)
+               FROM jsonb_array_elements(answer -> 'predictions') AS p) AS predictions, answer ? 'probabilities' AS has_probabilities
+FROM (VALUES ('linear', 4), ('fixed', 4), ('targets', 9), ('clusters', 13), ('outliers', 30)) AS models (model, width),
+     LATERAL (SELECT e2i_serve(model, jsonb_build_object('features', array_fill(0.5, ARRAY[width]))) AS answer) served;
+-- The numbers are those of the scoring functions (a linear model's may differ in the last bit: a batch is summed in another order).
+SELECT count(*) AS rows, count(*) FILTER (WHERE abs(e2i_predict('churn', f) - p::float8) < 1e-6 AND abs((e2i_predict_proba('churn', f))[1] - (ps -> 0)::float8) < 1e-6) AS same
+FROM (SELECT jsonb_agg(r -> 'features') AS all_features FROM jsonb_array_elements(pg_read_file(:'models' || '/hcp_churn.golden.json')::jsonb -> 'rows') AS r) golden,
+     e2i_serve('churn', jsonb_build_object('features', all_features)) AS answer,
+     ROWS FROM (jsonb_array_elements(all_features), jsonb_array_elements(answer -> 'predictions'), jsonb_array_elements(answer -> 'probabilities')) AS rows (f, p, ps);
+
+-- 1, 999, 1000, 1001, 1024, 1025 and 3000 rows: one answer a row, in order, the same as one by one. Also where the graph takes one row only.
+SELECT e2i_register_model('tree', pg_temp.onnx('breast_xgboost'));
+CREATE TEMP TABLE samples AS SELECT n, ARRAY(SELECT (n * 37 + f * 11) % 101 / 4.0 FROM generate_series(1, 30) AS f)::float8[] AS x FROM generate_series(1, 3000) AS n;
+SELECT size, jsonb_array_length(predictions) AS predictions, (SELECT count(*) FROM samples, LATERAL (SELECT predictions -> (n - 1) AS p) one WHERE n <= size AND e2i_predict('tree', x) IS DISTINCT FROM p::float8) AS wrong
+FROM unnest('{1,999,1000,1001,1024,1025,3000}'::int[]) AS size,
+     LATERAL (SELECT e2i_serve('tree', jsonb_build_object('features', jsonb_agg(x ORDER BY n))) -> 'predictions' AS predictions FROM samples WHERE n <= size) answer;
+SELECT count(*) AS rows, count(*) FILTER (WHERE p::float8 = e2i_predict('fixed', x[1:4])) AS same
+FROM (SELECT e2i_serve('fixed', jsonb_build_object('features', jsonb_agg(x[1:4] ORDER BY n))) -> 'predictions' AS predictions FROM samples) answer, samples, LATERAL (SELECT predictions -> (n - 1) AS p) one;
+
+-- Missing values: as everywhere; null in a batch is a missing value of that row only.
+SELECT round((p ->> 0)::numeric, 4) AS given, round((p ->> 1)::numeric, 4) AS missing
+FROM (SELECT e2i_serve('churn', '{"features": [["Oncology", "South", 4, 48, 325, 5, 84.9, 103.8, false], [null, "South", 4, 48, 325, 5, null, "NaN", false]]}') -> 'predictions' AS p) q;
+SELECT pg_temp.served('churn', NULL), pg_temp.served(NULL, '{"features": []}');
+
+-- A row that is wrong ends the call and is counted from 1; nothing is answered for the others.
+SELECT features, pg_temp.raised(format('SELECT e2i_serve(''linear'', %L)', '{"features": ' || features || '}')) FROM unnest(ARRAY[
+    '[[1, 2, 3, 4], [1, 2, null, 4]]', '[[1, 2, 3, 4], [1, 2, 3]]', '[[1, 2, 3, 4], [1, 2, 3, 4, 5]]', '[{"a": 1, "b": 2, "c": 3, "d": 4}, {"a": 1, "b": 2, "c": 3}]',
+    '[{"a": 1, "b": 2, "c": 3, "d": "x"}]', '[[1, 2, 3, 4], 5]', '[[1, 2, 3, 4], null]', '[[1, 2, 3, 4], []]', '[[1, 2, 3, 4], {}]']) AS features;
+SELECT split_part(pg_temp.raised($$SELECT e2i_serve('tree', (SELECT jsonb_build_object('features', jsonb_agg(CASE WHEN n = 2500 THEN x[1:29] ELSE x END ORDER BY n)) FROM samples))$$), ':', 1) AS raised;
+SELECT e2i_serve('linear', '{"features": [[1, 2, 3, 4], {"A": 1, "b": 2, "c": 3, "d": 4}]}');
+-- Payloads of another form.
+SELECT payload, pg_temp.raised(format('SELECT e2i_serve(''linear'', %L)', payload)) FROM unnest(ARRAY[
+    '{}', '[]', 'null', '12', '"text"', '[[1, 2, 3, 4]]', '{"a": 1, "b": 2, "c": 3, "d": 4}', '{"feature": [1, 2, 3, 4]}', '{"features": null}', '{"features": 12}', '{"features": "1,2,3,4"}',
+    '{"input_data": {}}', '{"input_data": [1, 2, 3, 4]}', '{"features": {}}']) AS payload;
+SELECT e2i_serve('linear', '{"data": [1, 2, 3, 4]}');
+
+SELECT count(e2i_drop_model(model_name || ':' || model_version, force => true)) > 0 AS dropped FROM ml_model_registry;
