@@ -25,8 +25,8 @@ fn e2i_register_model(
     version: default!(Option<&str>, "NULL"),
     framework: default!(Option<&str>, "NULL"),
     task: default!(Option<&str>, "NULL"),
-    feature_names: default!(Option<Vec<String>>, "NULL"),
-    class_labels: default!(Option<Vec<String>>, "NULL"),
+    feature_names: default!(Option<Vec<Option<String>>>, "NULL"),
+    class_labels: default!(Option<Vec<Option<String>>>, "NULL"),
     preprocessor: default!(Option<&[u8]>, "NULL"),
     signature: default!(Option<JsonB>, "NULL"),
     metrics: default!(Option<JsonB>, "NULL"),
@@ -44,8 +44,8 @@ fn e2i_register_model(
         check_framework(framework)?;
         check_size(artifact.len() + preprocessor.map_or(0, <[u8]>::len))?;
         let options = Options {
-            feature_names,
-            class_labels,
+            feature_names: feature_names.map(|names| without_nulls("feature_names", names)).transpose()?,
+            class_labels: class_labels.map(|labels| without_nulls("class_labels", labels)).transpose()?,
             task: task.map(parse_task).transpose()?,
             signature: signature.map(|signature| Signature::parse(&signature.0)).transpose()?,
         };
@@ -72,6 +72,14 @@ fn e2i_register_model(
 fn null(argument: &str) -> Error {
     Error::new(Kind::MissingValue, format!("the argument {argument} of e2i_register_model is NULL"))
         .with_hint("SELECT e2i_register_model('name', pg_read_binary_file('/path/to/model.onnx'));")
+}
+
+fn without_nulls(option: &str, texts: Vec<Option<String>>) -> Result<Vec<String>> {
+    let null = texts.iter().position(Option::is_none);
+    match null {
+        None => Ok(texts.into_iter().flatten().collect()),
+        Some(position) => Err(Error::new(Kind::MissingValue, format!("element {} of {option} is NULL", position + 1))),
+    }
 }
 
 fn check_names(name: &str, version: Option<&str>) -> Result<()> {

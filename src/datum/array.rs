@@ -75,7 +75,8 @@ impl ArraySource {
                 }
                 position = known.aligned(start, position);
                 let value = known.fetch(start.add(position));
-                sink(index, Some(known.reader.read(value, &known.type_name)))?;
+                let element = binder.interface().features[index].element;
+                known.reader.read_for(element, value, &known.type_name, |scalar| sink(index, Some(scalar)))?;
                 position += known.length(start.add(position));
             }
             (count..features).try_for_each(|feature| sink(feature, None))
@@ -133,7 +134,7 @@ impl Known {
 fn look_up(binder: &Binder, element: pg_sys::Oid, count: usize, strict: Strictness) -> Result<Known> {
     let layout = match strict {
         Strictness::Strict => binder.layout_by_position(count)?,
-        Strictness::DryRun => binder.match_positions(count),
+        Strictness::DryRun => binder.match_positions(count)?,
     };
     let (mut size, mut by_value, mut align) = (0i16, false, 0);
     // SAFETY: the out pointers are valid, the type exists.

@@ -191,7 +191,7 @@ impl JsonSource {
         if self.array.as_ref().is_none_or(|(known, _)| *known != count) {
             let layout = match strict {
                 Strictness::Strict => binder.layout_by_position(count)?,
-                Strictness::DryRun => binder.match_positions(count),
+                Strictness::DryRun => binder.match_positions(count)?,
             };
             self.array = Some((count, layout));
         }

@@ -1,13 +1,11 @@
 //! Rows: composite values, taken apart once a call, their columns looked up once a row type.
 
-use std::ffi::c_char;
-
-use e2i_core::{Binder, ElementType, Layout, Result, Scalar};
+use e2i_core::{Binder, Layout, Result, Scalar};
 use pgrx::{PgMemoryContexts, PgTupleDesc, pg_sys};
 
 use crate::catalog::invalidation;
 use crate::datum::features::{Strictness, required};
-use crate::datum::scalar::{Reader, TEXT_BUFFER, type_name};
+use crate::datum::scalar::{Reader, type_name};
 use crate::pg::varlena;
 
 /// What is known about the row type seen last.
@@ -107,14 +105,14 @@ impl RowSource {
             let column = &known.columns[source];
             if nulls[source] {
                 sink(feature, Some(Scalar::Missing))?;
-            } else if column.reader.is_instant() && binder.interface().features[feature].element == ElementType::Text {
-                let mut buffer: [c_char; TEXT_BUFFER] = [0; TEXT_BUFFER];
-                // SAFETY: the value came from the tuple, by this column's type.
-                let text = unsafe { column.reader.instant_as_text(values[source], &mut buffer) };
-                sink(feature, Some(Scalar::Text(text)))?;
-            } else {
-                // SAFETY: the value came from the tuple, by this column's type.
-                sink(feature, Some(unsafe { column.reader.read(values[source], &column.type_name) }))?;
+                continue;
+            }
+            let element = binder.interface().features[feature].element;
+            // SAFETY: the value came from the tuple, by this column's type.
+            unsafe {
+                column
+                    .reader
+                    .read_for(element, values[source], &column.type_name, |scalar| sink(feature, Some(scalar)))?;
             }
         }
         Ok(())

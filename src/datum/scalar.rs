@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use e2i_core::Scalar;
+use e2i_core::{ElementType, Scalar};
 use pgrx::pg_sys::{self, BuiltinOid};
 
 use crate::datum::numeric;
@@ -13,7 +13,7 @@ const EPOCH_OFFSET_SECONDS: i64 = 946_684_800;
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Size of the buffer for a date as text: the server's MAXDATELEN, and a zero byte.
-pub const TEXT_BUFFER: usize = 129;
+const TEXT_BUFFER: usize = 129;
 
 /// How the values of a type are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Reader {
     /// # Safety
     /// `datum` must be a valid value of the type that the reader is of, and live as long as `'d`.
     #[inline]
-    pub unsafe fn read<'d>(self, datum: pg_sys::Datum, type_name: &'d str) -> Scalar<'d> {
+    unsafe fn read<'d>(self, datum: pg_sys::Datum, type_name: &'d str) -> Scalar<'d> {
         // SAFETY: as the caller promises.
         unsafe {
             match self {
@@ -120,11 +120,32 @@ impl Reader {
         }
     }
 
+    /// Reads a value that is not NULL for a feature of type `element`, and passes it on: a date goes into text as text.
+    ///
+    /// # Safety
+    /// As [`Reader::read`].
+    #[inline]
+    pub unsafe fn read_for<T>(
+        self,
+        element: ElementType,
+        datum: pg_sys::Datum,
+        type_name: &str,
+        pass_on: impl FnOnce(Scalar<'_>) -> T,
+    ) -> T {
+        if self.is_instant() && element == ElementType::Text {
+            let mut buffer: [c_char; TEXT_BUFFER] = [0; TEXT_BUFFER];
+            // SAFETY: as the caller promises.
+            return pass_on(Scalar::Text(unsafe { self.instant_as_text(datum, &mut buffer) }));
+        }
+        // SAFETY: as the caller promises.
+        pass_on(unsafe { self.read(datum, type_name) })
+    }
+
     /// A date or timestamp as the ISO 8601 text that `to_jsonb` writes.
     ///
     /// # Safety
     /// As [`Reader::read`]; the type must be one of those that [`Reader::is_instant`] names.
-    pub unsafe fn instant_as_text(self, datum: pg_sys::Datum, buffer: &mut [c_char; TEXT_BUFFER]) -> &str {
+    unsafe fn instant_as_text(self, datum: pg_sys::Datum, buffer: &mut [c_char; TEXT_BUFFER]) -> &str {
         let type_oid = match self {
             Self::Date => pg_sys::DATEOID,
             Self::Timestamp => pg_sys::TIMESTAMPOID,
@@ -138,7 +159,7 @@ impl Reader {
     }
 
     /// Whether the type is a date or timestamp.
-    pub fn is_instant(self) -> bool {
+    fn is_instant(self) -> bool {
         matches!(self, Self::Date | Self::Timestamp | Self::TimestampTz)
     }
 }

@@ -101,7 +101,8 @@ impl Binder {
                 listed(many.iter().map(|f| f.name.as_str()))
             ),
         };
-        let unused: Vec<&str> = names.into_iter().filter(|name| !self.index.contains_key(*name)).collect();
+        let unused: Vec<&str> =
+            names.into_iter().filter(|name| !name.is_empty() && !self.index.contains_key(*name)).collect();
         let mut error = Error::new(Kind::MissingValue, message);
         if !unused.is_empty() {
             error = error
@@ -117,10 +118,7 @@ impl Binder {
             Some((wanted, given)) => {
                 error.with_hint(format!("Names must match exactly: write {wanted:?} instead of {given:?}."))
             }
-            None => error.with_hint(format!(
-                "SELECT * FROM e2i_describe_model('{}') lists the features.",
-                self.model.replace('\'', "''")
-            )),
+            None => error.with_hint(self.where_listed("the features")),
         }
     }
 
@@ -129,40 +127,45 @@ impl Binder {
     /// # Errors
     /// [`Kind::BadOption`] when there are more values than features, [`Kind::MissingValue`] when a required feature has no value.
     pub fn layout_by_position(&self, count: usize) -> Result<Layout> {
-        let features = &self.interface.features;
-        if count > features.len() {
-            return Err(Error::new(
-                Kind::BadOption,
-                format!("model {} takes {} features, got an array of {count}", self.model, features.len()),
-            )
-            .with_hint(format!(
-                "SELECT * FROM e2i_describe_model('{}') lists them in order.",
-                self.model.replace('\'', "''")
-            )));
-        }
-        if let Some(missing) = features[count..].iter().find(|feature| feature.required) {
-            return Err(Error::new(
+        let layout = self.match_positions(count)?;
+        match self.interface.features[count..].iter().find(|feature| feature.required) {
+            None => Ok(layout),
+            Some(missing) => Err(Error::new(
                 Kind::MissingValue,
                 format!(
-                    "feature {:?} of model {} is missing: the model takes {} features, got an array of {count}",
+                    "feature {:?} of model {} is missing: the model takes {}, got an array of {count}",
                     missing.name,
                     self.model,
-                    features.len()
+                    self.counted()
                 ),
             )
-            .with_hint(format!(
-                "SELECT * FROM e2i_describe_model('{}') lists them in order.",
-                self.model.replace('\'', "''")
-            )));
+            .with_hint(self.where_listed("them in order"))),
         }
-        Ok(self.match_positions(count))
     }
 
     /// A layout by position as far as it goes, for a dry run.
-    #[must_use]
-    pub fn match_positions(&self, count: usize) -> Layout {
+    ///
+    /// # Errors
+    /// [`Kind::BadOption`] when there are more values than features.
+    pub fn match_positions(&self, count: usize) -> Result<Layout> {
         let features = self.interface.features.len();
-        Layout { sources: (0..features).map(|i| if i < count { u32::try_from(i).ok() } else { None }).collect() }
+        if count > features {
+            let message = format!("model {} takes {}, got an array of {count}", self.model, self.counted());
+            return Err(Error::new(Kind::BadOption, message).with_hint(self.where_listed("them in order")));
+        }
+        let sources = (0..features).map(|index| u32::try_from(index).ok().filter(|_| index < count)).collect();
+        Ok(Layout { sources })
+    }
+
+    fn counted(&self) -> String {
+        match self.interface.features.len() {
+            1 => "1 feature".to_owned(),
+            many => format!("{many} features"),
+        }
+    }
+
+    fn where_listed(&self, what: &str) -> String {
+        format!("SELECT * FROM e2i_describe_model('{}') lists {what}.", self.model.replace('\'', "''"))
     }
 
     /// Writes the value of one feature of one row.
@@ -216,8 +219,12 @@ impl Binder {
                     .with_hint("Round the value if that is what the model was trained on.")
             }
             ValueProblem::OutOfRange => Error::new(Kind::OutOfRange, format!("{subject}: {value} is out of range for {expected}")),
+            ValueProblem::NotExact if matches!(value, Scalar::Instant(_)) => {
+                Error::new(Kind::OutOfRange, format!("{subject}: {expected} cannot hold {value} exactly"))
+                    .with_hint("Give the number that the model was trained on, for instance extract(epoch FROM …)::real.")
+            }
             ValueProblem::NotExact => Error::new(Kind::OutOfRange, format!("{subject}: {expected} cannot hold {value} exactly"))
-                .with_hint("Cast to float8 if rounding is what the model was trained on."),
+                .with_hint("Give a float8, or a rounded number, if rounding is what the model was trained on."),
             ValueProblem::WrongType => Error::new(Kind::TypeMismatch, format!("{subject} takes {expected}, got {value}")),
         }
     }

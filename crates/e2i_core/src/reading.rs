@@ -54,7 +54,11 @@ pub fn needed(interface: &Interface, question: Question, model: &str) -> Result<
         Question::Label => match task {
             _ if has_label => Ok(OutputSet::LABEL),
             Task::BinaryClassification | Task::MulticlassClassification | Task::Clustering => Ok(OutputSet::MAIN),
-            _ => refuse(&format!("has no labels, its task is {task}"), "e2i_predict"),
+            _ => {
+                let several = interface.main_output().and_then(|output| output.width).is_some_and(|width| width != 1);
+                let instead = if several { "e2i_predict_vector" } else { "e2i_predict" };
+                refuse(&format!("has no labels, its task is {task}"), instead)
+            }
         },
         Question::Probabilities => {
             if !task.is_classification() {

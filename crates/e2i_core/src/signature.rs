@@ -147,11 +147,14 @@ impl Signature {
     }
 }
 
-/// Feature names must be unique, or binding by name would be arbitrary.
+/// Feature names must be unique and not empty, or binding by name would be arbitrary.
 ///
 /// # Errors
 /// [`Kind::BadOption`] naming the feature.
 pub(crate) fn check_unique(interface: &Interface) -> Result<()> {
+    if let Some(position) = interface.features.iter().position(|feature| feature.name.is_empty()) {
+        return Err(Error::new(Kind::BadOption, format!("feature {} has an empty name", position + 1)));
+    }
     let mut seen = std::collections::HashSet::new();
     match interface.features.iter().find(|feature| !seen.insert(feature.name.as_str())) {
         None => Ok(()),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
 use e2i_core::{Batch, Column, Engine, Error, InputTensor, Interface, Kind, OutputSet, Outputs, Result, Rows};
+use ort::ep::CPU;
 use ort::error::ErrorCode;
 use ort::logging::LogLevel;
 use ort::session::Session;
@@ -280,6 +281,7 @@ fn open(runtime: &'static Runtime, bytes: &[u8], threads: usize) -> Result<Sessi
             .with_intra_op_spinning(false)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             // Arena and patterns would hold the memory of the largest batch for the life of the session.
+            .with_execution_providers([CPU::default().with_arena_allocator(false).build()])?
             .with_memory_pattern(false)?
             .with_log_level(LogLevel::Fatal)?)
     };

@@ -42,6 +42,7 @@ pub(crate) fn read(model: &Model, stated: Option<Task>) -> Result<OutputsRead> {
     let labels =
         mapped_labels.or_else(|| outputs.get(label?).and_then(|output| classes::nearest(model, &output.tensor)));
     let (task, labels) = decide(model, &outputs, label, main, labels, stated);
+    check_stated(stated, main.and_then(|main| outputs[main].width))?;
     // A number without a name: an only integer output is as good a main output as a float one.
     let (label, main) = match (label, main) {
         (Some(only), None) if !task.is_classification() && outputs[only].element != ElementType::Text => {
@@ -56,6 +57,22 @@ pub(crate) fn read(model: &Model, stated: Option<Task>) -> Result<OutputsRead> {
         task,
         classes: labels.filter(|_| task.is_classification()).map(Classes::new),
     })
+}
+
+/// A stated task must be possible with the numbers that the graph gives.
+fn check_stated(stated: Option<Task>, width: Option<usize>) -> Result<()> {
+    let possible = match (stated, width) {
+        (Some(Task::BinaryClassification), Some(width)) => width <= 2,
+        (Some(Task::MulticlassClassification), Some(width)) => width >= 2,
+        _ => true,
+    };
+    match (stated, width) {
+        (Some(task), Some(width)) if !possible => Err(Error::new(
+            Kind::BadOption,
+            format!("the task {task} does not fit a model that gives {width} number(s) a row"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The output that holds the numbers: what is called a probability, else the first float.
