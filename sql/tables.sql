@@ -90,6 +90,9 @@ CREATE TABLE ml_bentoml_services (
 );
 CREATE UNIQUE INDEX ml_bentoml_services_one_active ON ml_bentoml_services (service_name) WHERE status = 'active';
 COMMENT ON TABLE ml_bentoml_services IS 'one row a deployment; at most one is active for a service name';
+COMMENT ON COLUMN ml_bentoml_services.id IS 'identity of the deployment';
+COMMENT ON COLUMN ml_bentoml_services.created_at IS 'when it was made';
+COMMENT ON COLUMN ml_bentoml_services.updated_at IS 'when it last changed';
 COMMENT ON COLUMN ml_bentoml_services.bento_tag IS 'name:version of what is deployed';
 COMMENT ON COLUMN ml_bentoml_services.bento_version IS 'version of what is deployed';
 COMMENT ON COLUMN ml_bentoml_services.model_id IS 'the version, in ml_model_registry';
@@ -113,7 +116,16 @@ CREATE TABLE ml_bentoml_serving_metrics (
 );
 CREATE INDEX ON ml_bentoml_serving_metrics (service_id, "timestamp");
 COMMENT ON TABLE ml_bentoml_serving_metrics IS 'how a deployment served, one row an interval';
-COMMENT ON COLUMN ml_bentoml_serving_metrics.error_rate IS 'a fraction, 0 to 1';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.id IS 'number of the row';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.service_id IS 'the deployment, in ml_bentoml_services';
+COMMENT ON COLUMN ml_bentoml_serving_metrics."timestamp" IS 'end of the interval';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.requests_per_second IS 'calls a second';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.avg_latency_ms IS 'mean time of a call, ms';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.p95_latency_ms IS '95th percentile of the time of a call, ms';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.p99_latency_ms IS '99th percentile of the time of a call, ms';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.error_rate IS 'calls that failed, a fraction, 0 to 1';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.memory_mb IS 'memory in use, MB';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.cpu_percent IS 'processor time in use, percent';
 
 SELECT pg_catalog.pg_extension_config_dump('ml_model_artifacts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_registry', '');

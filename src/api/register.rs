@@ -1,5 +1,8 @@
 //! Registering and dropping models.
 
+use std::cell::RefCell;
+use std::time::Instant;
+
 use e2i_core::{Batch, Error, Interface, Kind, ModelReference, OutputSet, Outputs, Result, Signature, Task};
 use e2i_onnx::{Model, Options, describe};
 use pgrx::datum::JsonB;
@@ -10,6 +13,7 @@ use crate::catalog::model::{describe as describe_version, identify};
 use crate::catalog::register::{NewVersion, drop_version, insert};
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
+use crate::pg::encoding;
 use crate::session::{open_engine, score};
 use crate::settings;
 
@@ -38,6 +42,7 @@ fn e2i_register_model(
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
     let register = || {
+        encoding::require_utf8()?;
         let name = name.ok_or_else(|| null("name"))?;
         let artifact = artifact.ok_or_else(|| null("artifact"))?;
         check_names(name, version)?;
@@ -52,12 +57,17 @@ fn e2i_register_model(
         let model = Model::parse(artifact)?;
         let first = preprocessor.map(Model::parse).transpose()?;
         let mut interface = describe(&model, first.as_ref(), &options)?;
-        let engine = try_out(&mut interface, artifact, preprocessor)?;
+        let engine = try_out(&mut interface, first.as_ref().unwrap_or(&model), artifact, preprocessor)?;
+        let signature = match &options.signature {
+            Some(given) => given.completed(&interface),
+            None => Signature::describe(&interface),
+        };
         let new = NewVersion {
             name,
             version,
             framework: FRAMEWORK,
             interface: &interface,
+            signature,
             metrics,
             tags,
             description,
@@ -113,20 +123,40 @@ fn parse_task(name: &str) -> Result<Task> {
     })
 }
 
-/// Loads the model and scores a row of zeros, so that what cannot be scored is not registered; completes what only a
+/// Loads the model and scores a row of samples, so that what cannot be scored is not registered; completes what only a
 /// run can tell. Returns the engine's name.
-fn try_out(interface: &mut Interface, model: &[u8], preprocessor: Option<&[u8]>) -> Result<&'static str> {
-    let engine = std::cell::RefCell::new(open_engine(interface, model, preprocessor)?);
-    let batch = Batch::new(&interface.inputs, interface.rows_per_call().unwrap_or(1));
+///
+/// Samples are categories that the graph names, zeros elsewhere. Where the graph wants a text or number that nobody could
+/// guess, the model is registered all the same, with a warning.
+fn try_out(
+    interface: &mut Interface,
+    first: &Model,
+    model: &[u8],
+    preprocessor: Option<&[u8]>,
+) -> Result<&'static str> {
+    let engine = RefCell::new(open_engine(interface, model, preprocessor)?);
+    let mut batch = Batch::new(&interface.inputs, interface.rows_per_call().unwrap_or(1));
+    first.fill_samples(interface, &mut batch);
     let mut outputs = Outputs::default();
-    score(&engine, &batch, OutputSet::BOTH, &mut outputs).map_err(|error| {
-        Error::new(error.kind(), format!("the model does not score a row of zeros: {}", error.message()))
-    })?;
+    if let Err(error) = score(&engine, &batch, OutputSet::BOTH, &mut outputs) {
+        let may_want_categories = interface.features.iter().any(|feature| !feature.element.is_float());
+        if error.kind() != Kind::Runtime || !may_want_categories {
+            return Err(Error::new(
+                error.kind(),
+                format!("the model does not score a row of samples: {}", error.message()),
+            ));
+        }
+        warning!("the model is registered although it did not score a row of samples: {}", error.message());
+        return Ok(engine.borrow().name());
+    }
     if let Some(output) = interface.main.and_then(|main| interface.outputs.get_mut(main)) {
         output.width = output.width.or(Some(outputs.width));
     }
-    let name = engine.borrow().name();
-    Ok(name)
+    // The first run also allocates; the second tells how long one takes.
+    let begun = Instant::now();
+    score(&engine, &batch, OutputSet::BOTH, &mut outputs)?;
+    interface.set_pace(begun.elapsed());
+    Ok(engine.borrow().name())
 }
 
 /// Drops a version, with its bytes if no other version uses them. Refuses while it is deployed, unless forced.

@@ -52,6 +52,15 @@ fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
     serve().or_raise()
 }
 
+/// A number as `to_jsonb` writes it: JSON has no numbers that are not finite.
+fn number(value: f64) -> Json {
+    match value {
+        _ if value.is_nan() => json!("NaN"),
+        _ if value.is_infinite() => json!(if value > 0.0 { "Infinity" } else { "-Infinity" }),
+        _ => json!(value),
+    }
+}
+
 fn milliseconds(time: std::time::Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
@@ -149,7 +158,7 @@ fn score(model: &LoadedModel, rows: Rows<'_>) -> Result<(Vec<Json>, Option<Vec<J
             if reader.probabilities {
                 let mut numbers = Vec::with_capacity(outputs.width.max(2));
                 reading::probabilities(interface, &outputs, row, model.reference(), &mut numbers)?;
-                probabilities.push(json!(numbers));
+                probabilities.push(numbers.into_iter().map(number).collect());
             }
         }
         done += batch.rows();
@@ -185,12 +194,12 @@ impl Answer {
 
     fn prediction(&self, interface: &Interface, outputs: &Outputs, row: usize, model: &str) -> Result<Json> {
         Ok(match self.question {
-            Question::Prediction => json!(reading::prediction(interface, outputs, row, model)?),
+            Question::Prediction => number(reading::prediction(interface, outputs, row, model)?),
             Question::Label => json!(reading::label(interface, outputs, row, model)?),
             _ => {
                 let mut numbers = Vec::with_capacity(outputs.width);
                 reading::vector(outputs, row, model, &mut numbers)?;
-                json!(numbers)
+                numbers.into_iter().map(number).collect()
             }
         })
     }

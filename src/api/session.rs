@@ -24,7 +24,9 @@ fn e2i_clear_session_cache() -> i32 {
 /// This session's loaded models, most recently used first. Read through the view `e2i_session_cache`.
 #[pg_extern(volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
-fn e2i_cached_models() -> TableIterator<
+fn e2i_cached_models(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
     'static,
     (
         name!(model, String),
@@ -37,7 +39,8 @@ fn e2i_cached_models() -> TableIterator<
         name!(last_used, TimestampWithTimeZone),
     ),
 > {
-    let rows: Vec<_> = cache::list()
+    // SAFETY: the server passes a valid fcinfo.
+    let rows: Vec<_> = cache::list(unsafe { Schema::of_call(fcinfo) })
         .into_iter()
         .map(|(model, loads)| {
             (

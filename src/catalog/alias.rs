@@ -13,6 +13,7 @@ use crate::pg::role;
 /// # Errors
 /// [`Kind::BadOption`] for an alias that is not well formed, [`Kind::UnknownModel`] for a version that does not exist.
 pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()> {
+    ModelReference::check_new_name(name)?;
     ModelReference::check_new_alias(alias)?;
     identify(schema, &ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) })?;
     let by = role::name(role::current());

@@ -41,6 +41,12 @@ pub fn relation_changes() -> u64 {
     RELATION_CHANGES.load(Ordering::Relaxed)
 }
 
+/// Takes in what other sessions have committed until now.
+pub fn hear() {
+    // SAFETY: no arguments; may run callbacks such as ours.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+}
+
 /// Says which relation is the registry; what was derived from another one is out of date.
 pub fn watch(registry: pg_sys::Oid) {
     if REGISTRY.swap(registry.to_u32(), Ordering::Relaxed) != registry.to_u32() {

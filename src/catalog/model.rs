@@ -84,6 +84,9 @@ pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Res
     let (name, version, interface) = rows.into_iter().flatten().next().ok_or_else(|| invisible(reference))?;
     let interface: Interface =
         serde_json::from_value(interface.0).map_err(|error| unreadable(&name, &version, &error.to_string()))?;
+    if !interface.is_consistent() {
+        return Err(unreadable(&name, &version, "it contradicts itself"));
+    }
     if interface.format > Interface::FORMAT {
         return Err(unreadable(&name, &version, "it was registered with a newer version of e2i_serve"));
     }
@@ -151,11 +154,15 @@ fn invisible(reference: &ModelReference) -> Error {
         .with_hint("SELECT model_name, model_version FROM ml_model_registry lists the models that you may use.")
 }
 
+/// Versions that a message lists.
+const SHOWN: usize = 5;
+
 #[cold]
 fn unknown(schema: Schema, reference: &ModelReference) -> Error {
     // Only what the caller may see is named.
     let sql = format!(
-        "SELECT r.model_version FROM {}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1 ORDER BY r.registered_at DESC LIMIT 6",
+        "SELECT r.model_version FROM {}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1 \
+         ORDER BY r.registered_at DESC, pg_catalog.length(r.model_version) DESC, r.model_version DESC LIMIT 6",
         schema.quoted()
     );
     let versions: Vec<String> =
@@ -164,16 +171,27 @@ fn unknown(schema: Schema, reference: &ModelReference) -> Error {
         return invisible(reference);
     }
     let name = &reference.name;
-    let listed = versions.join(", ");
+    let more = if versions.len() > SHOWN { ", …" } else { "" };
+    let listed = format!("{}{more}", versions[..versions.len().min(SHOWN)].join(", "));
+    let quoted = |text: &str| text.replace('\'', "''");
     match &reference.selector {
         Selector::Deployed => Error::new(Kind::UnknownModel, format!("no version of model \"{name}\" is deployed"))
             .with_detail(format!("Registered versions: {listed}."))
-            .with_hint(format!("Name one: '{name}:{}'.", versions[0])),
+            .with_hint(format!("Name one: '{}:{}'.", quoted(name), quoted(&versions[0]))),
         Selector::Version(version) => {
             Error::new(Kind::UnknownModel, format!("model \"{name}\" has no version \"{version}\""))
                 .with_detail(format!("Registered versions: {listed}."))
         }
-        Selector::Alias(alias) => Error::new(Kind::UnknownModel, format!("model \"{name}\" has no alias \"{alias}\""))
-            .with_hint(format!("SELECT e2i_set_alias('{}', '{alias}', '{}');", name.replace('\'', "''"), versions[0])),
+        Selector::Alias(alias) => {
+            let error = Error::new(Kind::UnknownModel, format!("model \"{name}\" has no alias \"{alias}\""));
+            match ModelReference::check_new_alias(alias) {
+                Ok(()) => error.with_hint(format!(
+                    "SELECT e2i_set_alias('{}', '{alias}', '{}');",
+                    quoted(name),
+                    quoted(&versions[0])
+                )),
+                Err(_) => error.with_detail(format!("Registered versions: {listed}.")),
+            }
+        }
     }
 }

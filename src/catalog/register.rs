@@ -1,6 +1,6 @@
 //! Writing versions: bytes in chunks under their sha256, a row in the registry, the first deployment.
 
-use e2i_core::{Error, Interface, Kind, Result, Signature};
+use e2i_core::{Error, Interface, Kind, Result};
 use pgrx::datum::{JsonB, Uuid};
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,8 @@ pub struct NewVersion<'a> {
     pub framework: &'a str,
     /// What it takes and gives.
     pub interface: &'a Interface,
+    /// Its signature in MLflow's form.
+    pub signature: serde_json::Value,
     /// Metrics of training.
     pub metrics: Option<JsonB>,
     /// Free labels.
@@ -87,7 +89,7 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
                 version.as_str().into(),
                 new.framework.into(),
                 new.interface.task.name().into(),
-                JsonB(Signature::describe(new.interface)).into(),
+                JsonB(new.signature).into(),
                 classes.into(),
                 JsonB(serde_json::to_value(new.interface).map_err(|error| Error::new(Kind::Internal, error.to_string()))?).into(),
                 JsonB(new.metrics.map_or_else(|| serde_json::json!({}), |metrics| metrics.0)).into(),
@@ -120,8 +122,10 @@ fn size(bytes: &[u8]) -> i64 {
 /// Stores bytes under their sha256, unless they are there already.
 fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
     let hash = sha256(bytes);
+    // Where the bytes are there already, an update that changes nothing locks them: a drop that is about to remove them waits.
     let sql = format!(
-        "INSERT INTO {tables}.ml_model_artifacts (sha256, chunk, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+        "INSERT INTO {tables}.ml_model_artifacts (sha256, chunk, bytes) VALUES ($1, $2, $3) \
+         ON CONFLICT (sha256, chunk) DO UPDATE SET chunk = excluded.chunk"
     );
     for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
         execute(&sql, &[hash.clone().into(), (number as i32).into(), chunk.to_vec().into()]);
@@ -180,8 +184,6 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
 }
 
 fn remove(tables: &str, id: &ModelId) {
-    // Waits for registrations under way, and they wait for this: the same bytes may just be in use again.
-    execute(&format!("LOCK TABLE {tables}.ml_model_artifacts IN SHARE ROW EXCLUSIVE MODE"), &[]);
     let key = || Uuid::from_bytes(*id);
     execute(
         &format!("DELETE FROM {tables}.ml_bentoml_services WHERE model_id OPERATOR(pg_catalog.=) $1"),
@@ -196,6 +198,11 @@ fn remove(tables: &str, id: &ModelId) {
         |row| [row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2)],
     );
     for hash in hashes.into_iter().flatten().flatten() {
+        // Waits for a registration of the same bytes that is under way, and the next one waits for this.
+        let lock = format!(
+            "SELECT a.chunk FROM {tables}.ml_model_artifacts a WHERE a.sha256 OPERATOR(pg_catalog.=) $1 ORDER BY a.chunk FOR UPDATE"
+        );
+        execute(&lock, &[hash.clone().into()]);
         let users = format!(
             "SELECT 1 FROM {tables}.ml_model_registry r WHERE r.artifact_sha256 OPERATOR(pg_catalog.=) $1 \
              OR r.preprocessor_sha256 OPERATOR(pg_catalog.=) $1 LIMIT 1"

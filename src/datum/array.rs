@@ -2,10 +2,10 @@
 //!
 //! Layout: `src/include/utils/array.h`. Elements are aligned to their type; a NULL takes no room.
 
-use e2i_core::{Binder, Error, Kind, Layout, Result, Scalar};
+use e2i_core::{Binder, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
-use crate::datum::features::Strictness;
+use crate::datum::features::{Strictness, nested};
 use crate::datum::scalar::{Reader, type_name};
 use crate::pg::varlena;
 
@@ -46,7 +46,7 @@ impl ArraySource {
             let array = varlena::plain(datum).cast::<pg_sys::ArrayType>();
             let dimensions = (*array).ndim;
             if dimensions > 1 {
-                return Err(nested(binder, dimensions));
+                return Err(nested(binder));
             }
             let count = if dimensions == 0 { 0 } else { *array.add(1).cast::<i32>() };
             (array, (*array).elemtype, usize::try_from(count).unwrap_or_default())
@@ -148,13 +148,4 @@ fn look_up(binder: &Binder, element: pg_sys::Oid, count: usize, strict: Strictne
     let reader = Reader::of(element);
     let type_name = if reader == Reader::Other { type_name(element) } else { String::new() };
     Ok(Known { element, count, reader, type_name, size, by_value, align, layout })
-}
-
-#[cold]
-fn nested(binder: &Binder, dimensions: i32) -> Error {
-    Error::new(
-        Kind::BadOption,
-        format!("features for model {} are an array of {dimensions} dimensions, one is expected", binder.model()),
-    )
-    .with_hint("Score one row a call, or several with e2i_serve.")
 }

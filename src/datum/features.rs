@@ -187,6 +187,9 @@ impl JsonSource {
     where
         S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
     {
+        if let Some(Value::Container(_)) = json.elements().next() {
+            return Err(nested(binder));
+        }
         let count = json.count();
         if self.array.as_ref().is_none_or(|(known, _)| *known != count) {
             let layout = match strict {
@@ -218,6 +221,16 @@ impl ObjectLayout {
         }
         Ok(Self { entries: entries.to_vec(), keys: keys.to_vec(), features, absent })
     }
+}
+
+/// Several rows where one is expected.
+#[cold]
+pub fn nested(binder: &Binder) -> Error {
+    Error::new(
+        Kind::BadOption,
+        format!("features for model {} are a nested array, one row is expected", binder.model()),
+    )
+    .with_hint("Score one row a call, or several with e2i_serve.")
 }
 
 fn as_scalar(value: Value<'_>) -> Scalar<'_> {

@@ -11,6 +11,7 @@ use pgrx::pg_sys;
 use crate::catalog::invalidation;
 use crate::catalog::model::{ModelId, Version, describe, existing, identify};
 use crate::catalog::schema::Schema;
+use crate::pg::encoding;
 use crate::session::model::LoadedModel;
 use crate::settings;
 
@@ -34,6 +35,7 @@ thread_local! {
 /// # Errors
 /// Unknown or malformed references.
 pub fn resolve(schema: Schema, reference: &str) -> Result<Version> {
+    encoding::require_utf8()?;
     let reference = ModelReference::parse(reference)?;
     let id = identify(schema, &reference)?;
     describe(schema, &id, &reference)
@@ -44,8 +46,9 @@ pub fn resolve(schema: Schema, reference: &str) -> Result<Version> {
 /// # Errors
 /// As [`resolve`], and what loading reports.
 pub fn model(schema: Schema, reference: &str) -> Result<Rc<LoadedModel>> {
-    let version = resolve(schema, reference)?;
+    // Before resolving, which fails for a version that was dropped: what is gone shall not stay in memory.
     sweep(schema);
+    let version = resolve(schema, reference)?;
     // No borrow is held while a model loads: that runs queries, and they may score.
     let known = CACHE.with(|cache| cache.borrow().models.get(&version.id).cloned());
     let model = match known {
@@ -102,8 +105,9 @@ fn sweep(schema: Schema) {
     CACHE.with(|cache| cache.borrow_mut().swept = changes);
 }
 
-/// The loaded models with the number of times each was loaded, most recently used first.
-pub fn list() -> Vec<(Rc<LoadedModel>, u32)> {
+/// The loaded models that still exist, with the number of times each was loaded, most recently used first.
+pub fn list(schema: Schema) -> Vec<(Rc<LoadedModel>, u32)> {
+    sweep(schema);
     CACHE.with(|cache| {
         let cache = cache.borrow();
         let mut models: Vec<_> = cache

@@ -2,8 +2,8 @@
 //!
 //! A statement keeps the version it began with, even when a deploy is committed while it runs; the next statement sees
 //! the deploy. A call site can outlive a statement (in PL/pgSQL it lives as long as the transaction), so what it resolved
-//! is asked for again when the registry has changed *and* the snapshot is another one; the snapshot of a statement does
-//! not change.
+//! is asked for again when the snapshot is another one *and* the registry has changed since; the snapshot of a statement
+//! does not change.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use pgrx::pg_sys;
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::datum::features::FeatureSource;
-use crate::pg::role;
+use crate::pg::snapshot;
 use crate::session::cache;
 use crate::session::model::LoadedModel;
 
@@ -26,13 +26,14 @@ const MAX_TARGETS: usize = 64;
 #[derive(Default)]
 pub struct CallSite {
     targets: HashMap<Box<str>, Target>,
-    /// The target of the row before, under its name.
-    last: Option<Box<str>>,
-    resolved_for: Option<Moment>,
+    /// For which snapshot and role the targets are good.
+    seen: Option<Moment>,
 }
 
 /// A resolved model with this call site's buffers for it.
 pub struct Target {
+    /// Number of registry changes that the session had heard of when the reference was resolved.
+    registry_changes: u64,
     /// The model.
     pub model: Rc<LoadedModel>,
     /// Which outputs the question needs.
@@ -45,12 +46,11 @@ pub struct Target {
     pub outputs: Outputs,
 }
 
-/// When and for whom references were resolved.
-#[derive(Clone, PartialEq, Eq)]
+/// A statement's snapshot, by what tells it from others, and the role it runs as.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Moment {
-    registry_changes: u64,
+    snapshot: snapshot::Mark,
     user: pg_sys::Oid,
-    snapshot: (u32, u32, u32, u32, u64),
 }
 
 impl CallSite {
@@ -65,62 +65,39 @@ impl CallSite {
         question: Question,
     ) -> Result<&mut Target> {
         self.forget_if_outdated();
-        let known = match &self.last {
-            Some(last) => **last == *reference || self.targets.contains_key(reference),
-            None => false,
-        };
-        if !known {
+        if !self.targets.contains_key(reference) {
             if self.targets.len() >= MAX_TARGETS {
                 self.targets.clear();
             }
+            // Read before resolving: a change that is heard of meanwhile must count as later.
+            let registry_changes = invalidation::registry_changes();
             let model = cache::model(schema(), reference)?;
             let wanted = needed(model.interface(), question, model.reference())?;
             let batch = Batch::new(&model.interface().inputs, 1);
-            let target = Target { model, wanted, source: FeatureSource::default(), batch, outputs: Outputs::default() };
+            let source = FeatureSource::default();
+            let target = Target { registry_changes, model, wanted, source, batch, outputs: Outputs::default() };
             self.targets.insert(reference.into(), target);
-            // After resolving, which may itself have noticed the table for the first time.
-            self.resolved_for = Some(Moment::now());
-        }
-        if self.last.as_deref() != Some(reference) {
-            self.last = Some(reference.into());
         }
         self.targets
             .get_mut(reference)
             .ok_or_else(|| e2i_core::Error::new(e2i_core::Kind::Internal, "a call site lost its model"))
     }
 
+    /// Under another snapshot: drops what was resolved before the registry changed. Under another role: drops everything.
     #[inline]
     fn forget_if_outdated(&mut self) {
-        let Some(then) = &self.resolved_for else { return };
-        if then.registry_changes == invalidation::registry_changes() && then.user == role::current() {
+        let now = Moment { snapshot: snapshot::mark(), user: snapshot::user() };
+        let Some(seen) = self.seen.replace(now) else { return };
+        if seen == now {
             return;
         }
-        let now = Moment::now();
-        if now.snapshot != then.snapshot || now.user != then.user {
+        if seen.user != now.user {
             self.targets.clear();
-            self.last = None;
-            self.resolved_for = None;
+            return;
         }
-    }
-}
-
-impl Moment {
-    fn now() -> Self {
-        // SAFETY: a function is called under an active snapshot; its fields are plain data.
-        let snapshot = unsafe {
-            if pg_sys::ActiveSnapshotSet() {
-                let snapshot = &*pg_sys::GetActiveSnapshot();
-                (
-                    snapshot.xmin.into_inner(),
-                    snapshot.xmax.into_inner(),
-                    snapshot.xcnt,
-                    snapshot.curcid,
-                    snapshot.snapXactCompletionCount,
-                )
-            } else {
-                (0, 0, 0, 0, 0)
-            }
-        };
-        Self { registry_changes: invalidation::registry_changes(), user: role::current(), snapshot }
+        // An expression of a PL/pgSQL function takes no lock, which is where a session usually hears of changes.
+        invalidation::hear();
+        let registry_changes = invalidation::registry_changes();
+        self.targets.retain(|_, target| target.registry_changes == registry_changes);
     }
 }

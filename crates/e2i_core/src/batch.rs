@@ -4,6 +4,7 @@
 //! except text longer than what stood in its place before.
 
 use crate::interface::{ElementType, InputTensor};
+use crate::value::float_text;
 
 /// Values of one element type.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,30 +110,17 @@ impl Column {
         }
     }
 
-    /// One value as text, as it would be printed.
+    /// One value as text; a float32 with the digits of the float64 that it is.
     #[must_use]
     pub fn shown(&self, index: usize) -> Option<String> {
         match self {
-            Self::Float32(values) => {
-                values.get(index).map(|v| shown_float(f64::from(*v), v.to_string(), format!("{v:e}")))
-            }
-            Self::Float64(values) => values.get(index).map(|v| shown_float(*v, v.to_string(), format!("{v:e}"))),
+            Self::Float32(values) => values.get(index).map(|v| float_text(f64::from(*v))),
+            Self::Float64(values) => values.get(index).map(|v| float_text(*v)),
             Self::Int32(values) => values.get(index).map(ToString::to_string),
             Self::Int64(values) => values.get(index).map(ToString::to_string),
             Self::Bool(values) => values.get(index).map(ToString::to_string),
             Self::Text(values) => values.get(index).cloned(),
         }
-    }
-}
-
-/// A float as SQL writes it: names for what is not finite, an exponent for what is very large or small.
-fn shown_float(value: f64, plain: String, exponent: String) -> String {
-    let magnitude = value.abs();
-    match value {
-        _ if value.is_nan() => "NaN".to_owned(),
-        _ if value.is_infinite() => if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
-        _ if magnitude != 0.0 && !(1e-5..1e15).contains(&magnitude) => exponent,
-        _ => plain,
     }
 }
 

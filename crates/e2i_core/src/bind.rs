@@ -327,6 +327,7 @@ mod tests {
             inputs,
             features,
             passed_on: vec![],
+            rows_at_once: 1024,
             outputs: vec![],
             label: None,
             main: None,

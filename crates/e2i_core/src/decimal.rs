@@ -121,22 +121,23 @@ impl<'a> Decimal<'a> {
 
     /// The nearest float64, or `None` for a whole number that float64 would silently replace by a neighbour.
     ///
-    /// A fraction is rounded, as every reader of JSON does. A whole number of up to 2^53 is exact. Beyond that the
-    /// number is accepted when it is exactly a float64 or the shortest decimal name of one (which is how float64
-    /// columns are written into JSON); 9007199254740993 is neither.
-    #[must_use]
+    /// A fraction is rounded, as every reader of JSON does, and so is what exceeds every integer type. A whole number in
+    /// between is accepted when it is exactly a float64 or the shortest decimal name of one (which is how float64 columns are
+    /// written into JSON); 9007199254740993 is neither.
     #[inline]
+    #[must_use]
     pub fn to_f64_or_refuse(&self) -> Option<f64> {
         let value = self.to_f64();
         // Below 10,000^3, or not above 2^53: a fraction, or a whole number that float64 holds.
         if self.weight < 3 || (value.abs() <= 9_007_199_254_740_992.0 && !self.exceeds_2_53()) {
             return Some(value);
         }
-        if value.is_infinite() || !self.is_whole() || self.significant() == significant_of(&format!("{value:e}")) {
+        if value.abs() > 18_446_744_073_709_551_615.0 || !self.is_whole() {
             return Some(value);
         }
-        let exact = self.to_i64().is_some_and(|whole| value as i128 == i128::from(whole));
-        exact.then_some(value)
+        let digits = self.significant();
+        let named = digits == significant_of(&format!("{value:e}")) || digits == significant_of(&format!("{value:.0}"));
+        named.then_some(value)
     }
 
     fn exceeds_2_53(&self) -> bool {
@@ -276,6 +277,9 @@ mod tests {
         // The shortest name of a float64, as a float8 column is written into JSON.
         assert_eq!(with("1234567890123456800", |d| d.to_f64_or_refuse()), Some(1.234_567_890_123_456_8e18));
         assert_eq!(with("0.1", |d| d.to_f64_or_refuse()), Some(0.1));
+        for exact in ["18446744073709551616", "9223372036854775808", "9999999999999999000000"] {
+            assert_eq!(with(exact, |d| d.to_f64_or_refuse()), exact.parse().ok(), "{exact}");
+        }
         let big = format!("1{}", "0".repeat(300));
         assert_eq!(with(&big, |d| d.to_f64_or_refuse()), Some(1e300));
     }

@@ -143,7 +143,7 @@ impl InputTensor {
     /// How many features a row of this tensor holds.
     #[must_use]
     pub fn width(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |product, axis| product.saturating_mul(*axis))
     }
 }
 
@@ -236,6 +236,9 @@ pub struct Interface {
     pub passed_on: Vec<String>,
     /// Its outputs.
     pub outputs: Vec<OutputTensor>,
+    /// Rows that an engine is given in one call, see [`Interface::set_pace`].
+    #[serde(default = "rows_at_once")]
+    pub rows_at_once: usize,
     /// Which output is the label (class, cluster, verdict), if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<usize>,
@@ -244,9 +247,41 @@ pub struct Interface {
     pub main: Option<usize>,
 }
 
+/// Most rows of one call, see [`Interface::set_pace`].
+fn rows_at_once() -> usize {
+    Interface::ROWS_AT_ONCE
+}
+
 impl Interface {
     /// The current [`Interface::format`].
     pub const FORMAT: u32 = 1;
+
+    /// Most rows of one call.
+    pub const ROWS_AT_ONCE: usize = 1024;
+
+    /// How long one call may take, in microseconds: an engine is interrupted between calls, and some of them nowhere else.
+    const CALL_MICROS: u128 = 2_000;
+
+    /// Chooses the rows of one call from the time that one row takes. Done once, at registration: were it done by every
+    /// session, the last bits of a score that a runtime computes in batches would differ from session to session.
+    pub fn set_pace(&mut self, one_row: std::time::Duration) {
+        let rows = usize::try_from(Self::CALL_MICROS / one_row.as_micros().max(1)).unwrap_or(Self::ROWS_AT_ONCE);
+        let power = rows.checked_ilog2().map_or(1, |exponent| 1 << exponent);
+        self.rows_at_once = power.min(Self::ROWS_AT_ONCE);
+    }
+
+    /// Whether all indexes are within bounds, for an interface that was read from storage.
+    #[must_use]
+    pub fn is_consistent(&self) -> bool {
+        let features = self.features.iter().all(|feature| {
+            self.inputs
+                .get(feature.tensor)
+                .is_some_and(|tensor| feature.position < tensor.width() && feature.element == tensor.element)
+        });
+        let filled: usize = self.inputs.iter().map(InputTensor::width).fold(0, usize::saturating_add);
+        let outputs = [self.label, self.main].into_iter().flatten().all(|index| index < self.outputs.len());
+        features && outputs && filled == self.features.len() && self.rows_at_once > 0
+    }
 
     /// How many rows one call to an engine may carry; `None` is any number.
     #[must_use]

@@ -217,6 +217,7 @@ mod tests {
             inputs: vec![],
             features: vec![],
             passed_on: vec![],
+            rows_at_once: 1024,
             outputs: vec![output("label", ElementType::Int64, 1), output("scores", ElementType::Float32, width)],
             label: Some(0),
             main: Some(1),

@@ -34,7 +34,7 @@ impl ModelReference {
     /// [`Kind::BadOption`] with the accepted forms in the hint.
     pub fn parse(text: &str) -> Result<Self> {
         let malformed = |why: &str| {
-            Error::new(Kind::BadOption, format!("invalid model reference {text:?}: {why}"))
+            Error::new(Kind::BadOption, format!("invalid model reference {}: {why}", shown(text)))
                 .with_hint("Write name, name:version, name@alias, models:/name/version or models:/name@alias.")
         };
         let (name, selector) = if let Some(rest) = text.strip_prefix("models:/") {
@@ -66,7 +66,8 @@ impl ModelReference {
     /// # Errors
     /// [`Kind::BadOption`] that says which rule it breaks.
     pub fn check_new_name(name: &str) -> Result<()> {
-        check_name(name).map_err(|why| Error::new(Kind::BadOption, format!("invalid model name {name:?}: {why}")))
+        check_name(name)
+            .map_err(|why| Error::new(Kind::BadOption, format!("invalid model name {}: {why}", shown(name))))
     }
 
     /// Whether `version` may be given to a new version.
@@ -75,7 +76,7 @@ impl ModelReference {
     /// [`Kind::BadOption`] that says which rule it breaks.
     pub fn check_new_version(version: &str) -> Result<()> {
         check_part("version", version)
-            .map_err(|why| Error::new(Kind::BadOption, format!("invalid model version {version:?}: {why}")))
+            .map_err(|why| Error::new(Kind::BadOption, format!("invalid model version {}: {why}", shown(version))))
     }
 
     /// Whether `alias` may be set: MLflow's rules, so that `models:/name@alias` reads the same there.
@@ -83,7 +84,7 @@ impl ModelReference {
     /// # Errors
     /// [`Kind::BadOption`] that says which rule it breaks.
     pub fn check_new_alias(alias: &str) -> Result<()> {
-        let refuse = |why: &str| Err(Error::new(Kind::BadOption, format!("invalid alias {alias:?}: {why}")));
+        let refuse = |why: &str| Err(Error::new(Kind::BadOption, format!("invalid alias {}: {why}", shown(alias))));
         let lower = alias.to_ascii_lowercase();
         if alias.is_empty() || alias.len() > MAX_NAME {
             return refuse("it must have 1 to 255 characters");
@@ -101,6 +102,15 @@ impl ModelReference {
             return refuse("v and digits look like a version");
         }
         Ok(())
+    }
+}
+
+/// A reference in a message: quoted, and cut where it is longer than any sensible one.
+fn shown(text: &str) -> String {
+    const SHOWN: usize = 80;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
     }
 }
 

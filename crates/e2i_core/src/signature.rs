@@ -70,6 +70,7 @@ impl Signature {
                 interface.features.len()
             )));
         }
+        let mut described = vec![false; columns.len()];
         for (position, column) in columns.iter().enumerate() {
             let index = match &column.name {
                 Some(name) if named => {
@@ -80,6 +81,9 @@ impl Signature {
                 _ => position,
             };
             let feature = &mut interface.features[index];
+            if std::mem::replace(&mut described[index], true) {
+                return Err(bad(format!("the signature has the input {:?} twice", feature.name)));
+            }
             if let (Some(name), false) = (&column.name, named) {
                 feature.name.clone_from(name);
             }
@@ -106,15 +110,35 @@ impl Signature {
                 })?;
                 feature.default = Some(default.clone());
                 feature.required = column.required.unwrap_or(false);
+            } else if !feature.required && !feature.takes_missing {
+                return Err(bad(format!(
+                    "input {:?} is not required, and {} has no value for what is missing: give it a default",
+                    feature.name, feature.element
+                )));
             }
         }
         check_unique(interface)
     }
 
-    /// The outputs as given, if any.
+    /// The signature of an interface with what was given here and the interface does not keep: types and outputs as they
+    /// were called.
     #[must_use]
-    pub fn outputs(&self) -> Option<&Value> {
-        self.outputs.as_ref()
+    pub fn completed(&self, interface: &Interface) -> Value {
+        let mut whole = Self::describe(interface);
+        if let (Some(Value::Array(inputs)), Some(columns)) = (whole.get_mut("inputs"), &self.inputs) {
+            for input in inputs {
+                let given = columns
+                    .iter()
+                    .find(|column| column.name.is_some() && column.name.as_deref() == input["name"].as_str());
+                if let Some(column) = given.filter(|column| column.shape.is_none()) {
+                    input["type"] = json!(column.kind);
+                }
+            }
+        }
+        if let Some(outputs) = &self.outputs {
+            whole["outputs"] = outputs.clone();
+        }
+        whole
     }
 
     /// The signature of an interface, in MLflow's form.
@@ -152,8 +176,8 @@ impl Signature {
 /// # Errors
 /// [`Kind::BadOption`] naming the feature.
 pub(crate) fn check_unique(interface: &Interface) -> Result<()> {
-    if let Some(position) = interface.features.iter().position(|feature| feature.name.is_empty()) {
-        return Err(Error::new(Kind::BadOption, format!("feature {} has an empty name", position + 1)));
+    if let Some(position) = interface.features.iter().position(|feature| feature.name.trim().is_empty()) {
+        return Err(Error::new(Kind::BadOption, format!("feature {} has no name", position + 1)));
     }
     let mut seen = std::collections::HashSet::new();
     match interface.features.iter().find(|feature| !seen.insert(feature.name.as_str())) {
@@ -285,6 +309,7 @@ mod tests {
             }],
             features: vec![feature("f0", 0), feature("f1", 1)],
             passed_on: vec![],
+            rows_at_once: 1024,
             outputs: vec![],
             label: None,
             main: None,

@@ -175,6 +175,17 @@ impl Scalar<'_> {
     }
 }
 
+/// A float as SQL writes it: names for what is not finite, an exponent for what is very large or small.
+pub(crate) fn float_text(value: f64) -> String {
+    let magnitude = value.abs();
+    match value {
+        _ if value.is_nan() => "NaN".to_owned(),
+        _ if value.is_infinite() => if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
+        _ if magnitude != 0.0 && !(1e-5..1e15).contains(&magnitude) => format!("{value:e}"),
+        _ => value.to_string(),
+    }
+}
+
 fn special_float(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
@@ -203,7 +214,7 @@ impl fmt::Display for Scalar<'_> {
             Self::Missing => f.write_str("NULL"),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Int(value) => write!(f, "{value}"),
-            Self::Float(value) => write!(f, "{value}"),
+            Self::Float(value) => f.write_str(&float_text(*value)),
             Self::Decimal(value) => write!(f, "{value}"),
             Self::Text(text) => match text.char_indices().nth(SHOWN) {
                 Some((end, _)) => write!(f, "{:?}…", &text[..end]),

@@ -41,6 +41,7 @@ pub fn describe(model: &Model, preprocessor: Option<&Model>, options: &Options) 
             None => vec![],
         },
         outputs: read.outputs,
+        rows_at_once: Interface::ROWS_AT_ONCE,
         label: read.label,
         main: read.main,
     };
@@ -118,6 +119,9 @@ fn name_classes(interface: &mut Interface, labels: &[String]) -> Result<()> {
             format!("class_labels were given, but the model's task is {}", interface.task),
         )
         .with_hint("State the task: task => 'binary_classification'."));
+    }
+    if let Some(twice) = labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
+        return Err(Error::new(Kind::BadOption, format!("class_labels has {:?} twice", twice.1)));
     }
     let new = Classes::new(labels.to_vec());
     let width = interface.main_output().and_then(|output| output.width);

@@ -16,9 +16,6 @@ use crate::runtime::Runtime;
 use crate::value::{self, Bound, Value};
 use crate::watchdog;
 
-/// Rows a call: short enough that the caller can interrupt a tree ensemble between two calls (about 4 µs a row).
-const ROWS_PER_CALL: usize = 1024;
-
 /// Resident bytes of a session per byte of its graph, and besides: an estimate on the safe side. A tree ensemble of 100
 /// trees of depth 6 was measured at 6.8 times its file (2.4 MB for 0.35 MB), networks take about twice theirs.
 const BYTES_PER_BYTE: usize = 7;
@@ -41,6 +38,7 @@ pub struct RuntimeEngine {
     label: Option<CString>,
     main: Option<CString>,
     rows_per_call: Option<usize>,
+    rows_at_once: usize,
     shapes: Vec<InputShape>,
     bound: Vec<Option<Bound>>,
     /// Output values of the call before, written into again when the next call has the same shape.
@@ -117,6 +115,7 @@ impl RuntimeEngine {
             label: fetched(interface.label_output())?,
             main: fetched(interface.main_output())?,
             rows_per_call: interface.rows_per_call(),
+            rows_at_once: interface.rows_at_once.max(1),
             shapes: interface.inputs.iter().map(InputShape::new).collect(),
             bound: interface.inputs.iter().map(|_| None).collect(),
             kept: Kept::default(),
@@ -247,7 +246,7 @@ impl Engine for RuntimeEngine {
         outputs.label.resize(0);
         outputs.main.resize(0);
         outputs.width = 0;
-        let at_once = self.rows_per_call.unwrap_or(ROWS_PER_CALL);
+        let at_once = self.rows_per_call.unwrap_or(self.rows_at_once);
         let mut from = 0;
         while from < batch.rows() {
             let rows = at_once.min(batch.rows() - from);
@@ -289,7 +288,12 @@ fn open(runtime: &'static Runtime, bytes: &[u8], threads: usize) -> Result<Sessi
     let session = {
         let canceler = builder.canceler();
         let _watch = watchdog::watch_load(canceler);
-        watchdog::with_signals_blocked(|| builder.commit_from_memory(bytes))
+        // Only a pool makes threads; without one the signals that ask to cancel stay open.
+        if threads > 1 {
+            watchdog::with_signals_blocked(|| builder.commit_from_memory(bytes))
+        } else {
+            builder.commit_from_memory(bytes)
+        }
     };
     session.map_err(|error| if watchdog::interrupted() { interrupted() } else { rejected(&error) })
 }

@@ -48,7 +48,16 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
             .with_hint("Export it with a free batch dimension."));
     }
     let columns = tensors.iter().all(|tensor| tensor.width() == 1);
-    let metadata = metadata_names(model).filter(|names| Some(names.len()) == total);
+    let metadata = metadata_names(model).filter(|_| wanted.is_none());
+    if let (Some(names), Some(total)) = (&metadata, total)
+        && names.len() != total
+    {
+        return Err(Error::new(
+            Kind::BadOption,
+            format!("the model's metadata has {} feature_names, the graph takes {total} features", names.len()),
+        )
+        .with_hint("Give the names: feature_names => ARRAY['…', '…']."));
+    }
     let named = metadata.is_some() || columns && (tensors.len() > 1 || !generic(&tensors[0].name));
     let mut features = Vec::with_capacity(total.unwrap_or_default());
     for (index, tensor) in tensors.iter().enumerate() {
@@ -58,7 +67,7 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
         for (position, takes_missing) in tolerant.into_iter().enumerate() {
             let name = match &metadata {
                 Some(names) => names[features.len()].clone(),
-                None if columns && named => tensor.name.clone(),
+                None if columns => tensor.name.clone(),
                 None => format!("f{}", features.len()),
             };
             features.push(Feature {

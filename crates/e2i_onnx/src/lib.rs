@@ -19,6 +19,7 @@ mod missing;
 mod outputs;
 mod proto;
 mod runtime;
+mod samples;
 mod value;
 pub mod watchdog;
 mod width;
