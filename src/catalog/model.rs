@@ -171,7 +171,7 @@ fn unknown(schema: Schema, reference: &ModelReference) -> Error {
         return invisible(reference);
     }
     let name = &reference.name;
-    let more = if versions.len() > SHOWN { ", …" } else { "" };
+    let more = if versions.len() > SHOWN { " and more" } else { "" };
     let listed = format!("{}{more}", versions[..versions.len().min(SHOWN)].join(", "));
     let quoted = |text: &str| text.replace('\'', "''");
     match &reference.selector {
