@@ -3,29 +3,16 @@
 -- number is no text.
 \set VERBOSITY default
 SET client_min_messages = warning;
-\set models `echo $E2I_MODELS`
-CREATE TEMP TABLE fixture AS
-SELECT replace(file, '.onnx', '') AS name, pg_read_binary_file(:'models' || '/' || file) AS bytes
-FROM pg_ls_dir(:'models') AS file WHERE file LIKE '%.onnx';
-CREATE FUNCTION pg_temp.onnx(fixture text) RETURNS bytea LANGUAGE sql AS 'SELECT bytes FROM fixture WHERE name = $1';
--- SQLSTATE and message of a statement, so that many wrong ones fit in one list.
-CREATE FUNCTION pg_temp.raised(statement text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    RETURN 'no error';
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
 SET timezone = 'UTC';
 
 -- One graph, its input patched to each type: y = 0.5a - 1.25b + 2c + 0.125d + 0.75; and a model that reads a text.
 CREATE FUNCTION pg_temp.retyped(code int) RETURNS bytea LANGUAGE sql AS $$
     SELECT overlay(bytes PLACING set_byte(head, 10, code) FROM position(head IN bytes))
-    FROM (SELECT pg_temp.onnx('shape_int64_matrix') AS bytes, '\x5a140a0178120f0a0d0807'::bytea AS head) graph
+    FROM (SELECT regress.onnx('shape_int64_matrix') AS bytes, '\x5a140a0178120f0a0d0807'::bytea AS head) graph
 $$;
 SELECT e2i_register_model(name, pg_temp.retyped(code), feature_names => '{a,b,c,d}')
 FROM (VALUES ('float32', 1), ('float64', 11), ('int32', 6), ('int64', 7), ('bool', 9)) AS v (name, code);
-SELECT e2i_register_model('string', pg_temp.onnx('notes_tfidf'), signature => '{"inputs": [{"name": "note", "type": "string"}]}');
+SELECT e2i_register_model('string', regress.onnx('notes_tfidf'), signature => '{"inputs": [{"name": "note", "type": "string"}]}');
 
 CREATE TYPE pg_temp.color AS ENUM ('red', 'green');
 CREATE DOMAIN pg_temp.percent AS numeric CHECK (VALUE BETWEEN 0 AND 100);
@@ -40,7 +27,7 @@ CREATE TYPE pg_temp.tag (INPUT = pg_temp.tag_in, OUTPUT = pg_temp.tag_out, LIKE 
 CREATE FUNCTION pg_temp.seen(model text, expression text, spelled text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     sample text := format('(SELECT %s FROM (SELECT %s AS a, 0 AS b, 0 AS c, 0 AS d, %2$s AS note) t)', spelled, expression);
-    raised text := pg_temp.raised(format('SELECT e2i_predict(%L, %s)', model, sample));
+    raised text := regress.raised(format('SELECT e2i_predict(%L, %s)', model, sample));
     checked record;
 BEGIN
     EXECUTE format('SELECT value, problem FROM e2i_check_features(%L, %s) WHERE feature IN (''a'', ''note'')', model, sample) INTO checked;
@@ -95,16 +82,16 @@ FROM unnest('{1,1.0,1e0,10e-1,1E2,-0,-0.0,0.1e1,1e15,1e22,1e23,9007199254740992,
               -9223372036854775808,-9223372036854775809,1e308,1e309,4.9e-324,1e-330,1.7976931348623157e308,0.1,0.10000000000000001,12.6}'::text[]) AS number;
 
 -- The messages name feature, model, value and what was expected.
-SELECT pg_temp.raised(format('SELECT e2i_predict(%L, ARRAY[%s, 0, 0, 0])', model, value))
+SELECT regress.raised(format('SELECT e2i_predict(%L, ARRAY[%s, 0, 0, 0])', model, value))
 FROM (VALUES ('int64', '12.6'), ('int32', '2147483648'), ('float64', '9007199254740993::bigint'), ('bool', '2'), ('int64', 'NULL'),
              ('int64', $$'NaN'::float8$$)) AS v (model, value)
 UNION ALL
-SELECT pg_temp.raised(format('SELECT e2i_predict(%L, %L)', model, features))
+SELECT regress.raised(format('SELECT e2i_predict(%L, %L)', model, features))
 FROM (VALUES ('float32', '{"a": "12", "b": 0, "c": 0, "d": 0}'), ('float32', '{"a": [1], "b": 0, "c": 0, "d": 0}'), ('float32', '{"a": {"x": 1}, "b": 0, "c": 0, "d": 0}'),
              ('float32', '{"a": 1e400, "b": 0, "c": 0, "d": 0}'), ('bool', '{"a": "true", "b": 0, "c": 0, "d": 0}'), ('string', '{"note": 12}'), ('string', '{"note": false}'),
              ('float32', format('{"a": %s, "b": 0, "c": 0, "d": 0}', to_json(repeat('long text ', 20))))) AS v (model, features)
 UNION ALL
-SELECT pg_temp.raised($$SELECT e2i_predict('float64', t) FROM (SELECT '\x00'::bytea AS a, 0 AS b, 0 AS c, 0 AS d) t$$);
+SELECT regress.raised($$SELECT e2i_predict('float64', t) FROM (SELECT '\x00'::bytea AS a, 0 AS b, 0 AS c, 0 AS d) t$$);
 SELECT e2i_predict('int64', '{"a": 12.6, "b": 0, "c": 0, "d": 0}');
 SELECT e2i_predict('float64', '{"a": 9007199254740993, "b": 0, "c": 0, "d": 0}');
 SELECT e2i_predict('float64', '{"a": null, "b": 0, "c": 0, "d": 0}');

@@ -2,23 +2,10 @@
 -- found by position, what is ignored, what is missing.
 \set VERBOSITY default
 SET client_min_messages = warning;
-\set models `echo $E2I_MODELS`
-CREATE TEMP TABLE fixture AS
-SELECT replace(file, '.onnx', '') AS name, pg_read_binary_file(:'models' || '/' || file) AS bytes
-FROM pg_ls_dir(:'models') AS file WHERE file LIKE '%.onnx';
-CREATE FUNCTION pg_temp.onnx(fixture text) RETURNS bytea LANGUAGE sql AS 'SELECT bytes FROM fixture WHERE name = $1';
--- SQLSTATE and message of a statement, so that many wrong ones fit in one list.
-CREATE FUNCTION pg_temp.raised(statement text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    RETURN 'no error';
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
 
 -- y = 0.5a - 1.25b + 2c + 0.125d + 0.75, all four required, no missing values.
-SELECT e2i_register_model('linear', pg_temp.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}'),
-       e2i_register_model('churn', pg_temp.onnx('hcp_churn'));
+SELECT e2i_register_model('linear', regress.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}'),
+       e2i_register_model('churn', regress.onnx('hcp_churn'));
 
 -- The spellings. A literal without a type is text; a row is bound by the names of its columns, an array by position.
 SELECT e2i_predict('linear', '{"a": 1, "b": 2, "c": 3, "d": 4}') AS literal, e2i_predict('linear', jsonb '{"a": 1, "b": 2, "c": 3, "d": 4}') AS jsonb,
@@ -60,7 +47,7 @@ SELECT e2i_predict('linear', jsonb_object_agg('x' || n, n)) FROM generate_series
 SELECT e2i_predict('linear', t) FROM (SELECT 1 AS a, 2 AS b, 3 AS c, 4 AS "D") t;
 SELECT e2i_predict('linear', ROW(1, 2, 3, 4));
 -- Anything that is neither object nor array, and what is no JSON at all.
-SELECT features, pg_temp.raised(format('SELECT e2i_predict(''linear'', %L)', features))
+SELECT features, regress.raised(format('SELECT e2i_predict(''linear'', %L)', features))
 FROM unnest(ARRAY['{}', '[]', 'null', 'true', '12', '"text"', '', ' ', 'a=1', '{"a": 1', '[1, 2, 3, 4, 5]', '[1, 2, 3]', '[1, 2, 3, null]']) AS features;
 SELECT e2i_predict('linear', '12');
 SELECT e2i_predict('linear', '[1, 2, 3]');
@@ -70,12 +57,12 @@ SELECT e2i_predict('linear', '[1, 2, 3, 4, 5]');
 SELECT e2i_predict('linear', ARRAY[1, 2, 3, 4]::smallint[]) AS smallint, e2i_predict('linear', ARRAY[1, 2, 3, 4]::bigint[]) AS bigint, e2i_predict('linear', ARRAY[1, 2, 3, 4]::real[]) AS real,
        e2i_predict('linear', ARRAY[1, 2, 3, 4]::float8[]) AS float8, e2i_predict('linear', ARRAY[1, 2, 3, 4]::numeric[]) AS numeric, e2i_predict('linear', '[0:3]={1,2,3,4}'::int[]) AS from_0,
        e2i_predict('linear', ARRAY[true, false, true, false]) AS booleans, e2i_predict('linear', '{1.5,1e2,-0.25,0.1}'::numeric[]) = e2i_predict('linear', '{1.5,1e2,-0.25,0.1}'::float8[]) AS same;
-SELECT array_typed, pg_temp.raised(format('SELECT e2i_predict(''linear'', %s)', array_typed))
+SELECT array_typed, regress.raised(format('SELECT e2i_predict(''linear'', %s)', array_typed))
 FROM unnest(ARRAY[$$'{}'::int[]$$, $$'{1,2,3}'::int[]$$, $$'{1,2,3,4,5}'::int[]$$, $$'{{1,2},{3,4}}'::int[]$$, $$'{1,2,NULL,4}'::int[]$$, $$'{1,2,NULL,4}'::numeric[]$$,
     $$'{1,2,3,4}'::text[]$$, $$ARRAY[date '2026-01-01', '2026-01-02', '2026-01-03', '2026-01-04']$$, $$ARRAY[ROW(1), ROW(2), ROW(3), ROW(4)]$$, $$'{1,2,3,4}'::oid[]$$]) AS array_typed;
 SELECT e2i_predict('linear', '{{1,2},{3,4}}'::int[]);
 SELECT e2i_predict('linear', ARRAY[1, 2, NULL, 4]);
-SELECT e2i_register_model('notes', pg_temp.onnx('notes_tfidf'));
+SELECT e2i_register_model('notes', regress.onnx('notes_tfidf'));
 SELECT e2i_predict('notes', ARRAY['wants more samples']) = e2i_predict('notes', to_jsonb(ARRAY['wants more samples'])) AS text_array,
        e2i_predict('notes', ARRAY[repeat('a long note ', 1000)]) = e2i_predict('notes', to_jsonb(ARRAY[repeat('a long note ', 1000)])) AS toast_sized;
 
@@ -89,6 +76,6 @@ SELECT e2i_predict('churn', '{"specialty": null, "region": null, "years_in_pract
 SELECT * FROM e2i_check_features('churn', '{"specialty": 7, "region": "Süd", "years_in_practice": 4.5, "tenure_months": null, "patient_volume": 325, "calls_last_quarter": "five", "engagement_score": null, "is_kol": 1, "extra": 0}');
 SELECT feature, tensor, position, value, problem FROM e2i_check_features('linear', ARRAY[0.5, NULL]);
 SELECT feature, value, problem FROM (SELECT 2 AS b, 'x' AS a) t, e2i_check_features('linear', t);
-SELECT pg_temp.raised($$SELECT e2i_check_features('linear', '12')$$);
+SELECT regress.raised($$SELECT e2i_check_features('linear', '12')$$);
 
 SELECT count(e2i_drop_model(model_name || ':' || model_version, force => true)) > 0 AS dropped FROM ml_model_registry;

@@ -2,27 +2,15 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 \set models `echo $E2I_MODELS`
-CREATE TEMP TABLE fixture AS
-SELECT replace(file, '.onnx', '') AS name, pg_read_binary_file(:'models' || '/' || file) AS bytes
-FROM pg_ls_dir(:'models') AS file WHERE file LIKE '%.onnx';
-CREATE FUNCTION pg_temp.onnx(fixture text) RETURNS bytea LANGUAGE sql AS 'SELECT bytes FROM fixture WHERE name = $1';
--- SQLSTATE and message of a statement, so that many wrong ones fit in one list.
-CREATE FUNCTION pg_temp.raised(statement text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    RETURN 'no error';
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
 
 -- A name and the bytes are enough: the first version of a name is deployed under it at once.
-SELECT e2i_register_model('churn', pg_temp.onnx('hcp_churn'));
+SELECT e2i_register_model('churn', regress.onnx('hcp_churn'));
 SELECT * FROM e2i_describe_model('churn');
 
 -- One matrix, several tensors, one input a column; [N], [N,1], [N,F], a fixed batch, a width that only the weights tell;
 -- float, double, int32, int64, bool and string; labels, probabilities, ZipMap, one target, several, distances, an embedding.
 SELECT count(e2i_register_model(name, bytes)) AS registered
-FROM fixture WHERE name NOT IN ('hcp_churn', 'hcp_two_graph', 'hcp_two_graph.preprocessor', 'shape_loop', 'shape_slow', 'shape_locale');
+FROM regress.fixture WHERE name NOT IN ('hcp_churn', 'hcp_two_graph', 'hcp_two_graph.preprocessor', 'shape_loop', 'shape_slow', 'shape_locale');
 SELECT model_name, task, features, inputs, outputs
 FROM ml_model_registry,
      LATERAL (SELECT count(*) FILTER (WHERE kind = 'feature') AS features,
@@ -34,9 +22,9 @@ ORDER BY model_name COLLATE "C";
 -- A graph that takes uint8, float16, … is refused: the type of the only input is patched to every one that ONNX has.
 CREATE FUNCTION pg_temp.retyped(code int) RETURNS bytea LANGUAGE sql AS $$
     SELECT overlay(bytes PLACING set_byte(head, 10, code) FROM position(head IN bytes))
-    FROM (SELECT pg_temp.onnx('shape_int64_matrix') AS bytes, '\x5a140a0178120f0a0d0807'::bytea AS head) graph
+    FROM (SELECT regress.onnx('shape_int64_matrix') AS bytes, '\x5a140a0178120f0a0d0807'::bytea AS head) graph
 $$;
-SELECT code, pg_temp.raised(format('SELECT e2i_register_model(%L, pg_temp.retyped(%s))', 'type ' || code, code))
+SELECT code, regress.raised(format('SELECT e2i_register_model(%L, pg_temp.retyped(%s))', 'type ' || code, code))
 FROM generate_series(1, 16) AS code WHERE code <> 8;
 
 -- Names of features: the graph's own input names …
@@ -47,52 +35,52 @@ CREATE FUNCTION pg_temp.with_metadata(model bytea, key text, value text) RETURNS
     FROM (SELECT '\x0a'::bytea || set_byte('\x00', 0, octet_length(key)) || key::bytea
                  || '\x12' || set_byte('\x00', 0, octet_length(value)) || value::bytea AS entry) e
 $$;
-SELECT e2i_register_model('from metadata', pg_temp.with_metadata(pg_temp.onnx('shape_regression_flat'), 'feature_names', '["age", "weight, kg", "height", "dose"]')),
-       e2i_register_model('from metadata', pg_temp.with_metadata(pg_temp.onnx('shape_regression_flat'), 'feature_names', 'age, weight, height, dose'));
+SELECT e2i_register_model('from metadata', pg_temp.with_metadata(regress.onnx('shape_regression_flat'), 'feature_names', '["age", "weight, kg", "height", "dose"]')),
+       e2i_register_model('from metadata', pg_temp.with_metadata(regress.onnx('shape_regression_flat'), 'feature_names', 'age, weight, height, dose'));
 SELECT v, string_agg(name, ' | ' ORDER BY position) AS names
 FROM generate_series(1, 2) AS v, e2i_describe_model('from metadata:' || v) WHERE kind = 'feature' GROUP BY v;
 -- … the option, which wins over the metadata …
-SELECT e2i_register_model('from option', pg_temp.with_metadata(pg_temp.onnx('shape_regression_flat'), 'feature_names', 'a,b,c,d'),
+SELECT e2i_register_model('from option', pg_temp.with_metadata(regress.onnx('shape_regression_flat'), 'feature_names', 'a,b,c,d'),
                           feature_names => '{age,weight,height,dose}');
 SELECT string_agg(name, ' ' ORDER BY position) AS names FROM e2i_describe_model('from option') WHERE kind = 'feature';
 -- … else f0, f1, …
 SELECT string_agg(name, ' ' ORDER BY position) AS names FROM e2i_describe_model('shape_two_tensors') WHERE kind = 'feature';
 -- Their count is checked, and each is unique.
-SELECT pg_temp.raised(format('SELECT e2i_register_model(''names'', pg_temp.onnx(''shape_regression_flat''), feature_names => %L)', names)), names
+SELECT regress.raised(format('SELECT e2i_register_model(''names'', regress.onnx(''shape_regression_flat''), feature_names => %L)', names)), names
 FROM unnest(ARRAY['{a,b,c}', '{a,b,c,d,e}', '{}', '{a,b,c,a}']) AS names;
 
 -- Classes come from the graph, and can be named otherwise: in the labels and in the list of classes.
 SELECT e2i_model_classes('wine_forest'), e2i_model_classes('breast_logistic'), e2i_model_classes('torch_mlp'), e2i_model_classes('diabetes_float64');
-SELECT e2i_register_model('breast', pg_temp.onnx('breast_logistic'), class_labels => '{malignant,benign}');
+SELECT e2i_register_model('breast', regress.onnx('breast_logistic'), class_labels => '{malignant,benign}');
 SELECT DISTINCT ON (1, 2) e2i_predict_label('breast_logistic', x) AS label, e2i_predict_label('breast', x) AS renamed,
        e2i_predict('breast_logistic', x) = e2i_predict('breast', x) AS same_probability
 FROM (SELECT (SELECT array_agg((r -> 'features' ->> name)::float8 ORDER BY o) FROM jsonb_array_elements_text(g -> 'feature_names') WITH ORDINALITY AS n (name, o)) AS x
       FROM (SELECT pg_read_file(:'models' || '/breast_logistic.golden.json')::jsonb AS g) file, jsonb_array_elements(g -> 'rows') AS r) golden
 ORDER BY 1;
 SELECT e2i_model_classes('breast');
-SELECT pg_temp.raised($$SELECT e2i_register_model('breast', pg_temp.onnx('breast_logistic'), class_labels => '{malignant,benign,unclear}')$$)
-UNION ALL SELECT pg_temp.raised($$SELECT e2i_register_model('diabetes', pg_temp.onnx('diabetes_float64'), class_labels => '{low,high}')$$);
+SELECT regress.raised($$SELECT e2i_register_model('breast', regress.onnx('breast_logistic'), class_labels => '{malignant,benign,unclear}')$$)
+UNION ALL SELECT regress.raised($$SELECT e2i_register_model('diabetes', regress.onnx('diabetes_float64'), class_labels => '{low,high}')$$);
 
 -- The task is read off the graph and can be stated: the same one number is a regression, a probability, …
-SELECT e2i_register_model('stated', pg_temp.onnx('torch_mlp'), task => 'regression'),
-       e2i_register_model('stated', pg_temp.onnx('torch_mlp'), task => 'binary_classification', class_labels => '{no,yes}');
+SELECT e2i_register_model('stated', regress.onnx('torch_mlp'), task => 'regression'),
+       e2i_register_model('stated', regress.onnx('torch_mlp'), task => 'binary_classification', class_labels => '{no,yes}');
 SELECT round(e2i_predict('stated:1', x)::numeric, 4) AS regression, round(e2i_predict('stated:2', x)::numeric, 4) AS probability,
        e2i_predict_label('stated:2', x) AS label
 FROM (SELECT array_fill(0.5, '{10}')) AS v (x);
-SELECT e2i_register_model('stated', pg_temp.onnx('torch_mlp'), task => 'guessing');
+SELECT e2i_register_model('stated', regress.onnx('torch_mlp'), task => 'guessing');
 
 -- Two graphs are one version: the first reads the features by name, the second what the first makes of them.
-SELECT e2i_register_model('two graphs', pg_temp.onnx('hcp_two_graph'), preprocessor => pg_temp.onnx('hcp_two_graph.preprocessor'));
+SELECT e2i_register_model('two graphs', regress.onnx('hcp_two_graph'), preprocessor => regress.onnx('hcp_two_graph.preprocessor'));
 SELECT kind, name, type, shape, required, takes_null FROM e2i_describe_model('two graphs');
 SELECT round(e2i_predict('two graphs', '{"specialty": "Oncology", "region": "South", "years_in_practice": 4, "tenure_months": 48,
     "patient_volume": 325, "calls_last_quarter": 5, "engagement_score": null, "rx_last_quarter": 103.8, "is_kol": false}')::numeric, 2) AS predicted;
-SELECT pg_temp.raised(format('SELECT e2i_register_model(%L, pg_temp.onnx(%L), preprocessor => %s)', 'two', model, preprocessor)), model, preprocessor
-FROM (VALUES ('breast_logistic', $$pg_temp.onnx('hcp_churn')$$), ('shape_int64_matrix', $$pg_temp.onnx('hcp_two_graph.preprocessor')$$),
+SELECT regress.raised(format('SELECT e2i_register_model(%L, regress.onnx(%L), preprocessor => %s)', 'two', model, preprocessor)), model, preprocessor
+FROM (VALUES ('breast_logistic', $$regress.onnx('hcp_churn')$$), ('shape_int64_matrix', $$regress.onnx('hcp_two_graph.preprocessor')$$),
              ('hcp_two_graph', $$''::bytea$$)) AS v (model, preprocessor);
 
 -- What each kind of model answers, and where the others point to.
 SELECT model_name AS model, task, question,
-       pg_temp.raised(format('SELECT e2i_%s(%L, array_fill(0.5, ARRAY[%s]))', question, model_name, jsonb_array_length(signature -> 'inputs')))
+       regress.raised(format('SELECT e2i_%s(%L, array_fill(0.5, ARRAY[%s]))', question, model_name, jsonb_array_length(signature -> 'inputs')))
 FROM ml_model_registry, unnest('{predict,predict_label,predict_proba,predict_vector}'::text[]) WITH ORDINALITY AS q (question, o)
 WHERE model_name IN ('breast_isolation', 'breast_logistic', 'diabetes_float64', 'diabetes_targets', 'torch_embedding', 'torch_mlp', 'wine_forest', 'wine_kmeans')
 ORDER BY model_name COLLATE "C", o;
@@ -101,18 +89,18 @@ SELECT e2i_predict('torch_embedding', array_fill(0.5, '{12}'));
 SELECT e2i_predict_proba('wine_kmeans', array_fill(0.5, '{13}'));
 
 -- Bytes that are no ONNX model: familiar ones are named …
-SELECT what, pg_temp.raised(format('SELECT e2i_register_model(''bad'', %L::bytea)', bytes))
+SELECT what, regress.raised(format('SELECT e2i_register_model(''bad'', %L::bytea)', bytes))
 FROM (VALUES ('nothing', ''::bytea), ('gzip', '\x1f8b0800000000000003'), ('pickle', '\x80049500'), ('JSON', '{"a": 1}'), ('zip', '\x504b030414')) AS v (what, bytes);
 -- … random ones, and a model cut at any point.
-SELECT split_part(pg_temp.raised(format('SELECT e2i_register_model(''bad'', %L::bytea)', bytes)), ':', 1) AS raised, count(*)
-FROM (SELECT substr(pg_temp.onnx('wine_forest'), 1, cut) FROM generate_series(0, 24000, 1000) AS cut
+SELECT split_part(regress.raised(format('SELECT e2i_register_model(''bad'', %L::bytea)', bytes)), ':', 1) AS raised, count(*)
+FROM (SELECT substr(regress.onnx('wine_forest'), 1, cut) FROM generate_series(0, 24000, 1000) AS cut
       UNION ALL SELECT decode(repeat(md5(n::text), 32), 'hex') FROM generate_series(1, 100) AS n) AS v (bytes) GROUP BY 1 ORDER BY 1;
 SELECT e2i_register_model('bad', '\x1f8b08');
 SELECT e2i_register_model('bad', NULL);
-SELECT pg_temp.raised($$SELECT e2i_register_model(NULL, pg_temp.onnx('torch_mlp'))$$), pg_temp.raised($$SELECT e2i_register_model('bad', pg_temp.onnx('torch_mlp'), framework => 'sklearn')$$);
-SELECT e2i_register_model('stated', pg_temp.onnx('torch_mlp'), framework => 'onnx');
+SELECT regress.raised($$SELECT e2i_register_model(NULL, regress.onnx('torch_mlp'))$$), regress.raised($$SELECT e2i_register_model('bad', regress.onnx('torch_mlp'), framework => 'sklearn')$$);
+SELECT e2i_register_model('stated', regress.onnx('torch_mlp'), framework => 'onnx');
 SET e2i_serve.max_model_size = '16kB';
-SELECT e2i_register_model('bad', pg_temp.onnx('wine_forest'));
+SELECT e2i_register_model('bad', regress.onnx('wine_forest'));
 RESET e2i_serve.max_model_size;
 
 -- A failed registration leaves nothing behind; the bytes of equal models are stored once, and go with their last version.

@@ -1,24 +1,11 @@
 -- Names, versions, aliases, deployments: what the first argument of every function can be, and what it means.
 \set VERBOSITY default
 SET client_min_messages = warning;
-\set models `echo $E2I_MODELS`
-CREATE TEMP TABLE fixture AS
-SELECT replace(file, '.onnx', '') AS name, pg_read_binary_file(:'models' || '/' || file) AS bytes
-FROM pg_ls_dir(:'models') AS file WHERE file LIKE '%.onnx';
-CREATE FUNCTION pg_temp.onnx(fixture text) RETURNS bytea LANGUAGE sql AS 'SELECT bytes FROM fixture WHERE name = $1';
--- SQLSTATE and message of a statement, so that many wrong ones fit in one list.
-CREATE FUNCTION pg_temp.raised(statement text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    RETURN 'no error';
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
 -- Four models that differ in one number: y = 0.5a - 1.25b + 2c + 0.125d + bias, with the bias patched to 1, 2, 4 or 8.
 CREATE FUNCTION pg_temp.biased(bias int) RETURNS bytea LANGUAGE sql AS $$
     SELECT overlay(bytes PLACING CASE bias WHEN 1 THEN '\x0000803f' WHEN 2 THEN '\x00000040' WHEN 4 THEN '\x00008040' WHEN 8 THEN '\x00000041' END::bytea
                    FROM position('\x0000403f'::bytea IN bytes))
-    FROM (SELECT pg_temp.onnx('shape_regression_flat') AS bytes) graph
+    FROM (SELECT regress.onnx('shape_regression_flat') AS bytes) graph
 $$;
 
 -- Versions count up; one that is given may be any text. The first is deployed, later ones wait unless deploy => true.
@@ -37,7 +24,7 @@ SELECT e2i_predict('not yet', '[0, 0, 0, 0]');
 SELECT e2i_predict('not yet:1', '[0, 0, 0, 0]');
 
 -- A version that exists is never replaced.
-SELECT pg_temp.raised($$SELECT e2i_register_model('risk', pg_temp.biased(1), version => '2')$$);
+SELECT regress.raised($$SELECT e2i_register_model('risk', pg_temp.biased(1), version => '2')$$);
 SELECT e2i_register_model('risk', pg_temp.biased(1), version => '2026-01-b');
 
 -- Aliases point to one version each, and can be moved.
@@ -47,15 +34,15 @@ SELECT e2i_set_alias('risk', 'champion', '1'), e2i_set_alias('risk', 'challenger
 SELECT e2i_predict('risk@champion', '[0, 0, 0, 0]') AS champion, e2i_predict('risk@challenger', '[0, 0, 0, 0]') AS challenger;
 SELECT model_name, alias, model_version, set_by = current_user AS by_me FROM ml_model_aliases ORDER BY alias;
 SELECT e2i_drop_alias('risk', 'challenger');
-SELECT pg_temp.raised($$SELECT e2i_predict('risk@challenger', '[0, 0, 0, 0]')$$);
+SELECT regress.raised($$SELECT e2i_predict('risk@challenger', '[0, 0, 0, 0]')$$);
 
 -- They point to what exists, and their names keep MLflow's rules: letters, digits, _ and -, neither latest nor like a version.
-SELECT model, alias, version, pg_temp.raised(format('SELECT e2i_set_alias(%L, %L, %L)', model, alias, version))
+SELECT model, alias, version, regress.raised(format('SELECT e2i_set_alias(%L, %L, %L)', model, alias, version))
 FROM (VALUES ('risk', 'champion', '99'), ('gone', 'champion', '1'), ('risk', 'latest', '1'), ('risk', 'Latest', '1'), ('risk', 'v1', '1'), ('risk', 'V12', '1'),
              ('risk', 'v1x', '1'), ('risk', 'a b', '1'), ('risk', 'a@b', '1'), ('risk', '', '1'), ('risk', 'é', '1')) AS v (model, alias, version);
 SELECT e2i_set_alias('risk', 'champion', '99');
 SELECT e2i_drop_alias('risk', 'v1x');
-SELECT pg_temp.raised($$SELECT e2i_drop_alias('risk', 'nobody')$$);
+SELECT regress.raised($$SELECT e2i_drop_alias('risk', 'nobody')$$);
 
 -- Every form of a reference, in every function that takes one.
 SELECT reference, e2i_predict(reference, '[0, 0, 0, 0]') AS bias, e2i_serve(reference, '{"features": [0, 0, 0, 0]}') ->> 'model_id' AS served,
@@ -66,39 +53,39 @@ SELECT e2i_register_model(name, pg_temp.biased(1)) FROM unnest(ARRAY['Risk', 'ch
 SELECT e2i_predict('Umsatz für Zürich:1', '[0, 0, 0, 0]'), e2i_predict('models:/模型/1', '[0, 0, 0, 0]'), e2i_predict('o''hara "x"', '[0, 0, 0, 0]'), e2i_predict('models', '[0, 0, 0, 0]');
 
 -- Malformed references are told from unknown ones, and say why.
-SELECT reference, pg_temp.raised(format('SELECT e2i_predict(%L, ''[0, 0, 0, 0]'')', reference))
+SELECT reference, regress.raised(format('SELECT e2i_predict(%L, ''[0, 0, 0, 0]'')', reference))
 FROM unnest(ARRAY['', ' ', ' risk', 'risk ', 'risk:', 'risk@', ':1', '@champion', 'a:b:c', 'a@b@c', 'risk:1@champion', 'risk@champion:1', 'a/b',
                   'models:/', 'models:/risk', 'models:/risk/', 'models:/risk@', 'models://1', 'models:/a/b/c', 'models:/a@x/1', 'models:risk/1',
                   E'ri\tsk', E'risk\n']) AS reference;
-SELECT pg_temp.raised(format('SELECT e2i_predict(%L, ''[0, 0, 0, 0]'')', repeat('é', 127))) LIKE '42704 model %' AS "254 bytes",
-       pg_temp.raised(format('SELECT e2i_predict(%L, ''[0, 0, 0, 0]'')', repeat('é', 128))) LIKE '22023 % longer than 255 bytes' AS "256 bytes";
+SELECT regress.raised(format('SELECT e2i_predict(%L, ''[0, 0, 0, 0]'')', repeat('é', 127))) LIKE '42704 model %' AS "254 bytes",
+       regress.raised(format('SELECT e2i_predict(%L, ''[0, 0, 0, 0]'')', repeat('é', 128))) LIKE '22023 % longer than 255 bytes' AS "256 bytes";
 SELECT e2i_predict('models:/risk', '[0, 0, 0, 0]');
 -- Unknown model, unknown version, unknown alias, nothing deployed: four messages.
-SELECT reference, pg_temp.raised(format('SELECT e2i_predict(%L, ''[0, 0, 0, 0]'')', reference))
+SELECT reference, regress.raised(format('SELECT e2i_predict(%L, ''[0, 0, 0, 0]'')', reference))
 FROM unnest('{unknown,unknown:1,unknown@champion,risk:99,risk@nobody,not yet,RISK,models:/risk/99}'::text[]) AS reference;
 SELECT e2i_predict('unknown', '[0, 0, 0, 0]');
 SELECT e2i_predict('risk:99', '[0, 0, 0, 0]');
 SELECT e2i_predict('risk@nobody', '[0, 0, 0, 0]');
 -- The same from every function.
-SELECT call, pg_temp.raised('SELECT * FROM ' || call)
+SELECT call, regress.raised('SELECT * FROM ' || call)
 FROM unnest(ARRAY[$$e2i_predict('gone', '{}'::jsonb)$$, $$e2i_predict_label('gone', '{}')$$, $$e2i_predict_proba('gone', ARRAY[1])$$, $$e2i_predict_vector('gone', ROW(1))$$,
     $$e2i_serve('gone', '{"features": []}')$$, $$e2i_describe_model('gone')$$, $$e2i_check_features('gone', '{}')$$, $$e2i_model_classes('gone')$$, $$e2i_prewarm('gone')$$,
     $$e2i_drop_model('gone')$$]) AS call;
 -- Names for new models and versions follow the same rules.
-SELECT name, version, pg_temp.raised(format('SELECT e2i_register_model(%L, pg_temp.biased(1), version => %L)', name, version))
+SELECT name, version, regress.raised(format('SELECT e2i_register_model(%L, pg_temp.biased(1), version => %L)', name, version))
 FROM (VALUES ('', NULL), ('a/b', NULL), ('a:1', NULL), ('a@b', NULL), (' a', NULL), (E'a\n', NULL), ('a', ''), ('a', '1/2'), ('a', '1:2'), ('a', ' 1')) AS v (name, version);
 
 -- Dropping: refused while deployed, unless forced; the version is gone at once, for warm sessions too.
 SELECT e2i_drop_model('risk:2');
-SELECT pg_temp.raised($$SELECT e2i_predict('risk:2', '[0, 0, 0, 0]')$$);
+SELECT regress.raised($$SELECT e2i_predict('risk:2', '[0, 0, 0, 0]')$$);
 SELECT e2i_drop_model('not yet:1');
 SELECT e2i_drop_model('risk');
-SELECT pg_temp.raised($$SELECT e2i_drop_model('risk:9')$$);
+SELECT regress.raised($$SELECT e2i_drop_model('risk:9')$$);
 SELECT e2i_drop_model('risk', force => true);
 -- A version that an alias points to is not dropped, not even by force.
 SELECT e2i_drop_model('risk:1');
-SELECT pg_temp.raised($$SELECT e2i_drop_model('risk@champion', force => true)$$);
-SELECT pg_temp.raised($$SELECT e2i_predict('risk', '[0, 0, 0, 0]')$$);
+SELECT regress.raised($$SELECT e2i_drop_model('risk@champion', force => true)$$);
+SELECT regress.raised($$SELECT e2i_predict('risk', '[0, 0, 0, 0]')$$);
 -- Registering is transactional: what was rolled back was never there, for this session's cache neither.
 BEGIN;
 SELECT e2i_register_model('tried', pg_temp.biased(2));
@@ -106,7 +93,7 @@ SELECT e2i_predict('tried', '[0, 0, 0, 0]');
 SELECT e2i_set_alias('risk', 'champion', '7');
 SELECT e2i_predict('risk@champion', '[0, 0, 0, 0]') AS champion;
 ROLLBACK;
-SELECT pg_temp.raised($$SELECT e2i_predict('tried', '[0, 0, 0, 0]')$$);
+SELECT regress.raised($$SELECT e2i_predict('tried', '[0, 0, 0, 0]')$$);
 SELECT e2i_predict('risk@champion', '[0, 0, 0, 0]') AS champion;
 BEGIN;
 SELECT e2i_register_model('tried', pg_temp.biased(4));

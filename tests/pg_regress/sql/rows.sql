@@ -2,22 +2,9 @@
 -- are stored compressed or outside the row; the model argument differing from row to row.
 \set VERBOSITY default
 SET client_min_messages = warning;
-\set models `echo $E2I_MODELS`
-CREATE TEMP TABLE fixture AS
-SELECT replace(file, '.onnx', '') AS name, pg_read_binary_file(:'models' || '/' || file) AS bytes
-FROM pg_ls_dir(:'models') AS file WHERE file LIKE '%.onnx';
-CREATE FUNCTION pg_temp.onnx(fixture text) RETURNS bytea LANGUAGE sql AS 'SELECT bytes FROM fixture WHERE name = $1';
--- SQLSTATE and message of a statement, so that many wrong ones fit in one list.
-CREATE FUNCTION pg_temp.raised(statement text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    RETURN 'no error';
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
 
 -- y = 0.5a - 1.25b + 2c + 0.125d + 0.75
-SELECT e2i_register_model('linear', pg_temp.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}');
+SELECT e2i_register_model('linear', regress.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}');
 CREATE TEMP TABLE visits (id int PRIMARY KEY, d float8, c numeric, b real, a int, score float8);
 INSERT INTO visits VALUES (1, 4, 3, 2, 1), (2, 0.1, 0.2, 0.3, 4), (3, -8, 1e-3, 0, 0);
 
@@ -113,7 +100,7 @@ ALTER TABLE visits ALTER COLUMN a DROP DEFAULT, ALTER COLUMN a TYPE boolean USIN
 EXECUTE score;
 
 -- Large values, compressed or outside the row: jsonb with extra keys, arrays, text columns.
-SELECT e2i_register_model('notes', pg_temp.onnx('notes_tfidf')), e2i_register_model('digits', pg_temp.onnx('digits_mlp'));
+SELECT e2i_register_model('notes', regress.onnx('notes_tfidf')), e2i_register_model('digits', regress.onnx('digits_mlp'));
 CREATE TEMP TABLE large (id int, storage text, note text, object jsonb, pixels float8[], numbers numeric[]) WITH (toast_tuple_target = 128);
 CREATE TEMP TABLE outside (LIKE large) WITH (toast_tuple_target = 128);
 ALTER TABLE outside ALTER note SET STORAGE EXTERNAL, ALTER object SET STORAGE EXTERNAL, ALTER pixels SET STORAGE EXTERNAL, ALTER numbers SET STORAGE EXTERNAL;
@@ -133,9 +120,9 @@ SELECT id, e2i_predict('notes', l) = e2i_predict('notes', o) AS note, e2i_predic
 FROM large l JOIN outside o USING (id) ORDER BY id;
 
 -- The model may differ from row to row; each resolves to itself.
-SELECT count(e2i_register_model('m' || n, pg_temp.onnx('shape_regression_flat'), feature_names => CASE WHEN n % 2 = 0 THEN '{a,b,c,d}' ELSE '{d,c,b,a}' END::text[])) AS models FROM generate_series(1, 100) AS n;
+SELECT count(e2i_register_model('m' || n, regress.onnx('shape_regression_flat'), feature_names => CASE WHEN n % 2 = 0 THEN '{a,b,c,d}' ELSE '{d,c,b,a}' END::text[])) AS models FROM generate_series(1, 100) AS n;
 SELECT e2i_predict('m' || 1 + n % 100, '{"a": 1, "b": 2, "c": 3, "d": 4}') AS score, count(*) FROM generate_series(0, 999) AS n GROUP BY 1 ORDER BY 1;
 SELECT e2i_predict('m' || 1 + n % 100, t) AS score, count(*) FROM generate_series(0, 999) AS n, (SELECT 1 AS a, 2 AS b, 3 AS c, 4 AS d) t GROUP BY 1 ORDER BY 1;
-SELECT pg_temp.raised($$SELECT e2i_predict('m' || n, '[1, 2, 3, 4]') FROM generate_series(99, 101) AS n$$);
+SELECT regress.raised($$SELECT e2i_predict('m' || n, '[1, 2, 3, 4]') FROM generate_series(99, 101) AS n$$);
 
 SELECT count(e2i_drop_model(model_name || ':' || model_version, force => true)) > 0 AS dropped FROM ml_model_registry;

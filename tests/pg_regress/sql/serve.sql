@@ -3,30 +3,18 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 \set models `echo $E2I_MODELS`
-CREATE TEMP TABLE fixture AS
-SELECT replace(file, '.onnx', '') AS name, pg_read_binary_file(:'models' || '/' || file) AS bytes
-FROM pg_ls_dir(:'models') AS file WHERE file LIKE '%.onnx';
-CREATE FUNCTION pg_temp.onnx(fixture text) RETURNS bytea LANGUAGE sql AS 'SELECT bytes FROM fixture WHERE name = $1';
--- SQLSTATE and message of a statement, so that many wrong ones fit in one list.
-CREATE FUNCTION pg_temp.raised(statement text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    RETURN 'no error';
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
 -- What of an answer is the same every time.
 CREATE FUNCTION pg_temp.served(model text, payload jsonb) RETURNS jsonb LANGUAGE sql AS $$
     SELECT e2i_serve(model, payload) - '_metadata' - 'prediction_time_ms' - 'model_id'
 $$;
-SELECT e2i_register_model('churn', pg_temp.onnx('hcp_churn')),                        -- two classes, 0 and 1
-       e2i_register_model('wine', pg_temp.onnx('wine_forest')),                       -- three classes, texts
-       e2i_register_model('digits', pg_temp.onnx('digits_mlp')),                      -- ten classes, numbers
-       e2i_register_model('linear', pg_temp.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}'),
-       e2i_register_model('fixed', pg_temp.onnx('shape_fixed_batch'), feature_names => '{a,b,c,d}'),
-       e2i_register_model('targets', pg_temp.onnx('diabetes_targets')),               -- two numbers a row
-       e2i_register_model('clusters', pg_temp.onnx('wine_kmeans')),
-       e2i_register_model('outliers', pg_temp.onnx('breast_isolation'));
+SELECT e2i_register_model('churn', regress.onnx('hcp_churn')),                        -- two classes, 0 and 1
+       e2i_register_model('wine', regress.onnx('wine_forest')),                       -- three classes, texts
+       e2i_register_model('digits', regress.onnx('digits_mlp')),                      -- ten classes, numbers
+       e2i_register_model('linear', regress.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}'),
+       e2i_register_model('fixed', regress.onnx('shape_fixed_batch'), feature_names => '{a,b,c,d}'),
+       e2i_register_model('targets', regress.onnx('diabetes_targets')),               -- two numbers a row
+       e2i_register_model('clusters', regress.onnx('wine_kmeans')),
+       e2i_register_model('outliers', regress.onnx('breast_isolation'));
 
 -- The answer in full: its keys and their types; times are numbers, the timestamp is ISO 8601 in UTC.
 SELECT key, jsonb_typeof(value) FROM jsonb_each(e2i_serve('churn:1', '{"features": {"specialty": "Oncology", "region": "South", "years_in_practice": 4,
@@ -67,7 +55,7 @@ FROM (SELECT jsonb_agg(r -> 'features') AS all_features FROM jsonb_array_element
      ROWS FROM (jsonb_array_elements(all_features), jsonb_array_elements(answer -> 'predictions'), jsonb_array_elements(answer -> 'probabilities')) AS rows (f, p, ps);
 
 -- 1, 999, 1000, 1001, 1024, 1025 and 3000 rows: one answer a row, in order, the same as one by one. Also where the graph takes one row only.
-SELECT e2i_register_model('tree', pg_temp.onnx('breast_xgboost'));
+SELECT e2i_register_model('tree', regress.onnx('breast_xgboost'));
 CREATE TEMP TABLE samples AS SELECT n, ARRAY(SELECT (n * 37 + f * 11) % 101 / 4.0 FROM generate_series(1, 30) AS f)::float8[] AS x FROM generate_series(1, 3000) AS n;
 SELECT size, jsonb_array_length(predictions) AS predictions, (SELECT count(*) FROM samples, LATERAL (SELECT predictions -> (n - 1) AS p) one WHERE n <= size AND e2i_predict('tree', x) IS DISTINCT FROM p::float8) AS wrong
 FROM unnest('{1,999,1000,1001,1024,1025,3000}'::int[]) AS size,
@@ -81,13 +69,13 @@ FROM (SELECT e2i_serve('churn', '{"features": [["Oncology", "South", 4, 48, 325,
 SELECT pg_temp.served('churn', NULL), pg_temp.served(NULL, '{"features": []}');
 
 -- A row that is wrong ends the call and is counted from 1; nothing is answered for the others.
-SELECT features, pg_temp.raised(format('SELECT e2i_serve(''linear'', %L)', '{"features": ' || features || '}')) FROM unnest(ARRAY[
+SELECT features, regress.raised(format('SELECT e2i_serve(''linear'', %L)', '{"features": ' || features || '}')) FROM unnest(ARRAY[
     '[[1, 2, 3, 4], [1, 2, null, 4]]', '[[1, 2, 3, 4], [1, 2, 3]]', '[[1, 2, 3, 4], [1, 2, 3, 4, 5]]', '[{"a": 1, "b": 2, "c": 3, "d": 4}, {"a": 1, "b": 2, "c": 3}]',
     '[{"a": 1, "b": 2, "c": 3, "d": "x"}]', '[[1, 2, 3, 4], 5]', '[[1, 2, 3, 4], null]', '[[1, 2, 3, 4], []]', '[[1, 2, 3, 4], {}]']) AS features;
-SELECT split_part(pg_temp.raised($$SELECT e2i_serve('tree', (SELECT jsonb_build_object('features', jsonb_agg(CASE WHEN n = 2500 THEN x[1:29] ELSE x END ORDER BY n)) FROM samples))$$), ':', 1) AS raised;
+SELECT split_part(regress.raised($$SELECT e2i_serve('tree', (SELECT jsonb_build_object('features', jsonb_agg(CASE WHEN n = 2500 THEN x[1:29] ELSE x END ORDER BY n)) FROM samples))$$), ':', 1) AS raised;
 SELECT e2i_serve('linear', '{"features": [[1, 2, 3, 4], {"A": 1, "b": 2, "c": 3, "d": 4}]}');
 -- Payloads of another form.
-SELECT payload, pg_temp.raised(format('SELECT e2i_serve(''linear'', %L)', payload)) FROM unnest(ARRAY[
+SELECT payload, regress.raised(format('SELECT e2i_serve(''linear'', %L)', payload)) FROM unnest(ARRAY[
     '{}', '[]', 'null', '12', '"text"', '[[1, 2, 3, 4]]', '{"a": 1, "b": 2, "c": 3, "d": 4}', '{"feature": [1, 2, 3, 4]}', '{"features": null}', '{"features": 12}', '{"features": "1,2,3,4"}',
     '{"input_data": {}}', '{"input_data": [1, 2, 3, 4]}', '{"features": {}}']) AS payload;
 SELECT e2i_serve('linear', '{"data": [1, 2, 3, 4]}');

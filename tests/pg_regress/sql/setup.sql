@@ -1,5 +1,21 @@
--- Runs first: every other test finds the extension in place, and errors in full.
+-- Runs first: every other test finds the extension in place, the example models, and errors in full.
 \set VERBOSITY default
 SET client_min_messages = warning;
 CREATE EXTENSION e2i_serve;
 SELECT extname, extversion FROM pg_extension WHERE extname = 'e2i_serve';
+
+\set models `echo $E2I_MODELS`
+CREATE SCHEMA regress;
+GRANT USAGE ON SCHEMA regress TO PUBLIC;
+CREATE TABLE regress.fixture AS
+SELECT replace(file, '.onnx', '') AS name, pg_read_binary_file(:'models' || '/' || file) AS bytes
+FROM pg_ls_dir(:'models') AS file WHERE file LIKE '%.onnx';
+CREATE FUNCTION regress.onnx(fixture text) RETURNS bytea LANGUAGE sql AS 'SELECT bytes FROM regress.fixture WHERE name = $1';
+-- SQLSTATE and message of a statement, so that many wrong ones fit in one list.
+CREATE FUNCTION regress.raised(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
