@@ -26,6 +26,9 @@ CREATE VIEW e2i_session_cache AS
 -- Registering and dropping are granted, not public.
 REVOKE EXECUTE ON FUNCTION e2i_register_model FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_drop_model FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_deploy FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_rollback FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_transition_stage FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_set_alias FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_drop_alias FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_registry_changed FROM PUBLIC;
@@ -34,6 +37,9 @@ GRANT SELECT ON e2i_session_cache TO PUBLIC;
 COMMENT ON FUNCTION e2i_register_model IS 'registers a model and returns its reference; the first version of a name is deployed at once';
 COMMENT ON FUNCTION e2i_drop_model IS 'drops a version; refuses while it is deployed unless force, or while it has an alias';
 COMMENT ON FUNCTION e2i_model_classes IS 'the classes of a classifier, in the order of its probabilities';
+COMMENT ON FUNCTION e2i_deploy IS 'deploys a version under a service name, after it has loaded; the one before is left draining';
+COMMENT ON FUNCTION e2i_rollback IS 'goes back to the version that a service served before, or to a named one';
+COMMENT ON FUNCTION e2i_transition_stage IS 'moves a version to a stage through the gates of ml_stage_policies';
 COMMENT ON FUNCTION e2i_set_alias IS 'points an alias to a version of a model';
 COMMENT ON FUNCTION e2i_drop_alias IS 'drops an alias';
 COMMENT ON FUNCTION e2i_prewarm IS 'loads a model into this session and returns its reference';

@@ -58,6 +58,21 @@ COMMENT ON FUNCTION e2i_predict_vector(text, text) IS 'every number of the main 
 COMMENT ON FUNCTION e2i_predict_vector(text, record) IS 'every number of the main output: several targets, distances, an embedding; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_predict_vector(text, anyarray) IS 'every number of the main output: several targets, distances, an embedding; features: an array, bound by position';
 
+-- e2i_predict_pinned: the number of e2i_predict for a version that never changes, and therefore IMMUTABLE: it may stand in an
+-- expression index, be pushed down to a foreign server, and be used where only immutable functions are.
+CREATE FUNCTION e2i_predict_pinned(model text, features jsonb) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_jsonb';
+CREATE FUNCTION e2i_predict_pinned(model text, features text) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_text';
+CREATE FUNCTION e2i_predict_pinned(model text, features record) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_row';
+CREATE FUNCTION e2i_predict_pinned(model text, features anyarray) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_array';
+COMMENT ON FUNCTION e2i_predict_pinned(text, jsonb) IS 'one number, by name:version only, immutable; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_predict_pinned(text, text) IS 'one number, by name:version only, immutable; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_pinned(text, record) IS 'one number, by name:version only, immutable; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_predict_pinned(text, anyarray) IS 'one number, by name:version only, immutable; features: an array, bound by position';
+
 CREATE FUNCTION e2i_serve(model text, payload jsonb) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME', 'e2i_serve_wrapper';
 COMMENT ON FUNCTION e2i_serve(text, jsonb) IS 'scores {"features": X} or {"input_data": {"features": X}} and answers as a model server does';

@@ -18,6 +18,7 @@ fn sqlstate(kind: Kind) -> PgSqlErrorCode {
         Kind::Memory => PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY,
         Kind::Library => PgSqlErrorCode::ERRCODE_UNDEFINED_FILE,
         Kind::WrongState => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        Kind::Privilege => PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         Kind::Runtime => PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
         Kind::Interrupted => PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
         Kind::Internal => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,

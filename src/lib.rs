@@ -27,6 +27,7 @@ pgrx::pg_module_magic!();
 
 pgrx::extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
 pgrx::extension_sql_file!("../sql/scoring.sql", name = "scoring", requires = ["tables"]);
+pgrx::extension_sql_file!("../sql/lifecycle.sql", name = "lifecycle", requires = ["tables", e2i_transition_stage]);
 pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", finalize);
 
 /// Runs when the library is loaded. Nothing here starts a thread, opens a file or touches ONNX Runtime: in

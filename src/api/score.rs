@@ -1,8 +1,8 @@
-//! `e2i_predict`, `e2i_predict_label`, `e2i_predict_proba`, `e2i_predict_vector`: one C function for each spelling of the
+//! `e2i_predict`, `e2i_predict_label`, `e2i_predict_proba`, `e2i_predict_vector`, `e2i_predict_pinned`: one C function for each spelling of the
 //! features. Their SQL declarations are in `sql/scoring.sql`.
 
-use e2i_core::Result;
 use e2i_core::reading::{self, Question};
+use e2i_core::{Error, Kind, ModelReference, Result, Selector};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::schema::Schema;
@@ -12,14 +12,28 @@ use crate::error::OrRaise;
 use crate::pg::{call_site, varlena};
 use crate::session::CallSite;
 
+/// What a reference may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum References {
+    /// Any form.
+    Any,
+    /// `name:version` only: what it means never changes.
+    Pinned,
+}
+
 /// Scores one row. The functions are declared STRICT, so both arguments are there.
-unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, question: Question, spelling: Spelling) -> Result<pg_sys::Datum> {
+unsafe fn answer(
+    fcinfo: pg_sys::FunctionCallInfo,
+    question: Question,
+    spelling: Spelling,
+    references: References,
+) -> Result<pg_sys::Datum> {
     // SAFETY: the server passes a valid fcinfo with two arguments of the declared types.
     unsafe {
         let arguments = (*fcinfo).args.as_slice(2);
         let reference = varlena::text(arguments[0].value);
         let site: &mut CallSite = call_site::state(fcinfo);
-        let target = site.target(|| Schema::of_call(fcinfo), reference, question)?;
+        let target = site.target(|| schema_for(fcinfo, reference, references), reference, question)?;
         let binder = &target.model.binder;
         target.source.bind(binder, spelling, arguments[1].value, &mut target.batch, 0)?;
         target.model.score(&target.batch, target.wanted, &mut target.outputs)?;
@@ -43,9 +57,19 @@ unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, question: Question, spelling:
     }
 }
 
+/// The schema of the call, once for each reference of a call site; refuses what is looser than a pinned function takes.
+unsafe fn schema_for(fcinfo: pg_sys::FunctionCallInfo, reference: &str, references: References) -> Result<Schema> {
+    if references == References::Pinned && !matches!(ModelReference::parse(reference)?.selector, Selector::Version(_)) {
+        return Err(Error::new(Kind::BadOption, format!("e2i_predict_pinned takes name:version, got {reference:?}"))
+            .with_hint("What another reference means can change, and the result of this function must not."));
+    }
+    // SAFETY: as the caller promises.
+    Ok(unsafe { Schema::of_call(fcinfo) })
+}
+
 /// Defines a function of the server's version-1 calling convention.
 macro_rules! scoring_functions {
-    ($($symbol:ident, $info:ident: $question:ident, $spelling:ident;)*) => {$(
+    ($($symbol:ident, $info:ident: $question:ident, $spelling:ident, $references:ident;)*) => {$(
         /// Says which calling convention the function has.
         #[unsafe(no_mangle)]
         pub extern "C" fn $info() -> &'static pg_sys::Pg_finfo_record {
@@ -61,26 +85,30 @@ macro_rules! scoring_functions {
         #[pg_guard]
         pub unsafe extern "C-unwind" fn $symbol(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
             // SAFETY: the server calls with a valid fcinfo.
-            unsafe { answer(fcinfo, Question::$question, Spelling::$spelling) }.or_raise()
+            unsafe { answer(fcinfo, Question::$question, Spelling::$spelling, References::$references) }.or_raise()
         }
     )*};
 }
 
 scoring_functions! {
-    e2i_predict_jsonb, pg_finfo_e2i_predict_jsonb: Prediction, Jsonb;
-    e2i_predict_text, pg_finfo_e2i_predict_text: Prediction, Text;
-    e2i_predict_row, pg_finfo_e2i_predict_row: Prediction, Row;
-    e2i_predict_array, pg_finfo_e2i_predict_array: Prediction, Array;
-    e2i_predict_label_jsonb, pg_finfo_e2i_predict_label_jsonb: Label, Jsonb;
-    e2i_predict_label_text, pg_finfo_e2i_predict_label_text: Label, Text;
-    e2i_predict_label_row, pg_finfo_e2i_predict_label_row: Label, Row;
-    e2i_predict_label_array, pg_finfo_e2i_predict_label_array: Label, Array;
-    e2i_predict_proba_jsonb, pg_finfo_e2i_predict_proba_jsonb: Probabilities, Jsonb;
-    e2i_predict_proba_text, pg_finfo_e2i_predict_proba_text: Probabilities, Text;
-    e2i_predict_proba_row, pg_finfo_e2i_predict_proba_row: Probabilities, Row;
-    e2i_predict_proba_array, pg_finfo_e2i_predict_proba_array: Probabilities, Array;
-    e2i_predict_vector_jsonb, pg_finfo_e2i_predict_vector_jsonb: Vector, Jsonb;
-    e2i_predict_vector_text, pg_finfo_e2i_predict_vector_text: Vector, Text;
-    e2i_predict_vector_row, pg_finfo_e2i_predict_vector_row: Vector, Row;
-    e2i_predict_vector_array, pg_finfo_e2i_predict_vector_array: Vector, Array;
+    e2i_predict_jsonb, pg_finfo_e2i_predict_jsonb: Prediction, Jsonb, Any;
+    e2i_predict_text, pg_finfo_e2i_predict_text: Prediction, Text, Any;
+    e2i_predict_row, pg_finfo_e2i_predict_row: Prediction, Row, Any;
+    e2i_predict_array, pg_finfo_e2i_predict_array: Prediction, Array, Any;
+    e2i_predict_label_jsonb, pg_finfo_e2i_predict_label_jsonb: Label, Jsonb, Any;
+    e2i_predict_label_text, pg_finfo_e2i_predict_label_text: Label, Text, Any;
+    e2i_predict_label_row, pg_finfo_e2i_predict_label_row: Label, Row, Any;
+    e2i_predict_label_array, pg_finfo_e2i_predict_label_array: Label, Array, Any;
+    e2i_predict_proba_jsonb, pg_finfo_e2i_predict_proba_jsonb: Probabilities, Jsonb, Any;
+    e2i_predict_proba_text, pg_finfo_e2i_predict_proba_text: Probabilities, Text, Any;
+    e2i_predict_proba_row, pg_finfo_e2i_predict_proba_row: Probabilities, Row, Any;
+    e2i_predict_proba_array, pg_finfo_e2i_predict_proba_array: Probabilities, Array, Any;
+    e2i_predict_vector_jsonb, pg_finfo_e2i_predict_vector_jsonb: Vector, Jsonb, Any;
+    e2i_predict_vector_text, pg_finfo_e2i_predict_vector_text: Vector, Text, Any;
+    e2i_predict_vector_row, pg_finfo_e2i_predict_vector_row: Vector, Row, Any;
+    e2i_predict_vector_array, pg_finfo_e2i_predict_vector_array: Vector, Array, Any;
+    e2i_predict_pinned_jsonb, pg_finfo_e2i_predict_pinned_jsonb: Prediction, Jsonb, Pinned;
+    e2i_predict_pinned_text, pg_finfo_e2i_predict_pinned_text: Prediction, Text, Pinned;
+    e2i_predict_pinned_row, pg_finfo_e2i_predict_pinned_row: Prediction, Row, Pinned;
+    e2i_predict_pinned_array, pg_finfo_e2i_predict_pinned_array: Prediction, Array, Pinned;
 }

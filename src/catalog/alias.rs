@@ -3,6 +3,7 @@
 use e2i_core::{Error, Kind, ModelReference, Result, Selector};
 use pgrx::datum::Uuid;
 
+use crate::catalog::event::Event;
 use crate::catalog::model::{ModelId, identify};
 use crate::catalog::schema::Schema;
 use crate::pg::query::{execute, select};
@@ -23,7 +24,24 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
          SET model_version = excluded.model_version, set_by = excluded.set_by, set_at = pg_catalog.now()",
         schema.quoted()
     );
-    schema.as_owner(|| execute(&sql, &[name.into(), alias.into(), version.into(), by.as_str().into()]));
+    let tables = schema.quoted();
+    schema.as_owner(|| {
+        let before = target(&tables, name, alias);
+        execute(&sql, &[name.into(), alias.into(), version.into(), by.as_str().into()]);
+        let (before, after) = (before.as_deref(), Some(version));
+        let details = Some(serde_json::json!({ "alias": alias }));
+        Event {
+            who: &by,
+            action: "set_alias",
+            model: Some(name),
+            version: after,
+            before,
+            after,
+            details,
+            ..Event::default()
+        }
+        .record(&tables);
+    });
     Ok(())
 }
 
@@ -36,10 +54,39 @@ pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
         "DELETE FROM {}.ml_model_aliases WHERE model_name OPERATOR(pg_catalog.=) $1 AND alias OPERATOR(pg_catalog.=) $2",
         schema.quoted()
     );
-    match schema.as_owner(|| execute(&sql, &[name.into(), alias.into()])) {
+    let (tables, by) = (schema.quoted(), role::name(role::current()));
+    let dropped = schema.as_owner(|| {
+        let before = target(&tables, name, alias);
+        let dropped = execute(&sql, &[name.into(), alias.into()]);
+        if dropped > 0 {
+            let details = Some(serde_json::json!({ "alias": alias }));
+            let before = before.as_deref();
+            Event {
+                who: &by,
+                action: "drop_alias",
+                model: Some(name),
+                version: before,
+                before,
+                details,
+                ..Event::default()
+            }
+            .record(&tables);
+        }
+        dropped
+    });
+    match dropped {
         0 => Err(Error::new(Kind::UnknownModel, format!("model \"{name}\" has no alias \"{alias}\""))),
         _ => Ok(()),
     }
+}
+
+/// The version that an alias points to.
+fn target(tables: &str, name: &str, alias: &str) -> Option<String> {
+    let sql = format!(
+        "SELECT a.model_version FROM {tables}.ml_model_aliases a \
+         WHERE a.model_name OPERATOR(pg_catalog.=) $1 AND a.alias OPERATOR(pg_catalog.=) $2"
+    );
+    select(&sql, &[name.into(), alias.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
 }
 
 /// An alias that points to a version, if there is one. Call with the owner's rights.

@@ -4,7 +4,10 @@
 //! with the rights of the extension's owner. What may not: what a model means.
 
 pub mod alias;
+pub mod deploy;
+pub mod event;
 pub mod invalidation;
 pub mod model;
 pub mod register;
 pub mod schema;
+pub mod stage;

@@ -1,10 +1,12 @@
-//! Writing versions: bytes in chunks under their sha256, a row in the registry, the first deployment.
+//! Writing and removing versions: bytes in chunks under their sha256, a row in the registry.
 
 use e2i_core::{Error, Interface, Kind, Result};
 use pgrx::datum::{JsonB, Uuid};
 use sha2::{Digest, Sha256};
 
 use crate::catalog::alias::any_of;
+use crate::catalog::deploy::Service;
+use crate::catalog::event::Event;
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
 use crate::pg::query::{execute, returning, select, select_latest};
@@ -108,10 +110,21 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
             return Err(Error::new(Kind::Duplicate, format!("model {}:{version} exists already", new.name))
                 .with_hint("Leave the version out to get the next one, or drop it first with e2i_drop_model."));
         };
-        if new.deploy.unwrap_or(first) {
-            deploy(&tables, new.name, &id, &version);
+        let reference = format!("{}:{version}", new.name);
+        Event {
+            who: &registered_by,
+            action: "register",
+            model: Some(new.name),
+            version: Some(&version),
+            after: Some(&reference),
+            ..Event::default()
         }
-        Ok(format!("{}:{version}", new.name))
+        .record(&tables);
+        if new.deploy.unwrap_or(first) {
+            let service = Service::lock(schema, new.name, registered_by.clone())?;
+            service.activate(service.begin(&id, new.name, &version), None);
+        }
+        Ok(reference)
     })
 }
 
@@ -133,34 +146,12 @@ fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
     hash
 }
 
-/// Makes a version the active one of the service of its model's name.
-fn deploy(tables: &str, name: &str, id: &ModelId, version: &str) {
-    let status = |status: &str| format!("'{status}'::{tables}.deployment_status_enum");
-    execute(
-        &format!(
-            "UPDATE {tables}.ml_bentoml_services SET status = {}, updated_at = pg_catalog.now() \
-             WHERE service_name OPERATOR(pg_catalog.=) $1 AND status OPERATOR(pg_catalog.=) {}",
-            status("draining"),
-            status("active")
-        ),
-        &[name.into()],
-    );
-    execute(
-        &format!(
-            "INSERT INTO {tables}.ml_bentoml_services (service_name, model_id, bento_tag, bento_version, serving_endpoint, status) \
-             VALUES ($1, $2, $3, $4, 'postgres', {})",
-            status("active")
-        ),
-        &[name.into(), Uuid::from_bytes(*id).into(), format!("{name}:{version}").into(), version.into()],
-    );
-}
-
 /// Removes a version, its deployments if `force` is set, and the bytes that no other version uses.
 ///
 /// # Errors
 /// [`Kind::WrongState`] while it has an alias or, unless forced, is deployed.
 pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) -> Result<()> {
-    let tables = schema.quoted();
+    let (tables, who) = (schema.quoted(), role::name(role::current()));
     schema.as_owner(|| {
         let active = format!(
             "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) $1 \
@@ -169,7 +160,7 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
         let key = Uuid::from_bytes(*id);
         let service = select(&active, &[key.into()], |row| row.get::<String>(1)).into_iter().flatten().next();
         let quoted = reference.replace('\'', "''");
-        if let Some(service) = service.filter(|_| !force) {
+        if let Some(service) = service.as_ref().filter(|_| !force) {
             return Err(Error::new(Kind::WrongState, format!("model {reference} is deployed as \"{service}\""))
                 .with_hint(format!("Deploy another version first, or end the deployment with it: SELECT e2i_drop_model('{quoted}', force => true);")));
         }
@@ -179,6 +170,12 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
                 .with_hint(format!("SELECT e2i_drop_alias('{name}', '{alias}');")));
         }
         remove(&tables, id);
+        if let Some(service) = service {
+            let event = Event { who: &who, action: "undeploy", before: Some(reference), service: Some(&service), ..Event::default() };
+            event.record(&tables);
+        }
+        let (name, version) = reference.rsplit_once(':').unzip();
+        Event { who: &who, action: "drop", model: name, version, before: Some(reference), ..Event::default() }.record(&tables);
         Ok(())
     })
 }

@@ -60,7 +60,7 @@ impl CallSite {
     /// Unknown references, models that do not load, questions that a model cannot answer.
     pub fn target(
         &mut self,
-        schema: impl FnOnce() -> Schema,
+        schema: impl FnOnce() -> Result<Schema>,
         reference: &str,
         question: Question,
     ) -> Result<&mut Target> {
@@ -71,7 +71,7 @@ impl CallSite {
             }
             // Read before resolving: a change that is heard of meanwhile must count as later.
             let registry_changes = invalidation::registry_changes();
-            let model = cache::model(schema(), reference)?;
+            let model = cache::model(schema()?, reference)?;
             let wanted = needed(model.interface(), question, model.reference())?;
             let batch = Batch::new(&model.interface().inputs, 1);
             let source = FeatureSource::default();

@@ -37,6 +37,8 @@ pub enum Kind {
     Library,
     /// Right request, wrong moment.
     WrongState,
+    /// Not allowed for this caller.
+    Privilege,
     /// The runtime reported an error while scoring.
     Runtime,
     /// The run was stopped because the caller wants to be interrupted.

@@ -21,6 +21,7 @@ mod interface;
 pub mod reading;
 mod reference;
 mod signature;
+mod stage;
 mod value;
 
 pub use batch::{Batch, Column, Tensor};
@@ -31,4 +32,5 @@ pub use error::{Error, Kind, Result};
 pub use interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
 pub use reference::{ModelReference, Selector};
 pub use signature::Signature;
+pub use stage::{Facts, Gate, Stage};
 pub use value::{Scalar, ValueProblem};

@@ -1,0 +1,131 @@
+-- What holds for a version's life: it never changes, events are never changed, and views made for reading.
+
+CREATE FUNCTION e2i_refuse_change() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'ml_model_events' THEN
+        RAISE EXCEPTION 'events are append-only' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    RAISE EXCEPTION 'model %:% is registered and never changes', OLD.model_name, OLD.model_version
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              HINT = 'Register a new version. Stage, metrics, tags and description may change.';
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_refuse_change FROM PUBLIC;
+COMMENT ON FUNCTION e2i_refuse_change IS 'trigger: refuses changes of what never changes';
+
+CREATE TRIGGER version_is_immutable BEFORE UPDATE ON ml_model_registry FOR EACH ROW
+    WHEN ((OLD.id, OLD.model_name, OLD.model_version, OLD.framework, OLD.task, OLD.signature, OLD.class_labels, OLD.interface,
+           OLD.artifact_sha256, OLD.preprocessor_sha256, OLD.engine)
+          IS DISTINCT FROM
+          (NEW.id, NEW.model_name, NEW.model_version, NEW.framework, NEW.task, NEW.signature, NEW.class_labels, NEW.interface,
+           NEW.artifact_sha256, NEW.preprocessor_sha256, NEW.engine))
+    EXECUTE FUNCTION e2i_refuse_change();
+CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ml_model_events
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_refuse_change();
+
+-- The conditions come with the extension and are dumped as they were edited: one that is restored replaces its original.
+CREATE FUNCTION e2i_replace_policy() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM @extschema@.ml_stage_policies p WHERE p.id = NEW.id;
+    RETURN NEW;
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_replace_policy FROM PUBLIC;
+COMMENT ON FUNCTION e2i_replace_policy IS 'trigger: a condition with a known number replaces the one that had it';
+CREATE TRIGGER policy_replaces BEFORE INSERT ON ml_stage_policies FOR EACH ROW EXECUTE FUNCTION e2i_replace_policy();
+
+CREATE FUNCTION e2i_version_at(service text, at timestamptz) RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT e.after FROM @extschema@.ml_model_events e
+    WHERE e.service_name = service AND e.happened_at <= at AND e.action IN ('deploy', 'rollback', 'undeploy')
+    ORDER BY e.happened_at DESC, e.id DESC LIMIT 1;
+$$;
+COMMENT ON FUNCTION e2i_version_at IS 'which version a service served at a time; NULL if none';
+
+CREATE FUNCTION e2i_archive_expired() RETURNS SETOF text
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    WITH expired AS MATERIALIZED (
+        SELECT r.model_name, r.model_version
+        FROM @extschema@.ml_model_registry r
+        WHERE r.stage NOT IN ('archived', 'production') AND r.promoted_at IS NOT NULL
+          AND r.stage_since <= now() - make_interval(days => (
+              SELECT coalesce(max(p.at_least), 30)::integer FROM @extschema@.ml_stage_policies p
+              WHERE p.stage = 'archived' AND p.gate = 'days_out_of_production' AND p.enabled))
+          AND NOT EXISTS (SELECT FROM @extschema@.ml_bentoml_services s WHERE s.model_id = r.id AND s.status = 'active')
+    )
+    SELECT e.model_name || ':' || e.model_version
+    FROM expired e, LATERAL @extschema@.e2i_transition_stage(e.model_name, e.model_version, 'archived', reason => 'expired')
+    ORDER BY 1;
+$$;
+COMMENT ON FUNCTION e2i_archive_expired IS 'archives versions that left production long enough ago and serve nothing';
+
+CREATE VIEW e2i_models AS
+    SELECT r.model_name AS model, r.model_version AS version,
+           (SELECT string_agg(a.alias, ', ' ORDER BY a.alias) FROM ml_model_aliases a
+            WHERE (a.model_name, a.model_version) = (r.model_name, r.model_version)) AS aliases,
+           r.stage,
+           (SELECT string_agg(s.service_name, ', ' ORDER BY s.service_name) FROM ml_bentoml_services s
+            WHERE s.model_id = r.id AND s.status = 'active') AS deployed_as,
+           r.task, r.engine,
+           pg_size_pretty(r.artifact_size + coalesce(r.preprocessor_size, 0)) AS size,
+           CASE WHEN jsonb_typeof(r.metrics -> 'auc') = 'number' THEN (r.metrics ->> 'auc')::double precision END AS auc,
+           date_trunc('second', now() - r.registered_at) AS age
+    FROM ml_model_registry r
+    ORDER BY r.model_name, r.registered_at DESC, length(r.model_version) DESC, r.model_version DESC;
+COMMENT ON VIEW e2i_models IS 'every version with its aliases, stage and deployments, for reading';
+
+CREATE VIEW e2i_services AS
+    SELECT s.service_name AS service, s.bento_tag AS version, r.stage, s.status, s.health_status AS health,
+           date_trunc('second', now() - s.updated_at) AS since
+    FROM ml_bentoml_services s LEFT JOIN ml_model_registry r ON r.id = s.model_id
+    WHERE s.status = 'active'
+    ORDER BY s.service_name;
+COMMENT ON VIEW e2i_services IS 'what is deployed now, for reading';
+
+-- The usual sets of rights. Granting needs the right to grant, so this runs with the caller's.
+CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    deploying constant text[] := ARRAY['e2i_register_model', 'e2i_deploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
+        'e2i_transition_stage'];
+    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired'];
+    called regprocedure;
+BEGIN
+    IF kind NOT IN ('scorer', 'deployer', 'admin') THEN
+        RAISE EXCEPTION 'unknown set of rights "%"', kind
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'One of scorer, deployer, admin.';
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', quote_ident('@extschema@'), role);
+    EXECUTE format('GRANT SELECT ON @extschema@.ml_model_registry TO %s', role);
+    IF kind <> 'scorer' THEN
+        EXECUTE format('GRANT SELECT ON @extschema@.ml_model_aliases, @extschema@.ml_bentoml_services, @extschema@.ml_stage_policies,
+            @extschema@.ml_model_events, @extschema@.ml_bentoml_serving_metrics, @extschema@.e2i_models, @extschema@.e2i_services TO %s', role);
+        FOR called IN
+            SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
+                JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+            WHERE e.extname = 'e2i_serve' AND d.deptype = 'e'
+              AND (p.proname = ANY (deploying) OR (kind = 'admin' AND p.proname = ANY (administering)))
+        LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', called, role);
+        END LOOP;
+    END IF;
+    IF kind = 'admin' THEN
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON @extschema@.ml_stage_policies TO %s', role);
+    END IF;
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_grant_usage FROM PUBLIC;
+COMMENT ON FUNCTION e2i_grant_usage IS 'grants a role what a scorer, deployer or admin needs';
+
+CREATE FUNCTION e2i_publish_registry() RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    CREATE PUBLICATION e2i_serve_registry FOR TABLE @extschema@.ml_model_artifacts, @extschema@.ml_model_registry,
+        @extschema@.ml_model_aliases, @extschema@.ml_bentoml_services, @extschema@.ml_stage_policies, @extschema@.ml_model_events;
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_publish_registry FROM PUBLIC;
+COMMENT ON FUNCTION e2i_publish_registry IS 'makes the publication e2i_serve_registry, to be subscribed to by another cluster';
+REVOKE EXECUTE ON FUNCTION e2i_archive_expired FROM PUBLIC;

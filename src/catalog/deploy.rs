@@ -1,0 +1,217 @@
+//! Deployments: which version a service name means.
+//!
+//! One row of `ml_bentoml_services` a deployment, one of them active for a service name. A deployment that was followed by
+//! another stays as `draining`, one that was rolled back as `rolled_back`; rolling back activates the latest draining one
+//! before the active one, so that rolling back twice goes back two steps.
+
+use e2i_core::{Error, Kind, ModelReference, Result};
+use pgrx::datum::Uuid;
+
+use crate::catalog::event::Event;
+use crate::catalog::model::{ModelId, Version};
+use crate::catalog::schema::Schema;
+use crate::pg::query::{execute, returning, select_latest};
+use crate::pg::role;
+
+/// A deployment as it is after a change.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// Its identity.
+    pub id: Uuid,
+    /// The service.
+    pub service: String,
+    /// `name:version`.
+    pub tag: String,
+    /// Its status.
+    pub status: &'static str,
+    /// Why it failed or was made.
+    pub reason: Option<String>,
+}
+
+/// The service of a deployment, locked until the end of the transaction: two deployments of one service follow each other.
+pub struct Service<'a> {
+    tables: String,
+    name: &'a str,
+    who: String,
+}
+
+impl<'a> Service<'a> {
+    /// Locks a service; `who` is the role that events name.
+    ///
+    /// # Errors
+    /// [`Kind::BadOption`] for a name that could not be written in a reference.
+    pub fn lock(schema: Schema, name: &'a str, who: String) -> Result<Self> {
+        ModelReference::check_new_name(name)?;
+        let service = Self { tables: schema.quoted(), name, who };
+        execute(
+            "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('e2i_serve service'), pg_catalog.hashtext($1))",
+            &[name.into()],
+        );
+        Ok(service)
+    }
+
+    fn status(&self, status: &str) -> String {
+        format!("'{status}'::{}.deployment_status_enum", self.tables)
+    }
+
+    /// Begins a deployment: a row that is pending, then deploying. Call with the owner's rights, as everything below.
+    pub fn begin(&self, id: &ModelId, name: &str, version: &str) -> Deployment {
+        let tag = format!("{name}:{version}");
+        let rows = returning(
+            &format!(
+                "INSERT INTO {}.ml_bentoml_services (service_name, model_id, bento_tag, bento_version, serving_endpoint, status) \
+                 VALUES ($1, $2, $3, $4, 'postgres', {}) RETURNING id",
+                self.tables,
+                self.status("pending")
+            ),
+            &[self.name.into(), Uuid::from_bytes(*id).into(), tag.as_str().into(), version.into()],
+            |row| row.get::<Uuid>(1),
+        );
+        let id = rows.into_iter().flatten().next().unwrap_or_else(|| Uuid::from_bytes([0; 16]));
+        self.set_status(&id, "deploying", None);
+        Deployment { id, service: self.name.to_owned(), tag, status: "deploying", reason: None }
+    }
+
+    fn set_status(&self, id: &Uuid, status: &str, reason: Option<&str>) {
+        execute(
+            &format!(
+                "UPDATE {}.ml_bentoml_services SET status = {}, reason = $2, updated_at = pg_catalog.now() \
+                 WHERE id OPERATOR(pg_catalog.=) $1",
+                self.tables,
+                self.status(status)
+            ),
+            &[(*id).into(), reason.into()],
+        );
+    }
+
+    /// The active deployment and its version.
+    pub fn active(&self) -> Option<(Uuid, String)> {
+        self.find(&format!("s.status OPERATOR(pg_catalog.=) {}", self.status("active")), None)
+    }
+
+    fn find(&self, condition: &str, version: Option<&str>) -> Option<(Uuid, String)> {
+        let sql = format!(
+            "SELECT s.id, s.bento_tag::pg_catalog.text FROM {}.ml_bentoml_services s \
+             WHERE s.service_name OPERATOR(pg_catalog.=) $1 AND {condition} AND ($2 IS NULL OR s.bento_version OPERATOR(pg_catalog.=) $2) \
+             ORDER BY s.deployment DESC LIMIT 1",
+            self.tables
+        );
+        let rows = select_latest(&sql, &[self.name.into(), version.into()], |row| {
+            Some((row.get::<Uuid>(1)?, row.get::<String>(2)?))
+        });
+        rows.into_iter().flatten().next()
+    }
+
+    /// Makes a deployment the active one; the one before is left draining.
+    pub fn activate(&self, mut deployment: Deployment, reason: Option<&str>) -> Deployment {
+        let before = self.active();
+        if let Some((before, _)) = &before {
+            self.set_status(before, "draining", None);
+        }
+        self.set_status(&deployment.id, "active", None);
+        deployment.status = "active";
+        self.record("deploy", before.as_ref().map(|(_, tag)| tag.as_str()), Some(&deployment.tag), reason);
+        deployment
+    }
+
+    /// Records that a deployment failed; what was active stays so.
+    pub fn fail(&self, mut deployment: Deployment, why: &str) -> Deployment {
+        self.set_status(&deployment.id, "failed", Some(why));
+        deployment.status = "failed";
+        deployment.reason = Some(why.to_owned());
+        self.record(
+            "deploy_failed",
+            self.active().as_ref().map(|(_, tag)| tag.as_str()),
+            Some(&deployment.tag),
+            Some(why),
+        );
+        deployment
+    }
+
+    fn record(&self, action: &str, before: Option<&str>, after: Option<&str>, reason: Option<&str>) {
+        let (model, version) = after.and_then(|tag| tag.rsplit_once(':')).unzip();
+        Event {
+            who: &self.who,
+            action,
+            model,
+            version,
+            service: Some(self.name),
+            before,
+            after,
+            reason,
+            details: None,
+        }
+        .record(&self.tables);
+    }
+
+    /// Goes back to the version before the active one, or to a named one.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownModel`] for a service that never was, [`Kind::WrongState`] when there is nothing to go back to.
+    pub fn roll_back(&self, target: Option<&str>, reason: Option<&str>) -> Result<Deployment> {
+        let Some((active, tag)) = self.active() else {
+            return Err(Error::new(
+                Kind::UnknownModel,
+                format!("the service \"{}\" has no active deployment", self.name),
+            ));
+        };
+        let nothing = || match target {
+            Some(version) => Error::new(
+                Kind::WrongState,
+                format!("the service \"{}\" never served a version \"{version}\" that it could go back to", self.name),
+            )
+            .with_hint(format!("Deploy it: SELECT e2i_deploy('{}:{version}');", self.name.replace('\'', "''"))),
+            None => Error::new(Kind::WrongState, format!("the service \"{}\" has no version before {tag}", self.name)),
+        };
+        let condition = match target {
+            None => format!(
+                "s.status OPERATOR(pg_catalog.=) {} AND s.deployment OPERATOR(pg_catalog.<) \
+                 (SELECT a.deployment FROM {}.ml_bentoml_services a WHERE a.id OPERATOR(pg_catalog.=) '{active}'::pg_catalog.uuid)",
+                self.status("draining"),
+                self.tables
+            ),
+            Some(_) => format!(
+                "s.status OPERATOR(pg_catalog.=) ANY (ARRAY[{}, {}])",
+                self.status("draining"),
+                self.status("rolled_back")
+            ),
+        };
+        let (id, back_to) = self.find(&condition, target).ok_or_else(nothing)?;
+        self.set_status(&active, "rolled_back", Some(reason.unwrap_or("rolled back")));
+        self.set_status(&id, "active", None);
+        self.record("rollback", Some(&tag), Some(&back_to), reason);
+        Ok(Deployment {
+            id,
+            service: self.name.to_owned(),
+            tag: back_to,
+            status: "active",
+            reason: reason.map(str::to_owned),
+        })
+    }
+}
+
+/// Deploys a version after `prove` has accepted it.
+///
+/// # Errors
+/// What `prove` reports, unless failures are to be recorded; [`Kind::WrongState`] when the version is active already.
+pub fn deploy(
+    schema: Schema,
+    version: &Version,
+    service: &str,
+    record_failure: bool,
+    reason: Option<&str>,
+    prove: impl FnOnce() -> Result<()>,
+) -> Result<Deployment> {
+    let service = Service::lock(schema, service, role::name(role::current()))?;
+    let deployment = schema.as_owner(|| match service.active() {
+        Some((_, tag)) if tag == version.reference() => {
+            Err(Error::new(Kind::WrongState, format!("the service \"{}\" serves {tag} already", service.name)))
+        }
+        _ => Ok(service.begin(&version.id, &version.name, &version.version)),
+    })?;
+    match prove() {
+        Ok(()) => Ok(schema.as_owner(|| service.activate(deployment, reason))),
+        Err(error) if record_failure => Ok(schema.as_owner(|| service.fail(deployment, error.message()))),
+        Err(error) => Err(error),
+    }
+}

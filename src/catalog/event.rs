@@ -1,0 +1,52 @@
+//! Events: a row for every change, written in the transaction of the change.
+
+use pgrx::datum::JsonB;
+
+use crate::pg::query::execute;
+
+/// What happened; names are texts, so that an event outlives what it tells of.
+#[derive(Default)]
+pub struct Event<'a> {
+    /// The role that did it.
+    pub who: &'a str,
+    /// register, drop, set_alias, drop_alias, stage, deploy, rollback or undeploy.
+    pub action: &'a str,
+    /// The model.
+    pub model: Option<&'a str>,
+    /// The version.
+    pub version: Option<&'a str>,
+    /// The service.
+    pub service: Option<&'a str>,
+    /// What was before.
+    pub before: Option<&'a str>,
+    /// What is since then.
+    pub after: Option<&'a str>,
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// More.
+    pub details: Option<serde_json::Value>,
+}
+
+impl Event<'_> {
+    /// Writes the event. Call with the owner's rights.
+    pub fn record(self, tables: &str) {
+        execute(
+            &format!(
+                "INSERT INTO {tables}.ml_model_events \
+                 (who, action, model_name, model_version, service_name, before, after, reason, details) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+            ),
+            &[
+                self.who.into(),
+                self.action.into(),
+                self.model.into(),
+                self.version.into(),
+                self.service.into(),
+                self.before.into(),
+                self.after.into(),
+                self.reason.into(),
+                self.details.map(JsonB).into(),
+            ],
+        );
+    }
+}

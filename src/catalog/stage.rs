@@ -1,0 +1,186 @@
+//! Moving a version from stage to stage, through the gates that stand in `ml_stage_policies`.
+
+use e2i_core::{Error, Facts, Gate, Kind, ModelReference, Result, Selector, Stage, Task};
+use pgrx::datum::{JsonB, Uuid};
+use pgrx::pg_sys;
+use serde_json::{Value, json};
+
+use crate::catalog::event::Event;
+use crate::catalog::model::{ModelId, identify};
+use crate::catalog::schema::Schema;
+use crate::pg::query::{execute, select_latest};
+use crate::pg::role;
+
+/// A request to enter a stage.
+pub struct Transition<'a> {
+    /// Model name.
+    pub name: &'a str,
+    /// Version.
+    pub version: &'a str,
+    /// The stage to enter.
+    pub stage: Stage,
+    /// Who approves.
+    pub approver: Option<&'a str>,
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// Whether gates are passed over; a superuser's right, recorded.
+    pub overrule: bool,
+}
+
+struct Current {
+    stage: Stage,
+    task: Option<Task>,
+    metrics: Value,
+    days_in_stage: f64,
+    was_promoted: bool,
+    serving: Option<String>,
+}
+
+/// Enters the stage, or says which gates refuse.
+///
+/// # Errors
+/// [`Kind::WrongState`] naming each gate with its limit and the value found; [`Kind::UnknownModel`].
+pub fn transition(schema: Schema, wanted: &Transition<'_>) -> Result<()> {
+    let reference =
+        ModelReference { name: wanted.name.to_owned(), selector: Selector::Version(wanted.version.to_owned()) };
+    let id = identify(schema, &reference)?;
+    let who = role::name(role::current());
+    // SAFETY: asks for the rights of the session's current role.
+    if wanted.overrule && !unsafe { pg_sys::superuser() } {
+        return Err(Error::new(Kind::Privilege, "only a superuser may overrule the gates of a stage"));
+    }
+    let tables = schema.quoted();
+    schema.as_owner(|| {
+        let current = current(&tables, &id, &reference)?;
+        let refusals = refusals(&tables, &current, wanted, &reference)?;
+        if !refusals.is_empty() && !wanted.overrule {
+            return Err(Error::new(
+                Kind::WrongState,
+                format!("model {reference} may not become {}: {}", wanted.stage, refusals.join("; ")),
+            )
+            .with_hint("The gates are the rows of ml_stage_policies."));
+        }
+        execute(
+            &format!(
+                "UPDATE {tables}.ml_model_registry SET stage = $2, stage_since = pg_catalog.now(), promoted_at = \
+                 CASE WHEN $2 OPERATOR(pg_catalog.=) 'production' THEN pg_catalog.now() ELSE promoted_at END \
+                 WHERE id OPERATOR(pg_catalog.=) $1"
+            ),
+            &[Uuid::from_bytes(id).into(), wanted.stage.name().into()],
+        );
+        let mut details = serde_json::Map::new();
+        if let Some(approver) = wanted.approver {
+            details.insert("approver".into(), json!(approver));
+        }
+        if !refusals.is_empty() {
+            details.insert("overruled".into(), json!(refusals));
+        }
+        Event {
+            who: &who,
+            action: "stage",
+            model: Some(wanted.name),
+            version: Some(wanted.version),
+            before: Some(current.stage.name()),
+            after: Some(wanted.stage.name()),
+            reason: wanted.reason,
+            details: (!details.is_empty()).then_some(Value::Object(details)),
+            ..Event::default()
+        }
+        .record(&tables);
+        Ok(())
+    })
+}
+
+/// The version as it is, locked against other transitions.
+fn current(tables: &str, id: &ModelId, reference: &ModelReference) -> Result<Current> {
+    execute(
+        &format!("SELECT 1 FROM {tables}.ml_model_registry WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE"),
+        &[Uuid::from_bytes(*id).into()],
+    );
+    let sql = format!(
+        "SELECT r.stage, r.task, r.metrics, \
+         (pg_catalog.date_part('epoch', pg_catalog.now() OPERATOR(pg_catalog.-) r.stage_since) OPERATOR(pg_catalog./) 86400)::pg_catalog.float8, \
+         r.promoted_at IS NOT NULL, \
+         (SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) r.id \
+          AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum LIMIT 1) \
+         FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1"
+    );
+    let found = select_latest(&sql, &[Uuid::from_bytes(*id).into()], |row| {
+        let stage = Stage::parse(&row.get::<String>(1)?).ok()?;
+        Some(Current {
+            stage,
+            task: row.get::<String>(2).as_deref().and_then(Task::from_name),
+            metrics: row.get::<JsonB>(3).map_or(Value::Null, |metrics| metrics.0),
+            days_in_stage: row.get::<f64>(4)?,
+            was_promoted: row.get::<bool>(5)?,
+            serving: row.get::<String>(6),
+        })
+    });
+    found
+        .into_iter()
+        .flatten()
+        .next()
+        .ok_or_else(|| Error::new(Kind::UnknownModel, format!("model {reference} was dropped")))
+}
+
+fn refusals(
+    tables: &str,
+    current: &Current,
+    wanted: &Transition<'_>,
+    reference: &ModelReference,
+) -> Result<Vec<String>> {
+    if current.stage == wanted.stage {
+        return Err(Error::new(Kind::WrongState, format!("model {reference} is in {} already", wanted.stage)));
+    }
+    let mut refusals = Vec::new();
+    if !current.stage.may_become(wanted.stage) {
+        let next = Stage::ALL.get(current.stage as usize + 1).copied().unwrap_or(Stage::Archived);
+        refusals.push(format!("after {} comes {next}", current.stage));
+    }
+    if let (Stage::Archived, Some(service)) = (wanted.stage, &current.serving) {
+        refusals.push(format!("it is deployed as \"{service}\""));
+    }
+    // A step back needs no proof.
+    if wanted.stage > current.stage {
+        let facts = Facts {
+            metrics: &current.metrics,
+            days_in_stage: current.days_in_stage,
+            days_out_of_production: match current.stage {
+                Stage::Production => Some(0.0),
+                _ => current.was_promoted.then_some(current.days_in_stage),
+            },
+            approver: wanted.approver,
+        };
+        refusals.extend(gates(tables, wanted.stage, current.task).iter().filter_map(|gate| gate.refusal(facts)));
+    }
+    Ok(refusals)
+}
+
+/// The gates before a stage for models of a task.
+fn gates(tables: &str, stage: Stage, task: Option<Task>) -> Vec<Gate> {
+    let task =
+        task.map(
+            |task| if task.is_classification() { ("classification", task.name()) } else { (task.name(), task.name()) },
+        );
+    let (family, name) = task.unwrap_or(("other", "other"));
+    let sql = format!(
+        "SELECT p.gate, p.metric, p.at_least, p.at_most FROM {tables}.ml_stage_policies p \
+         WHERE p.enabled AND p.stage OPERATOR(pg_catalog.=) $1 \
+         AND (p.task IS NULL OR p.task OPERATOR(pg_catalog.=) $2 OR p.task OPERATOR(pg_catalog.=) $3) ORDER BY p.id"
+    );
+    let rows = select_latest(&sql, &[stage.name().into(), family.into(), name.into()], |row| {
+        let days = row.get::<f64>(3).unwrap_or_default();
+        match row.get::<String>(1)?.as_str() {
+            "metric" => Some(Gate::Metric {
+                name: row.get::<String>(2)?,
+                at_least: row.get::<f64>(3),
+                at_most: row.get::<f64>(4),
+            }),
+            "days_in_stage" => Some(Gate::DaysInStage(days)),
+            "days_out_of_production" => Some(Gate::DaysOutOfProduction(days)),
+            "approver" => Some(Gate::Approver),
+            _ => None,
+        }
+    });
+    rows.into_iter().flatten().collect()
+}
