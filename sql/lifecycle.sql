@@ -77,7 +77,9 @@ CREATE VIEW e2i_models AS
 COMMENT ON VIEW e2i_models IS 'every version with its aliases, stage and deployments, for reading';
 
 CREATE VIEW e2i_services AS
-    SELECT s.service_name AS service, s.bento_tag AS version, r.stage, s.status, s.health_status AS health,
+    SELECT s.service_name AS service, s.bento_tag AS version, r.stage, s.status, s.traffic,
+           (SELECT x.model_name || ':' || x.model_version FROM ml_model_registry x WHERE x.id = s.shadow_id) AS shadow,
+           s.health_status AS health,
            date_trunc('second', now() - s.updated_at) AS since
     FROM ml_bentoml_services s LEFT JOIN ml_model_registry r ON r.id = s.model_id
     WHERE s.status = 'active'
@@ -89,7 +91,7 @@ CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     deploying constant text[] := ARRAY['e2i_register_model', 'e2i_deploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
-        'e2i_transition_stage'];
+        'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow'];
     administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired'];
     called regprocedure;
 BEGIN

@@ -100,6 +100,10 @@ CREATE TABLE ml_bentoml_services (
     container_image  text,
     status           deployment_status_enum NOT NULL DEFAULT 'pending',
     reason           text,
+    traffic          jsonb,
+    traffic_by       text,
+    shadow_id        uuid REFERENCES ml_model_registry (id) ON DELETE SET NULL,
+    shadow_sample    double precision CHECK (shadow_sample > 0 AND shadow_sample <= 1),
     health_status    varchar(50) NOT NULL DEFAULT 'unknown',
     created_at       timestamptz NOT NULL DEFAULT now(),
     updated_at       timestamptz NOT NULL DEFAULT now(),
@@ -118,6 +122,10 @@ COMMENT ON COLUMN ml_bentoml_services.serving_endpoint IS 'postgres for a deploy
 COMMENT ON COLUMN ml_bentoml_services.container_image IS 'for deployments outside the database';
 COMMENT ON COLUMN ml_bentoml_services.status IS 'where the deployment is in its life';
 COMMENT ON COLUMN ml_bentoml_services.reason IS 'why it failed or was rolled back';
+COMMENT ON COLUMN ml_bentoml_services.traffic IS 'shares of traffic by name:version; NULL for all to the deployed one';
+COMMENT ON COLUMN ml_bentoml_services.traffic_by IS 'the feature by which traffic is split; NULL for all of them';
+COMMENT ON COLUMN ml_bentoml_services.shadow_id IS 'the version that scores beside, in ml_model_registry';
+COMMENT ON COLUMN ml_bentoml_services.shadow_sample IS 'share of rows that the shadow scores';
 COMMENT ON COLUMN ml_bentoml_services.deployment IS 'number of the deployment; larger is later';
 COMMENT ON COLUMN ml_bentoml_services.health_status IS 'healthy, degraded, unhealthy or unknown';
 
@@ -200,7 +208,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'register, drop, set_alias, drop_alias, stage, deploy, rollback or undeploy';
+COMMENT ON COLUMN ml_model_events.action IS 'register, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic or shadow';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';

@@ -9,3 +9,4 @@ mod register;
 mod score;
 mod serve;
 mod session;
+mod traffic;

@@ -1,7 +1,7 @@
 //! `e2i_predict`, `e2i_predict_label`, `e2i_predict_proba`, `e2i_predict_vector`, `e2i_predict_pinned`: one C function for each spelling of the
 //! features. Their SQL declarations are in `sql/scoring.sql`.
 
-use e2i_core::reading::{self, Question};
+use e2i_core::reading::Question;
 use e2i_core::{Error, Kind, ModelReference, Result, Selector};
 use pgrx::{pg_guard, pg_sys};
 
@@ -10,7 +10,7 @@ use crate::datum::features::Spelling;
 use crate::datum::result;
 use crate::error::OrRaise;
 use crate::pg::{call_site, varlena};
-use crate::session::CallSite;
+use crate::session::{Answer, CallSite};
 
 /// What a reference may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,26 +34,11 @@ unsafe fn answer(
         let reference = varlena::text(arguments[0].value);
         let site: &mut CallSite = call_site::state(fcinfo);
         let target = site.target(|| schema_for(fcinfo, reference, references), reference, question)?;
-        let binder = &target.model.binder;
-        target.source.bind(binder, spelling, arguments[1].value, &mut target.batch, 0)?;
-        target.model.score(&target.batch, target.wanted, &mut target.outputs)?;
-        let (interface, outputs, model) = (binder.interface(), &target.outputs, binder.model());
-        match question {
-            Question::Prediction => {
-                reading::prediction(interface, outputs, 0, model).map(|number| pg_sys::Datum::from(number.to_bits()))
-            }
-            Question::Label => reading::label(interface, outputs, 0, model).map(|label| result::text(&label)),
-            Question::Probabilities => {
-                let mut numbers = Vec::with_capacity(outputs.width.max(2));
-                reading::probabilities(interface, outputs, 0, model, &mut numbers)?;
-                Ok(result::float8_array(&numbers))
-            }
-            Question::Vector => {
-                let mut numbers = Vec::with_capacity(outputs.width);
-                reading::vector(outputs, 0, model, &mut numbers)?;
-                Ok(result::float8_array(&numbers))
-            }
-        }
+        Ok(match target.answer(spelling, arguments[1].value)? {
+            Answer::Number(number) => pg_sys::Datum::from(number.to_bits()),
+            Answer::Label(label) => result::text(&label),
+            Answer::Numbers(numbers) => result::float8_array(&numbers),
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! `e2i_serve`: the JSON contract of a model server, for clients that come from one.
 
+use std::rc::Rc;
 use std::time::Instant;
 
-use e2i_core::reading::{self, Question, needed};
-use e2i_core::{Batch, Error, Interface, Kind, OutputSet, Outputs, Result, Task};
+use e2i_core::reading::{Question, needed};
+use e2i_core::traffic::position;
+use e2i_core::{Batch, Error, Kind, OutputSet, Outputs, Result, Task};
 use pgrx::datum::JsonB;
 use pgrx::prelude::*;
 use pgrx::{direct_function_call, pg_sys};
@@ -14,7 +16,8 @@ use crate::datum::features::FeatureSource;
 use crate::datum::jsonb::{Container, Value};
 use crate::error::OrRaise;
 use crate::pg::{interrupt, varlena};
-use crate::session::{LoadedModel, cache};
+use crate::session::cache::Routed;
+use crate::session::{Answer, LoadedModel, cache, is_sampled, shadow};
 
 /// Rows that are bound and scored together; bounds the memory of a batch whatever the payload holds.
 const ROWS_AT_ONCE: usize = 1024;
@@ -29,23 +32,34 @@ fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
         (Schema::of_call(fcinfo), varlena::text(arguments[0].value), varlena::bytes(arguments[1].value))
     };
     let serve = || {
-        let model = cache::model(schema, reference)?;
+        let routed = cache::routed(schema, reference)?;
+        let (model, is_split) = (routed.model.clone(), routed.split.is_some());
         let scoring = Instant::now();
         let rows = Rows::of(features(Container::root(payload))?)?;
-        let (predictions, probabilities) = score(&model, rows)?;
-        let scored = scoring.elapsed();
+        let gives_probabilities = needed(model.interface(), Question::Probabilities, model.reference()).is_ok();
+        let scored = score(routed, &rows)?;
+        let took = scoring.elapsed();
         let mut answer = json!({
-            "predictions": predictions,
             "model_id": model.reference(),
-            "prediction_time_ms": milliseconds(scored),
+            "prediction_time_ms": milliseconds(took),
             "_metadata": {
                 "model_name": model.name,
                 "latency_ms": milliseconds(begun.elapsed()),
                 "timestamp": timestamp(),
             },
         });
-        if let (Some(probabilities), Some(fields)) = (probabilities, answer.as_object_mut()) {
-            fields.insert("probabilities".to_owned(), Json::Array(probabilities));
+        if let Some(fields) = answer.as_object_mut() {
+            // Where traffic is split, which version scored each row.
+            if is_split {
+                fields.insert("model_ids".into(), scored.iter().map(|row| json!(row.version)).collect());
+            }
+            let (predictions, probabilities): (Vec<Json>, Vec<Option<Json>>) =
+                scored.into_iter().map(|row| (row.prediction, row.probabilities)).unzip();
+            if gives_probabilities {
+                fields
+                    .insert("probabilities".into(), probabilities.into_iter().map(Option::unwrap_or_default).collect());
+            }
+            fields.insert("predictions".into(), Json::Array(predictions));
         }
         Ok(JsonB(answer))
     };
@@ -129,78 +143,157 @@ impl<'j> Rows<'j> {
     }
 }
 
-/// Scores all rows; predictions, and probabilities for classifiers that give them.
-fn score(model: &LoadedModel, rows: Rows<'_>) -> Result<(Vec<Json>, Option<Vec<Json>>)> {
-    let interface = model.interface();
-    let reader = Answer::of(interface, model.reference());
-    let mut source = FeatureSource::default();
-    let mut batch = Batch::new(&interface.inputs, 0);
-    let mut outputs = Outputs::default();
-    let (mut predictions, mut probabilities) = (Vec::new(), Vec::new());
-    let mut rows = rows.iter();
-    let mut done = 0;
-    loop {
-        batch.set_rows(0);
-        for row in rows.by_ref().take(ROWS_AT_ONCE) {
-            let (row, number) = (row?, batch.rows());
-            batch.set_rows(number + 1);
-            source
-                .bind_json(&model.binder, row, &mut batch, number)
-                .map_err(|error| error.in_row(done + number + 1))?;
-        }
-        if batch.rows() == 0 {
-            break;
-        }
-        interrupt::check();
-        model.score(&batch, reader.wanted, &mut outputs)?;
-        for row in 0..batch.rows() {
-            predictions.push(reader.prediction(interface, &outputs, row, model.reference())?);
-            if reader.probabilities {
-                let mut numbers = Vec::with_capacity(outputs.width.max(2));
-                reading::probabilities(interface, &outputs, row, model.reference(), &mut numbers)?;
-                probabilities.push(numbers.into_iter().map(number).collect());
-            }
-        }
-        done += batch.rows();
-    }
-    Ok((predictions, reader.probabilities.then_some(probabilities)))
+/// What is written for one row.
+struct Scored {
+    prediction: Json,
+    probabilities: Option<Json>,
+    version: String,
 }
 
-/// What `predictions` holds for a model: the number of `e2i_predict` where there is one, else the label, else all numbers.
-struct Answer {
-    wanted: OutputSet,
+/// A version with its part of the rows that are scored together.
+struct Part {
+    model: Rc<LoadedModel>,
     question: Question,
+    wanted: OutputSet,
     probabilities: bool,
+    source: FeatureSource,
+    batch: Batch,
+    outputs: Outputs,
+    /// For each row of the batch, its place among the rows that are scored together, if its answer is wanted.
+    places: Vec<Option<usize>>,
 }
 
-impl Answer {
-    fn of(interface: &Interface, model: &str) -> Self {
-        let question = if needed(interface, Question::Prediction, model).is_ok() {
+impl Part {
+    /// `predictions` holds the number of `e2i_predict` where there is one, else the label, else all numbers.
+    fn new(model: Rc<LoadedModel>) -> Self {
+        let (interface, name) = (model.interface(), model.reference());
+        let question = if needed(interface, Question::Prediction, name).is_ok() {
             Question::Prediction
         } else if interface.task.is_classification() || interface.main.is_none() {
             Question::Label
         } else {
             Question::Vector
         };
-        let probabilities = needed(interface, Question::Probabilities, model).is_ok();
-        let label =
-            question == Question::Label || matches!(interface.task, Task::MulticlassClassification | Task::Clustering);
-        let wanted = OutputSet {
-            label: interface.label.is_some() && (label || interface.main.is_none()),
-            main: interface.main.is_some(),
-        };
-        Self { wanted, question, probabilities }
+        let probabilities = needed(interface, Question::Probabilities, name).is_ok();
+        let label = question == Question::Label
+            || interface.main.is_none()
+            || matches!(interface.task, Task::MulticlassClassification | Task::Clustering);
+        let wanted = OutputSet { label: interface.label.is_some() && label, main: interface.main.is_some() };
+        let batch = Batch::new(&interface.inputs, 0);
+        let (source, outputs, places) = (FeatureSource::default(), Outputs::default(), vec![]);
+        Self { model, question, wanted, probabilities, source, batch, outputs, places }
     }
 
-    fn prediction(&self, interface: &Interface, outputs: &Outputs, row: usize, model: &str) -> Result<Json> {
-        Ok(match self.question {
-            Question::Prediction => number(reading::prediction(interface, outputs, row, model)?),
-            Question::Label => json!(reading::label(interface, outputs, row, model)?),
-            _ => {
-                let mut numbers = Vec::with_capacity(outputs.width);
-                reading::vector(outputs, row, model, &mut numbers)?;
-                numbers.into_iter().map(number).collect()
-            }
-        })
+    fn clear(&mut self) {
+        self.batch.set_rows(0);
+        self.places.clear();
     }
+
+    /// Binds a row whose answer, if it is wanted, belongs to `place`.
+    fn bind(&mut self, row: Container<'_>, place: Option<usize>) -> Result<()> {
+        let number = self.batch.rows();
+        self.batch.set_rows(number + 1);
+        self.places.push(place);
+        self.source.bind_json(&self.model.binder, row, &mut self.batch, number)
+    }
+
+    /// Scores what was bound, and hands out the answers that are wanted.
+    fn score(&mut self, mut take: impl FnMut(usize, Answer, Option<Json>)) -> Result<()> {
+        if self.places.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        self.model.score(&self.batch, self.wanted, &mut self.outputs)?;
+        for (row, place) in self.places.iter().enumerate() {
+            let Some(place) = *place else { continue };
+            let answer = Answer::read(self.question, &self.model, &self.outputs, row)?;
+            let probabilities = match self.probabilities {
+                true => Some(to_json(Answer::read(Question::Probabilities, &self.model, &self.outputs, row)?)),
+                false => None,
+            };
+            take(place, answer, probabilities);
+        }
+        Ok(())
+    }
+}
+
+fn to_json(answer: Answer) -> Json {
+    match answer {
+        Answer::Number(value) => number(value),
+        Answer::Label(label) => json!(label),
+        Answer::Numbers(values) => values.into_iter().map(number).collect(),
+    }
+}
+
+/// Scores all rows, each with the version that its share of traffic belongs to, and sampled ones also with the shadow.
+fn score(routed: Routed, rows: &Rows<'_>) -> Result<Vec<Scored>> {
+    let mut parts = vec![Part::new(routed.model)];
+    let split = routed.split.map(|(split, models)| {
+        let places: Vec<usize> = models
+            .into_iter()
+            .map(|model| match parts.iter().position(|part| part.model.id == model.id) {
+                Some(known) => known,
+                None => {
+                    parts.push(Part::new(model));
+                    parts.len() - 1
+                }
+            })
+            .collect();
+        (split, places)
+    });
+    let mut shadow = routed.shadow.map(|(service, model, sample)| (service, Part::new(model), sample));
+    let mut scored: Vec<Scored> = Vec::new();
+    let mut rows = rows.iter();
+    loop {
+        parts.iter_mut().chain(shadow.iter_mut().map(|(_, part, _)| part)).for_each(Part::clear);
+        let mut together = 0;
+        for row in rows.by_ref().take(ROWS_AT_ONCE) {
+            let row = row?;
+            let in_row = |error: Error| error.in_row(scored.len() + together + 1);
+            parts[0].bind(row, Some(together)).map_err(in_row)?;
+            let active = &parts[0];
+            let place = position(active.model.interface(), &active.batch, together, None);
+            if let Some((split, places)) = &split {
+                let chosen = places[split.choose(active.model.interface(), &active.batch, together)];
+                if chosen != 0 {
+                    parts[0].places[together] = None;
+                    parts[chosen].bind(row, Some(together)).map_err(in_row)?;
+                }
+            }
+            if let Some((_, part, _)) = shadow.as_mut().filter(|(_, _, sample)| is_sampled(place, *sample)) {
+                // A row that the shadow cannot bind is not compared.
+                if part.bind(row, Some(together)).is_err()
+                    && let Some(last) = part.places.last_mut()
+                {
+                    *last = None;
+                }
+            }
+            together += 1;
+        }
+        if together == 0 {
+            return Ok(scored);
+        }
+        interrupt::check();
+        let mut answers: Vec<Option<(Answer, Scored)>> = (0..together).map(|_| None).collect();
+        for part in &mut parts {
+            let version = part.model.reference().to_owned();
+            part.score(|place, answer, probabilities| {
+                let prediction = to_json(answer.clone());
+                answers[place] = Some((answer, Scored { prediction, probabilities, version: version.clone() }));
+            })?;
+        }
+        if let Some((service, part, _)) = &mut shadow {
+            compare(service, part, &answers);
+        }
+        scored.extend(answers.into_iter().flatten().map(|(_, scored)| scored));
+    }
+}
+
+/// Scores the sampled rows with the shadow; what goes wrong there is nobody's error.
+fn compare(service: &str, part: &mut Part, answers: &[Option<(Answer, Scored)>]) {
+    let name = part.model.reference().to_owned();
+    let _ = part.score(|place, other, _| {
+        if let Some(Some((answer, scored))) = answers.get(place) {
+            shadow::keep(service, &scored.version, &name, answer, Ok(other));
+        }
+    });
 }

@@ -5,7 +5,7 @@
 //! before the active one, so that rolling back twice goes back two steps.
 
 use e2i_core::{Error, Kind, ModelReference, Result};
-use pgrx::datum::Uuid;
+use pgrx::datum::{JsonB, Uuid};
 
 use crate::catalog::event::Event;
 use crate::catalog::model::{ModelId, Version};
@@ -72,11 +72,12 @@ impl<'a> Service<'a> {
         Deployment { id, service: self.name.to_owned(), tag, status: "deploying", reason: None }
     }
 
+    /// Changes the status; a split of traffic and a shadow belong to the deployment that was active and end with it.
     fn set_status(&self, id: &Uuid, status: &str, reason: Option<&str>) {
         execute(
             &format!(
-                "UPDATE {}.ml_bentoml_services SET status = {}, reason = $2, updated_at = pg_catalog.now() \
-                 WHERE id OPERATOR(pg_catalog.=) $1",
+                "UPDATE {}.ml_bentoml_services SET status = {}, reason = $2, updated_at = pg_catalog.now(), \
+                 traffic = NULL, traffic_by = NULL, shadow_id = NULL, shadow_sample = NULL WHERE id OPERATOR(pg_catalog.=) $1",
                 self.tables,
                 self.status(status)
             ),
@@ -144,17 +145,77 @@ impl<'a> Service<'a> {
         .record(&self.tables);
     }
 
+    /// Splits the traffic of the active deployment, or ends the split.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownModel`] without an active deployment.
+    pub fn set_traffic(&self, traffic: Option<serde_json::Value>, by: Option<&str>) -> Result<()> {
+        let (id, _) = self.active_or_unknown()?;
+        let before = self.setting(&id, "traffic::pg_catalog.text");
+        execute(
+            &format!(
+                "UPDATE {}.ml_bentoml_services SET traffic = $2, traffic_by = $3, updated_at = pg_catalog.now() \
+                 WHERE id OPERATOR(pg_catalog.=) $1",
+                self.tables
+            ),
+            &[id.into(), traffic.map(JsonB).into(), by.into()],
+        );
+        let after = self.setting(&id, "traffic::pg_catalog.text");
+        self.record_setting("traffic", before.as_deref(), after.as_deref());
+        Ok(())
+    }
+
+    /// Lets a version score beside the active one, or ends that.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownModel`] without an active deployment.
+    pub fn set_shadow(&self, shadow: Option<(&ModelId, &str)>, sample: f64) -> Result<()> {
+        let (id, _) = self.active_or_unknown()?;
+        let before = self.setting(
+            &id,
+            &format!(
+                "(SELECT pg_catalog.concat(r.model_name, ':', r.model_version) FROM {}.ml_model_registry r \
+                 WHERE r.id OPERATOR(pg_catalog.=) s.shadow_id)",
+                self.tables
+            ),
+        );
+        execute(
+            &format!(
+                "UPDATE {}.ml_bentoml_services SET shadow_id = $2, shadow_sample = $3, updated_at = pg_catalog.now() \
+                 WHERE id OPERATOR(pg_catalog.=) $1",
+                self.tables
+            ),
+            &[id.into(), shadow.map(|(shadow, _)| Uuid::from_bytes(*shadow)).into(), shadow.map(|_| sample).into()],
+        );
+        self.record_setting("shadow", before.as_deref(), shadow.map(|(_, reference)| reference));
+        Ok(())
+    }
+
+    fn active_or_unknown(&self) -> Result<(Uuid, String)> {
+        self.active().ok_or_else(|| {
+            Error::new(Kind::UnknownModel, format!("the service \"{}\" has no active deployment", self.name))
+        })
+    }
+
+    fn setting(&self, id: &Uuid, expression: &str) -> Option<String> {
+        let sql = format!(
+            "SELECT {expression} FROM {}.ml_bentoml_services s WHERE s.id OPERATOR(pg_catalog.=) $1",
+            self.tables
+        );
+        select_latest(&sql, &[(*id).into()], |row| row.get::<String>(1)).into_iter().flatten().next()
+    }
+
+    fn record_setting(&self, action: &str, before: Option<&str>, after: Option<&str>) {
+        Event { who: &self.who, action, service: Some(self.name), before, after, ..Event::default() }
+            .record(&self.tables);
+    }
+
     /// Goes back to the version before the active one, or to a named one.
     ///
     /// # Errors
     /// [`Kind::UnknownModel`] for a service that never was, [`Kind::WrongState`] when there is nothing to go back to.
     pub fn roll_back(&self, target: Option<&str>, reason: Option<&str>) -> Result<Deployment> {
-        let Some((active, tag)) = self.active() else {
-            return Err(Error::new(
-                Kind::UnknownModel,
-                format!("the service \"{}\" has no active deployment", self.name),
-            ));
-        };
+        let (active, tag) = self.active_or_unknown()?;
         let nothing = || match target {
             Some(version) => Error::new(
                 Kind::WrongState,

@@ -9,7 +9,7 @@ use pgrx::datum::{JsonB, Uuid};
 
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
-use crate::pg::query::select;
+use crate::pg::query::{Row, select};
 
 /// The identity of a version: never reused, not even for the same name and version.
 pub type ModelId = [u8; 16];
@@ -34,39 +34,87 @@ impl Version {
     }
 }
 
+/// Where a reference leads: a version and, for a service, what goes beside it.
+#[derive(Debug, Default)]
+pub struct Route {
+    /// The version that is meant; of a service, the active one.
+    pub id: ModelId,
+    /// Versions that share the traffic with their shares, in the order of their references.
+    pub traffic: Vec<(ModelId, f64)>,
+    /// The feature that splits the traffic; all of them if `None`.
+    pub traffic_by: Option<String>,
+    /// The version that scores beside the active one, and the share of rows that it does.
+    pub shadow: Option<(ModelId, f64)>,
+}
+
 /// The identity of the version that a reference means now.
 ///
 /// # Errors
-/// [`Kind::BadOption`] for a malformed reference, [`Kind::UnknownModel`] with what does exist.
+/// As [`route`].
 pub fn identify(schema: Schema, reference: &ModelReference) -> Result<ModelId> {
+    route(schema, reference).map(|route| route.id)
+}
+
+/// Where a reference leads now.
+///
+/// # Errors
+/// [`Kind::BadOption`] for a malformed reference, [`Kind::UnknownModel`] with what does exist.
+pub fn route(schema: Schema, reference: &ModelReference) -> Result<Route> {
     invalidation::watch(schema.registry());
     let tables = schema.quoted();
-    let sql = match &reference.selector {
-        Selector::Deployed => format!(
-            "SELECT s.model_id FROM {tables}.ml_bentoml_services s \
-             WHERE s.service_name OPERATOR(pg_catalog.=) $1 AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
-        ),
-        Selector::Version(_) => format!(
-            "SELECT r.id FROM {tables}.ml_model_registry r \
-             WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.=) $2"
-        ),
-        Selector::Alias(_) => format!(
-            "SELECT r.id FROM {tables}.ml_model_aliases a JOIN {tables}.ml_model_registry r \
-             ON r.model_name OPERATOR(pg_catalog.=) a.model_name AND r.model_version OPERATOR(pg_catalog.=) a.model_version \
-             WHERE a.model_name OPERATOR(pg_catalog.=) $1 AND a.alias OPERATOR(pg_catalog.=) $2"
-        ),
-    };
     let name = reference.name.as_str();
-    let found = schema.as_owner(|| {
-        let read = |row: &crate::pg::query::Row| row.get::<Uuid>(1).map(|id| *id.as_bytes());
-        match &reference.selector {
-            Selector::Deployed => select(&sql, &[name.into()], read),
-            Selector::Version(second) | Selector::Alias(second) => {
-                select(&sql, &[name.into(), second.as_str().into()], read)
-            }
+    let only_id = |row: &Row| Some(Route { id: uuid(row, 1)?, ..Route::default() });
+    let found = schema.as_owner(|| match &reference.selector {
+        Selector::Deployed => {
+            let sql = format!(
+                "SELECT s.model_id, s.shadow_id, s.shadow_sample, s.traffic_by, s.traffic IS NOT NULL FROM {tables}.ml_bentoml_services s \
+                 WHERE s.service_name OPERATOR(pg_catalog.=) $1 \
+                 AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
+            );
+            let mut routes = select(&sql, &[name.into()], |row| {
+                let shadow = uuid(row, 2).zip(row.get::<f64>(3));
+                let route = Route { id: uuid(row, 1)?, traffic: vec![], traffic_by: row.get::<String>(4), shadow };
+                Some((route, row.get::<bool>(5) == Some(true)))
+            });
+            routes.pop().flatten().map(|(mut route, is_split)| {
+                if is_split {
+                    route.traffic = shares(&tables, name);
+                }
+                route
+            })
+        }
+        Selector::Version(version) => {
+            let sql = format!(
+                "SELECT r.id FROM {tables}.ml_model_registry r \
+                 WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.=) $2"
+            );
+            select(&sql, &[name.into(), version.as_str().into()], only_id).pop().flatten()
+        }
+        Selector::Alias(alias) => {
+            let sql = format!(
+                "SELECT r.id FROM {tables}.ml_model_aliases a JOIN {tables}.ml_model_registry r \
+                 ON r.model_name OPERATOR(pg_catalog.=) a.model_name AND r.model_version OPERATOR(pg_catalog.=) a.model_version \
+                 WHERE a.model_name OPERATOR(pg_catalog.=) $1 AND a.alias OPERATOR(pg_catalog.=) $2"
+            );
+            select(&sql, &[name.into(), alias.as_str().into()], only_id).pop().flatten()
         }
     });
-    found.into_iter().flatten().next().ok_or_else(|| unknown(schema, reference))
+    found.ok_or_else(|| unknown(schema, reference))
+}
+
+fn uuid(row: &Row, column: i32) -> Option<ModelId> {
+    row.get::<Uuid>(column).map(|id| *id.as_bytes())
+}
+
+/// The shares of a service's traffic, in the order of the references.
+fn shares(tables: &str, service: &str) -> Vec<(ModelId, f64)> {
+    let sql = format!(
+        "SELECT r.id, t.value::pg_catalog.float8 FROM {tables}.ml_bentoml_services s, pg_catalog.jsonb_each_text(s.traffic) t \
+         JOIN {tables}.ml_model_registry r ON pg_catalog.concat(r.model_name, ':', r.model_version) OPERATOR(pg_catalog.=) t.key \
+         WHERE s.service_name OPERATOR(pg_catalog.=) $1 \
+         AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY t.key COLLATE \"C\""
+    );
+    select(&sql, &[service.into()], |row| uuid(row, 1).zip(row.get::<f64>(2))).into_iter().flatten().collect()
 }
 
 /// The row of a version, if the caller may see it.

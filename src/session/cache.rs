@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
+use e2i_core::traffic::Split;
 use e2i_core::{ModelReference, Result};
 use pgrx::pg_sys;
 
 use crate::catalog::invalidation;
-use crate::catalog::model::{ModelId, Version, describe, existing, identify};
+use crate::catalog::model::{ModelId, Version, describe, existing, identify, route};
 use crate::catalog::schema::Schema;
 use crate::pg::encoding;
 use crate::session::model::LoadedModel;
@@ -41,14 +42,53 @@ pub fn resolve(schema: Schema, reference: &str) -> Result<Version> {
     describe(schema, &id, &reference)
 }
 
-/// The loaded model that a reference means now, for this caller.
+/// A reference resolved and loaded, with what goes beside it.
+pub struct Routed {
+    /// The version that is meant; of a service, the active one.
+    pub model: Rc<LoadedModel>,
+    /// The split of a service's traffic, and the version of each share.
+    pub split: Option<(Split, Vec<Rc<LoadedModel>>)>,
+    /// Service, shadow version and the share of rows that it scores.
+    pub shadow: Option<(String, Rc<LoadedModel>, f64)>,
+}
+
+/// What a reference means now, for this caller, loaded.
 ///
 /// # Errors
 /// As [`resolve`], and what loading reports.
-pub fn model(schema: Schema, reference: &str) -> Result<Rc<LoadedModel>> {
+pub fn routed(schema: Schema, text: &str) -> Result<Routed> {
     // Before resolving, which fails for a version that was dropped: what is gone shall not stay in memory.
     sweep(schema);
-    let version = resolve(schema, reference)?;
+    encoding::require_utf8()?;
+    let reference = ModelReference::parse(text)?;
+    let route = route(schema, &reference)?;
+    let model = loaded(schema, &route.id, &reference)?;
+    let split = match route.traffic.as_slice() {
+        [] => None,
+        traffic => {
+            let shares: Vec<f64> = traffic.iter().map(|(_, share)| *share).collect();
+            let models = traffic.iter().map(|(id, _)| loaded(schema, id, &reference)).collect::<Result<Vec<_>>>()?;
+            Some((Split::new(&shares, route.traffic_by.as_deref(), model.interface())?, models))
+        }
+    };
+    // A shadow that the caller may not see, or that does not load, is left out: callers must not notice it.
+    let shadow = route.shadow.and_then(|(id, sample)| {
+        loaded(schema, &id, &reference).ok().map(|model| (reference.name.clone(), model, sample))
+    });
+    Ok(Routed { model, split, shadow })
+}
+
+/// The loaded model that a reference means now, for this caller.
+///
+/// # Errors
+/// As [`routed`].
+pub fn model(schema: Schema, reference: &str) -> Result<Rc<LoadedModel>> {
+    routed(schema, reference).map(|routed| routed.model)
+}
+
+/// A version by its identity, from the cache or loaded into it.
+fn loaded(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Rc<LoadedModel>> {
+    let version = describe(schema, id, reference)?;
     // No borrow is held while a model loads: that runs queries, and they may score.
     let known = CACHE.with(|cache| cache.borrow().models.get(&version.id).cloned());
     let model = match known {

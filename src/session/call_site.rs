@@ -6,18 +6,15 @@
 //! does not change.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
-use e2i_core::reading::{Question, needed};
-use e2i_core::{Batch, OutputSet, Outputs, Result};
+use e2i_core::Result;
+use e2i_core::reading::Question;
 use pgrx::pg_sys;
 
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
-use crate::datum::features::FeatureSource;
 use crate::pg::snapshot;
-use crate::session::cache;
-use crate::session::model::LoadedModel;
+use crate::session::target::Target;
 
 /// Most models that one call site keeps, for a model argument that differs from row to row.
 const MAX_TARGETS: usize = 64;
@@ -28,22 +25,6 @@ pub struct CallSite {
     targets: HashMap<Box<str>, Target>,
     /// For which snapshot and role the targets are good.
     seen: Option<Moment>,
-}
-
-/// A resolved model with this call site's buffers for it.
-pub struct Target {
-    /// Number of registry changes that the session had heard of when the reference was resolved.
-    registry_changes: u64,
-    /// The model.
-    pub model: Rc<LoadedModel>,
-    /// Which outputs the question needs.
-    pub wanted: OutputSet,
-    /// How the features are found in the source.
-    pub source: FeatureSource,
-    /// One row.
-    pub batch: Batch,
-    /// Its outputs.
-    pub outputs: Outputs,
 }
 
 /// A statement's snapshot, by what tells it from others, and the role it runs as.
@@ -69,13 +50,7 @@ impl CallSite {
             if self.targets.len() >= MAX_TARGETS {
                 self.targets.clear();
             }
-            // Read before resolving: a change that is heard of meanwhile must count as later.
-            let registry_changes = invalidation::registry_changes();
-            let model = cache::model(schema()?, reference)?;
-            let wanted = needed(model.interface(), question, model.reference())?;
-            let batch = Batch::new(&model.interface().inputs, 1);
-            let source = FeatureSource::default();
-            let target = Target { registry_changes, model, wanted, source, batch, outputs: Outputs::default() };
+            let target = Target::resolve(schema()?, reference, question)?;
             self.targets.insert(reference.into(), target);
         }
         self.targets

@@ -7,6 +7,9 @@
 pub mod cache;
 mod call_site;
 mod model;
+pub mod shadow;
+mod target;
 
 pub use call_site::CallSite;
 pub use model::{LoadedModel, open_engine, score};
+pub use target::{Answer, is_sampled};

@@ -22,6 +22,7 @@ pub mod reading;
 mod reference;
 mod signature;
 mod stage;
+pub mod traffic;
 mod value;
 
 pub use batch::{Batch, Column, Tensor};

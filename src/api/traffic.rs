@@ -1,0 +1,111 @@
+//! Canary and shadow: `e2i_set_traffic`, `e2i_set_shadow`, and what the view `e2i_shadow_scores` shows.
+
+use e2i_core::traffic::Split;
+use e2i_core::{Error, Kind, ModelReference, Result, Selector};
+use pgrx::datum::{JsonB, TimestampWithTimeZone};
+use pgrx::prelude::*;
+use pgrx::{default, pg_sys};
+use serde_json::Value;
+
+use crate::catalog::deploy::Service;
+use crate::catalog::model::{ModelId, describe, identify};
+use crate::catalog::schema::Schema;
+use crate::error::OrRaise;
+use crate::pg::role;
+use crate::session::{cache, shadow};
+
+/// Splits the traffic of a service between versions: `{"churn:3": 0.9, "churn:4": 0.1}`. The same row always gets the same
+/// version: by a hash of the feature `by`, or of all features. NULL ends the split.
+#[pg_extern(volatile, parallel_unsafe)]
+fn e2i_set_traffic(
+    service: &str,
+    traffic: Option<JsonB>,
+    by: default!(Option<&str>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) {
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_call(fcinfo) };
+    let run = || {
+        let service_lock = Service::lock(schema, service, role::name(role::current()))?;
+        if let Some(traffic) = &traffic {
+            check_traffic(schema, service, &traffic.0, by)?;
+        }
+        let by = by.filter(|_| traffic.is_some());
+        schema.as_owner(|| service_lock.set_traffic(traffic.map(|traffic| traffic.0), by))
+    };
+    run().or_raise();
+}
+
+/// Every version loads, and the shares are shares.
+fn check_traffic(schema: Schema, service: &str, traffic: &Value, by: Option<&str>) -> Result<()> {
+    let Value::Object(shares) = traffic else {
+        return Err(bad("the traffic is not a JSON object".to_owned()));
+    };
+    let mut numbers = Vec::with_capacity(shares.len());
+    for (reference, share) in shares {
+        if !matches!(ModelReference::parse(reference)?.selector, Selector::Version(_)) {
+            return Err(bad(format!("traffic goes to versions, {reference:?} is none")));
+        }
+        numbers.push(share.as_f64().ok_or_else(|| bad(format!("the share of {reference} is no number: {share}")))?);
+        cache::model(schema, reference)?;
+    }
+    let active = cache::model(schema, service)?;
+    Split::new(&numbers, by, active.interface()).map(drop)
+}
+
+fn bad(message: String) -> Error {
+    Error::new(Kind::BadOption, message).with_hint(r#"Write {"churn:3": 0.9, "churn:4": 0.1}."#)
+}
+
+/// Lets a version score a sample of a service's rows beside the active one, whose answers callers get. NULL ends that.
+#[pg_extern(volatile, parallel_unsafe)]
+fn e2i_set_shadow(service: &str, model: Option<&str>, sample: default!(f64, "0.01"), fcinfo: pg_sys::FunctionCallInfo) {
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_call(fcinfo) };
+    let run = || {
+        if !(sample > 0.0 && sample <= 1.0) {
+            return Err(Error::new(Kind::BadOption, format!("a sample is above 0 and not above 1, got {sample}")));
+        }
+        let service = Service::lock(schema, service, role::name(role::current()))?;
+        let shadow = model.map(|model| named(schema, model)).transpose()?;
+        let shadow = shadow.as_ref().map(|(id, reference)| (id, reference.as_str()));
+        schema.as_owner(|| service.set_shadow(shadow, sample))
+    };
+    run().or_raise();
+}
+
+/// The version that a reference means now, which must load.
+fn named(schema: Schema, reference: &str) -> Result<(ModelId, String)> {
+    cache::model(schema, reference)?;
+    let reference = ModelReference::parse(reference)?;
+    let id = identify(schema, &reference)?;
+    Ok((id, describe(schema, &id, &reference)?.reference()))
+}
+
+/// This session's latest rows that a shadow scored too, oldest first. Read through the view `e2i_shadow_scores`.
+#[pg_extern(volatile, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn e2i_shadow_comparisons() -> TableIterator<
+    'static,
+    (
+        name!(service, String),
+        name!(version, String),
+        name!(shadow, String),
+        name!(answer, String),
+        name!(shadow_answer, Option<String>),
+        name!(difference, Option<f64>),
+        name!(error, Option<String>),
+        name!(scored_at, TimestampWithTimeZone),
+    ),
+> {
+    let rows: Vec<_> = shadow::list()
+        .into_iter()
+        .map(|row| {
+            // SAFETY: a timestamp that the server itself made.
+            let at = unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(row.at), false) };
+            let at = at.unwrap_or_else(TimestampWithTimeZone::positive_infinity);
+            (row.service, row.version, row.shadow, row.answer, row.shadow_answer, row.difference, row.error, at)
+        })
+        .collect();
+    TableIterator::new(rows)
+}

@@ -1,0 +1,85 @@
+//! Answers of shadow versions beside those that callers got, the latest of this session.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use e2i_core::Result;
+use pgrx::pg_sys;
+
+use crate::session::target::Answer;
+
+/// Comparisons that a session keeps.
+const KEPT: usize = 1000;
+
+/// One row, scored twice.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    /// The service that was called.
+    pub service: String,
+    /// The version that answered.
+    pub version: String,
+    /// The shadow.
+    pub shadow: String,
+    /// What the caller got.
+    pub answer: String,
+    /// What the shadow said; `None` where it failed.
+    pub shadow_answer: Option<String>,
+    /// How far apart: the difference of numbers, the greatest of several, 0 or 1 for labels.
+    pub difference: Option<f64>,
+    /// Why the shadow failed.
+    pub error: Option<String>,
+    /// When, as the server's timestamp.
+    pub at: i64,
+}
+
+thread_local! {
+    static COMPARISONS: RefCell<VecDeque<Comparison>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Keeps a comparison, and forgets the oldest where there are too many.
+pub fn keep(service: &str, version: &str, shadow: &str, answer: &Answer, other: Result<Answer>) {
+    let comparison = Comparison {
+        service: service.to_owned(),
+        version: version.to_owned(),
+        shadow: shadow.to_owned(),
+        answer: shown(answer),
+        difference: other.as_ref().ok().map(|other| difference(answer, other)),
+        error: other.as_ref().err().map(|error| error.message().to_owned()),
+        shadow_answer: other.ok().as_ref().map(shown),
+        // SAFETY: reads the clock.
+        at: unsafe { pg_sys::GetCurrentTimestamp() },
+    };
+    COMPARISONS.with_borrow_mut(|kept| {
+        if kept.len() == KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(comparison);
+    });
+}
+
+/// The comparisons of this session, oldest first.
+pub fn list() -> Vec<Comparison> {
+    COMPARISONS.with_borrow(|kept| kept.iter().cloned().collect())
+}
+
+fn shown(answer: &Answer) -> String {
+    match answer {
+        Answer::Number(number) => number.to_string(),
+        Answer::Label(label) => label.clone(),
+        Answer::Numbers(numbers) => {
+            format!("{{{}}}", numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+        }
+    }
+}
+
+fn difference(one: &Answer, other: &Answer) -> f64 {
+    match (one, other) {
+        (Answer::Number(one), Answer::Number(other)) => (one - other).abs(),
+        (Answer::Numbers(one), Answer::Numbers(other)) if one.len() == other.len() => {
+            one.iter().zip(other).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
+        }
+        (Answer::Label(one), Answer::Label(other)) if one == other => 0.0,
+        (Answer::Label(_), Answer::Label(_)) => 1.0,
+        _ => f64::INFINITY,
+    }
+}

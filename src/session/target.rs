@@ -1,0 +1,179 @@
+//! What scores a row: the active version, or the one that the row's share of traffic belongs to, and beside it the shadow.
+
+use std::rc::Rc;
+
+use e2i_core::reading::{self, Question, needed};
+use e2i_core::traffic::{Split, position};
+use e2i_core::{Batch, OutputSet, Outputs, Result};
+use pgrx::pg_sys;
+
+use crate::catalog::invalidation;
+use crate::catalog::schema::Schema;
+use crate::datum::features::{FeatureSource, Spelling};
+use crate::session::cache::{self, Routed};
+use crate::session::model::LoadedModel;
+use crate::session::shadow;
+
+/// What a model answers for a row.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// A prediction.
+    Number(f64),
+    /// A label.
+    Label(String),
+    /// Probabilities, or every number of the main output.
+    Numbers(Vec<f64>),
+}
+
+impl Answer {
+    /// Reads the answer to a question off a model's outputs.
+    ///
+    /// # Errors
+    /// What the outputs do not hold.
+    #[inline]
+    pub fn read(question: Question, model: &LoadedModel, outputs: &Outputs, row: usize) -> Result<Self> {
+        let (interface, name) = (model.interface(), model.reference());
+        let mut numbers = Vec::new();
+        match question {
+            Question::Prediction => return reading::prediction(interface, outputs, row, name).map(Answer::Number),
+            Question::Label => return Ok(Answer::Label(reading::label(interface, outputs, row, name)?.into_owned())),
+            Question::Probabilities => reading::probabilities(interface, outputs, row, name, &mut numbers)?,
+            Question::Vector => reading::vector(outputs, row, name, &mut numbers)?,
+        }
+        Ok(Answer::Numbers(numbers))
+    }
+}
+
+/// A model with this call site's buffers for it.
+pub struct Arm {
+    /// The model.
+    pub model: Rc<LoadedModel>,
+    wanted: OutputSet,
+    source: FeatureSource,
+    batch: Batch,
+    outputs: Outputs,
+}
+
+impl Arm {
+    fn new(model: Rc<LoadedModel>, question: Question) -> Result<Self> {
+        let wanted = needed(model.interface(), question, model.reference())?;
+        let batch = Batch::new(&model.interface().inputs, 1);
+        Ok(Self { model, wanted, source: FeatureSource::default(), batch, outputs: Outputs::default() })
+    }
+
+    /// # Safety
+    /// `datum` must be a valid value of the type that `spelling` names.
+    #[inline]
+    unsafe fn bind(&mut self, spelling: Spelling, datum: pg_sys::Datum) -> Result<()> {
+        // SAFETY: as the caller promises.
+        unsafe { self.source.bind(&self.model.binder, spelling, datum, &mut self.batch, 0) }
+    }
+
+    #[inline]
+    fn answer(&mut self, question: Question) -> Result<Answer> {
+        self.model.score(&self.batch, self.wanted, &mut self.outputs)?;
+        Answer::read(question, &self.model, &self.outputs, 0)
+    }
+}
+
+/// A resolved reference: the active version first, then those that share its traffic.
+pub struct Target {
+    /// Number of registry changes that the session had heard of when the reference was resolved.
+    pub registry_changes: u64,
+    question: Question,
+    arms: Vec<Arm>,
+    /// The split, and for each of its shares the arm.
+    split: Option<(Split, Vec<usize>)>,
+    shadow: Option<Shadow>,
+}
+
+struct Shadow {
+    service: String,
+    arm: Arm,
+    sample: f64,
+}
+
+impl Target {
+    /// Resolves a reference for a question.
+    ///
+    /// # Errors
+    /// Unknown references, models that do not load, questions that a model cannot answer.
+    pub fn resolve(schema: Schema, reference: &str, question: Question) -> Result<Self> {
+        // Read before resolving: a change that is heard of meanwhile must count as later.
+        let registry_changes = invalidation::registry_changes();
+        let Routed { model, split, shadow } = cache::routed(schema, reference)?;
+        let mut arms = vec![Arm::new(model, question)?];
+        let split = match split {
+            None => None,
+            Some((split, models)) => {
+                let mut places = Vec::with_capacity(models.len());
+                for model in models {
+                    let known = arms.iter().position(|arm| arm.model.id == model.id);
+                    places.push(known.unwrap_or(arms.len()));
+                    if known.is_none() {
+                        arms.push(Arm::new(model, question)?);
+                    }
+                }
+                Some((split, places))
+            }
+        };
+        // A shadow that cannot answer the question is left out: callers must not notice it.
+        let shadow = shadow.and_then(|(service, model, sample)| {
+            Arm::new(model, question).ok().map(|arm| Shadow { service, arm, sample })
+        });
+        Ok(Self { registry_changes, question, arms, split, shadow })
+    }
+
+    /// Scores one row.
+    ///
+    /// # Safety
+    /// `datum` must be a valid value of the type that `spelling` names.
+    ///
+    /// # Errors
+    /// What binding or the engine reports.
+    #[inline]
+    pub unsafe fn answer(&mut self, spelling: Spelling, datum: pg_sys::Datum) -> Result<Answer> {
+        // SAFETY: as the caller promises, here and below.
+        unsafe { self.arms[0].bind(spelling, datum)? };
+        let chosen = match &self.split {
+            None => 0,
+            Some((split, places)) => {
+                let active = &self.arms[0];
+                places[split.choose(active.model.interface(), &active.batch, 0)]
+            }
+        };
+        if chosen != 0 {
+            // SAFETY: as above.
+            unsafe { self.arms[chosen].bind(spelling, datum)? };
+        }
+        let answer = self.arms[chosen].answer(self.question)?;
+        if self.shadow.is_some() {
+            // SAFETY: as above.
+            unsafe { self.shadow(spelling, datum, chosen, &answer) };
+        }
+        Ok(answer)
+    }
+
+    /// Scores a sampled row with the shadow and keeps both answers. What goes wrong there is kept, not raised.
+    ///
+    /// # Safety
+    /// As [`Target::answer`].
+    #[cold]
+    unsafe fn shadow(&mut self, spelling: Spelling, datum: pg_sys::Datum, chosen: usize, answer: &Answer) {
+        let Some(shadow) = &mut self.shadow else { return };
+        let active = &self.arms[0];
+        if !is_sampled(position(active.model.interface(), &active.batch, 0, None), shadow.sample) {
+            return;
+        }
+        // SAFETY: as the caller promises.
+        let bound = unsafe { shadow.arm.bind(spelling, datum) };
+        let other = bound.and_then(|()| shadow.arm.answer(self.question));
+        shadow::keep(&shadow.service, self.arms[chosen].model.reference(), shadow.arm.model.reference(), answer, other);
+    }
+}
+
+/// Whether a row is sampled: another part of its place than the one that splits traffic.
+#[must_use]
+pub fn is_sampled(place: f64, sample: f64) -> bool {
+    (place * 1021.0).fract() < sample
+}
