@@ -8,3 +8,4 @@ mod register;
 mod score;
 mod serve;
 mod session;
+mod verify;

@@ -4,6 +4,7 @@
 //! with the rights of the extension's owner. What may not: what a model means.
 
 pub mod alias;
+pub mod examples;
 pub mod invalidation;
 pub mod model;
 pub mod register;

@@ -7,6 +7,7 @@
 pub mod cache;
 mod call_site;
 mod model;
+pub mod trial;
 
 pub use call_site::CallSite;
-pub use model::{LoadedModel, open_engine, score};
+pub use model::LoadedModel;
