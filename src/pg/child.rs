@@ -295,6 +295,11 @@ unsafe fn become_harmless(parent: libc::pid_t, answer: &Descriptor, complaints: 
         }
         keep_only(answer.0, complaints.0);
         limit(libc::RLIMIT_CORE as c_int, 0, 0);
+        // What recurses here on half of the stack will not overflow the whole one of a session.
+        let mut stack = std::mem::zeroed::<libc::rlimit>();
+        if libc::getrlimit(libc::RLIMIT_STACK, &raw mut stack) == 0 && stack.rlim_cur != libc::RLIM_INFINITY {
+            limit(libc::RLIMIT_STACK as c_int, stack.rlim_cur / 2, stack.rlim_max);
+        }
         // The next one that the kernel takes when memory is short, before any session.
         let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
         if let Some(mapped) = mapped_bytes() {
