@@ -54,6 +54,9 @@ fn e2i_register_model(
             signature: signature.map(|signature| Signature::parse(&signature.0)).transpose()?,
         };
         let golden = examples.as_ref().map(|rows| Examples::parse(&rows.0, tolerance)).transpose()?;
+        if golden.is_none() && tolerance.is_some() {
+            return Err(Error::new(Kind::BadOption, "a tolerance was given, but no examples to apply it to"));
+        }
         let candidate = Candidate { name, model: artifact, preprocessor, options: &options, examples: golden.as_ref() };
         let Proved { interface, signature, engine, warning } = try_out(&candidate)?;
         if let Some(warning) = warning {

@@ -62,7 +62,9 @@ pub fn try_out(candidate: &Candidate<'_>) -> Result<Proved> {
     match outcome {
         Outcome::Finished(written) => match serde_json::from_slice::<Result<Proved>>(&written) {
             Ok(Ok(proved)) if proved.interface.is_consistent() => Ok(proved),
-            Ok(Err(error)) if error.kind() == Kind::Memory => Err(out_of_memory(&subject).with_detail(error.message())),
+            Ok(Err(error)) if error.kind() == Kind::Memory => {
+                Err(out_of_memory(&subject).with_detail(format!("The try-out reported: {}.", error.message())))
+            }
             Ok(Err(error)) => Err(error),
             Ok(Ok(_)) => Err(Error::new(Kind::Internal, "the try-out returned an interface that contradicts itself")),
             Err(why) => {

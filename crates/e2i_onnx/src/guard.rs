@@ -13,6 +13,9 @@ use crate::trees;
 /// Operator domains built into the runtime; `""` is `ai.onnx`.
 const DOMAINS: [&str; 5] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft", "ai.onnx.training"];
 
+/// Versions of an operator set that can be; the runtime keeps them in 32 bits.
+const KNOWABLE: std::ops::RangeInclusive<i64> = 1..=i32::MAX as i64;
+
 /// Deepest nesting of subgraphs that is followed.
 const MAX_DEPTH: usize = 32;
 
@@ -34,11 +37,14 @@ pub(crate) fn check(model: &ModelProto) -> Result<()> {
 fn versions(model: &ModelProto) -> Result<()> {
     let bad = |message: String| Err(Error::new(Kind::BadModel, message));
     if model.ir_version < 1 {
-        return bad(format!("the model states the IR version {}, the first is 1", model.ir_version));
+        return bad(format!("the model states the IR version {}, which does not exist", model.ir_version));
     }
-    if let Some(set) = model.opset_import.iter().find(|set| set.version < 1) {
+    if let Some(set) = model.opset_import.iter().find(|set| !KNOWABLE.contains(&set.version)) {
         let domain = if set.domain.is_empty() { "ai.onnx" } else { &set.domain };
-        return bad(format!("the model states version {} of the operators of {domain:?}, the first is 1", set.version));
+        return bad(format!(
+            "the model states version {} of the operators of {domain:?}, which does not exist",
+            set.version
+        ));
     }
     Ok(())
 }
