@@ -99,3 +99,8 @@ CREATE FUNCTION e2i_describe_model(model text)
     RETURNS TABLE (kind text, "position" integer, name text, type text, shape text, required boolean, takes_null boolean, "default" jsonb)
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_describe_model_wrapper';
 COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature and one an output of a model';
+
+CREATE FUNCTION e2i_verify_model(model text)
+    RETURNS TABLE ("row" integer, output text, expected text, got text, difference double precision, ok boolean)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_verify_model_wrapper';
+COMMENT ON FUNCTION e2i_verify_model IS 'scores the golden rows of a model again: what was expected, what it gives, and whether they agree';

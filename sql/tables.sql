@@ -42,6 +42,8 @@ CREATE TABLE ml_model_registry (
     preprocessor_sha256 bytea,
     preprocessor_size   bigint,
     engine              text NOT NULL,
+    examples            jsonb,
+    tolerance           double precision,
     registered_by       text NOT NULL DEFAULT current_user,
     registered_at       timestamptz NOT NULL DEFAULT now(),
     UNIQUE (model_name, model_version)
@@ -70,6 +72,8 @@ COMMENT ON COLUMN ml_model_registry.artifact_size IS 'bytes of the model';
 COMMENT ON COLUMN ml_model_registry.preprocessor_sha256 IS 'the graph that is run first, in ml_model_artifacts';
 COMMENT ON COLUMN ml_model_registry.preprocessor_size IS 'bytes of the preprocessor';
 COMMENT ON COLUMN ml_model_registry.engine IS 'which engine scores it';
+COMMENT ON COLUMN ml_model_registry.examples IS 'golden rows that the version was registered with';
+COMMENT ON COLUMN ml_model_registry.tolerance IS 'how far a score may be from them, as given';
 COMMENT ON COLUMN ml_model_registry.registered_by IS 'role that registered it';
 COMMENT ON COLUMN ml_model_registry.registered_at IS 'when it was registered';
 

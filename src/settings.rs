@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pgrx::pg_sys;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
@@ -19,6 +20,13 @@ static INTRA_OP_THREADS: GucSetting<i32> = GucSetting::<i32>::new(1);
 
 /// Larger than any tabular model, smaller than what would surprise an administrator.
 static MAX_MODEL_SIZE: GucSetting<i32> = GucSetting::<i32>::new(1024 * 1024);
+
+/// A model of common size takes a tenth of a second; a large one takes seconds to load. Whoever registers waits, nobody else.
+static VALIDATION_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
+
+/// Twice what the largest model that can be registered by default needs as bytes; common ones need a few dozen MB, most of it
+/// address space of the runtime library.
+static VALIDATION_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(2 * 1024 * 1024);
 
 /// Defines the settings and reserves their prefix.
 pub fn define() {
@@ -56,6 +64,26 @@ pub fn define() {
         c"Counts the model and its preprocessor together.",
         &MAX_MODEL_SIZE,
         1,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.validation_timeout",
+        c"How long the try-out of a model may take when it is registered; 0 is no limit.",
+        c"The model is opened and scored in a process of its own, which is killed when the time is over.",
+        &VALIDATION_TIMEOUT,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.validation_memory",
+        c"Memory that the try-out of a model may use when it is registered.",
+        c"Counts address space, beyond what the session has mapped already.",
+        &VALIDATION_MEMORY,
+        64 * 1024,
         i32::MAX,
         GucContext::Suset,
         GucFlags::UNIT_KB,
@@ -102,4 +130,23 @@ pub fn intra_op_threads() -> usize {
 /// Largest model in bytes.
 pub fn max_model_bytes() -> usize {
     usize::try_from(MAX_MODEL_SIZE.get()).unwrap_or_default().saturating_mul(1024)
+}
+
+/// How long a try-out may take; `None` is no limit.
+pub fn validation_timeout() -> Option<Duration> {
+    u64::try_from(VALIDATION_TIMEOUT.get()).ok().filter(|time| *time > 0).map(Duration::from_millis)
+}
+
+/// Memory of a try-out.
+pub fn validation_memory_bytes() -> usize {
+    usize::try_from(VALIDATION_MEMORY.get()).unwrap_or_default().saturating_mul(1024)
+}
+
+/// A setting as SHOW writes it, for messages.
+pub fn shown(name: &CStr) -> String {
+    // SAFETY: a C string; the result is null or a palloc'd C string.
+    unsafe {
+        let text = pg_sys::GetConfigOptionByName(name.as_ptr(), std::ptr::null_mut(), true);
+        if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
+    }
 }

@@ -1,13 +1,16 @@
-//! The readers of the server's binary forms against the server itself. What SQL can show is tested in `tests/pg_regress`.
+//! The readers of the server's binary forms against the server itself, and child processes. What SQL can show is tested in `tests/pg_regress`.
 
 #[pgrx::pg_schema]
 mod tests {
+    use std::time::Duration;
+
     use e2i_core::Scalar;
     use pgrx::prelude::*;
     use pgrx::{direct_function_call_as_datum, pg_sys};
 
     use crate::datum::jsonb::{Container, Value};
     use crate::datum::numeric;
+    use crate::pg::child::{self, Limits, Outcome};
     use crate::pg::varlena;
 
     /// A value of a type from its text form.
@@ -131,5 +134,79 @@ mod tests {
         assert_ne!(bytes(r#"{"a": 1, "bb": 1}"#), bytes(r#"{"a": 1, "bc": 1}"#));
         assert_ne!(bytes(r#"{"ab": 1, "c": 1}"#), bytes(r#"{"a": 1, "bc": 1}"#));
         assert_eq!(bytes("{}"), (vec![], vec![]));
+    }
+
+    fn in_child(milliseconds: u64, work: impl FnOnce() -> Vec<u8>) -> Outcome {
+        let limits = Limits { time: Some(Duration::from_millis(milliseconds)), memory: 256 << 20, threads: 1 };
+        let outcome = child::run(&limits, work).expect("there is a process");
+        // SAFETY: asks whether there is any child left, reaped or not.
+        assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) }, -1, "{outcome:?} left a child");
+        outcome
+    }
+
+    #[pg_test]
+    fn a_child_ends_as_it_ends() {
+        assert!(matches!(in_child(9000, || b"done".to_vec()), Outcome::Finished(written) if written == b"done"));
+        assert!(matches!(in_child(9000, || vec![7; 3 << 20]), Outcome::Finished(written) if written.len() == 3 << 20));
+        assert!(matches!(in_child(9000, || std::process::abort()), Outcome::Crashed("SIGABRT")));
+        // SAFETY: not sound at all, which is the point.
+        assert!(matches!(in_child(9000, || unsafe { vec![*std::ptr::dangling::<u8>()] }), Outcome::Crashed("SIGSEGV")));
+        assert!(matches!(in_child(9000, || unreachable!("a panic stays inside")), Outcome::Vanished));
+        assert!(matches!(in_child(9000, || vec![1; 1 << 30]), Outcome::OutOfMemory));
+        assert!(matches!(
+            in_child(200, || loop {
+                std::thread::sleep(Duration::from_secs(1))
+            }),
+            Outcome::TimedOut
+        ));
+        assert!(matches!(
+            in_child(200, || loop {
+                std::hint::spin_loop()
+            }),
+            Outcome::TimedOut
+        ));
+    }
+
+    #[pg_test]
+    fn a_child_holds_nothing_of_the_session() {
+        let open = |path: &str| {
+            let mut open: Vec<String> = std::fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|e| e.file_name().to_string_lossy().into_owned())
+                .collect();
+            open.sort();
+            open.join(" ")
+        };
+        // The fourth is the folder that is being read.
+        let Outcome::Finished(written) = in_child(9000, || open("/proc/self/fd").into_bytes()) else { unreachable!() };
+        assert_eq!(String::from_utf8_lossy(&written), "0 1 2 3 4");
+        // SAFETY: asks for the handler of a signal.
+        let handler = || unsafe {
+            let mut action = std::mem::zeroed::<libc::sigaction>();
+            libc::sigaction(libc::SIGTERM, std::ptr::null(), &raw mut action);
+            vec![u8::from(action.sa_sigaction == libc::SIG_DFL)]
+        };
+        assert!(matches!(in_child(9000, handler), Outcome::Finished(written) if written == [1]));
+    }
+
+    #[pg_test(error = "canceling statement due to user request")]
+    fn a_cancelled_statement_leaves_no_child() {
+        struct NoChild;
+        impl Drop for NoChild {
+            fn drop(&mut self) {
+                // SAFETY: asks whether there is any child left, reaped or not.
+                assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) }, -1);
+            }
+        }
+        let _after = NoChild;
+        in_child(60_000, || {
+            // SAFETY: what pg_cancel_backend sends, once the session waits.
+            unsafe { libc::kill(libc::getppid(), libc::SIGINT) };
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        });
     }
 }

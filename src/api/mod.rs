@@ -10,3 +10,4 @@ mod score;
 mod serve;
 mod session;
 mod traffic;
+mod verify;

@@ -1,10 +1,7 @@
 //! Registering and dropping models.
 
-use std::cell::RefCell;
-use std::time::Instant;
-
-use e2i_core::{Batch, Error, Interface, Kind, ModelReference, OutputSet, Outputs, Result, Signature, Task};
-use e2i_onnx::{Model, Options, describe};
+use e2i_core::{Error, Examples, Kind, ModelReference, Result, Signature, Task};
+use e2i_onnx::Options;
 use pgrx::datum::JsonB;
 use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
@@ -14,7 +11,7 @@ use crate::catalog::register::{NewVersion, drop_version, insert};
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
 use crate::pg::encoding;
-use crate::session::{open_engine, score};
+use crate::session::trial::{Candidate, Proved, try_out};
 use crate::settings;
 
 /// The only format that is read; others are named in the error.
@@ -37,6 +34,8 @@ fn e2i_register_model(
     tags: default!(Option<JsonB>, "NULL"),
     description: default!(Option<&str>, "NULL"),
     deploy: default!(Option<bool>, "NULL"),
+    examples: default!(Option<JsonB>, "NULL"),
+    tolerance: default!(Option<f64>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> String {
     // SAFETY: the server passes a valid fcinfo.
@@ -54,14 +53,15 @@ fn e2i_register_model(
             task: task.map(parse_task).transpose()?,
             signature: signature.map(|signature| Signature::parse(&signature.0)).transpose()?,
         };
-        let model = Model::parse(artifact)?;
-        let first = preprocessor.map(Model::parse).transpose()?;
-        let mut interface = describe(&model, first.as_ref(), &options)?;
-        let engine = try_out(&mut interface, first.as_ref().unwrap_or(&model), artifact, preprocessor)?;
-        let signature = match &options.signature {
-            Some(given) => given.completed(&interface),
-            None => Signature::describe(&interface),
-        };
+        let golden = examples.as_ref().map(|rows| Examples::parse(&rows.0, tolerance)).transpose()?;
+        if golden.is_none() && tolerance.is_some() {
+            return Err(Error::new(Kind::BadOption, "a tolerance was given, but no examples to apply it to"));
+        }
+        let candidate = Candidate { name, model: artifact, preprocessor, options: &options, examples: golden.as_ref() };
+        let Proved { interface, signature, engine, warning } = try_out(&candidate)?;
+        if let Some(warning) = warning {
+            warning!("{warning}");
+        }
         let new = NewVersion {
             name,
             version,
@@ -71,8 +71,10 @@ fn e2i_register_model(
             metrics,
             tags,
             description,
-            engine,
+            engine: &engine,
             deploy,
+            examples,
+            tolerance,
         };
         insert(schema, new, artifact, preprocessor)
     };
@@ -121,42 +123,6 @@ fn parse_task(name: &str) -> Result<Task> {
         let known: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
         Error::new(Kind::BadOption, format!("unknown task {name:?}")).with_hint(format!("One of {}.", known.join(", ")))
     })
-}
-
-/// Loads the model and scores a row of samples, so that what cannot be scored is not registered; completes what only a
-/// run can tell. Returns the engine's name.
-///
-/// Samples are categories that the graph names, zeros elsewhere. Where the graph wants a text or number that nobody could
-/// guess, the model is registered all the same, with a warning.
-fn try_out(
-    interface: &mut Interface,
-    first: &Model,
-    model: &[u8],
-    preprocessor: Option<&[u8]>,
-) -> Result<&'static str> {
-    let engine = RefCell::new(open_engine(interface, model, preprocessor)?);
-    let mut batch = Batch::new(&interface.inputs, interface.rows_per_call().unwrap_or(1));
-    first.fill_samples(interface, &mut batch);
-    let mut outputs = Outputs::default();
-    if let Err(error) = score(&engine, &batch, OutputSet::BOTH, &mut outputs) {
-        let may_want_categories = interface.features.iter().any(|feature| !feature.element.is_float());
-        if error.kind() != Kind::Runtime || !may_want_categories {
-            return Err(Error::new(
-                error.kind(),
-                format!("the model does not score a row of samples: {}", error.message()),
-            ));
-        }
-        warning!("the model is registered although it did not score a row of samples: {}", error.message());
-        return Ok(engine.borrow().name());
-    }
-    if let Some(output) = interface.main.and_then(|main| interface.outputs.get_mut(main)) {
-        output.width = output.width.or(Some(outputs.width));
-    }
-    // The first run also allocates; the second tells how long one takes.
-    let begun = Instant::now();
-    score(&engine, &batch, OutputSet::BOTH, &mut outputs)?;
-    interface.set_pace(begun.elapsed());
-    Ok(engine.borrow().name())
 }
 
 /// Drops a version, with its bytes if no other version uses them. Refuses while it is deployed, unless forced.

@@ -6,6 +6,7 @@
 pub mod alias;
 pub mod deploy;
 pub mod event;
+pub mod examples;
 pub mod invalidation;
 pub mod model;
 pub mod register;

@@ -37,6 +37,10 @@ pub struct NewVersion<'a> {
     pub engine: &'a str,
     /// Whether to deploy it under its name; the first version of a name is, if nothing is said.
     pub deploy: Option<bool>,
+    /// Golden rows, as given.
+    pub examples: Option<JsonB>,
+    /// How far a score may be from them, if it was said.
+    pub tolerance: Option<f64>,
 }
 
 /// The sha256 of bytes.
@@ -80,8 +84,9 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
         let classes: Option<Vec<String>> = new.interface.classes.as_ref().map(|classes| classes.labels.clone());
         let sql = format!(
             "INSERT INTO {tables}.ml_model_registry (model_name, model_version, framework, task, signature, class_labels, interface, \
-             metrics, tags, description, artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+             metrics, tags, description, artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by, \
+             examples, tolerance) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
              ON CONFLICT (model_name, model_version) DO NOTHING RETURNING id"
         );
         let ids = returning(
@@ -103,6 +108,8 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
                 preprocessor.map(size).into(),
                 new.engine.into(),
                 registered_by.as_str().into(),
+                new.examples.into(),
+                new.tolerance.into(),
             ],
             |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()),
         );

@@ -1,9 +1,10 @@
-//! Small safe wrappers over `pg_sys`: call sites, interrupts, queries, roles, snapshots, variable-length values.
+//! Small safe wrappers over `pg_sys`: call sites, child processes, interrupts, queries, roles, snapshots, variable-length values.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.
 
 pub mod call_site;
+pub mod child;
 pub mod encoding;
 pub mod interrupt;
 pub mod query;

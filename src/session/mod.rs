@@ -9,7 +9,8 @@ mod call_site;
 mod model;
 pub mod shadow;
 mod target;
+pub mod trial;
 
 pub use call_site::CallSite;
-pub use model::{LoadedModel, open_engine, score};
+pub use model::LoadedModel;
 pub use target::{Answer, is_sampled};

@@ -80,15 +80,20 @@ impl LoadedModel {
     /// # Errors
     /// What the engine reports.
     pub fn score(&self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
-        score(&self.engine, batch, wanted, outputs)
+        loop {
+            // The borrow ends before the interrupt is raised.
+            let result = self.engine.borrow_mut().score(batch, wanted, outputs);
+            match result {
+                // Returns only when the interrupt was withdrawn meanwhile.
+                Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
+                other => return other,
+            }
+        }
     }
 }
 
-/// Opens the engine for bytes.
-///
-/// # Errors
-/// What the runtime reports.
-pub fn open_engine(interface: &Interface, model: &[u8], preprocessor: Option<&[u8]>) -> Result<Box<dyn Engine>> {
+/// Opens the engine for the bytes of a version.
+fn open_engine(interface: &Interface, model: &[u8], preprocessor: Option<&[u8]>) -> Result<Box<dyn Engine>> {
     watchdog::set_probe(interrupt::pending);
     let runtime = Runtime::load(&settings::onnxruntime_library())?;
     loop {
@@ -98,21 +103,6 @@ pub fn open_engine(interface: &Interface, model: &[u8], preprocessor: Option<&[u
             // Returns only when the interrupt was withdrawn meanwhile.
             Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
             other => return Ok(Box::new(other?)),
-        }
-    }
-}
-
-/// Scores a batch, see [`LoadedModel::score`].
-///
-/// # Errors
-/// What the engine reports.
-pub fn score(engine: &RefCell<Box<dyn Engine>>, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
-    loop {
-        // The borrow ends before the interrupt is raised.
-        let result = engine.borrow_mut().score(batch, wanted, outputs);
-        match result {
-            Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
-            other => return other,
         }
     }
 }

@@ -5,11 +5,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What sort of thing went wrong; one SQLSTATE each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// No model, version or alias of that name.
     UnknownModel,
@@ -47,11 +49,12 @@ pub enum Kind {
     Internal,
 }
 
-/// An error with message, detail and hint. Boxed, so that a `Result` on the scoring path stays one word wide.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An error with message, detail and hint. Boxed, so that a `Result` on the scoring path stays one word wide; serialisable,
+/// because a model is tried out in a process of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Inner {
     kind: Kind,
     message: String,

@@ -8,7 +8,8 @@
 //! 2. [`Interface`] says which tensors a model takes, which named [`Feature`] goes where, and what its outputs mean;
 //! 3. [`Binder`] turns [`Scalar`] values into a [`Batch`], by name or by position, exactly or with an [`Error`];
 //! 4. [`Engine`] scores a [`Batch`] into [`Outputs`];
-//! 5. [`reading`] turns [`Outputs`] into a prediction, a label, probabilities or a vector.
+//! 5. [`reading`] turns [`Outputs`] into a prediction, a label, probabilities or a vector;
+//! 6. [`Examples`] compares them with what training predicted.
 //!
 //! What does not belong here: graph formats (see `e2i_onnx`), storage, sessions, SQL.
 
@@ -17,6 +18,7 @@ mod bind;
 mod decimal;
 mod engine;
 mod error;
+mod golden;
 mod interface;
 pub mod reading;
 mod reference;
@@ -30,6 +32,7 @@ pub use bind::{Binder, Layout};
 pub use decimal::Decimal;
 pub use engine::{Engine, OutputSet, Outputs};
 pub use error::{Error, Kind, Result};
+pub use golden::{Check, Examples};
 pub use interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
 pub use reference::{ModelReference, Selector};
 pub use signature::Signature;

@@ -344,13 +344,40 @@ fn rejected(error: &ort::Error) -> Error {
                 locale.split('.').next().unwrap_or_default()
             ));
     }
+    if let Some(error) = too_new(message) {
+        return error;
+    }
     let kind = match error.code() {
         _ if is_out_of_memory(message) => Kind::Memory,
         ErrorCode::NotImplemented => Kind::Unsupported,
-        _ if message.contains("is not a registered function/op") => Kind::Unsupported,
+        _ if message.contains("is not a registered function/op") || message.contains("No Op registered for") => {
+            Kind::Unsupported
+        }
         _ => Kind::BadModel,
     };
     Error::new(kind, format!("ONNX Runtime does not load the model: {message}"))
+}
+
+/// What the runtime says of a model that was written for a newer one, in short.
+fn too_new(message: &str) -> Option<Error> {
+    let number = |after: &str| {
+        let rest = message.split(after).nth(1)?;
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        Some(rest[..end].to_owned()).filter(|digits| !digits.is_empty())
+    };
+    let what = if let (Some(has), Some(most)) =
+        (number("Unsupported model IR version: "), number("max supported IR version: "))
+    {
+        format!("the model has the IR version {has}, ONNX Runtime reads up to {most}")
+    } else {
+        let (has, most) = (number(" Opset ")?, number(" is till opset ")?);
+        let domain = message.split("official support for domain ").nth(1)?.split(' ').next()?;
+        format!("the model uses version {has} of the operators of {domain:?}, ONNX Runtime knows up to {most}")
+    };
+    Some(
+        Error::new(Kind::Unsupported, what)
+            .with_hint("Export it for an older version, for instance with target_opset."),
+    )
 }
 
 fn is_out_of_memory(message: &str) -> bool {

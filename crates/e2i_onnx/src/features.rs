@@ -47,6 +47,17 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
         return Err(Error::new(Kind::Limit, "the model fixes its number of rows too high")
             .with_hint("Export it with a free batch dimension."));
     }
+    for tensor in &tensors {
+        let (least, width) = (width::at_least(model, &tensor.name), tensor.width());
+        if least > width {
+            let message = format!(
+                "a tree of the model reads feature {} of the input {:?}, which has {width}",
+                least - 1,
+                tensor.name
+            );
+            return Err(Error::new(Kind::BadModel, message).with_detail("Features of a tree are counted from 0."));
+        }
+    }
     let columns = tensors.iter().all(|tensor| tensor.width() == 1);
     let metadata = metadata_names(model).filter(|_| wanted.is_none());
     if let (Some(names), Some(total)) = (&metadata, total)

@@ -40,7 +40,7 @@ impl Model {
             return Err(not_onnx("it is empty".into()));
         }
         let proto = ModelProto::decode(bytes.clone())
-            .map_err(|error| not_onnx(recognised(&bytes).map_or_else(|| error.to_string(), str::to_owned)))?;
+            .map_err(|error| not_onnx(recognised(&bytes).map_or_else(|| undecodable(&error), str::to_owned)))?;
         let Some(graph) = &proto.graph else {
             return Err(not_onnx(recognised(&bytes).unwrap_or("it has no graph").into()));
         };
@@ -120,6 +120,12 @@ impl Model {
     pub(crate) fn constant(&self, name: &str) -> Option<&TensorProto> {
         self.constants.get(name)
     }
+}
+
+/// Why bytes cannot be decoded; the path to a part that is nested too deep would fill a page.
+fn undecodable(error: &prost::DecodeError) -> String {
+    let text = error.to_string();
+    if text.ends_with("recursion limit reached") { "its parts are nested too deep".to_owned() } else { text }
 }
 
 /// What familiar bytes that are not ONNX look like, so that the message can name them.

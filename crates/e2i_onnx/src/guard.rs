@@ -2,20 +2,26 @@
 //!
 //! The runtime would follow a path in external data and load a shared library for a foreign operator domain; neither
 //! may be decided by model bytes. Checked: initializers, sparse ones, tensors and graphs in attributes at any depth,
-//! and the bodies of functions.
+//! and the bodies of functions. Of numbers that say what a reader must know (IR version, operator sets) only the impossible
+//! ones are refused here; which are too new for it the runtime says best.
 
 use e2i_core::{Error, Kind, Result};
 
 use crate::proto::{Attribute, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto};
+use crate::trees;
 
 /// Operator domains built into the runtime; `""` is `ai.onnx`.
 const DOMAINS: [&str; 5] = ["", "ai.onnx", "ai.onnx.ml", "com.microsoft", "ai.onnx.training"];
 
+/// Versions of an operator set that can be; the runtime keeps them in 32 bits.
+const KNOWABLE: std::ops::RangeInclusive<i64> = 1..=i32::MAX as i64;
+
 /// Deepest nesting of subgraphs that is followed.
 const MAX_DEPTH: usize = 32;
 
-/// Refuses external data and foreign operators.
+/// Refuses impossible versions, external data, foreign operators and trees that are none.
 pub(crate) fn check(model: &ModelProto) -> Result<()> {
+    versions(model)?;
     let own: Vec<&str> = model.functions.iter().map(|function| function.domain.as_str()).collect();
     let checker = Checker { own: &own };
     if let Some(graph) = &model.graph {
@@ -24,6 +30,21 @@ pub(crate) fn check(model: &ModelProto) -> Result<()> {
     for function in &model.functions {
         checker.nodes(&function.nodes, 0)?;
         checker.attributes(&function.attributes, 0)?;
+    }
+    Ok(())
+}
+
+fn versions(model: &ModelProto) -> Result<()> {
+    let bad = |message: String| Err(Error::new(Kind::BadModel, message));
+    if model.ir_version < 1 {
+        return bad(format!("the model states the IR version {}, which does not exist", model.ir_version));
+    }
+    if let Some(set) = model.opset_import.iter().find(|set| !KNOWABLE.contains(&set.version)) {
+        let domain = if set.domain.is_empty() { "ai.onnx" } else { &set.domain };
+        return bad(format!(
+            "the model states version {} of the operators of {domain:?}, which does not exist",
+            set.version
+        ));
     }
     Ok(())
 }
@@ -56,6 +77,7 @@ impl Checker<'_> {
                 )
                 .with_hint("Export the model with the operators of ai.onnx and ai.onnx.ml only."));
             }
+            trees::check(node)?;
             self.attributes(&node.attributes, depth)?;
         }
         Ok(())

@@ -20,6 +20,7 @@ mod outputs;
 mod proto;
 mod runtime;
 mod samples;
+mod trees;
 mod value;
 pub mod watchdog;
 mod width;

@@ -24,7 +24,8 @@ static LOADING: Mutex<()> = Mutex::new(());
 impl Runtime {
     /// The runtime, loaded from `path` when this is the first call of the process.
     ///
-    /// Takes about 20 ms the first time. Must not be called before a process forks.
+    /// Takes about 20 ms the first time. Must not be called in a process whose children go on to load models of their own
+    /// accord; one that forks to try a model out may.
     ///
     /// # Errors
     /// [`Kind::Library`] when the file is missing, no shared library, not ONNX Runtime or too old;

@@ -30,6 +30,8 @@ static ASLEEP: AtomicBool = AtomicBool::new(false);
 /// Whether the last watched run was told to stop.
 static TERMINATED: AtomicBool = AtomicBool::new(false);
 static THREAD: OnceLock<Option<Thread>> = OnceLock::new();
+/// Whether this process was forked from one that keeps watch.
+static FORKED: AtomicBool = AtomicBool::new(false);
 
 struct State {
     watched: Option<Watched>,
@@ -48,10 +50,20 @@ pub fn set_probe(probe: fn() -> bool) {
     let _ = PROBE.set(probe);
 }
 
+/// To be called first in a forked child: the helper thread does not exist there, its locks may be held for ever, and the
+/// probe's flags are another process's. Nothing is watched from here on; who forked it can kill it.
+pub fn after_fork() {
+    FORKED.store(true, Ordering::SeqCst);
+}
+
+fn forked() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
+
 /// Whether the caller wants to be interrupted.
 #[must_use]
 pub fn interrupted() -> bool {
-    PROBE.get().is_some_and(|probe| probe())
+    !forked() && PROBE.get().is_some_and(|probe| probe())
 }
 
 /// Ends the watch when dropped.
@@ -59,17 +71,26 @@ pub(crate) struct Watch(());
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        state().watched = None;
+        if !forked() {
+            state().watched = None;
+        }
     }
 }
 
 /// Watches a run until the guard is dropped.
 pub(crate) fn watch_run(options: &'static RunOptions) -> Watch {
+    if forked() {
+        // The parent's last run may have been told to stop.
+        drop(options.unterminate());
+    }
     watch(Watched::Run(options))
 }
 
 /// Whether the last run was told to stop; allows the next one to begin. To be asked when a run has failed.
 pub(crate) fn was_terminated(options: &'static RunOptions) -> bool {
+    if forked() {
+        return false;
+    }
     // Under the lock, so that the helper cannot be between its two steps.
     let _state = state();
     let terminated = TERMINATED.swap(false, Ordering::SeqCst);
@@ -85,7 +106,7 @@ pub(crate) fn watch_load(canceler: LoadCanceler) -> Watch {
 }
 
 fn watch(what: Watched) -> Watch {
-    if PROBE.get().is_some() {
+    if !forked() && PROBE.get().is_some() {
         {
             let mut state = state();
             state.watched = Some(what);
