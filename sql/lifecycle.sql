@@ -35,9 +35,10 @@ $$;
 REVOKE EXECUTE ON FUNCTION e2i_replace_policy FROM PUBLIC;
 COMMENT ON FUNCTION e2i_replace_policy IS 'trigger: a condition with a known number replaces the one that had it';
 CREATE TRIGGER policy_replaces BEFORE INSERT ON ml_stage_policies FOR EACH ROW EXECUTE FUNCTION e2i_replace_policy();
+ALTER TABLE ml_stage_policies ENABLE ALWAYS TRIGGER policy_replaces;
 
 CREATE FUNCTION e2i_version_at(service text, at timestamptz) RETURNS text
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT e.after FROM @extschema@.ml_model_events e
     WHERE e.service_name = service AND e.happened_at <= at AND e.action IN ('deploy', 'rollback', 'undeploy')
     ORDER BY e.happened_at DESC, e.id DESC LIMIT 1;
@@ -51,7 +52,7 @@ CREATE FUNCTION e2i_archive_expired() RETURNS SETOF text
         FROM @extschema@.ml_model_registry r
         WHERE r.stage NOT IN ('archived', 'production') AND r.promoted_at IS NOT NULL
           AND r.stage_since <= now() - make_interval(days => (
-              SELECT coalesce(max(p.at_least), 30)::integer FROM @extschema@.ml_stage_policies p
+              SELECT max(p.at_least)::integer FROM @extschema@.ml_stage_policies p
               WHERE p.stage = 'archived' AND p.gate = 'days_out_of_production' AND p.enabled))
           AND NOT EXISTS (SELECT FROM @extschema@.ml_bentoml_services s WHERE s.model_id = r.id AND s.status = 'active')
     )
@@ -84,6 +85,15 @@ CREATE VIEW e2i_services AS
     FROM ml_bentoml_services s LEFT JOIN ml_model_registry r ON r.id = s.model_id
     WHERE s.status = 'active'
     ORDER BY s.service_name;
+-- What a role may not see in the registry it does not see here either. Before 15 a view reads with its owner's rights.
+DO $$
+BEGIN
+    IF current_setting('server_version_num')::integer >= 150000 THEN
+        ALTER VIEW e2i_models SET (security_invoker = true);
+        ALTER VIEW e2i_services SET (security_invoker = true);
+    END IF;
+END;
+$$;
 COMMENT ON VIEW e2i_services IS 'what is deployed now, for reading';
 
 -- The usual sets of rights. Granting needs the right to grant, so this runs with the caller's.
@@ -99,7 +109,7 @@ BEGIN
         RAISE EXCEPTION 'unknown set of rights "%"', kind
             USING ERRCODE = 'invalid_parameter_value', HINT = 'One of scorer, deployer, admin.';
     END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', quote_ident('@extschema@'), role);
+    EXECUTE format('GRANT USAGE ON SCHEMA @extschema@ TO %s', role);
     EXECUTE format('GRANT SELECT ON @extschema@.ml_model_registry TO %s', role);
     IF kind <> 'scorer' THEN
         EXECUTE format('GRANT SELECT ON @extschema@.ml_model_aliases, @extschema@.ml_bentoml_services, @extschema@.ml_stage_policies,

@@ -39,6 +39,14 @@ pub fn raise(error: &Error) -> ! {
     unreachable!("a report of level ERROR does not return")
 }
 
+/// An argument that must not be NULL.
+///
+/// # Errors
+/// [`Kind::MissingValue`] naming the argument.
+pub fn given<T>(argument: Option<T>, name: &str) -> e2i_core::Result<T> {
+    argument.ok_or_else(|| Error::new(Kind::MissingValue, format!("the argument {name} is NULL")))
+}
+
 /// Takes the value or raises the error.
 pub trait OrRaise<T> {
     /// The value of `Ok`; an `Err` ends the statement.

@@ -1,6 +1,6 @@
 //! Deployments and stages: `e2i_deploy`, `e2i_rollback`, `e2i_transition_stage`.
 
-use e2i_core::{Error, Kind, ModelReference, Result, Stage};
+use e2i_core::{Error, Kind, ModelReference, Result, Selector, Stage};
 use pgrx::prelude::*;
 use pgrx::{Uuid, default, pg_sys};
 
@@ -8,18 +8,18 @@ use crate::catalog::deploy::{Deployment, Service, deploy};
 use crate::catalog::model::{describe, identify};
 use crate::catalog::schema::Schema;
 use crate::catalog::stage::{Transition, transition};
-use crate::error::OrRaise;
+use crate::error::{OrRaise, given};
 use crate::pg::role;
-use crate::session::LoadedModel;
+use crate::session::trial;
 
 /// Deploys a version under a service name, by default the model's. It is loaded first; the version that was active stays so
 /// until this transaction commits, and for good where it fails. `on_failure => 'record'` keeps a row with the reason.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn e2i_deploy(
-    model: &str,
+    model: Option<&str>,
     service: default!(Option<&str>, "NULL"),
-    on_failure: default!(&str, "'error'"),
+    on_failure: default!(Option<&str>, "'error'"),
     reason: default!(Option<&str>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> TableIterator<
@@ -35,13 +35,23 @@ fn e2i_deploy(
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
     let run = || {
-        let record = parse_on_failure(on_failure)?;
-        let reference = ModelReference::parse(model)?;
+        let record = parse_on_failure(given(on_failure, "on_failure")?)?;
+        let reference = ModelReference::parse(given(model, "model")?)?;
         let version = describe(schema, &identify(schema, &reference)?, &reference)?;
-        let prove = || LoadedModel::load(schema, &version).map(drop);
-        deploy(schema, &version, service.unwrap_or(&version.name), record, reason, prove)
+        let service = service.unwrap_or(&version.name);
+        check_visible(schema, service)?;
+        deploy(schema, &version, service, record, reason, || trial::still_proves(schema, &version))
     };
     TableIterator::once(row(run().or_raise()))
+}
+
+/// What a service serves now must be visible to who changes it; a service that serves nothing is anybody's.
+fn check_visible(schema: Schema, service: &str) -> Result<()> {
+    let reference = ModelReference { name: service.to_owned(), selector: Selector::Deployed };
+    match identify(schema, &reference) {
+        Ok(id) => describe(schema, &id, &reference).map(drop),
+        Err(_) => Ok(()),
+    }
 }
 
 fn parse_on_failure(on_failure: &str) -> Result<bool> {
@@ -62,7 +72,7 @@ fn row(deployment: Deployment) -> (Uuid, String, String, String, Option<String>)
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn e2i_rollback(
-    service: &str,
+    service: Option<&str>,
     target_version: default!(Option<&str>, "NULL"),
     reason: default!(Option<&str>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
@@ -79,6 +89,8 @@ fn e2i_rollback(
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
     let run = || {
+        let service = given(service, "service")?;
+        check_visible(schema, service)?;
         let service = Service::lock(schema, service, role::name(role::current()))?;
         schema.as_owner(|| service.roll_back(target_version, reason))
     };
@@ -88,18 +100,20 @@ fn e2i_rollback(
 /// Moves a version to a stage through the gates of `ml_stage_policies`, and returns the stage.
 #[pg_extern(volatile, parallel_unsafe)]
 fn e2i_transition_stage(
-    name: &str,
-    version: &str,
-    stage: &str,
+    name: Option<&str>,
+    version: Option<&str>,
+    stage: Option<&str>,
     approver: default!(Option<&str>, "NULL"),
     reason: default!(Option<&str>, "NULL"),
-    overrule: default!(bool, "false"),
+    overrule: default!(Option<bool>, "false"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> String {
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
     let run = || {
-        let stage = Stage::parse(stage)?;
+        let (name, version) = (given(name, "name")?, given(version, "version")?);
+        let stage = Stage::parse(given(stage, "stage")?)?;
+        let overrule = overrule.unwrap_or(false);
         transition(schema, &Transition { name, version, stage, approver, reason, overrule })?;
         Ok(stage.name().to_owned())
     };

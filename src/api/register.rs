@@ -95,7 +95,17 @@ fn without_nulls(option: &str, texts: Vec<Option<String>>) -> Result<Vec<String>
 }
 
 fn check_names(name: &str, version: Option<&str>) -> Result<()> {
+    /// Sizes of `bento_version` and `bento_tag` in ml_bentoml_services, in characters.
+    const VERSION: usize = 100;
+    const TAG: usize = 255;
     ModelReference::check_new_name(name)?;
+    let length = version.map_or(20, |version| version.chars().count());
+    if length > VERSION || name.chars().count() + 1 + length > TAG {
+        return Err(Error::new(
+            Kind::BadOption,
+            format!("a version has at most {VERSION} characters, and name:version at most {TAG}"),
+        ));
+    }
     version.map_or(Ok(()), ModelReference::check_new_version)
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::catalog::deploy::Service;
 use crate::catalog::model::{ModelId, describe, identify};
 use crate::catalog::schema::Schema;
-use crate::error::OrRaise;
+use crate::error::{OrRaise, given};
 use crate::pg::role;
 use crate::session::{cache, shadow};
 
@@ -18,7 +18,7 @@ use crate::session::{cache, shadow};
 /// version: by a hash of the feature `by`, or of all features. NULL ends the split.
 #[pg_extern(volatile, parallel_unsafe)]
 fn e2i_set_traffic(
-    service: &str,
+    service: Option<&str>,
     traffic: Option<JsonB>,
     by: default!(Option<&str>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
@@ -26,6 +26,7 @@ fn e2i_set_traffic(
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
     let run = || {
+        let service = given(service, "service")?;
         let service_lock = Service::lock(schema, service, role::name(role::current()))?;
         if let Some(traffic) = &traffic {
             check_traffic(schema, service, &traffic.0, by)?;
@@ -41,10 +42,15 @@ fn check_traffic(schema: Schema, service: &str, traffic: &Value, by: Option<&str
     let Value::Object(shares) = traffic else {
         return Err(bad("the traffic is not a JSON object".to_owned()));
     };
+    if shares.is_empty() {
+        return Err(bad("the traffic has no shares".to_owned()));
+    }
     let mut numbers = Vec::with_capacity(shares.len());
     for (reference, share) in shares {
-        if !matches!(ModelReference::parse(reference)?.selector, Selector::Version(_)) {
-            return Err(bad(format!("traffic goes to versions, {reference:?} is none")));
+        // As they are stored, they are looked up: the form must be the one that names a version everywhere else.
+        let parsed = ModelReference::parse(reference)?;
+        if !matches!(parsed.selector, Selector::Version(_)) || parsed.to_string() != *reference {
+            return Err(bad(format!("traffic goes to versions, written name:version, got {reference:?}")));
         }
         numbers.push(share.as_f64().ok_or_else(|| bad(format!("the share of {reference} is no number: {share}")))?);
         cache::model(schema, reference)?;
@@ -59,14 +65,20 @@ fn bad(message: String) -> Error {
 
 /// Lets a version score a sample of a service's rows beside the active one, whose answers callers get. NULL ends that.
 #[pg_extern(volatile, parallel_unsafe)]
-fn e2i_set_shadow(service: &str, model: Option<&str>, sample: default!(f64, "0.01"), fcinfo: pg_sys::FunctionCallInfo) {
+fn e2i_set_shadow(
+    service: Option<&str>,
+    model: Option<&str>,
+    sample: default!(Option<f64>, "0.01"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) {
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
     let run = || {
+        let sample = given(sample, "sample")?;
         if !(sample > 0.0 && sample <= 1.0) {
             return Err(Error::new(Kind::BadOption, format!("a sample is above 0 and not above 1, got {sample}")));
         }
-        let service = Service::lock(schema, service, role::name(role::current()))?;
+        let service = Service::lock(schema, given(service, "service")?, role::name(role::current()))?;
         let shadow = model.map(|model| named(schema, model)).transpose()?;
         let shadow = shadow.as_ref().map(|(id, reference)| (id, reference.as_str()));
         schema.as_owner(|| service.set_shadow(shadow, sample))

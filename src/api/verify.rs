@@ -1,5 +1,6 @@
 //! `e2i_verify_model`: whether a version still scores its golden rows as training did.
 
+use e2i_core::{Error, Kind};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -30,7 +31,13 @@ fn e2i_verify_model(
     let schema = unsafe { Schema::of_call(fcinfo) };
     let verify = || {
         let model = cache::model(schema, model)?;
-        trial::verify(&model, &examples(schema, &model.id, model.reference())?)
+        let examples = examples(schema, &model.id)?.ok_or_else(|| {
+            Error::new(Kind::WrongState, format!("model {} was registered without examples", model.reference()))
+                .with_hint(
+                    "Register it again with golden rows: examples => '[{\"features\": {…}, \"prediction\": …}, …]'.",
+                )
+        })?;
+        trial::verify(&model, &examples)
     };
     let checks = verify().or_raise().into_iter();
     TableIterator::new(checks.map(|check| {

@@ -4,7 +4,7 @@ use e2i_core::{Error, Kind, ModelReference, Result, Selector};
 use pgrx::datum::Uuid;
 
 use crate::catalog::event::Event;
-use crate::catalog::model::{ModelId, identify};
+use crate::catalog::model::{ModelId, describe, identify};
 use crate::catalog::schema::Schema;
 use crate::pg::query::{execute, select};
 use crate::pg::role;
@@ -16,7 +16,8 @@ use crate::pg::role;
 pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()> {
     ModelReference::check_new_name(name)?;
     ModelReference::check_new_alias(alias)?;
-    identify(schema, &ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) })?;
+    let reference = ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) };
+    describe(schema, &identify(schema, &reference)?, &reference)?;
     let by = role::name(role::current());
     let sql = format!(
         "INSERT INTO {}.ml_model_aliases (model_name, alias, model_version, set_by) VALUES ($1, $2, $3, $4) \

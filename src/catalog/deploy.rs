@@ -217,11 +217,22 @@ impl<'a> Service<'a> {
     pub fn roll_back(&self, target: Option<&str>, reason: Option<&str>) -> Result<Deployment> {
         let (active, tag) = self.active_or_unknown()?;
         let nothing = || match target {
-            Some(version) => Error::new(
-                Kind::WrongState,
-                format!("the service \"{}\" never served a version \"{version}\" that it could go back to", self.name),
-            )
-            .with_hint(format!("Deploy it: SELECT e2i_deploy('{}:{version}');", self.name.replace('\'', "''"))),
+            Some(version) => {
+                let model = tag.rsplit_once(':').map_or(self.name, |(model, _)| model);
+                let quoted = |text: &str| text.replace('\'', "''");
+                Error::new(
+                    Kind::WrongState,
+                    format!(
+                        "the service \"{}\" has no other deployment of a version \"{version}\" to go back to",
+                        self.name
+                    ),
+                )
+                .with_hint(format!(
+                    "Deploy it: SELECT e2i_deploy('{}:{version}', '{}');",
+                    quoted(model),
+                    quoted(self.name)
+                ))
+            }
             None => Error::new(Kind::WrongState, format!("the service \"{}\" has no version before {tag}", self.name)),
         };
         let condition = match target {

@@ -156,7 +156,7 @@ fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
 /// Removes a version, its deployments if `force` is set, and the bytes that no other version uses.
 ///
 /// # Errors
-/// [`Kind::WrongState`] while it has an alias or, unless forced, is deployed.
+/// [`Kind::WrongState`] while it has an alias, a share of traffic or, unless forced, is deployed.
 pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) -> Result<()> {
     let (tables, who) = (schema.quoted(), role::name(role::current()));
     schema.as_owner(|| {
@@ -165,9 +165,14 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
              AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
         );
         let key = Uuid::from_bytes(*id);
-        let service = select(&active, &[key.into()], |row| row.get::<String>(1)).into_iter().flatten().next();
+        let services: Vec<String> =
+            select(&active, &[key.into()], |row| row.get::<String>(1)).into_iter().flatten().collect();
         let quoted = reference.replace('\'', "''");
-        if let Some(service) = service.as_ref().filter(|_| !force) {
+        if let Some(service) = sharing(&tables, reference) {
+            return Err(Error::new(Kind::WrongState, format!("model {reference} has a share of the traffic of \"{service}\""))
+                .with_hint(format!("SELECT e2i_set_traffic('{}', NULL);", service.replace('\'', "''"))));
+        }
+        if let Some(service) = services.first().filter(|_| !force) {
             return Err(Error::new(Kind::WrongState, format!("model {reference} is deployed as \"{service}\""))
                 .with_hint(format!("Deploy another version first, or end the deployment with it: SELECT e2i_drop_model('{quoted}', force => true);")));
         }
@@ -177,14 +182,24 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
                 .with_hint(format!("SELECT e2i_drop_alias('{name}', '{alias}');")));
         }
         remove(&tables, id);
-        if let Some(service) = service {
-            let event = Event { who: &who, action: "undeploy", before: Some(reference), service: Some(&service), ..Event::default() };
-            event.record(&tables);
+        let (model, version) = reference.rsplit_once(':').unzip();
+        for service in &services {
+            let (before, service) = (Some(reference), Some(service.as_str()));
+            Event { who: &who, action: "undeploy", model, version, before, service, ..Event::default() }.record(&tables);
         }
-        let (name, version) = reference.rsplit_once(':').unzip();
-        Event { who: &who, action: "drop", model: name, version, before: Some(reference), ..Event::default() }.record(&tables);
+        Event { who: &who, action: "drop", model, version, before: Some(reference), ..Event::default() }.record(&tables);
         Ok(())
     })
+}
+
+/// A service of another version that sends this one a share of its traffic.
+fn sharing(tables: &str, reference: &str) -> Option<String> {
+    let sql = format!(
+        "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s \
+         WHERE s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum \
+         AND pg_catalog.jsonb_exists(s.traffic, $1) AND s.bento_tag OPERATOR(pg_catalog.<>) $1 LIMIT 1"
+    );
+    select(&sql, &[reference.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
 }
 
 fn remove(tables: &str, id: &ModelId) {

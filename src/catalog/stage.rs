@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use serde_json::{Value, json};
 
 use crate::catalog::event::Event;
-use crate::catalog::model::{ModelId, identify};
+use crate::catalog::model::{ModelId, describe, identify};
 use crate::catalog::schema::Schema;
 use crate::pg::query::{execute, select_latest};
 use crate::pg::role;
@@ -44,6 +44,8 @@ pub fn transition(schema: Schema, wanted: &Transition<'_>) -> Result<()> {
     let reference =
         ModelReference { name: wanted.name.to_owned(), selector: Selector::Version(wanted.version.to_owned()) };
     let id = identify(schema, &reference)?;
+    // Who may not see a version may not move it.
+    describe(schema, &id, &reference)?;
     let who = role::name(role::current());
     // SAFETY: asks for the rights of the session's current role.
     if wanted.overrule && !unsafe { pg_sys::superuser() } {

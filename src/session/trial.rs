@@ -12,6 +12,9 @@ use e2i_core::{Batch, Binder, Check, Engine, Error, Examples, Interface, Kind, O
 use e2i_onnx::{Artifacts, Model, Options, Runtime, RuntimeEngine, describe, watchdog};
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::examples::examples;
+use crate::catalog::model::Version;
+use crate::catalog::schema::Schema;
 use crate::pg::child::{self, Limits, Outcome};
 use crate::session::LoadedModel;
 use crate::settings;
@@ -194,4 +197,16 @@ fn compare(
 /// What binding or scoring reports; a difference is no error.
 pub fn verify(model: &LoadedModel, examples: &Examples) -> Result<Vec<Check>> {
     compare(examples, &model.binder, model.interface(), |batch, wanted, outputs| model.score(batch, wanted, outputs))
+}
+
+/// Whether a version, loaded anew, still scores its golden rows as expected; one without any is only loaded.
+///
+/// # Errors
+/// What loading or scoring reports, or the first differences.
+pub fn still_proves(schema: Schema, version: &Version) -> Result<()> {
+    let model = LoadedModel::load(schema, version)?;
+    match examples(schema, &version.id)? {
+        Some(examples) => examples.judge(&verify(&model, &examples)?),
+        None => Ok(()),
+    }
 }
