@@ -83,7 +83,10 @@ cluster() {
     HOST_CLUSTER=$WORLD$CLUSTER MODELS=$CLUSTER/src/tests/models
     IN_WORLD=(env -C / "PATH=$PGBIN:/usr/sbin:/usr/bin:/sbin:/bin" LC_ALL=C.UTF-8 "PGHOST=$CLUSTER" PGUSER=postgres
         "E2I_MODELS=$MODELS")
-    if [[ $WORLD ]]; then IN_WORLD=(chroot "$WORLD" runuser -u postgres -- "${IN_WORLD[@]}")
+    # With /proc, where the tests read how much memory a backend has and whether it left a child behind.
+    if [[ $WORLD ]]; then
+        IN_WORLD=(unshare --mount --propagation private bash -c 'mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"'
+            "$WORLD" runuser -u postgres -- "${IN_WORLD[@]}")
     elif ((UID == 0)); then IN_WORLD=(runuser -u postgres -- "${IN_WORLD[@]}"); fi
     if [[ $WORLD ]] && ((UID != 0)); then IN_WORLD=(sudo "${IN_WORLD[@]}"); fi
 }
