@@ -2,7 +2,7 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 -- Three versions whose features bear other names, so that a score tells which one gave it.
-SELECT e2i_register_model('risk', regress.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}');
+SELECT e2i_register_model('risk', regress.onnx('shape_int64_matrix'), feature_names => '{a,b,c,d}');
 SELECT e2i_register_model('risk', regress.onnx('shape_regression_flat'), feature_names => '{b,a,c,d}');
 SELECT e2i_register_model('risk', regress.onnx('shape_dynamic_width'), feature_names => '{c,b,a,d}');
 SELECT v AS version, e2i_predict('risk:' || v, '{"a": 1, "b": 2, "c": 3, "d": 4}') FROM generate_series(1, 3) v;
