@@ -92,6 +92,8 @@ sql:            ## TEST=name: build, install, run one pg_regress test on the kep
 	@scripts/dev sql "$(TEST)"
 isolation:      ## TEST=name: the same for one isolation spec
 	@scripts/dev isolation "$(TEST)"
+cluster:        ## TEST=name: the same for one script of tests/cluster, or for all
+	@scripts/dev cluster "$(TEST)"
 regress-accept: ## TEST=name: the last result becomes the expected one
 	@scripts/dev accept "$(TEST)"
 docs:           ## TEST=docs/file.md: run the SQL blocks of one page, or of all
@@ -104,4 +106,4 @@ audit:          ## licences and advisories of the dependencies (needs cargo-deny
 	@scripts/audit
 
 .PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop test bench unit sql \
-        isolation regress-accept docs psql dev-stop audit
+        isolation cluster regress-accept docs psql dev-stop audit

@@ -150,6 +150,17 @@ cluster_installcheck() {
     return "$status"
 }
 
+# Runs the scripts of tests/cluster, or one of them, on servers of their own that use this cluster's PostgreSQL.
+cluster_scripts() {
+    local script status=0
+    for script in "$ROOT"/tests/cluster/${1:-*}.sh; do
+        if [[ $script == */common.sh ]]; then continue; fi
+        [[ -e $script ]] || die "there is no ${script#"$ROOT/"}"
+        E2I_CLUSTER=${HOST_CLUSTER##*/} "$script" || status=1
+    done
+    return "$status"
+}
+
 # A new database on it.
 cluster_database() { in_world psql -X -q -d postgres -c "SET client_min_messages = warning" -c "DROP DATABASE IF EXISTS $1 WITH (FORCE)" -c "CREATE DATABASE $1"; }
 

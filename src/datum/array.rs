@@ -75,7 +75,7 @@ impl ArraySource {
                 }
                 position = known.aligned(start, position);
                 let value = known.fetch(start.add(position));
-                let element = binder.interface().features[index].element;
+                let element = binder.element(index);
                 known.reader.read_for(element, value, &known.type_name, |scalar| sink(index, Some(scalar)))?;
                 position += known.length(start.add(position));
             }

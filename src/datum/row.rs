@@ -107,7 +107,7 @@ impl RowSource {
                 sink(feature, Some(Scalar::Missing))?;
                 continue;
             }
-            let element = binder.interface().features[feature].element;
+            let element = binder.element(feature);
             // SAFETY: the value came from the tuple, by this column's type.
             unsafe {
                 column

@@ -5,8 +5,6 @@
 //! is asked for again when the snapshot is another one *and* the registry has changed since; the snapshot of a statement
 //! does not change.
 
-use std::collections::HashMap;
-
 use e2i_core::Result;
 use e2i_core::reading::Question;
 use pgrx::pg_sys;
@@ -22,7 +20,8 @@ const MAX_TARGETS: usize = 64;
 /// The state of one call site.
 #[derive(Default)]
 pub struct CallSite {
-    targets: HashMap<Box<str>, Target>,
+    /// Most often one; compared in order, which for that is cheaper than hashing the reference of every row.
+    targets: Vec<(Box<str>, Target)>,
     /// For which snapshot and role the targets are good.
     seen: Option<Moment>,
 }
@@ -46,16 +45,18 @@ impl CallSite {
         question: Question,
     ) -> Result<&mut Target> {
         self.forget_if_outdated();
-        if !self.targets.contains_key(reference) {
-            if self.targets.len() >= MAX_TARGETS {
-                self.targets.clear();
+        let index = match self.targets.iter().position(|(known, _)| **known == *reference) {
+            Some(index) => index,
+            None => {
+                if self.targets.len() >= MAX_TARGETS {
+                    self.targets.clear();
+                }
+                let target = Target::resolve(schema()?, reference, question)?;
+                self.targets.push((reference.into(), target));
+                self.targets.len() - 1
             }
-            let target = Target::resolve(schema()?, reference, question)?;
-            self.targets.insert(reference.into(), target);
-        }
-        self.targets
-            .get_mut(reference)
-            .ok_or_else(|| e2i_core::Error::new(e2i_core::Kind::Internal, "a call site lost its model"))
+        };
+        Ok(&mut self.targets[index].1)
     }
 
     /// Under another snapshot: drops what was resolved before the registry changed. Under another role: drops everything.
@@ -73,6 +74,6 @@ impl CallSite {
         // An expression of a PL/pgSQL function takes no lock, which is where a session usually hears of changes.
         invalidation::hear();
         let registry_changes = invalidation::registry_changes();
-        self.targets.retain(|_, target| target.registry_changes == registry_changes);
+        self.targets.retain(|(_, target)| target.registry_changes == registry_changes);
     }
 }

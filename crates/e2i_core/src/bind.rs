@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Kind, Result};
-use crate::interface::{Feature, Interface};
+use crate::interface::{ElementType, Feature, Interface};
 use crate::value::{Scalar, ValueProblem};
 
 /// How many names a message lists before it says how many more there are.
@@ -22,6 +22,17 @@ pub struct Binder {
     /// The reference used in messages: `churn:3`.
     model: Arc<str>,
     index: HashMap<Box<str>, usize>,
+    places: Vec<Place>,
+}
+
+/// What a value needs to know of its feature: a few bytes, where the feature itself would bring two cache lines of names and
+/// defaults into every row.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    tensor: u32,
+    position: u32,
+    element: ElementType,
+    whole: bool,
 }
 
 /// Where each feature of a model is found in one shape of source.
@@ -44,13 +55,27 @@ impl Binder {
     #[must_use]
     pub fn new(interface: Arc<Interface>, model: impl Into<Arc<str>>) -> Self {
         let index = interface.features.iter().enumerate().map(|(i, f)| (f.name.as_str().into(), i)).collect();
-        Self { interface, model: model.into(), index }
+        let place = |feature: &Feature| Place {
+            tensor: u32::try_from(feature.tensor).unwrap_or(u32::MAX),
+            position: u32::try_from(feature.position).unwrap_or(u32::MAX),
+            element: feature.element,
+            whole: feature.whole && feature.element.is_float(),
+        };
+        let places = interface.features.iter().map(place).collect();
+        Self { interface, model: model.into(), index, places }
     }
 
     /// The interface it binds to.
     #[must_use]
     pub fn interface(&self) -> &Interface {
         &self.interface
+    }
+
+    /// The element type of a feature.
+    #[inline]
+    #[must_use]
+    pub fn element(&self, feature: usize) -> ElementType {
+        self.places[feature].element
     }
 
     /// How messages call the model.
@@ -174,27 +199,18 @@ impl Binder {
     /// What is wrong with the value, naming model, feature, value and expected type.
     #[inline]
     pub fn set(&self, batch: &mut Batch, row: usize, feature: usize, value: Scalar<'_>) -> Result<()> {
-        let target = &self.interface.features[feature];
-        self.write(batch, row, target, value).map_err(|problem| self.refused(target, value, problem))
-    }
-
-    #[inline]
-    fn write(
-        &self,
-        batch: &mut Batch,
-        row: usize,
-        target: &Feature,
-        value: Scalar<'_>,
-    ) -> std::result::Result<(), ValueProblem> {
-        let tensor = &mut batch.tensors_mut()[target.tensor];
-        let at = row * tensor.width + target.position;
-        if value.is_missing() && !(matches!(value, Scalar::Text(_)) && matches!(tensor.values, Column::Text(_))) {
-            return write_missing(&mut tensor.values, at, target);
-        }
-        if target.whole && target.element.is_float() {
-            value.to_i64()?;
-        }
-        write_value(&mut tensor.values, at, value)
+        let place = self.places[feature];
+        let tensor = &mut batch.tensors_mut()[place.tensor as usize];
+        let at = row * tensor.width + place.position as usize;
+        let is_category = place.element == ElementType::Text && matches!(value, Scalar::Text(_));
+        let written = if value.is_missing() && !is_category {
+            write_missing(&mut tensor.values, at, &self.interface.features[feature])
+        } else if place.whole {
+            value.to_i64().and_then(|_| write_value(&mut tensor.values, at, value))
+        } else {
+            write_value(&mut tensor.values, at, value)
+        };
+        written.map_err(|problem| self.refused(&self.interface.features[feature], value, problem))
     }
 
     #[cold]

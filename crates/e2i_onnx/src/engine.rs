@@ -50,7 +50,7 @@ pub struct RuntimeEngine {
 struct Kept {
     rows: usize,
     wanted: Option<OutputSet>,
-    values: Vec<Option<Value>>,
+    values: [Option<Value>; 2],
 }
 
 /// The axes of an input; the first is set to the number of rows of the call, where there is a row axis.
@@ -143,33 +143,30 @@ impl RuntimeEngine {
             self.bound[index] = Some(bound);
         }
         if self.kept.rows != rows || self.kept.wanted != Some(wanted) {
-            self.kept = Kept { rows, wanted: Some(wanted), values: vec![] };
+            self.kept = Kept { rows, wanted: Some(wanted), values: [None, None] };
         }
         let reused = self.kept.values.iter().any(Option::is_some);
-        let result = self.run(wanted);
-        let values = match result {
+        match self.run(wanted) {
             // The shape of the outputs depended on the data after all: let the runtime make new ones.
             Err(error) if reused && error.kind() == Kind::Runtime => {
-                self.kept.values.clear();
-                self.run(wanted)?
+                self.kept.values = [None, None];
+                self.run(wanted)?;
             }
             other => other?,
-        };
-        let mut values = values.into_iter();
-        let mut kept = Vec::new();
+        }
+        let mut next = 0;
         if wanted.label && self.label.is_some() {
-            kept.push(read(values.next().flatten(), &mut outputs.label)?.0);
+            read(&mut self.kept.values[next], &mut outputs.label)?;
+            next += 1;
         }
         if wanted.main && self.main.is_some() {
-            let (value, count) = read(values.next().flatten(), &mut outputs.main)?;
-            kept.push(value);
+            let count = read(&mut self.kept.values[next], &mut outputs.main)?;
             let width = count / rows.max(1);
             if count % rows.max(1) != 0 || (outputs.width != 0 && outputs.width != width) {
                 return Err(Error::new(Kind::Runtime, format!("the model returned {count} numbers for {rows} rows")));
             }
             outputs.width = width;
         }
-        self.kept.values = kept;
         Ok(())
     }
 
@@ -194,27 +191,27 @@ impl RuntimeEngine {
         Ok(())
     }
 
-    fn run(&mut self, wanted: OutputSet) -> Result<Vec<Option<Value>>> {
-        let inputs: Vec<&Value> = self.bound.iter().flatten().map(Bound::value).collect();
-        let mut names: Vec<&CStr> = Vec::with_capacity(2);
-        names.extend(self.label.as_deref().filter(|_| wanted.label));
-        names.extend(self.main.as_deref().filter(|_| wanted.main));
-        let mut values = std::mem::take(&mut self.kept.values);
-        values.resize_with(names.len(), || None);
+    /// Runs the graph, or the two, into the kept values: label first, then the numbers, as far as they are wanted.
+    fn run(&mut self, wanted: OutputSet) -> Result<()> {
+        let label = self.label.as_deref().filter(|_| wanted.label);
+        let main = self.main.as_deref().filter(|_| wanted.main);
+        let both = [label.or(main).unwrap_or_default(), main.unwrap_or_default()];
+        let names = &both[..usize::from(label.is_some()) + usize::from(main.is_some())];
+        let values = &mut self.kept.values[..names.len()];
+        let inputs = self.bound.iter().flatten().map(Bound::value);
         let _watch = watchdog::watch_run(self.runtime.run_options());
         let status = match &self.preprocessor {
-            None => self.model.run(self.runtime, &inputs, &names, &mut values),
+            None => self.model.run(self.runtime, inputs, names, values),
             Some(first) => {
                 let passed_on: Vec<&CStr> = first.passed_on.iter().map(CString::as_c_str).collect();
                 let mut between: Vec<Option<Value>> = passed_on.iter().map(|_| None).collect();
-                first.run(self.runtime, &inputs, &passed_on, &mut between).and_then(|()| {
-                    let between: Vec<&Value> = between.iter().flatten().collect();
-                    self.model.run(self.runtime, &between, &names, &mut values)
-                })
+                first
+                    .run(self.runtime, inputs, &passed_on, &mut between)
+                    .and_then(|()| self.model.run(self.runtime, between.iter().flatten(), names, values))
             }
         };
         match status {
-            Ok(()) => Ok(values),
+            Ok(()) => Ok(()),
             Err(_) if watchdog::was_terminated(self.runtime.run_options()) => Err(interrupted()),
             Err(error) => Err(failed(error)),
         }
@@ -222,10 +219,10 @@ impl RuntimeEngine {
 }
 
 impl Graph {
-    fn run(
+    fn run<'v>(
         &self,
         runtime: &'static Runtime,
-        inputs: &[&Value],
+        inputs: impl Iterator<Item = &'v Value>,
         names: &[&CStr],
         values: &mut [Option<Value>],
     ) -> value::Status {
@@ -264,11 +261,17 @@ impl Engine for RuntimeEngine {
     }
 }
 
-/// Reads an output, and keeps its value for the next call unless it is text, which the runtime must allocate anew.
-fn read(value: Option<Value>, into: &mut Column) -> Result<(Option<Value>, usize)> {
-    let value = value.ok_or_else(|| Error::new(Kind::Runtime, "the model left an output empty"))?;
-    let count = value.append_to(into).map_err(failed)?;
-    Ok((Some(value).filter(|_| !matches!(into, Column::Text(_))), count))
+/// Reads an output and says how many values it has. It stays for the next call to write into, unless it is text, which the
+/// runtime must allocate anew.
+fn read(value: &mut Option<Value>, into: &mut Column) -> Result<usize> {
+    let Some(written) = value else {
+        return Err(Error::new(Kind::Runtime, "the model left an output empty"));
+    };
+    let count = written.append_to(into).map_err(failed)?;
+    if matches!(into, Column::Text(_)) {
+        *value = None;
+    }
+    Ok(count)
 }
 
 /// Opens a session with the settings that suit a database backend: the caller's thread only, unless more are allowed.

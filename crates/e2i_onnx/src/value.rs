@@ -262,51 +262,82 @@ impl Value {
 }
 
 /// Runs a session. `outputs` holds values to write into, or `None` where the runtime shall make one; afterwards all are set.
-pub(crate) fn run(
+pub(crate) fn run<'v>(
     session: &Session,
     options: &RunOptions,
     input_names: &[CString],
-    inputs: &[&Value],
+    inputs: impl Iterator<Item = &'v Value>,
     output_names: &[&CStr],
     outputs: &mut [Option<Value>],
 ) -> Status {
-    const STACK: usize = 64;
-    let mut name_buffer = [ptr::null::<c_char>(); STACK];
-    let mut value_buffer = [ptr::null::<sys::OrtValue>(); STACK];
-    let (mut names_heap, mut values_heap);
-    // A model with more inputs than this takes longer than the allocation.
-    let (names, values): (&mut [_], &mut [_]) = if inputs.len() <= STACK {
-        (&mut name_buffer[..inputs.len()], &mut value_buffer[..inputs.len()])
-    } else {
-        names_heap = vec![ptr::null(); inputs.len()];
-        values_heap = vec![ptr::null(); inputs.len()];
-        (&mut names_heap[..], &mut values_heap[..])
-    };
-    for (index, (name, value)) in input_names.iter().zip(inputs).enumerate() {
-        names[index] = name.as_ptr();
-        values[index] = value.0.as_ptr().cast_const();
+    // On the stack for all but the widest models, which take longer than an allocation anyway.
+    let mut names = Pointers::<c_char>::new();
+    let mut values = Pointers::<sys::OrtValue>::new();
+    for (name, value) in input_names.iter().zip(inputs) {
+        names.push(name.as_ptr());
+        values.push(value.0.as_ptr().cast_const());
     }
-    let wanted: Vec<*const c_char> = output_names.iter().map(|name| name.as_ptr()).collect();
-    let mut written: Vec<*mut sys::OrtValue> =
-        outputs.iter().map(|value| value.as_ref().map_or(ptr::null_mut(), |value| value.0.as_ptr())).collect();
+    let mut wanted = Pointers::<c_char>::new();
+    output_names.iter().for_each(|name| wanted.push(name.as_ptr()));
+    let mut written = Pointers::<sys::OrtValue>::new();
+    outputs
+        .iter()
+        .for_each(|value| written.push(value.as_ref().map_or(ptr::null(), |value| value.0.as_ptr().cast_const())));
     // SAFETY: all arrays have the lengths that are passed, and names, values and options outlive the call. The runtime
     // does not modify the session; `ort` holds it for us.
     let status = check(unsafe {
         (api().Run)(
             session.ptr().cast_mut(),
             options.ptr(),
-            names.as_ptr(),
-            values.as_ptr(),
-            inputs.len().min(input_names.len()),
-            wanted.as_ptr(),
-            wanted.len(),
-            written.as_mut_ptr(),
+            names.as_slice().as_ptr(),
+            values.as_slice().as_ptr(),
+            values.as_slice().len(),
+            wanted.as_slice().as_ptr(),
+            wanted.as_slice().len(),
+            written.as_mut_slice().as_mut_ptr().cast(),
         )
     });
-    for (output, pointer) in outputs.iter_mut().zip(written) {
+    for (output, pointer) in outputs.iter_mut().zip(written.as_slice()) {
         if output.is_none() {
-            *output = NonNull::new(pointer).map(Value);
+            *output = NonNull::new(pointer.cast_mut()).map(Value);
         }
     }
     status
+}
+
+/// How many pointers a call keeps on the stack.
+const FEW: usize = 16;
+
+/// Pointers in a row, the first few without an allocation.
+struct Pointers<T> {
+    few: [*const T; FEW],
+    many: Vec<*const T>,
+    count: usize,
+}
+
+impl<T> Pointers<T> {
+    fn new() -> Self {
+        Self { few: [ptr::null(); FEW], many: Vec::new(), count: 0 }
+    }
+
+    fn push(&mut self, pointer: *const T) {
+        if self.many.is_empty() && self.count < FEW {
+            self.few[self.count] = pointer;
+            self.count += 1;
+            return;
+        }
+        if self.many.is_empty() {
+            self.many.extend_from_slice(&self.few[..self.count]);
+        }
+        self.many.push(pointer);
+        self.count = self.many.len();
+    }
+
+    fn as_slice(&self) -> &[*const T] {
+        if self.many.is_empty() { &self.few[..self.count] } else { &self.many }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [*const T] {
+        if self.many.is_empty() { &mut self.few[..self.count] } else { &mut self.many }
+    }
 }

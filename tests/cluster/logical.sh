@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# A publication of the registry brings a second cluster to the same models, and its sessions follow what the first does.
+source "$(dirname "$0")/common.sh"
+
+node a "wal_level = logical"
+node b "wal_receiver_status_interval = 1s"
+sql a postgres "CREATE DATABASE shop"
+sql b postgres "CREATE DATABASE shop"
+sql a shop "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS $CUSTOMERS $REGISTER
+    SELECT FROM e2i_register_model('sum', plus(1)); SELECT FROM e2i_register_model('sum', plus(2)); SELECT FROM e2i_set_alias('sum', 'best', '1');
+    UPDATE ml_stage_policies SET at_least = 0.72 WHERE stage = 'staging' AND metric = 'auc';
+    SELECT FROM e2i_publish_registry();"
+sql b shop "CREATE EXTENSION e2i_serve; $PLUS $CUSTOMERS"
+
+is 'every published table has a key' "$(sql a shop "SELECT count(*), bool_and(c.relreplident = 'd' AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))
+    FROM pg_publication_tables p JOIN pg_class c ON c.oid = format('%I.%I', p.schemaname, p.tablename)::regclass WHERE pubname = 'e2i_serve_registry'")" '6|t'
+
+# --- the first copy ---------------------------------------------------------------------------------------------------------
+
+sql b shop "SET client_min_messages = warning;
+    CREATE SUBSCRIPTION from_a CONNECTION 'host=$NODES/a dbname=shop user=postgres' PUBLICATION e2i_serve_registry" >/dev/null
+for ((i = 0; i < 100; i++)); do
+    waiting=$(sql b shop "SELECT string_agg(srrelid::regclass::text, ' ') FROM pg_subscription_rel WHERE srsubstate NOT IN ('r', 's')")
+    if [[ ! $waiting ]]; then break; fi
+    sleep 0.1
+done
+is 'the first copy: every table, also the policies that the extension filled' "$waiting" ''
+
+# Waits until everything committed on A is applied on B.
+applied() { wait_for a shop "SELECT bool_and(replay_lsn >= '$(sql a shop "SELECT pg_current_wal_lsn()")') AND count(*) = 1 FROM pg_stat_replication WHERE application_name = 'from_a'"; }
+# Every row of the published tables.
+STATE="SELECT relname, query_to_xml(format('SELECT * FROM %s t ORDER BY t::text', c.oid::regclass), true, false, '')::text
+    FROM pg_class c WHERE relname ~ '^ml_' AND relkind = 'r' AND relname <> 'ml_bentoml_serving_metrics' ORDER BY 1;"
+same() { is "$1: every row" "$(sql b shop "$STATE" | md5sum)" "$(sql a shop "$STATE" | md5sum)"; }
+SUMS="SELECT e2i_predict('sum', ARRAY[10]), e2i_predict('sum@best', ARRAY[10]);"
+
+applied
+same 'the first copy'
+scores=$(sql a shop "$SCORES")
+like 'the models tell customers apart' "$scores" '2000|t|t|*'
+is '2,000 rows score bit for bit' "$(sql b shop "$SCORES")" "$scores"
+
+# --- what A does, seen by sessions of B that have the model loaded --------------------------------------------------------------
+
+session warm b shop
+session open b shop
+ask warm "PREPARE p AS $SUMS" >/dev/null
+is 'a session that will stay' "$(ask warm 'EXECUTE p;')" '11|11'
+is 'a transaction that will stay' "$(ask open "BEGIN ISOLATION LEVEL REPEATABLE READ; $SUMS")" '11|11'
+is 'loaded once' "$(ask warm "SELECT model, version, loads FROM e2i_session_cache;")" 'sum|1|1'
+
+# follows WHAT 'SQL ON A' 'SUMS ON B'
+follows() {
+    sql a shop "SET client_min_messages = warning; $2" >/dev/null
+    applied
+    is "$1" "$(ask warm 'EXECUTE p;')" "$3"
+}
+follows 'a deploy that is rolled back' "BEGIN; SELECT e2i_deploy('sum:2'); ROLLBACK;" '11|11'
+follows 'a deploy' "SELECT e2i_deploy('sum:2', reason => 'better');" '12|11'
+follows 'an alias' "SELECT e2i_set_alias('sum', 'best', '2');" '12|12'
+is 'the transaction from before keeps its snapshot' "$(ask open "$SUMS COMMIT; $SUMS")" $'11|11\n12|12'
+follows 'a roll back' "SELECT e2i_rollback('sum', reason => 'worse');" '11|12'
+follows 'a registration that is deployed' "SELECT e2i_register_model('sum', plus(3), deploy => true);" '13|12'
+follows 'other bytes under the same name and version' "SELECT e2i_drop_model('sum:3', force => true); SELECT e2i_register_model('sum', plus(4), version => '3', deploy => true);" '14|12'
+follows 'a stage and a policy' "SELECT e2i_transition_stage('churn', '1', 'staging'); UPDATE ml_stage_policies SET at_least = 0.9 WHERE stage = 'production' AND metric = 'auc';
+    INSERT INTO ml_stage_policies (stage, gate) VALUES ('shadow', 'approver'); DELETE FROM ml_stage_policies WHERE stage = 'staging' AND metric = 'r2';" '14|12'
+same 'afterwards'
+is 'events' "$(sql b shop "SELECT action, before, after, reason FROM ml_model_events WHERE service_name = 'sum' ORDER BY id")" \
+    $'deploy||sum:1|\ndeploy|sum:1|sum:2|better\nrollback|sum:2|sum:1|worse\ndeploy|sum:1|sum:3|\nundeploy|sum:3||\ndeploy||sum:3|'
+is 'which version served' "$(sql b shop "SELECT e2i_version_at('sum', now() + interval '1 h'), e2i_version_at('sum', now() - interval '1 d') IS NULL")" 'sum:3|t'
+
+# A large model crosses in chunks.
+sql a shop "SET client_min_messages = warning;
+    SELECT FROM e2i_register_model('large', plus(7) || '\x3280808023'::bytea || convert_to(repeat('model of a bank ', 70 * 65536), 'UTF8'))"
+applied
+is 'a model of 70 MB' "$(ask warm "SELECT e2i_predict('large', ARRAY[10]); SELECT count(*) FROM ml_model_artifacts a JOIN ml_model_registry r ON r.artifact_sha256 = a.sha256 WHERE r.model_name = 'large';")" $'17\n2'
+sql a shop "SELECT FROM e2i_drop_model('large', force => true)"
+applied
+is 'its bytes go on both' "$(sql b shop "SELECT count(*) FROM ml_model_artifacts")|$(sql a shop "SELECT count(*) FROM ml_model_artifacts")" '6|6'
+
+# --- B on its own ---------------------------------------------------------------------------------------------------------------
+
+# Sequences do not replicate: numbers are taken on from the rows.
+sql b shop "SET client_min_messages = warning; DROP SUBSCRIPTION from_a;
+    SELECT setval('ml_model_events_id_seq', max(id)) FROM ml_model_events;
+    SELECT setval('ml_bentoml_services_deployment_seq', max(deployment)) FROM ml_bentoml_services;
+    SELECT setval('ml_stage_policies_id_seq', max(id)) FROM ml_stage_policies;" >/dev/null
+is 'without A: registers, deploys and rolls back' "$(ask warm "SET client_min_messages = warning; SELECT e2i_register_model('sum', plus(5), deploy => true); EXECUTE p;
+    SELECT version FROM e2i_rollback('sum'); EXECUTE p;
+    SELECT count(*) = count(DISTINCT deployment) FROM ml_bentoml_services;")" $'sum:4\n15|12\nsum:3\n14|12\nt'
