@@ -6,7 +6,7 @@ use pgrx::datum::Uuid;
 use crate::catalog::event::Event;
 use crate::catalog::model::{ModelId, describe, identify};
 use crate::catalog::schema::Schema;
-use crate::pg::query::{execute, select};
+use crate::pg::query::{execute, select, select_latest};
 use crate::pg::role;
 
 /// Points an alias to a version; it may have pointed to another one.
@@ -81,13 +81,18 @@ pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
     }
 }
 
-/// The version that an alias points to.
+/// The version that an alias points to, after those who are about to change it.
 fn target(tables: &str, name: &str, alias: &str) -> Option<String> {
+    execute(
+        "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('e2i_serve alias'), \
+         pg_catalog.hashtext(pg_catalog.concat($1, '@', $2)))",
+        &[name.into(), alias.into()],
+    );
     let sql = format!(
         "SELECT a.model_version FROM {tables}.ml_model_aliases a \
          WHERE a.model_name OPERATOR(pg_catalog.=) $1 AND a.alias OPERATOR(pg_catalog.=) $2"
     );
-    select(&sql, &[name.into(), alias.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
+    select_latest(&sql, &[name.into(), alias.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
 }
 
 /// An alias that points to a version, if there is one. Call with the owner's rights.

@@ -27,7 +27,7 @@ done
 is 'the first copy: every table, also the policies that the extension filled' "$waiting" ''
 
 # Waits until everything committed on A is applied on B.
-applied() { wait_for a shop "SELECT bool_and(replay_lsn >= '$(sql a shop "SELECT pg_current_wal_lsn()")') AND count(*) = 1 FROM pg_stat_replication WHERE application_name = 'from_a'"; }
+applied() { wait_for a shop "SELECT bool_and(replay_lsn >= '$(sql a shop "SELECT pg_current_wal_flush_lsn()")') AND count(*) = 1 FROM pg_stat_replication WHERE application_name = 'from_a'"; }
 # Every row of the published tables.
 STATE="SELECT relname, query_to_xml(format('SELECT * FROM %s t ORDER BY t::text', c.oid::regclass), true, false, '')::text
     FROM pg_class c WHERE relname ~ '^ml_' AND relkind = 'r' AND relname <> 'ml_bentoml_serving_metrics' ORDER BY 1;"

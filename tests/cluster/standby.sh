@@ -10,11 +10,11 @@ sql primary shop "SET client_min_messages = warning; CREATE EXTENSION e2i_serve;
 
 in_world mkdir -p "$NODES/standby"
 at primary pg_basebackup -D "$NODES/standby/data" -R -X stream -c fast --no-sync
-node_settings standby "hot_standby = on"
+node_settings standby "hot_standby = on" "hot_standby_feedback = on" "wal_retrieve_retry_interval = 100ms"
 node_start standby
 
 # Waits until the standby has replayed what is committed on the primary.
-replayed() { wait_for standby shop "SELECT pg_last_wal_replay_lsn() >= '$(sql primary shop "SELECT pg_current_wal_lsn()")'"; }
+replayed() { wait_for standby shop "SELECT pg_last_wal_replay_lsn() >= '$(sql primary shop "SELECT pg_current_wal_flush_lsn()")'"; }
 SUMS="SELECT e2i_predict('sum', ARRAY[10]), e2i_predict('sum@best', ARRAY[10]);"
 
 replayed
