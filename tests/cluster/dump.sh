@@ -64,7 +64,7 @@ is 'pg_dump | psql: no error' "$(at a pg_dump shop | at b psql -Xq -v ON_ERROR_S
 came_back 'pg_dump | psql' plain
 goes_on 'pg_dump | psql' plain
 
-# --- archive, restored by four ----------------------------------------------------------------------------------------
+# --- archive -----------------------------------------------------------------------------------------------------------
 
 at a pg_dump -Fc -f "$NODES/shop.dump" shop
 sql b postgres "CREATE DATABASE custom"
