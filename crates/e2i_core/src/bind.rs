@@ -317,37 +317,11 @@ fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interface::{ElementType, InputTensor, Rows, Task};
-
-    fn feature(name: &str, position: usize, element: ElementType) -> Feature {
-        Feature {
-            name: name.into(),
-            tensor: 0,
-            position,
-            element,
-            required: true,
-            takes_missing: false,
-            whole: false,
-            default: None,
-        }
-    }
+    use crate::fixture::{feature, regression};
 
     fn binder(features: Vec<Feature>) -> (Binder, Batch) {
-        let element = features[0].element;
-        let inputs = vec![InputTensor { name: "x".into(), element, shape: vec![features.len()], rows: Rows::Free }];
-        let batch = Batch::new(&inputs, 1);
-        let interface = Interface {
-            format: Interface::FORMAT,
-            task: Task::Regression,
-            classes: None,
-            inputs,
-            features,
-            passed_on: vec![],
-            rows_at_once: 1024,
-            outputs: vec![],
-            label: None,
-            main: None,
-        };
+        let interface = regression(features);
+        let batch = Batch::new(&interface.inputs, 1);
         (Binder::new(Arc::new(interface), "churn:1"), batch)
     }
 

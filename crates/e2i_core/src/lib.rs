@@ -18,6 +18,8 @@ mod bind;
 mod decimal;
 mod engine;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod golden;
 mod interface;
 pub mod reading;

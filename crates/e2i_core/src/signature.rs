@@ -284,36 +284,10 @@ fn mlflow_type(element: ElementType) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interface::{Feature, InputTensor, Rows, Task};
+    use crate::fixture::{feature, regression};
 
     fn interface() -> Interface {
-        let feature = |name: &str, position| Feature {
-            name: name.into(),
-            tensor: 0,
-            position,
-            element: ElementType::Float32,
-            required: true,
-            takes_missing: false,
-            whole: false,
-            default: None,
-        };
-        Interface {
-            format: Interface::FORMAT,
-            task: Task::Regression,
-            classes: None,
-            inputs: vec![InputTensor {
-                name: "x".into(),
-                element: ElementType::Float32,
-                shape: vec![2],
-                rows: Rows::Free,
-            }],
-            features: vec![feature("f0", 0), feature("f1", 1)],
-            passed_on: vec![],
-            rows_at_once: 1024,
-            outputs: vec![],
-            label: None,
-            main: None,
-        }
+        regression(vec![feature("f0", 0, ElementType::Float32), feature("f1", 1, ElementType::Float32)])
     }
 
     #[test]

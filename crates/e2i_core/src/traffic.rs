@@ -117,31 +117,11 @@ impl Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interface::{ElementType, Feature, InputTensor, Rows, Task};
+    use crate::fixture::{feature, regression};
+    use crate::interface::ElementType;
 
     fn interface(element: ElementType) -> Interface {
-        let feature = |name: &str, position| Feature {
-            name: name.into(),
-            tensor: 0,
-            position,
-            element,
-            required: true,
-            takes_missing: false,
-            whole: false,
-            default: None,
-        };
-        Interface {
-            format: Interface::FORMAT,
-            task: Task::Regression,
-            classes: None,
-            inputs: vec![InputTensor { name: "x".into(), element, shape: vec![2], rows: Rows::Free }],
-            features: vec![feature("id", 0), feature("age", 1)],
-            passed_on: vec![],
-            rows_at_once: 1024,
-            outputs: vec![],
-            label: None,
-            main: None,
-        }
+        regression(vec![feature("id", 0, element), feature("age", 1, element)])
     }
 
     fn rows(element: ElementType, count: usize) -> Batch {
