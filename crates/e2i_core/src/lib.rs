@@ -22,6 +22,7 @@ mod error;
 mod fixture;
 mod golden;
 mod interface;
+pub mod native;
 pub mod reading;
 mod reference;
 mod signature;
