@@ -21,6 +21,27 @@ CREATE TRIGGER version_is_immutable BEFORE UPDATE ON ml_model_registry FOR EACH 
           (NEW.id, NEW.model_name, NEW.model_version, NEW.framework, NEW.task, NEW.signature, NEW.class_labels, NEW.interface,
            NEW.artifact_sha256, NEW.preprocessor_sha256, NEW.engine))
     EXECUTE FUNCTION e2i_refuse_change();
+-- Deleting a version by hand is refused like e2i_drop_model refuses it.
+CREATE FUNCTION e2i_refuse_orphans() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    what text;
+BEGIN
+    EXECUTE format('SELECT ''the alias '' || alias FROM %1$I.ml_model_aliases WHERE (model_name, model_version) = ($1, $2)
+        UNION ALL SELECT ''a deployment as '' || service_name FROM %1$I.ml_bentoml_services WHERE model_id = $3 OR shadow_id = $3 LIMIT 1',
+        TG_TABLE_SCHEMA) INTO what USING OLD.model_name, OLD.model_version, OLD.id;
+    IF what IS NOT NULL THEN
+        RAISE EXCEPTION 'model %:% has %', OLD.model_name, OLD.model_version, what
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('SELECT e2i_drop_model(%L);', OLD.model_name || ':' || OLD.model_version);
+    END IF;
+    RETURN NULL;
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_refuse_orphans FROM PUBLIC;
+COMMENT ON FUNCTION e2i_refuse_orphans IS 'trigger: refuses to delete a version that an alias or a deployment points to';
+CREATE TRIGGER version_is_free AFTER DELETE ON ml_model_registry FOR EACH ROW EXECUTE FUNCTION e2i_refuse_orphans();
+
 CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ml_model_events
     FOR EACH STATEMENT EXECUTE FUNCTION e2i_refuse_change();
 

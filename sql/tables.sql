@@ -1,4 +1,6 @@
--- The registry and the serving tables. Everything here is marked for pg_dump.
+-- The registry and the serving tables. Everything here is marked for pg_dump. No table has a foreign key: pg_restore -j loads
+-- an extension's tables in any order and at once, and a key would refuse rows whose other half comes later. Writers lock the
+-- version they point to instead, and version_is_free refuses to delete one that something points to.
 
 CREATE TYPE deployment_status_enum AS ENUM ('pending', 'deploying', 'active', 'draining', 'rolled_back', 'failed');
 COMMENT ON TYPE deployment_status_enum IS 'where a deployment is in its life';
@@ -84,7 +86,6 @@ CREATE TABLE ml_model_aliases (
     set_by        text NOT NULL DEFAULT current_user,
     set_at        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (model_name, alias),
-    FOREIGN KEY (model_name, model_version) REFERENCES ml_model_registry (model_name, model_version),
     CONSTRAINT alias_is_well_formed CHECK (alias ~ '^[A-Za-z0-9_-]{1,255}$' AND lower(alias) <> 'latest' AND lower(alias) !~ '^v[0-9]+$')
 );
 COMMENT ON TABLE ml_model_aliases IS 'names such as champion that point to one version of a model';
@@ -98,7 +99,7 @@ CREATE TABLE ml_bentoml_services (
     id               uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     bento_tag        varchar(255),
     bento_version    varchar(100),
-    model_id         uuid REFERENCES ml_model_registry (id),
+    model_id         uuid,
     service_name     varchar(255) NOT NULL,
     serving_endpoint text,
     container_image  text,
@@ -106,7 +107,7 @@ CREATE TABLE ml_bentoml_services (
     reason           text,
     traffic          jsonb,
     traffic_by       text,
-    shadow_id        uuid REFERENCES ml_model_registry (id) ON DELETE SET NULL,
+    shadow_id        uuid,
     shadow_sample    double precision CHECK (shadow_sample > 0 AND shadow_sample <= 1),
     health_status    varchar(50) NOT NULL DEFAULT 'unknown',
     created_at       timestamptz NOT NULL DEFAULT now(),
@@ -135,7 +136,7 @@ COMMENT ON COLUMN ml_bentoml_services.health_status IS 'healthy, degraded, unhea
 
 CREATE TABLE ml_bentoml_serving_metrics (
     id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    service_id          uuid NOT NULL REFERENCES ml_bentoml_services (id) ON DELETE CASCADE,
+    service_id          uuid NOT NULL,
     "timestamp"         timestamptz NOT NULL DEFAULT now(),
     requests_per_second double precision,
     avg_latency_ms      double precision,

@@ -8,6 +8,7 @@ use e2i_core::{Error, Kind, ModelReference, Result};
 use pgrx::datum::{JsonB, Uuid};
 
 use crate::catalog::event::Event;
+use crate::catalog::hold::{conflict, hold};
 use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
 use crate::pg::query::{execute, returning, select_latest};
@@ -55,8 +56,12 @@ impl<'a> Service<'a> {
     }
 
     /// Begins a deployment: a row that is pending, then deploying. Call with the owner's rights, as everything below.
-    pub fn begin(&self, id: &ModelId, name: &str, version: &str) -> Deployment {
+    ///
+    /// # Errors
+    /// [`Kind::UnknownModel`] when the version has been dropped meanwhile.
+    pub fn begin(&self, id: &ModelId, name: &str, version: &str) -> Result<Deployment> {
         let tag = format!("{name}:{version}");
+        hold(&self.tables, id, &tag)?;
         let rows = returning(
             &format!(
                 "INSERT INTO {}.ml_bentoml_services (service_name, model_id, bento_tag, bento_version, serving_endpoint, status) \
@@ -68,13 +73,16 @@ impl<'a> Service<'a> {
             |row| row.get::<Uuid>(1),
         );
         let id = rows.into_iter().flatten().next().unwrap_or_else(|| Uuid::from_bytes([0; 16]));
-        self.set_status(&id, "deploying", None);
-        Deployment { id, service: self.name.to_owned(), tag, status: "deploying", reason: None }
+        self.set_status(&id, "deploying", None)?;
+        Ok(Deployment { id, service: self.name.to_owned(), tag, status: "deploying", reason: None })
     }
 
     /// Changes the status; a split of traffic and a shadow belong to the deployment that was active and end with it.
-    fn set_status(&self, id: &Uuid, status: &str, reason: Option<&str>) {
-        execute(
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when this transaction cannot see the deployment yet.
+    fn set_status(&self, id: &Uuid, status: &str, reason: Option<&str>) -> Result<()> {
+        let changed = execute(
             &format!(
                 "UPDATE {}.ml_bentoml_services SET status = {}, reason = $2, updated_at = pg_catalog.now(), \
                  traffic = NULL, traffic_by = NULL, shadow_id = NULL, shadow_sample = NULL WHERE id OPERATOR(pg_catalog.=) $1",
@@ -83,6 +91,12 @@ impl<'a> Service<'a> {
             ),
             &[(*id).into(), reason.into()],
         );
+        self.seen(changed)
+    }
+
+    /// A deployment made by a transaction that this one does not see is found but cannot be changed.
+    fn seen(&self, changed: u64) -> Result<()> {
+        if changed > 0 { Ok(()) } else { Err(conflict(&format!("the service \"{}\"", self.name))) }
     }
 
     /// The active deployment and its version.
@@ -104,20 +118,26 @@ impl<'a> Service<'a> {
     }
 
     /// Makes a deployment the active one; the one before is left draining.
-    pub fn activate(&self, mut deployment: Deployment, reason: Option<&str>) -> Deployment {
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when another transaction has deployed that this one does not see.
+    pub fn activate(&self, mut deployment: Deployment, reason: Option<&str>) -> Result<Deployment> {
         let before = self.active();
         if let Some((before, _)) = &before {
-            self.set_status(before, "draining", None);
+            self.set_status(before, "draining", None)?;
         }
-        self.set_status(&deployment.id, "active", None);
+        self.set_status(&deployment.id, "active", None)?;
         deployment.status = "active";
         self.record("deploy", before.as_ref().map(|(_, tag)| tag.as_str()), Some(&deployment.tag), reason);
-        deployment
+        Ok(deployment)
     }
 
     /// Records that a deployment failed; what was active stays so.
-    pub fn fail(&self, mut deployment: Deployment, why: &str) -> Deployment {
-        self.set_status(&deployment.id, "failed", Some(why));
+    ///
+    /// # Errors
+    /// None that is expected.
+    pub fn fail(&self, mut deployment: Deployment, why: &str) -> Result<Deployment> {
+        self.set_status(&deployment.id, "failed", Some(why))?;
         deployment.status = "failed";
         deployment.reason = Some(why.to_owned());
         self.record(
@@ -126,7 +146,7 @@ impl<'a> Service<'a> {
             Some(&deployment.tag),
             Some(why),
         );
-        deployment
+        Ok(deployment)
     }
 
     fn record(&self, action: &str, before: Option<&str>, after: Option<&str>, reason: Option<&str>) {
@@ -145,14 +165,22 @@ impl<'a> Service<'a> {
         .record(&self.tables);
     }
 
-    /// Splits the traffic of the active deployment, or ends the split.
+    /// Splits the traffic of the active deployment between `versions`, or ends the split.
     ///
     /// # Errors
     /// [`Kind::UnknownModel`] without an active deployment.
-    pub fn set_traffic(&self, traffic: Option<serde_json::Value>, by: Option<&str>) -> Result<()> {
+    pub fn set_traffic(
+        &self,
+        traffic: Option<serde_json::Value>,
+        by: Option<&str>,
+        versions: &[(ModelId, String)],
+    ) -> Result<()> {
+        for (id, reference) in versions {
+            hold(&self.tables, id, reference)?;
+        }
         let (id, _) = self.active_or_unknown()?;
         let before = self.setting(&id, "traffic::pg_catalog.text");
-        execute(
+        let changed = execute(
             &format!(
                 "UPDATE {}.ml_bentoml_services SET traffic = $2, traffic_by = $3, updated_at = pg_catalog.now() \
                  WHERE id OPERATOR(pg_catalog.=) $1",
@@ -160,6 +188,7 @@ impl<'a> Service<'a> {
             ),
             &[id.into(), traffic.map(JsonB).into(), by.into()],
         );
+        self.seen(changed)?;
         let after = self.setting(&id, "traffic::pg_catalog.text");
         self.record_setting("traffic", before.as_deref(), after.as_deref());
         Ok(())
@@ -170,6 +199,9 @@ impl<'a> Service<'a> {
     /// # Errors
     /// [`Kind::UnknownModel`] without an active deployment.
     pub fn set_shadow(&self, shadow: Option<(&ModelId, &str)>, sample: f64) -> Result<()> {
+        if let Some((id, reference)) = shadow {
+            hold(&self.tables, id, reference)?;
+        }
         let (id, _) = self.active_or_unknown()?;
         let before = self.setting(
             &id,
@@ -179,7 +211,7 @@ impl<'a> Service<'a> {
                 self.tables
             ),
         );
-        execute(
+        let changed = execute(
             &format!(
                 "UPDATE {}.ml_bentoml_services SET shadow_id = $2, shadow_sample = $3, updated_at = pg_catalog.now() \
                  WHERE id OPERATOR(pg_catalog.=) $1",
@@ -187,14 +219,28 @@ impl<'a> Service<'a> {
             ),
             &[id.into(), shadow.map(|(shadow, _)| Uuid::from_bytes(*shadow)).into(), shadow.map(|_| sample).into()],
         );
+        self.seen(changed)?;
         self.record_setting("shadow", before.as_deref(), shadow.map(|(_, reference)| reference));
         Ok(())
     }
 
-    fn active_or_unknown(&self) -> Result<(Uuid, String)> {
+    /// The active deployment and its version.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownModel`] without one.
+    pub fn active_or_unknown(&self) -> Result<(Uuid, String)> {
         self.active().ok_or_else(|| {
             Error::new(Kind::UnknownModel, format!("the service \"{}\" has no active deployment", self.name))
         })
+    }
+
+    fn version_of(&self, deployment: &Uuid) -> Option<ModelId> {
+        let sql = format!(
+            "SELECT s.model_id FROM {}.ml_bentoml_services s WHERE s.id OPERATOR(pg_catalog.=) $1",
+            self.tables
+        );
+        let rows = select_latest(&sql, &[(*deployment).into()], |row| row.get::<Uuid>(1));
+        rows.into_iter().flatten().next().map(|id| *id.as_bytes())
     }
 
     fn setting(&self, id: &Uuid, expression: &str) -> Option<String> {
@@ -249,8 +295,10 @@ impl<'a> Service<'a> {
             ),
         };
         let (id, back_to) = self.find(&condition, target).ok_or_else(nothing)?;
-        self.set_status(&active, "rolled_back", Some(reason.unwrap_or("rolled back")));
-        self.set_status(&id, "active", None);
+        let version = self.version_of(&id).ok_or_else(|| conflict(&format!("the service \"{}\"", self.name)))?;
+        hold(&self.tables, &version, &back_to)?;
+        self.set_status(&active, "rolled_back", Some(reason.unwrap_or("rolled back")))?;
+        self.set_status(&id, "active", None)?;
         self.record("rollback", Some(&tag), Some(&back_to), reason);
         Ok(Deployment {
             id,
@@ -279,11 +327,11 @@ pub fn deploy(
         Some((_, tag)) if tag == version.reference() => {
             Err(Error::new(Kind::WrongState, format!("the service \"{}\" serves {tag} already", service.name)))
         }
-        _ => Ok(service.begin(&version.id, &version.name, &version.version)),
+        _ => service.begin(&version.id, &version.name, &version.version),
     })?;
     match prove() {
-        Ok(()) => Ok(schema.as_owner(|| service.activate(deployment, reason))),
-        Err(error) if record_failure => Ok(schema.as_owner(|| service.fail(deployment, error.message()))),
+        Ok(()) => schema.as_owner(|| service.activate(deployment, reason)),
+        Err(error) if record_failure => schema.as_owner(|| service.fail(deployment, error.message())),
         Err(error) => Err(error),
     }
 }

@@ -7,6 +7,7 @@ pub mod alias;
 pub mod deploy;
 pub mod event;
 pub mod examples;
+pub mod hold;
 pub mod invalidation;
 pub mod model;
 pub mod register;

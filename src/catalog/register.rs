@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::catalog::alias::any_of;
 use crate::catalog::deploy::Service;
 use crate::catalog::event::Event;
+use crate::catalog::hold::{conflict, take};
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
 use crate::pg::query::{execute, returning, select, select_latest};
@@ -49,7 +50,8 @@ pub fn sha256(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The version that a new registration of `name` gets, and whether it is the first. Registrations of one name wait for
-/// each other until the end of the transaction, so two that do not say a version get two.
+/// each other until the end of the transaction, so two that do not say a version get two. A number is not given again after
+/// its version was dropped: an index over a pinned version's scores may still hold them.
 pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String, bool) {
     let tables = schema.quoted();
     schema.as_owner(|| {
@@ -60,8 +62,11 @@ pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String
         // Sees what a registration that was waited for has committed.
         let sql = format!(
             "SELECT (SELECT pg_catalog.count(*) FROM {tables}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1), \
-             (SELECT pg_catalog.max(r.model_version::pg_catalog.numeric)::pg_catalog.text FROM {tables}.ml_model_registry r \
-              WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.~) '^[0-9]{{1,18}}$')"
+             (SELECT pg_catalog.max(v.version::pg_catalog.numeric)::pg_catalog.text FROM \
+              (SELECT r.model_version FROM {tables}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1 \
+               UNION ALL SELECT e.model_version FROM {tables}.ml_model_events e \
+               WHERE e.model_name OPERATOR(pg_catalog.=) $1 AND e.action OPERATOR(pg_catalog.=) 'register') v (version) \
+              WHERE v.version OPERATOR(pg_catalog.~) '^[0-9]{{1,18}}$')"
         );
         let found = select_latest(&sql, &[name.into()], |row| (row.get::<i64>(1), row.get::<String>(2)));
         let (count, last) = found.into_iter().next().unwrap_or_default();
@@ -73,11 +78,13 @@ pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String
 /// Writes a version and, where asked for or first, its deployment.
 ///
 /// # Errors
-/// [`Kind::Duplicate`] when the version exists.
+/// [`Kind::Duplicate`] when the version exists, [`Kind::TakenMeanwhile`] when another session has just registered it.
 pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: Option<&[u8]>) -> Result<String> {
     let registered_by = role::name(role::current());
-    let (version, first) = next_version(schema, new.name, new.version);
     let tables = schema.quoted();
+    // Asked before waiting for other registrations, so that a version which existed is told from one that was taken meanwhile.
+    let existed = new.version.is_some_and(|version| schema.as_owner(|| exists(&tables, new.name, version)));
+    let (version, first) = next_version(schema, new.name, new.version);
     schema.as_owner(|| {
         let model_hash = store(&tables, model);
         let preprocessor_hash = preprocessor.map(|bytes| store(&tables, bytes));
@@ -114,8 +121,15 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
             |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()),
         );
         let Some(id) = ids.into_iter().flatten().next() else {
-            return Err(Error::new(Kind::Duplicate, format!("model {}:{version} exists already", new.name))
-                .with_hint("Leave the version out to get the next one, or drop it first with e2i_drop_model."));
+            let reference = format!("{}:{version}", new.name);
+            let error = if existed {
+                Error::new(Kind::Duplicate, format!("model {reference} exists already"))
+            } else {
+                Error::new(Kind::TakenMeanwhile, format!("model {reference} was registered by another session meanwhile"))
+            };
+            return Err(
+                error.with_hint("Leave the version out to get the next one, or drop it first with e2i_drop_model.")
+            );
         };
         let reference = format!("{}:{version}", new.name);
         Event {
@@ -129,10 +143,18 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
         .record(&tables);
         if new.deploy.unwrap_or(first) {
             let service = Service::lock(schema, new.name, registered_by.clone())?;
-            service.activate(service.begin(&id, new.name, &version), None);
+            service.activate(service.begin(&id, new.name, &version)?, None)?;
         }
         Ok(reference)
     })
+}
+
+fn exists(tables: &str, name: &str, version: &str) -> bool {
+    let sql = format!(
+        "SELECT 1 FROM {tables}.ml_model_registry r \
+         WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.=) $2"
+    );
+    !select(&sql, &[name.into(), version.into()], |_| ()).is_empty()
 }
 
 fn size(bytes: &[u8]) -> i64 {
@@ -160,13 +182,14 @@ fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
 pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) -> Result<()> {
     let (tables, who) = (schema.quoted(), role::name(role::current()));
     schema.as_owner(|| {
+        take(&tables, id, reference)?;
         let active = format!(
             "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) $1 \
              AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
         );
         let key = Uuid::from_bytes(*id);
         let services: Vec<String> =
-            select(&active, &[key.into()], |row| row.get::<String>(1)).into_iter().flatten().collect();
+            select_latest(&active, &[key.into()], |row| row.get::<String>(1)).into_iter().flatten().collect();
         let quoted = reference.replace('\'', "''");
         if let Some(service) = sharing(&tables, reference) {
             return Err(Error::new(Kind::WrongState, format!("model {reference} has a share of the traffic of \"{service}\""))
@@ -181,8 +204,12 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
             return Err(Error::new(Kind::WrongState, format!("model {reference} has the alias \"{alias}\""))
                 .with_hint(format!("SELECT e2i_drop_alias('{name}', '{alias}');")));
         }
-        remove(&tables, id);
+        let shadowed = remove(&tables, id, reference)?;
         let (model, version) = reference.rsplit_once(':').unzip();
+        for service in &shadowed {
+            let (before, service) = (Some(reference), Some(service.as_str()));
+            Event { who: &who, action: "shadow", service, before, ..Event::default() }.record(&tables);
+        }
         for service in &services {
             let (before, service) = (Some(reference), Some(service.as_str()));
             Event { who: &who, action: "undeploy", model, version, before, service, ..Event::default() }.record(&tables);
@@ -199,15 +226,36 @@ fn sharing(tables: &str, reference: &str) -> Option<String> {
          WHERE s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum \
          AND pg_catalog.jsonb_exists(s.traffic, $1) AND s.bento_tag OPERATOR(pg_catalog.<>) $1 LIMIT 1"
     );
-    select(&sql, &[reference.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
+    select_latest(&sql, &[reference.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
 }
 
-fn remove(tables: &str, id: &ModelId) {
+/// Removes the row, its deployments with their metrics, and bytes that nobody else uses. Returns the services for which
+/// the version was a shadow.
+fn remove(tables: &str, id: &ModelId, reference: &str) -> Result<Vec<String>> {
     let key = || Uuid::from_bytes(*id);
+    let shadowed = returning(
+        &format!(
+            "UPDATE {tables}.ml_bentoml_services SET shadow_id = NULL, shadow_sample = NULL \
+             WHERE shadow_id OPERATOR(pg_catalog.=) $1 RETURNING service_name::pg_catalog.text"
+        ),
+        &[key().into()],
+        |row| row.get::<String>(1),
+    );
     execute(
-        &format!("DELETE FROM {tables}.ml_bentoml_services WHERE model_id OPERATOR(pg_catalog.=) $1"),
+        &format!(
+            "WITH gone AS (DELETE FROM {tables}.ml_bentoml_services WHERE model_id OPERATOR(pg_catalog.=) $1 RETURNING id) \
+             DELETE FROM {tables}.ml_bentoml_serving_metrics m USING gone WHERE m.service_id OPERATOR(pg_catalog.=) gone.id"
+        ),
         &[key().into()],
     );
+    // A transaction that sees an older state has not reached what was deployed since.
+    let left = format!(
+        "SELECT 1 FROM {tables}.ml_bentoml_services s \
+         WHERE s.model_id OPERATOR(pg_catalog.=) $1 OR s.shadow_id OPERATOR(pg_catalog.=) $1 LIMIT 1"
+    );
+    if !select_latest(&left, &[key().into()], |_| ()).is_empty() {
+        return Err(conflict(&format!("a deployment of model {reference}")));
+    }
     let hashes = returning(
         &format!(
             "DELETE FROM {tables}.ml_model_registry WHERE id OPERATOR(pg_catalog.=) $1 \
@@ -233,4 +281,5 @@ fn remove(tables: &str, id: &ModelId) {
             );
         }
     }
+    Ok(shadowed.into_iter().flatten().collect())
 }

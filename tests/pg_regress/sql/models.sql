@@ -2,6 +2,7 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 \set models `echo $E2I_MODELS`
+CALL regress.begin_anew();
 
 -- A name and the bytes are enough: the first version of a name is deployed under it at once.
 SELECT e2i_register_model('churn', regress.onnx('hcp_churn'));

@@ -1,6 +1,7 @@
 -- Names, versions, aliases, deployments: what the first argument of every function can be, and what it means.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 -- Four models that differ in one number: y = 0.5a - 1.25b + 2c + 0.125d + bias, with the bias patched to 1, 2, 4 or 8.
 CREATE FUNCTION pg_temp.biased(bias int) RETURNS bytea LANGUAGE sql AS $$
     SELECT overlay(bytes PLACING CASE bias WHEN 1 THEN '\x0000803f' WHEN 2 THEN '\x00000040' WHEN 4 THEN '\x00008040' WHEN 8 THEN '\x00000041' END::bytea

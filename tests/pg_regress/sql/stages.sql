@@ -1,6 +1,7 @@
 -- Stages: labels with gates. The gates are rows of a table, ready filled, that an administrator may edit.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 SELECT stage, gate, task, metric, at_least, at_most FROM ml_stage_policies ORDER BY id;
 
 SELECT e2i_register_model('churn', regress.onnx('hcp_churn'), metrics => '{"auc": 0.78}');

@@ -1,6 +1,7 @@
 -- Canary: a share of the rows goes to another version. Shadow: another version scores beside, and nobody notices.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 -- Three versions whose features bear other names, so that a score tells which one gave it.
 SELECT e2i_register_model('risk', regress.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}');
 SELECT e2i_register_model('risk', regress.onnx('shape_regression_flat'), feature_names => '{b,a,c,d}');

@@ -1,5 +1,6 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 -- A model is tried out in a process of its own before it is registered, under limits of time and memory. (What it is tried
 -- with is in hostile.sql; golden rows are in golden_rows.sql.)
 
