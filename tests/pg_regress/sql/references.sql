@@ -101,6 +101,14 @@ SELECT e2i_register_model('tried', pg_temp.biased(4));
 COMMIT;
 SELECT e2i_predict('tried', '[0, 0, 0, 0]');
 
+-- A version that something points to is not deleted by hand either.
+SELECT model_version, alias FROM ml_model_aliases WHERE model_name = 'risk' ORDER BY alias;
+DELETE FROM ml_model_registry r USING ml_model_aliases a WHERE (r.model_name, r.model_version, a.alias) = ('risk', a.model_version, 'champion');
+DELETE FROM ml_model_registry WHERE model_name = 'tried';
+-- The number of a dropped version is not given again, unless it is asked for.
+SELECT e2i_drop_model('tried', force => true);
+SELECT e2i_register_model('tried', pg_temp.biased(1)), e2i_register_model('tried', pg_temp.biased(2), version => '1');
+
 SELECT e2i_drop_alias(model_name, alias) FROM ml_model_aliases;
 SELECT count(e2i_drop_model(model_name || ':' || model_version, force => true)) > 0 AS dropped FROM ml_model_registry;
 SELECT (SELECT count(*) FROM ml_model_artifacts) AS artifacts, (SELECT count(*) FROM ml_bentoml_services) AS services;
