@@ -27,8 +27,7 @@ pub fn take(tables: &str, id: &ModelId, reference: &str) -> Result<()> {
 }
 
 fn lock(tables: &str, id: &ModelId, reference: &str, strength: &str) -> Result<()> {
-    let sql =
-        format!("SELECT 1 FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1 {strength}");
+    let sql = format!("SELECT 1 FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1 {strength}");
     match execute(&sql, &[Uuid::from_bytes(*id).into()]) {
         0 => Err(Error::new(Kind::UnknownModel, format!("model {reference} was dropped by another session"))),
         _ => Ok(()),
