@@ -1,7 +1,7 @@
 //! Writing and removing versions: bytes in chunks under their sha256, a row in the registry.
 
 use e2i_core::{Error, Interface, Kind, Result};
-use pgrx::datum::{JsonB, Uuid};
+use pgrx::datum::{JsonB, TimestampWithTimeZone, Uuid};
 use sha2::{Digest, Sha256};
 
 use crate::catalog::alias::any_of;
@@ -41,6 +41,20 @@ pub struct NewVersion<'a> {
     pub examples: Option<JsonB>,
     /// How far a score may be from them, if it was said.
     pub tolerance: Option<f64>,
+    /// Where it comes from.
+    pub origin: Origin<'a>,
+}
+
+/// Where a version comes from, as its maker says; kept and not interpreted.
+pub struct Origin<'a> {
+    /// How it was trained.
+    pub algorithm: Option<&'a str>,
+    /// The MLflow run that made it.
+    pub mlflow_run_id: Option<&'a str>,
+    /// Where MLflow keeps it.
+    pub mlflow_model_uri: Option<&'a str>,
+    /// When it was trained.
+    pub trained_at: Option<TimestampWithTimeZone>,
 }
 
 /// The sha256 of bytes.
@@ -85,8 +99,8 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
         let sql = format!(
             "INSERT INTO {tables}.ml_model_registry (model_name, model_version, framework, task, signature, class_labels, interface, \
              metrics, tags, description, artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by, \
-             examples, tolerance) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+             examples, tolerance, algorithm, mlflow_run_id, mlflow_model_uri, trained_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) \
              ON CONFLICT (model_name, model_version) DO NOTHING RETURNING id"
         );
         let ids = returning(
@@ -110,6 +124,10 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
                 registered_by.as_str().into(),
                 new.examples.into(),
                 new.tolerance.into(),
+                new.origin.algorithm.into(),
+                new.origin.mlflow_run_id.into(),
+                new.origin.mlflow_model_uri.into(),
+                new.origin.trained_at.into(),
             ],
             |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()),
         );
