@@ -9,7 +9,7 @@ use crate::catalog::deploy::Service;
 use crate::catalog::event::Event;
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
-use crate::pg::query::{execute, returning, select, select_latest};
+use crate::pg::query::{execute, execute_large, returning, select, select_latest};
 use crate::pg::role;
 
 /// Largest chunk of an artifact: a larger value could be inserted but not dumped, as its text form exceeds 1 GB.
@@ -166,7 +166,7 @@ fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
          ON CONFLICT (sha256, chunk) DO UPDATE SET chunk = excluded.chunk"
     );
     for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
-        execute(&sql, &[hash.clone().into(), (number as i32).into(), chunk.to_vec().into()]);
+        execute_large(&sql, || vec![hash.clone().into(), (number as i32).into(), chunk.into()]);
     }
     hash
 }
