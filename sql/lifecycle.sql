@@ -1,4 +1,7 @@
 -- What holds for a version's life: it never changes, events are never changed, and views made for reading.
+--
+-- No body holds the name of the schema, so that it can be renamed: a BEGIN ATOMIC body is resolved once, here; a trigger
+-- knows where its table is; the rest asks pg_extension.
 
 CREATE FUNCTION e2i_refuse_change() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -49,7 +52,7 @@ CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ml_
 CREATE FUNCTION e2i_replace_policy() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    DELETE FROM @extschema@.ml_stage_policies p WHERE p.id = NEW.id;
+    EXECUTE format('DELETE FROM %I.%I p WHERE p.id = $1', TG_TABLE_SCHEMA, TG_TABLE_NAME) USING NEW.id;
     RETURN NEW;
 END;
 $$;
@@ -59,28 +62,30 @@ CREATE TRIGGER policy_replaces BEFORE INSERT ON ml_stage_policies FOR EACH ROW E
 ALTER TABLE ml_stage_policies ENABLE ALWAYS TRIGGER policy_replaces;
 
 CREATE FUNCTION e2i_version_at(service text, at timestamptz) RETURNS text
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT e.after FROM @extschema@.ml_model_events e
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT e.after FROM ml_model_events e
     WHERE e.service_name = service AND e.happened_at <= at AND e.action IN ('deploy', 'rollback', 'undeploy')
     ORDER BY e.happened_at DESC, e.id DESC LIMIT 1;
-$$;
+END;
 COMMENT ON FUNCTION e2i_version_at IS 'which version a service served at a time; NULL if none';
 
 CREATE FUNCTION e2i_archive_expired() RETURNS SETOF text
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
     WITH expired AS MATERIALIZED (
         SELECT r.model_name, r.model_version
-        FROM @extschema@.ml_model_registry r
+        FROM ml_model_registry r
         WHERE r.stage NOT IN ('archived', 'production') AND r.promoted_at IS NOT NULL
           AND r.stage_since <= now() - make_interval(days => (
-              SELECT max(p.at_least)::integer FROM @extschema@.ml_stage_policies p
+              SELECT max(p.at_least)::integer FROM ml_stage_policies p
               WHERE p.stage = 'archived' AND p.gate = 'days_out_of_production' AND p.enabled))
-          AND NOT EXISTS (SELECT FROM @extschema@.ml_bentoml_services s WHERE s.model_id = r.id AND s.status = 'active')
+          AND NOT EXISTS (SELECT FROM ml_bentoml_services s WHERE s.model_id = r.id AND s.status = 'active')
     )
     SELECT e.model_name || ':' || e.model_version
-    FROM expired e, LATERAL @extschema@.e2i_transition_stage(e.model_name, e.model_version, 'archived', reason => 'expired')
+    FROM expired e, LATERAL e2i_transition_stage(e.model_name, e.model_version, 'archived', reason => 'expired')
     ORDER BY 1;
-$$;
+END;
 COMMENT ON FUNCTION e2i_archive_expired IS 'archives versions that left production long enough ago and serve nothing';
 
 CREATE VIEW e2i_models AS
@@ -124,17 +129,18 @@ DECLARE
     deploying constant text[] := ARRAY['e2i_register_model', 'e2i_deploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
         'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow'];
     administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired'];
+    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
     called regprocedure;
 BEGIN
     IF kind NOT IN ('scorer', 'deployer', 'admin') THEN
         RAISE EXCEPTION 'unknown set of rights "%"', kind
             USING ERRCODE = 'invalid_parameter_value', HINT = 'One of scorer, deployer, admin.';
     END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA @extschema@ TO %s', role);
-    EXECUTE format('GRANT SELECT ON @extschema@.ml_model_registry TO %s', role);
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', home, role);
+    EXECUTE format('GRANT SELECT ON %I.ml_model_registry TO %s', home, role);
     IF kind <> 'scorer' THEN
-        EXECUTE format('GRANT SELECT ON @extschema@.ml_model_aliases, @extschema@.ml_bentoml_services, @extschema@.ml_stage_policies,
-            @extschema@.ml_model_events, @extschema@.ml_bentoml_serving_metrics, @extschema@.e2i_models, @extschema@.e2i_services TO %s', role);
+        EXECUTE format('GRANT SELECT ON %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies,
+            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.e2i_models, %1$I.e2i_services TO %2$s', home, role);
         FOR called IN
             SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
                 JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
@@ -145,7 +151,7 @@ BEGIN
         END LOOP;
     END IF;
     IF kind = 'admin' THEN
-        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON @extschema@.ml_stage_policies TO %s', role);
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I.ml_stage_policies TO %s', home, role);
     END IF;
 END;
 $$;
@@ -154,9 +160,11 @@ COMMENT ON FUNCTION e2i_grant_usage IS 'grants a role what a scorer, deployer or
 
 CREATE FUNCTION e2i_publish_registry() RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
 BEGIN
-    CREATE PUBLICATION e2i_serve_registry FOR TABLE @extschema@.ml_model_artifacts, @extschema@.ml_model_registry,
-        @extschema@.ml_model_aliases, @extschema@.ml_bentoml_services, @extschema@.ml_stage_policies, @extschema@.ml_model_events;
+    EXECUTE format('CREATE PUBLICATION e2i_serve_registry FOR TABLE %1$I.ml_model_artifacts, %1$I.ml_model_registry,
+        %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies, %1$I.ml_model_events', home);
 END;
 $$;
 REVOKE EXECUTE ON FUNCTION e2i_publish_registry FROM PUBLIC;

@@ -2,12 +2,12 @@
 
 use e2i_core::{Error, Examples, Kind, ModelReference, Result, Signature, Task};
 use e2i_onnx::Options;
-use pgrx::datum::JsonB;
+use pgrx::datum::{JsonB, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
 
 use crate::catalog::model::{describe as describe_version, identify};
-use crate::catalog::register::{NewVersion, drop_version, insert};
+use crate::catalog::register::{NewVersion, Origin, drop_version, insert};
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
 use crate::pg::encoding;
@@ -36,6 +36,10 @@ fn e2i_register_model(
     deploy: default!(Option<bool>, "NULL"),
     examples: default!(Option<JsonB>, "NULL"),
     tolerance: default!(Option<f64>, "NULL"),
+    algorithm: default!(Option<&str>, "NULL"),
+    mlflow_run_id: default!(Option<&str>, "NULL"),
+    mlflow_model_uri: default!(Option<&str>, "NULL"),
+    trained_at: default!(Option<TimestampWithTimeZone>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> String {
     // SAFETY: the server passes a valid fcinfo.
@@ -75,6 +79,7 @@ fn e2i_register_model(
             deploy,
             examples,
             tolerance,
+            origin: Origin { algorithm, mlflow_run_id, mlflow_model_uri, trained_at },
         };
         insert(schema, new, artifact, preprocessor)
     };

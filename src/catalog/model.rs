@@ -9,6 +9,7 @@ use pgrx::datum::{JsonB, Uuid};
 
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
+use crate::pg::interrupt;
 use crate::pg::query::{Row, select};
 
 /// The identity of a version: never reused, not even for the same name and version.
@@ -154,27 +155,38 @@ pub fn artifacts(schema: Schema, version: &Version) -> Result<(Vec<u8>, Option<V
     let tables = schema.quoted();
     schema.as_owner(|| {
         let sql = format!(
-            "SELECT r.artifact_sha256, r.preprocessor_sha256 FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1"
+            "SELECT r.artifact_sha256, r.preprocessor_sha256, r.artifact_size, r.preprocessor_size \
+             FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1"
         );
-        let hashes = select(&sql, &[Uuid::from_bytes(version.id).into()], |row| (row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2)));
-        let Some((Some(model), preprocessor)) = hashes.into_iter().next() else {
+        let stored = select(&sql, &[Uuid::from_bytes(version.id).into()], |row| {
+            let stored = |hash, size| row.get::<Vec<u8>>(hash).zip(row.get::<i64>(size));
+            (stored(1, 3), stored(2, 4))
+        });
+        let Some((Some((hash, size)), preprocessor)) = stored.into_iter().next() else {
             return Err(Error::new(Kind::UnknownModel, format!("model {} was dropped", version.reference())));
         };
-        let model = bytes(&tables, &model, version)?;
-        let preprocessor = preprocessor.map(|hash| bytes(&tables, &hash, version)).transpose()?;
+        let model = bytes(&tables, &hash, size, version)?;
+        let preprocessor = preprocessor.map(|(hash, size)| bytes(&tables, &hash, size, version)).transpose()?;
         Ok((model, preprocessor))
     })
 }
 
-fn bytes(tables: &str, sha256: &[u8], version: &Version) -> Result<Vec<u8>> {
+/// The bytes under a hash, chunk by chunk: at no time are there two copies of more than one of them.
+fn bytes(tables: &str, sha256: &[u8], size: i64, version: &Version) -> Result<Vec<u8>> {
     let sql = format!(
-        "SELECT a.bytes FROM {tables}.ml_model_artifacts a WHERE a.sha256 OPERATOR(pg_catalog.=) $1 ORDER BY a.chunk"
+        "SELECT a.bytes FROM {tables}.ml_model_artifacts a \
+         WHERE a.sha256 OPERATOR(pg_catalog.=) $1 AND a.chunk OPERATOR(pg_catalog.=) $2"
     );
-    let chunks = select(&sql, &[sha256.to_vec().into()], |row| row.get::<Vec<u8>>(1).unwrap_or_default());
-    let bytes = match <[Vec<u8>; 1]>::try_from(chunks) {
-        Ok([only]) => only,
-        Err(chunks) => chunks.concat(),
-    };
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(usize::try_from(size).unwrap_or_default()).map_err(|_| {
+        Error::new(Kind::Memory, format!("no memory for the {size} bytes of model {}", version.reference()))
+    })?;
+    let read = |row: &Row, bytes: &mut Vec<u8>| row.bytes(1, |chunk| bytes.extend_from_slice(chunk));
+    let mut chunk = 0_i32;
+    while !select(&sql, &[sha256.to_vec().into(), chunk.into()], |row| read(row, &mut bytes)).is_empty() {
+        interrupt::check();
+        chunk += 1;
+    }
     if super::register::sha256(&bytes) != sha256 {
         return Err(Error::new(
             Kind::WrongState,

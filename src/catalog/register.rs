@@ -1,7 +1,7 @@
 //! Writing and removing versions: bytes in chunks under their sha256, a row in the registry.
 
 use e2i_core::{Error, Interface, Kind, Result};
-use pgrx::datum::{JsonB, Uuid};
+use pgrx::datum::{JsonB, TimestampWithTimeZone, Uuid};
 use sha2::{Digest, Sha256};
 
 use crate::catalog::alias::any_of;
@@ -10,7 +10,7 @@ use crate::catalog::event::Event;
 use crate::catalog::hold::{conflict, take};
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
-use crate::pg::query::{execute, returning, select, select_latest};
+use crate::pg::query::{execute, execute_large, returning, select, select_latest};
 use crate::pg::role;
 
 /// Largest chunk of an artifact: a larger value could be inserted but not dumped, as its text form exceeds 1 GB.
@@ -42,6 +42,20 @@ pub struct NewVersion<'a> {
     pub examples: Option<JsonB>,
     /// How far a score may be from them, if it was said.
     pub tolerance: Option<f64>,
+    /// Where it comes from.
+    pub origin: Origin<'a>,
+}
+
+/// Where a version comes from, as its maker says; kept and not interpreted.
+pub struct Origin<'a> {
+    /// How it was trained.
+    pub algorithm: Option<&'a str>,
+    /// The MLflow run that made it.
+    pub mlflow_run_id: Option<&'a str>,
+    /// Where MLflow keeps it.
+    pub mlflow_model_uri: Option<&'a str>,
+    /// When it was trained.
+    pub trained_at: Option<TimestampWithTimeZone>,
 }
 
 /// The sha256 of bytes.
@@ -92,8 +106,8 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
         let sql = format!(
             "INSERT INTO {tables}.ml_model_registry (model_name, model_version, framework, task, signature, class_labels, interface, \
              metrics, tags, description, artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by, \
-             examples, tolerance) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+             examples, tolerance, algorithm, mlflow_run_id, mlflow_model_uri, trained_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) \
              ON CONFLICT (model_name, model_version) DO NOTHING RETURNING id"
         );
         let ids = returning(
@@ -117,6 +131,10 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
                 registered_by.as_str().into(),
                 new.examples.into(),
                 new.tolerance.into(),
+                new.origin.algorithm.into(),
+                new.origin.mlflow_run_id.into(),
+                new.origin.mlflow_model_uri.into(),
+                new.origin.trained_at.into(),
             ],
             |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()),
         );
@@ -170,7 +188,7 @@ fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
          ON CONFLICT (sha256, chunk) DO UPDATE SET chunk = excluded.chunk"
     );
     for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
-        execute(&sql, &[hash.clone().into(), (number as i32).into(), chunk.to_vec().into()]);
+        execute_large(&sql, || vec![hash.clone().into(), (number as i32).into(), chunk.into()]);
     }
     hash
 }

@@ -113,12 +113,14 @@ fn prove(candidate: &Candidate<'_>, library: &Path, threads: usize) -> Result<Pr
     let model = Model::parse(candidate.model)?;
     let first = candidate.preprocessor.map(Model::parse).transpose()?;
     let mut interface = describe(&model, first.as_ref(), candidate.options)?;
-    let runtime = Runtime::load(library)?;
-    let artifacts = Artifacts { model: candidate.model, preprocessor: candidate.preprocessor };
-    let mut engine = RuntimeEngine::load(runtime, &interface, artifacts, threads)?;
     let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
     let mut sample = Batch::new(&interface.inputs, interface.rows_per_call().unwrap_or(1));
     first.as_ref().unwrap_or(&model).fill_samples(&interface, &mut sample);
+    // The runtime makes copies of its own: what was decoded here goes first.
+    drop((model, first));
+    let runtime = Runtime::load(library)?;
+    let artifacts = Artifacts { model: candidate.model, preprocessor: candidate.preprocessor };
+    let mut engine = RuntimeEngine::load(runtime, &interface, artifacts, threads)?;
     let mut outputs = Outputs::default();
     let mut warning = None;
     if let Err(error) = engine.score(&sample, OutputSet::BOTH, &mut outputs) {
