@@ -32,15 +32,16 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
         hold(&tables, &id, &reference.to_string())?;
         let before = target(&tables, name, alias);
         execute(&sql, &[name.into(), alias.into(), version.into(), by.as_str().into()]);
-        let (before, after) = (before.as_deref(), Some(version));
+        let before = before.map(|version| format!("{name}:{version}"));
+        let after = format!("{name}:{version}");
         let details = Some(serde_json::json!({ "alias": alias }));
         Event {
             who: &by,
             action: "set_alias",
             model: Some(name),
-            version: after,
-            before,
-            after,
+            version: Some(version),
+            before: before.as_deref(),
+            after: Some(&after),
             details,
             ..Event::default()
         }
@@ -64,13 +65,14 @@ pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
         let dropped = execute(&sql, &[name.into(), alias.into()]);
         if dropped > 0 {
             let details = Some(serde_json::json!({ "alias": alias }));
-            let before = before.as_deref();
+            let version = before.as_deref();
+            let before = version.map(|version| format!("{name}:{version}"));
             Event {
                 who: &by,
                 action: "drop_alias",
                 model: Some(name),
-                version: before,
-                before,
+                version,
+                before: before.as_deref(),
                 details,
                 ..Event::default()
             }

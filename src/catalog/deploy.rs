@@ -1,11 +1,14 @@
-//! Deployments: which version a service name means.
+//! Deployments: which version a service name means. Going back is in [`rollback`].
 //!
 //! One row of `ml_bentoml_services` a deployment, one of them active for a service name. A deployment that was followed by
 //! another stays as `draining`, one that was rolled back as `rolled_back`; rolling back activates the latest draining one
 //! before the active one, so that rolling back twice goes back two steps.
 
+pub mod rollback;
+
 use e2i_core::{Error, Kind, ModelReference, Result};
 use pgrx::datum::{JsonB, Uuid};
+use serde_json::{Value, json};
 
 use crate::catalog::event::Event;
 use crate::catalog::hold::{conflict, hold};
@@ -124,6 +127,7 @@ impl<'a> Service<'a> {
     pub fn activate(&self, mut deployment: Deployment, reason: Option<&str>) -> Result<Deployment> {
         let before = self.active();
         if let Some((before, _)) = &before {
+            self.end_beside(before, "deploy");
             self.set_status(before, "draining", None)?;
         }
         self.set_status(&deployment.id, "active", None)?;
@@ -149,8 +153,9 @@ impl<'a> Service<'a> {
         Ok(deployment)
     }
 
+    /// Records what a service means, before and after, as `name:version`.
     fn record(&self, action: &str, before: Option<&str>, after: Option<&str>, reason: Option<&str>) {
-        let (model, version) = after.and_then(|tag| tag.rsplit_once(':')).unzip();
+        let (model, version) = after.or(before).and_then(|tag| tag.rsplit_once(':')).unzip();
         Event {
             who: &self.who,
             action,
@@ -169,12 +174,7 @@ impl<'a> Service<'a> {
     ///
     /// # Errors
     /// [`Kind::UnknownModel`] without an active deployment.
-    pub fn set_traffic(
-        &self,
-        traffic: Option<serde_json::Value>,
-        by: Option<&str>,
-        versions: &[(ModelId, String)],
-    ) -> Result<()> {
+    pub fn set_traffic(&self, traffic: Option<Value>, by: Option<&str>, versions: &[(ModelId, String)]) -> Result<()> {
         for (id, reference) in versions {
             hold(&self.tables, id, reference)?;
         }
@@ -190,7 +190,8 @@ impl<'a> Service<'a> {
         );
         self.seen(changed)?;
         let after = self.setting(&id, "traffic::pg_catalog.text");
-        self.record_setting("traffic", before.as_deref(), after.as_deref());
+        let details = by.filter(|_| after.is_some()).map(|by| json!({ "by": by }));
+        self.record_beside("traffic", before.as_deref(), after.as_deref(), details);
         Ok(())
     }
 
@@ -203,14 +204,7 @@ impl<'a> Service<'a> {
             hold(&self.tables, id, reference)?;
         }
         let (id, _) = self.active_or_unknown()?;
-        let before = self.setting(
-            &id,
-            &format!(
-                "(SELECT pg_catalog.concat(r.model_name, ':', r.model_version) FROM {}.ml_model_registry r \
-                 WHERE r.id OPERATOR(pg_catalog.=) s.shadow_id)",
-                self.tables
-            ),
-        );
+        let before = self.shadow(&id);
         let changed = execute(
             &format!(
                 "UPDATE {}.ml_bentoml_services SET shadow_id = $2, shadow_sample = $3, updated_at = pg_catalog.now() \
@@ -220,7 +214,8 @@ impl<'a> Service<'a> {
             &[id.into(), shadow.map(|(shadow, _)| Uuid::from_bytes(*shadow)).into(), shadow.map(|_| sample).into()],
         );
         self.seen(changed)?;
-        self.record_setting("shadow", before.as_deref(), shadow.map(|(_, reference)| reference));
+        let details = shadow.map(|_| json!({ "sample": sample }));
+        self.record_beside("shadow", before.as_deref(), shadow.map(|(_, reference)| reference), details);
         Ok(())
     }
 
@@ -231,16 +226,8 @@ impl<'a> Service<'a> {
     pub fn active_or_unknown(&self) -> Result<(Uuid, String)> {
         self.active().ok_or_else(|| {
             Error::new(Kind::UnknownModel, format!("the service \"{}\" has no active deployment", self.name))
+                .with_hint(format!("SELECT e2i_deploy('name:version', '{}');", self.name.replace('\'', "''")))
         })
-    }
-
-    fn version_of(&self, deployment: &Uuid) -> Option<ModelId> {
-        let sql = format!(
-            "SELECT s.model_id FROM {}.ml_bentoml_services s WHERE s.id OPERATOR(pg_catalog.=) $1",
-            self.tables
-        );
-        let rows = select_latest(&sql, &[(*deployment).into()], |row| row.get::<Uuid>(1));
-        rows.into_iter().flatten().next().map(|id| *id.as_bytes())
     }
 
     fn setting(&self, id: &Uuid, expression: &str) -> Option<String> {
@@ -251,62 +238,45 @@ impl<'a> Service<'a> {
         select_latest(&sql, &[(*id).into()], |row| row.get::<String>(1)).into_iter().flatten().next()
     }
 
-    fn record_setting(&self, action: &str, before: Option<&str>, after: Option<&str>) {
-        Event { who: &self.who, action, service: Some(self.name), before, after, ..Event::default() }
+    fn shadow(&self, id: &Uuid) -> Option<String> {
+        let version = format!(
+            "(SELECT pg_catalog.concat(r.model_name, ':', r.model_version) FROM {}.ml_model_registry r \
+             WHERE r.id OPERATOR(pg_catalog.=) s.shadow_id)",
+            self.tables
+        );
+        self.setting(id, &version)
+    }
+
+    /// Records that a split of traffic and a shadow end with the active deployment, where there are any.
+    fn end_beside(&self, id: &Uuid, with: &str) {
+        let traffic = self.setting(id, "traffic::pg_catalog.text");
+        for (action, before) in [("traffic", traffic), ("shadow", self.shadow(id))] {
+            if before.is_some() {
+                self.record_beside(action, before.as_deref(), None, Some(json!({ "ended_by": with })));
+            }
+        }
+    }
+
+    /// Records what goes beside the active version: the shares of traffic, or the shadow, which is a version.
+    fn record_beside(&self, action: &str, before: Option<&str>, after: Option<&str>, details: Option<Value>) {
+        let version = after.or(before).filter(|_| action == "shadow");
+        let (model, version) = version.and_then(|tag| tag.rsplit_once(':')).unzip();
+        let service = Some(self.name);
+        Event { who: &self.who, action, model, version, service, before, after, details, ..Event::default() }
             .record(&self.tables);
     }
 
-    /// Goes back to the version before the active one, or to a named one.
+    /// Ends the active deployment: the service means nothing until the next one.
     ///
     /// # Errors
-    /// [`Kind::UnknownModel`] for a service that never was, [`Kind::WrongState`] when there is nothing to go back to.
-    pub fn roll_back(&self, target: Option<&str>, reason: Option<&str>) -> Result<Deployment> {
-        let (active, tag) = self.active_or_unknown()?;
-        let nothing = || match target {
-            Some(version) => {
-                let model = tag.rsplit_once(':').map_or(self.name, |(model, _)| model);
-                let quoted = |text: &str| text.replace('\'', "''");
-                Error::new(
-                    Kind::WrongState,
-                    format!(
-                        "the service \"{}\" has no other deployment of a version \"{version}\" to go back to",
-                        self.name
-                    ),
-                )
-                .with_hint(format!(
-                    "Deploy it: SELECT e2i_deploy('{}:{version}', '{}');",
-                    quoted(model),
-                    quoted(self.name)
-                ))
-            }
-            None => Error::new(Kind::WrongState, format!("the service \"{}\" has no version before {tag}", self.name)),
-        };
-        let condition = match target {
-            None => format!(
-                "s.status OPERATOR(pg_catalog.=) {} AND s.deployment OPERATOR(pg_catalog.<) \
-                 (SELECT a.deployment FROM {}.ml_bentoml_services a WHERE a.id OPERATOR(pg_catalog.=) '{active}'::pg_catalog.uuid)",
-                self.status("draining"),
-                self.tables
-            ),
-            Some(_) => format!(
-                "s.status OPERATOR(pg_catalog.=) ANY (ARRAY[{}, {}])",
-                self.status("draining"),
-                self.status("rolled_back")
-            ),
-        };
-        let (id, back_to) = self.find(&condition, target).ok_or_else(nothing)?;
-        let version = self.version_of(&id).ok_or_else(|| conflict(&format!("the service \"{}\"", self.name)))?;
-        hold(&self.tables, &version, &back_to)?;
-        self.set_status(&active, "rolled_back", Some(reason.unwrap_or("rolled back")))?;
-        self.set_status(&id, "active", None)?;
-        self.record("rollback", Some(&tag), Some(&back_to), reason);
-        Ok(Deployment {
-            id,
-            service: self.name.to_owned(),
-            tag: back_to,
-            status: "active",
-            reason: reason.map(str::to_owned),
-        })
+    /// [`Kind::UnknownModel`] without an active deployment.
+    pub fn undeploy(&self, reason: Option<&str>) -> Result<Deployment> {
+        let (id, tag) = self.active_or_unknown()?;
+        self.end_beside(&id, "undeploy");
+        self.set_status(&id, "draining", Some(reason.unwrap_or("undeployed")))?;
+        self.record("undeploy", Some(&tag), None, reason);
+        let reason = reason.map(str::to_owned);
+        Ok(Deployment { id, service: self.name.to_owned(), tag, status: "draining", reason })
     }
 }
 

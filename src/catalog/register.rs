@@ -226,7 +226,9 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
         let (model, version) = reference.rsplit_once(':').unzip();
         for service in &shadowed {
             let (before, service) = (Some(reference), Some(service.as_str()));
-            Event { who: &who, action: "shadow", service, before, ..Event::default() }.record(&tables);
+            let details = Some(serde_json::json!({ "ended_by": "drop" }));
+            Event { who: &who, action: "shadow", model, version, service, before, details, ..Event::default() }
+                .record(&tables);
         }
         for service in &services {
             let (before, service) = (Some(reference), Some(service.as_str()));
