@@ -179,7 +179,7 @@ COMMENT ON COLUMN ml_stage_policies.task IS 'for models of this task only; class
 COMMENT ON COLUMN ml_stage_policies.metric IS 'name in the metrics of the version';
 COMMENT ON COLUMN ml_stage_policies.at_least IS 'least value, or number of days';
 COMMENT ON COLUMN ml_stage_policies.at_most IS 'greatest value';
-COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; switch off rather than delete what came with the extension';
+COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; what came with the extension is switched off, not deleted';
 COMMENT ON COLUMN ml_stage_policies.description IS 'free text';
 INSERT INTO ml_stage_policies (stage, gate, task, metric, at_least) VALUES
     ('staging', 'metric', 'classification', 'auc', 0.70),
