@@ -127,7 +127,7 @@ COMMENT ON VIEW e2i_services IS 'what is deployed now, for reading';
 CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    deploying constant text[] := ARRAY['e2i_register_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
+    deploying constant text[] := ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
         'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow'];
     administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired'];
     home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');

@@ -212,7 +212,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'register, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic or shadow';
+COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic or shadow';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';
