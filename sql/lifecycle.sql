@@ -61,6 +61,28 @@ COMMENT ON FUNCTION e2i_replace_policy IS 'trigger: a condition with a known num
 CREATE TRIGGER policy_replaces BEFORE INSERT ON ml_stage_policies FOR EACH ROW EXECUTE FUNCTION e2i_replace_policy();
 ALTER TABLE ml_stage_policies ENABLE ALWAYS TRIGGER policy_replaces;
 
+-- Therefore one that came with the extension cannot go: a restored dump would bring it back, switched on. Not for what
+-- arrives by replication, nor for the replacing above.
+CREATE FUNCTION e2i_keep_policy() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        RAISE EXCEPTION 'the gates that came with the extension cannot be deleted' USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Switch them off: UPDATE ml_stage_policies SET enabled = false;';
+    END IF;
+    RAISE EXCEPTION 'gate % came with the extension and cannot be deleted or numbered anew', OLD.id
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              HINT = format('Switch it off: UPDATE ml_stage_policies SET enabled = false WHERE id = %s;', OLD.id);
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_keep_policy FROM PUBLIC;
+COMMENT ON FUNCTION e2i_keep_policy IS 'trigger: refuses to delete a condition that came with the extension';
+CREATE TRIGGER policy_stays BEFORE DELETE ON ml_stage_policies FOR EACH ROW
+    WHEN (OLD.id BETWEEN 1 AND 9 AND pg_trigger_depth() = 0) EXECUTE FUNCTION e2i_keep_policy();
+CREATE TRIGGER policy_keeps_its_number BEFORE UPDATE ON ml_stage_policies FOR EACH ROW
+    WHEN (OLD.id BETWEEN 1 AND 9 AND NEW.id <> OLD.id) EXECUTE FUNCTION e2i_keep_policy();
+CREATE TRIGGER policies_stay BEFORE TRUNCATE ON ml_stage_policies FOR EACH STATEMENT EXECUTE FUNCTION e2i_keep_policy();
+
 CREATE FUNCTION e2i_version_at(service text, at timestamptz) RETURNS text
     LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -126,7 +148,7 @@ COMMENT ON VIEW e2i_services IS 'what is deployed now, for reading';
 CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    deploying constant text[] := ARRAY['e2i_register_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
+    deploying constant text[] := ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
         'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow'];
     administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired'];
     home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');

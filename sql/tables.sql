@@ -180,7 +180,7 @@ COMMENT ON COLUMN ml_stage_policies.task IS 'for models of this task only; class
 COMMENT ON COLUMN ml_stage_policies.metric IS 'name in the metrics of the version';
 COMMENT ON COLUMN ml_stage_policies.at_least IS 'least value, or number of days';
 COMMENT ON COLUMN ml_stage_policies.at_most IS 'greatest value';
-COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; switch off rather than delete what came with the extension';
+COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; what came with the extension is switched off, not deleted';
 COMMENT ON COLUMN ml_stage_policies.description IS 'free text';
 INSERT INTO ml_stage_policies (stage, gate, task, metric, at_least) VALUES
     ('staging', 'metric', 'classification', 'auc', 0.70),
@@ -213,7 +213,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'register, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic or shadow';
+COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic or shadow';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';

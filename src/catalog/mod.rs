@@ -4,6 +4,7 @@
 //! with the rights of the extension's owner. What may not: what a model means.
 
 pub mod alias;
+pub mod annotate;
 pub mod deploy;
 pub mod event;
 pub mod examples;
