@@ -166,7 +166,7 @@ fn assert_close(name: &str, expected: &Column, got: &Column, width: usize) {
         for i in cells {
             match (expected.number(i), got.number(i)) {
                 (Some(a), Some(b)) => assert!(
-                    (a - b).abs() <= 1e-5 * scale.max(1e-30) || (a.is_nan() && b.is_nan()) || a == b,
+                    (a - b).abs() <= 1e-5 * scale.max(0.1) || (a.is_nan() && b.is_nan()) || a == b,
                     "{name}: row {row}: the runtime gives {a:e}, the native engine {b:e}"
                 ),
                 _ => assert_eq!(expected.shown(i), got.shown(i), "{name}: row {row}"),
