@@ -8,10 +8,15 @@
 //!
 //! What does not belong here: file formats, and anything that knows where an image is kept.
 
+mod engine;
 mod ensemble;
 mod image;
 mod instruction_set;
+pub mod operators;
+mod plan;
 
+pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight};
 pub use image::{Image, ImageWriter, Pod, Section};
 pub use instruction_set::InstructionSet;
+pub use plan::{Plan, PlanBuilder, Step, ValueId, ValueType};
