@@ -19,10 +19,10 @@ COMMENT ON FUNCTION e2i_refuse_change IS 'trigger: refuses changes of what never
 
 CREATE TRIGGER version_is_immutable BEFORE UPDATE ON ml_model_registry FOR EACH ROW
     WHEN ((OLD.id, OLD.model_name, OLD.model_version, OLD.framework, OLD.task, OLD.signature, OLD.class_labels, OLD.interface,
-           OLD.artifact_sha256, OLD.preprocessor_sha256, OLD.engine)
+           OLD.artifact_sha256, OLD.preprocessor_sha256, OLD.engine, OLD.plan_sha256)
           IS DISTINCT FROM
           (NEW.id, NEW.model_name, NEW.model_version, NEW.framework, NEW.task, NEW.signature, NEW.class_labels, NEW.interface,
-           NEW.artifact_sha256, NEW.preprocessor_sha256, NEW.engine))
+           NEW.artifact_sha256, NEW.preprocessor_sha256, NEW.engine, NEW.plan_sha256))
     EXECUTE FUNCTION e2i_refuse_change();
 -- Deleting a version by hand is refused like e2i_drop_model refuses it.
 CREATE FUNCTION e2i_refuse_orphans() RETURNS trigger

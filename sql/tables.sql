@@ -44,6 +44,9 @@ CREATE TABLE ml_model_registry (
     preprocessor_sha256 bytea,
     preprocessor_size   bigint,
     engine              text NOT NULL,
+    engine_reason       text,
+    plan_sha256         bytea,
+    plan_size           bigint,
     examples            jsonb,
     tolerance           double precision,
     registered_by       text NOT NULL DEFAULT current_user,
@@ -73,7 +76,10 @@ COMMENT ON COLUMN ml_model_registry.artifact_sha256 IS 'the model, in ml_model_a
 COMMENT ON COLUMN ml_model_registry.artifact_size IS 'bytes of the model';
 COMMENT ON COLUMN ml_model_registry.preprocessor_sha256 IS 'the graph that is run first, in ml_model_artifacts';
 COMMENT ON COLUMN ml_model_registry.preprocessor_size IS 'bytes of the preprocessor';
-COMMENT ON COLUMN ml_model_registry.engine IS 'which engine scores it';
+COMMENT ON COLUMN ml_model_registry.engine IS 'which engine scores it: native, or onnxruntime';
+COMMENT ON COLUMN ml_model_registry.engine_reason IS 'why it is not the native engine';
+COMMENT ON COLUMN ml_model_registry.plan_sha256 IS 'the compiled form for the native engine, in ml_model_artifacts';
+COMMENT ON COLUMN ml_model_registry.plan_size IS 'bytes of the compiled form';
 COMMENT ON COLUMN ml_model_registry.examples IS 'golden rows that the version was registered with';
 COMMENT ON COLUMN ml_model_registry.tolerance IS 'how far a score may be from them, as given';
 COMMENT ON COLUMN ml_model_registry.registered_by IS 'role that registered it';

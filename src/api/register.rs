@@ -62,7 +62,11 @@ fn e2i_register_model(
             return Err(Error::new(Kind::BadOption, "a tolerance was given, but no examples to apply it to"));
         }
         let candidate = Candidate { name, model: artifact, preprocessor, options: &options, examples: golden.as_ref() };
-        let Proved { interface, signature, engine, warning } = try_out(&candidate)?;
+        let Proved { interface, signature, engine, engine_reason, engines_differ, plan, warning } =
+            try_out(&candidate)?;
+        if let Some(why) = engine_reason.as_ref().filter(|_| engines_differ) {
+            notice!("model {name:?} is scored by ONNX Runtime: {why}");
+        }
         if let Some(warning) = warning {
             warning!("{warning}");
         }
@@ -76,6 +80,8 @@ fn e2i_register_model(
             tags,
             description,
             engine: &engine,
+            engine_reason: engine_reason.as_deref(),
+            plan: plan.as_deref(),
             deploy,
             examples,
             tolerance,

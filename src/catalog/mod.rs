@@ -5,6 +5,7 @@
 
 pub mod alias;
 pub mod annotate;
+pub mod artifact;
 pub mod deploy;
 pub mod event;
 pub mod examples;

@@ -2,19 +2,16 @@
 
 use e2i_core::{Error, Interface, Kind, Result};
 use pgrx::datum::{JsonB, TimestampWithTimeZone, Uuid};
-use sha2::{Digest, Sha256};
 
 use crate::catalog::alias::any_of;
+use crate::catalog::artifact::{release, store};
 use crate::catalog::deploy::Service;
 use crate::catalog::event::Event;
 use crate::catalog::hold::{conflict, take};
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
-use crate::pg::query::{execute, execute_large, returning, select, select_latest};
+use crate::pg::query::{execute, returning, select, select_latest};
 use crate::pg::role;
-
-/// Largest chunk of an artifact: a larger value could be inserted but not dumped, as its text form exceeds 1 GB.
-const CHUNK: usize = 64 << 20;
 
 /// What is stored of a new version, besides its bytes.
 pub struct NewVersion<'a> {
@@ -36,6 +33,10 @@ pub struct NewVersion<'a> {
     pub description: Option<&'a str>,
     /// Which engine scores it.
     pub engine: &'a str,
+    /// Why not the native one.
+    pub engine_reason: Option<&'a str>,
+    /// The compiled form, for the native engine.
+    pub plan: Option<&'a [u8]>,
     /// Whether to deploy it under its name; the first version of a name is, if nothing is said.
     pub deploy: Option<bool>,
     /// Golden rows, as given.
@@ -56,11 +57,6 @@ pub struct Origin<'a> {
     pub mlflow_model_uri: Option<&'a str>,
     /// When it was trained.
     pub trained_at: Option<TimestampWithTimeZone>,
-}
-
-/// The sha256 of bytes.
-pub fn sha256(bytes: &[u8]) -> Vec<u8> {
-    Sha256::digest(bytes).to_vec()
 }
 
 /// The version that a new registration of `name` gets, and whether it is the first. Registrations of one name wait for
@@ -102,12 +98,14 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
     schema.as_owner(|| {
         let model_hash = store(&tables, model);
         let preprocessor_hash = preprocessor.map(|bytes| store(&tables, bytes));
+        let plan_hash = new.plan.map(|bytes| store(&tables, bytes));
         let classes: Option<Vec<String>> = new.interface.classes.as_ref().map(|classes| classes.labels.clone());
         let sql = format!(
             "INSERT INTO {tables}.ml_model_registry (model_name, model_version, framework, task, signature, class_labels, interface, \
              metrics, tags, description, artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by, \
-             examples, tolerance, algorithm, mlflow_run_id, mlflow_model_uri, trained_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) \
+             examples, tolerance, algorithm, mlflow_run_id, mlflow_model_uri, trained_at, engine_reason, plan_sha256, plan_size) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+             $23, $24, $25) \
              ON CONFLICT (model_name, model_version) DO NOTHING RETURNING id"
         );
         let ids = returning(
@@ -135,6 +133,9 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
                 new.origin.mlflow_run_id.into(),
                 new.origin.mlflow_model_uri.into(),
                 new.origin.trained_at.into(),
+                new.engine_reason.into(),
+                plan_hash.into(),
+                new.plan.map(size).into(),
             ],
             |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()),
         );
@@ -177,20 +178,6 @@ fn exists(tables: &str, name: &str, version: &str) -> bool {
 
 fn size(bytes: &[u8]) -> i64 {
     i64::try_from(bytes.len()).unwrap_or(i64::MAX)
-}
-
-/// Stores bytes under their sha256, unless they are there already.
-fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
-    let hash = sha256(bytes);
-    // Where the bytes are there already, an update that changes nothing locks them: a drop that is about to remove them waits.
-    let sql = format!(
-        "INSERT INTO {tables}.ml_model_artifacts (sha256, chunk, bytes) VALUES ($1, $2, $3) \
-         ON CONFLICT (sha256, chunk) DO UPDATE SET chunk = excluded.chunk"
-    );
-    for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
-        execute_large(&sql, || vec![hash.clone().into(), (number as i32).into(), chunk.into()]);
-    }
-    hash
 }
 
 /// Removes a version, its deployments if `force` is set, and the bytes that no other version uses.
@@ -279,27 +266,13 @@ fn remove(tables: &str, id: &ModelId, reference: &str) -> Result<Vec<String>> {
     let hashes = returning(
         &format!(
             "DELETE FROM {tables}.ml_model_registry WHERE id OPERATOR(pg_catalog.=) $1 \
-             RETURNING artifact_sha256, preprocessor_sha256"
+             RETURNING artifact_sha256, preprocessor_sha256, plan_sha256"
         ),
         &[key().into()],
-        |row| [row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2)],
+        |row| [row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2), row.get::<Vec<u8>>(3)],
     );
     for hash in hashes.into_iter().flatten().flatten() {
-        // Waits for a registration of the same bytes that is under way, and the next one waits for this.
-        let lock = format!(
-            "SELECT a.chunk FROM {tables}.ml_model_artifacts a WHERE a.sha256 OPERATOR(pg_catalog.=) $1 ORDER BY a.chunk FOR UPDATE"
-        );
-        execute(&lock, &[hash.clone().into()]);
-        let users = format!(
-            "SELECT 1 FROM {tables}.ml_model_registry r WHERE r.artifact_sha256 OPERATOR(pg_catalog.=) $1 \
-             OR r.preprocessor_sha256 OPERATOR(pg_catalog.=) $1 LIMIT 1"
-        );
-        if select_latest(&users, &[hash.clone().into()], |_| ()).is_empty() {
-            execute(
-                &format!("DELETE FROM {tables}.ml_model_artifacts WHERE sha256 OPERATOR(pg_catalog.=) $1"),
-                &[hash.into()],
-            );
-        }
+        release(tables, &hash);
     }
     Ok(shadowed.into_iter().flatten().collect())
 }

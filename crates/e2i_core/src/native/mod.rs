@@ -8,6 +8,7 @@
 //!
 //! What does not belong here: file formats, and anything that knows where an image is kept.
 
+pub mod agreement;
 mod engine;
 mod ensemble;
 mod image;
