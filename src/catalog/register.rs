@@ -180,7 +180,7 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
     schema.as_owner(|| {
         let active = format!(
             "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) $1 \
-             AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
+             AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY s.service_name"
         );
         let key = Uuid::from_bytes(*id);
         let services: Vec<String> =
@@ -192,19 +192,21 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
         }
         if let Some(service) = services.first().filter(|_| !force) {
             return Err(Error::new(Kind::WrongState, format!("model {reference} is deployed as \"{service}\""))
-                .with_hint(format!("Deploy another version first, or end the deployment with it: SELECT e2i_drop_model('{quoted}', force => true);")));
+                .with_hint(format!("Deploy another version first, or end the deployment: SELECT e2i_undeploy('{}');", service.replace('\'', "''"))));
         }
         if let Some(alias) = any_of(&tables, id) {
             let name = quoted.rsplit_once(':').map_or(quoted.as_str(), |(name, _)| name);
             return Err(Error::new(Kind::WrongState, format!("model {reference} has the alias \"{alias}\""))
                 .with_hint(format!("SELECT e2i_drop_alias('{name}', '{alias}');")));
         }
+        for service in &services {
+            let service = Service::lock(schema, service, who.clone())?;
+            if service.active().is_some_and(|(_, tag)| tag == reference) {
+                service.undeploy(None)?;
+            }
+        }
         remove(&tables, id);
         let (model, version) = reference.rsplit_once(':').unzip();
-        for service in &services {
-            let (before, service) = (Some(reference), Some(service.as_str()));
-            Event { who: &who, action: "undeploy", model, version, before, service, ..Event::default() }.record(&tables);
-        }
         Event { who: &who, action: "drop", model, version, before: Some(reference), ..Event::default() }.record(&tables);
         Ok(())
     })
