@@ -145,13 +145,13 @@ pub fn define() {
     unsafe { reserve_prefix(c"e2i_serve") };
 }
 
-#[cfg(any(feature = "pg13", feature = "pg14"))]
+#[cfg(feature = "pg14")]
 unsafe fn reserve_prefix(prefix: &CStr) {
     // SAFETY: as the caller promises.
     unsafe { pg_sys::EmitWarningsOnPlaceholders(prefix.as_ptr()) };
 }
 
-#[cfg(not(any(feature = "pg13", feature = "pg14")))]
+#[cfg(not(feature = "pg14"))]
 unsafe fn reserve_prefix(prefix: &CStr) {
     // SAFETY: as the caller promises.
     unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };

@@ -187,27 +187,37 @@ fn size(bytes: &[u8]) -> i64 {
 pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) -> Result<()> {
     let (tables, who) = (schema.quoted(), role::name(role::current()));
     schema.as_owner(|| {
+        // Services before versions, in the order in which a deploy locks them.
+        for service in active_services(&tables, id) {
+            Service::lock(schema, &service, who.clone())?;
+        }
         take(&tables, id, reference)?;
-        let active = format!(
-            "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) $1 \
-             AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
-        );
-        let key = Uuid::from_bytes(*id);
-        let services: Vec<String> =
-            select_latest(&active, &[key.into()], |row| row.get::<String>(1)).into_iter().flatten().collect();
+        let services = active_services(&tables, id);
         let quoted = reference.replace('\'', "''");
         if let Some(service) = sharing(&tables, reference) {
-            return Err(Error::new(Kind::WrongState, format!("model {reference} has a share of the traffic of \"{service}\""))
-                .with_hint(format!("SELECT e2i_set_traffic('{}', NULL);", service.replace('\'', "''"))));
+            return Err(Error::new(
+                Kind::WrongState,
+                format!("model {reference} has a share of the traffic of \"{service}\""),
+            )
+            .with_hint(format!("SELECT e2i_set_traffic('{}', NULL);", service.replace('\'', "''"))));
         }
         if let Some(service) = services.first().filter(|_| !force) {
             return Err(Error::new(Kind::WrongState, format!("model {reference} is deployed as \"{service}\""))
-                .with_hint(format!("Deploy another version first, or end the deployment with it: SELECT e2i_drop_model('{quoted}', force => true);")));
+                .with_hint(format!(
+                    "Deploy another version first, or end the deployment: SELECT e2i_undeploy('{}');",
+                    service.replace('\'', "''")
+                )));
         }
         if let Some(alias) = any_of(&tables, id) {
             let name = quoted.rsplit_once(':').map_or(quoted.as_str(), |(name, _)| name);
             return Err(Error::new(Kind::WrongState, format!("model {reference} has the alias \"{alias}\""))
                 .with_hint(format!("SELECT e2i_drop_alias('{name}', '{alias}');")));
+        }
+        for service in &services {
+            let service = Service::lock(schema, service, who.clone())?;
+            if service.active().is_some_and(|(_, tag)| tag == reference) {
+                service.undeploy(None)?;
+            }
         }
         let shadowed = remove(&tables, id, reference)?;
         let (model, version) = reference.rsplit_once(':').unzip();
@@ -217,13 +227,20 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
             Event { who: &who, action: "shadow", model, version, service, before, details, ..Event::default() }
                 .record(&tables);
         }
-        for service in &services {
-            let (before, service) = (Some(reference), Some(service.as_str()));
-            Event { who: &who, action: "undeploy", model, version, before, service, ..Event::default() }.record(&tables);
-        }
-        Event { who: &who, action: "drop", model, version, before: Some(reference), ..Event::default() }.record(&tables);
+        Event { who: &who, action: "drop", model, version, before: Some(reference), ..Event::default() }
+            .record(&tables);
         Ok(())
     })
+}
+
+/// The services that a version is deployed as.
+fn active_services(tables: &str, id: &ModelId) -> Vec<String> {
+    let sql = format!(
+        "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) $1 \
+         AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY s.service_name"
+    );
+    let rows = select_latest(&sql, &[Uuid::from_bytes(*id).into()], |row| row.get::<String>(1));
+    rows.into_iter().flatten().collect()
 }
 
 /// A service of another version that sends this one a share of its traffic.

@@ -33,8 +33,8 @@ SELECT version, e2i_predict('live', ARRAY[1]) FROM e2i_services WHERE service = 
 
 -- A version must load and score its golden rows before a service goes back to it; else everything stays as it was.
 CREATE TEMP TABLE before AS SELECT * FROM ml_bentoml_services;
-UPDATE ml_model_artifacts SET bytes = set_byte(bytes, 5, 0)
-WHERE sha256 = (SELECT artifact_sha256 FROM ml_model_registry WHERE model_name = 'new' AND model_version = '3');
+UPDATE ml_model_artifacts a SET bytes = set_byte(bytes, 5, 0) FROM ml_model_registry r
+WHERE a.sha256 IN (r.artifact_sha256, r.plan_sha256) AND r.model_name = 'new' AND r.model_version = '3';
 SELECT e2i_rollback('live');
 UPDATE ml_model_registry SET examples = '[{"features": [1], "prediction": 7}]' WHERE model_name = 'old' AND model_version = '1';
 SELECT e2i_rollback('live', 'old:1');
@@ -87,6 +87,12 @@ SELECT e2i_set_traffic('live', '{"new:2": 0.5, "new:1": 0.5}', by => 'x'), e2i_s
 SELECT version FROM e2i_deploy('new:1', 'live');
 SELECT e2i_set_shadow('live', 'old:2');
 SELECT version FROM e2i_rollback('live');
+-- Dropping by force ends the deployment, and what goes beside it, in the same way.
+SELECT version FROM e2i_deploy('third:a', 'beside');
+SELECT e2i_set_traffic('beside', '{"third:a": 1}'), e2i_set_shadow('beside', 'old:2');
+SELECT e2i_drop_model('third:a');
+SELECT e2i_drop_model('third:a', force => true);
+SELECT action, model_version AS version, before, after, details FROM ml_model_events WHERE service_name = 'beside' OR action = 'drop' AND model_name = 'third' ORDER BY id;
 
 -- What is remembered: before and after are name:version, whatever happened; of a split its shares, of a stage its name.
 SELECT action, model_name AS model, model_version AS version, service_name AS service, before, after, reason, details FROM ml_model_events

@@ -10,7 +10,7 @@ SELECT e2i_register_model('linear', pg_read_binary_file(:'models' || '/shape_reg
 CREATE FUNCTION try(library text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE message text; detail text; hint text;
 BEGIN
-    PERFORM set_config('e2i_serve.onnxruntime_library', library, false);
+    PERFORM set_config('e2i_serve.engine', 'onnxruntime', false), set_config('e2i_serve.onnxruntime_library', library, false);
     RETURN e2i_predict('linear', '[1, 2, 3, 4]')::text;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;

@@ -32,7 +32,9 @@ SELECT model_version, before, after, details FROM ml_model_events WHERE action =
 SELECT e2i_register_model('gated', regress.onnx('shape_regression_flat'), metrics => '{"r2": 0.1}');
 SELECT e2i_transition_stage('gated', '1', 'staging');
 SELECT e2i_annotate_model('gated', metrics => '{"r2": 0.4}');
+BEGIN;
 SELECT e2i_transition_stage('gated', '1', 'staging');
+ROLLBACK;
 
 -- Deployers may, scorers may not; what row-level security hides is not there.
 CREATE ROLE regress_deployer;
