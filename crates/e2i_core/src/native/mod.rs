@@ -10,6 +10,7 @@
 
 mod engine;
 mod ensemble;
+mod fuse;
 mod image;
 mod instruction_set;
 pub mod operators;

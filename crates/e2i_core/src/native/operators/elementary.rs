@@ -4,6 +4,8 @@
 //! as any float32 library, and the same bits on every machine. ONNX Runtime's own approximations differ from the true value
 //! by a few units, so agreement with it is to that, not to the bit. Functions of float64 are the operating system's.
 
+use super::vectorised::vectorised;
+
 /// 1.5 · 2^52: adding it rounds to a whole number, which then stands in the lowest bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
@@ -51,16 +53,37 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
-pub(crate) fn logistic(x: f32) -> f32 {
+fn logistic(x: f32) -> f32 {
     (1.0 / (1.0 + exp_double(-f64::from(x)))) as f32
 }
 
 /// The hyperbolic tangent, from e^2|x| - 1, which keeps small values exact.
 #[inline(always)]
-pub(crate) fn tanh(x: f32) -> f32 {
+fn tanh(x: f32) -> f32 {
     let (power, rest) = parts(2.0 * f64::from(x).abs());
     let grown = power * rest + (power - 1.0);
     ((grown / (grown + 2.0)) as f32).copysign(x)
+}
+
+vectorised! {
+    /// e^x of each cell.
+    fn exponentials(input: &[f32], output: &mut [f32]) {
+        input.iter().zip(output).for_each(|(x, y)| *y = exp(*x));
+    }
+}
+
+vectorised! {
+    /// 1 / (1 + e^-x) of each cell.
+    fn logistics(input: &[f32], output: &mut [f32]) {
+        input.iter().zip(output).for_each(|(x, y)| *y = logistic(*x));
+    }
+}
+
+vectorised! {
+    /// The hyperbolic tangent of each cell.
+    fn tangents(input: &[f32], output: &mut [f32]) {
+        input.iter().zip(output).for_each(|(x, y)| *y = tanh(*x));
+    }
 }
 
 #[cfg(test)]

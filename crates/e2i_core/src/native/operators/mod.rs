@@ -27,6 +27,7 @@ mod constants;
 mod elementary;
 mod frame;
 mod impute;
+mod lanes;
 mod linear;
 mod normalize;
 mod reduce;
