@@ -10,6 +10,7 @@
 
 mod engine;
 mod ensemble;
+mod forest;
 mod fuse;
 mod image;
 mod instruction_set;
@@ -18,6 +19,7 @@ mod plan;
 
 pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight};
+pub use forest::{Forest, Rows, Scratch, SumsMut};
 pub use image::{Image, ImageWriter, Pod, Section};
 pub use instruction_set::InstructionSet;
 pub use plan::{Plan, PlanBuilder, Step, ValueId, ValueType};
