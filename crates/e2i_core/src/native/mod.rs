@@ -11,7 +11,9 @@
 mod ensemble;
 mod image;
 mod instruction_set;
+mod link;
 
-pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight};
+pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
 pub use image::{Image, ImageWriter, Pod, Section};
 pub use instruction_set::InstructionSet;
+pub use link::{Function, LabelRule, Link};
