@@ -23,3 +23,9 @@ pub use forest::{Forest, Rows, Scratch, SumsMut};
 pub use image::{Image, ImageWriter, Pod, Section};
 pub use instruction_set::InstructionSet;
 pub use plan::{Plan, PlanBuilder, Step, ValueId, ValueType};
+mod link;
+
+pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
+pub use image::{Image, ImageWriter, Pod, Section};
+pub use instruction_set::InstructionSet;
+pub use link::{Function, LabelRule, Link};
