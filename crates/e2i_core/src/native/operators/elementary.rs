@@ -27,15 +27,12 @@ fn parts(x: f64) -> (f64, f64) {
     let shifted = x * std::f64::consts::LOG2_E + ROUNDER;
     let r = x - (shifted - ROUNDER) * std::f64::consts::LN_2;
     let power = f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52));
-    let series = 1.0 / 362_880.0;
-    let series = series * r + 1.0 / 40_320.0;
-    let series = series * r + 1.0 / 5_040.0;
-    let series = series * r + 1.0 / 720.0;
-    let series = series * r + 1.0 / 120.0;
-    let series = series * r + 1.0 / 24.0;
-    let series = series * r + 1.0 / 6.0;
-    let series = series * r + 0.5;
-    (power, (series * r + 1.0) * r)
+    // The terms in pairs, pairs of pairs and so on, which are computed side by side.
+    let (r2, first) = (r * r, 1.0 + r * 0.5);
+    let (second, third) = (1.0 / 6.0 + r * (1.0 / 24.0), 1.0 / 120.0 + r * (1.0 / 720.0));
+    let (fourth, r4) = (1.0 / 5_040.0 + r * (1.0 / 40_320.0), r2 * r2);
+    let series = (first + r2 * second) + r4 * ((third + r2 * fourth) + r4 * (1.0 / 362_880.0));
+    (power, series * r)
 }
 
 /// e^x.

@@ -193,7 +193,12 @@ lanes! {
         let padded = inputs.next_multiple_of(LANES);
         let (offsets, scales) = (scale.0.as_chunks::<LANES>().0, scale.1.as_chunks::<LANES>().0);
         let ends = scale.0.last_chunk::<LANES>().zip(scale.1.last_chunk::<LANES>());
-        for (row, sums) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(outputs)) {
+        // Cut piece by piece: chunks would be counted with divisions, which one row would feel.
+        let (mut input, mut output) = (input, output);
+        while let (Some((row, more_input)), Some((sums, more_output))) =
+            (input.split_at_checked(inputs), output.split_at_mut_checked(outputs))
+        {
+            (input, output) = (more_input, more_output);
             // The last lanes of the row, zero where a chunk before had them.
             let mut last = L::zero();
             if rest > 0 {
@@ -210,7 +215,10 @@ lanes! {
                 }
             }
             let chunks = row.as_chunks::<LANES>().0;
-            for (index, (weights, sum)) in weights.chunks_exact(padded).zip(sums).enumerate() {
+            let mut all_weights = weights;
+            for (index, sum) in sums.iter_mut().enumerate() {
+                let Some((weights, more_weights)) = all_weights.split_at_checked(padded) else { break };
+                all_weights = more_weights;
                 let weights = weights.as_chunks::<LANES>().0;
                 let mut lanes = L::zero();
                 if offsets.is_empty() {
@@ -245,9 +253,16 @@ lanes! {
         factor: f32,
         output: &mut [f32],
     ) {
-        for (row, sums) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(outputs)) {
+        let (mut input, mut output) = (input, output);
+        while let (Some((row, more_input)), Some((sums, more_output))) =
+            (input.split_at_checked(inputs), output.split_at_mut_checked(outputs))
+        {
+            (input, output) = (more_input, more_output);
             let (fours, rest) = row.as_chunks::<SUMS>();
-            for (block, (sums, weights)) in sums.chunks_mut(LANES).zip(weights.chunks_exact(inputs * LANES)).enumerate() {
+            let mut all_weights = weights;
+            for (block, sums) in sums.chunks_mut(LANES).enumerate() {
+                let Some((weights, more_weights)) = all_weights.split_at_checked(inputs * LANES) else { break };
+                all_weights = more_weights;
                 let (mut s0, mut s1, mut s2, mut s3) = (L::zero(), L::zero(), L::zero(), L::zero());
                 let (weight_fours, weight_rest) = weights.as_chunks::<LANES>().0.as_chunks::<SUMS>();
                 for (x, w) in fours.iter().zip(weight_fours) {
