@@ -11,6 +11,8 @@
 //! 5. [`reading`] turns [`Outputs`] into a prediction, a label, probabilities or a vector;
 //! 6. [`Examples`] compares them with what training predicted.
 //!
+//! [`formats`] reads the files of training libraries, [`native`] computes what they describe.
+//!
 //! What does not belong here: graph formats (see `e2i_onnx`), storage, sessions, SQL.
 
 mod batch;
@@ -20,6 +22,7 @@ mod engine;
 mod error;
 #[cfg(test)]
 mod fixture;
+pub mod formats;
 mod golden;
 mod interface;
 pub mod native;

@@ -100,7 +100,7 @@ fn rows(fixture: &Fixture, copies: usize) -> Batch {
             Column::Float64(cells) => cells[first..].iter_mut().for_each(|cell| *cell *= random.near_one()),
             Column::Int64(cells) => cells[first..].iter_mut().for_each(|cell| *cell += (random.next() % 7) as i64),
             Column::Int32(cells) => cells[first..].iter_mut().for_each(|cell| *cell += (random.next() % 7) as i32),
-            Column::Bool(cells) => cells[first..].iter_mut().for_each(|cell| *cell = random.next() % 2 == 0),
+            Column::Bool(cells) => cells[first..].iter_mut().for_each(|cell| *cell = random.next().is_multiple_of(2)),
             Column::Text(cells) => {
                 for cell in cells[first..].iter_mut().step_by(11) {
                     "never seen".clone_into(cell);

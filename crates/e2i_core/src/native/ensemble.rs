@@ -21,7 +21,7 @@ pub enum Missing {
     Nan,
     /// NaN counts as 0 and nothing is missing (LightGBM's `missing_type` None).
     Nothing,
-    /// NaN and everything between -1e-35 and 1e-35 is missing (LightGBM's `missing_type` Zero, `zero_as_missing`).
+    /// NaN and everything from -[`ZERO`] to [`ZERO`] is missing (LightGBM's `missing_type` Zero, `zero_as_missing`).
     NanAndZero,
 }
 
@@ -223,8 +223,8 @@ impl Ensemble {
     }
 }
 
-/// LightGBM's `kZeroThreshold`: numbers up to here count as zero.
-const ZERO: f64 = 1e-35;
+/// LightGBM's `kZeroThreshold`: numbers up to here count as zero. It is written there as a float32 and compared as float64.
+pub const ZERO: f64 = 1e-35_f32 as f64;
 
 /// A value as nodes see it; `None` is missing.
 fn value_as_read(value: f64, missing: Missing) -> Option<f64> {

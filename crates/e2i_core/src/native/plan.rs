@@ -8,8 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fuse::Bias;
 use super::image::{Image, ImageWriter, Pod, Section};
 use super::operators::Operator;
+use crate::batch::Column;
 use crate::error::{Error, Kind, Result};
 use crate::interface::ElementType;
 
@@ -111,6 +113,8 @@ impl Plan {
 pub struct PlanBuilder {
     plan: Plan,
     tables: ImageWriter,
+    /// Constants that steps add, for fusion.
+    biases: Bias,
 }
 
 impl PlanBuilder {
@@ -136,6 +140,13 @@ impl PlanBuilder {
         first_output
     }
 
+    /// Says which constants the last step adds, one for each cell, so that it can become part of a product before it.
+    pub fn last_step_adds(&mut self, bias: Column) {
+        if let Some(last) = self.plan.steps.len().checked_sub(1) {
+            self.biases.insert(last, bias);
+        }
+    }
+
     /// Adds a table.
     pub fn table<T: Pod>(&mut self, table: &[T]) -> Section<T> {
         self.tables.push(table)
@@ -159,6 +170,7 @@ impl PlanBuilder {
     pub fn finish(mut self, label: Option<ValueId>, main: Option<ValueId>) -> Result<Vec<u8>> {
         self.plan.label = label;
         self.plan.main = main;
+        self.plan.fuse(&self.biases, &mut self.tables);
         self.plan.drop_unused();
         self.tables.finish(&self.plan)
     }

@@ -165,7 +165,9 @@ impl Lowering<'_, '_> {
                     return Ok(Symbol::Rows(self.step(operator(None, None), &[id, row], element, before, axes)?));
                 }
                 let cells = Constants::write(&constant.cells, self.plan.tables());
-                Ok(Symbol::Rows(self.step(operator(None, Some(cells)), &[id], element, before, axes)?))
+                let result = self.step(operator(None, Some(cells)), &[id], element, before, axes)?;
+                self.added(function, constant, &result)?;
+                Ok(Symbol::Rows(result))
             }
             (Operand::Constant(constant), Operand::Rows(value)) => {
                 let (id, constant, before, axes) = self.beside(&value, constant)?;
@@ -174,9 +176,20 @@ impl Lowering<'_, '_> {
                     return Ok(Symbol::Rows(self.step(operator(None, None), &[row, id], element, before, axes)?));
                 }
                 let cells = Constants::write(&constant.cells, self.plan.tables());
-                Ok(Symbol::Rows(self.step(operator(Some(cells), None), &[id], element, before, axes)?))
+                let result = self.step(operator(Some(cells), None), &[id], element, before, axes)?;
+                self.added(function, constant, &result)?;
+                Ok(Symbol::Rows(result))
             }
         }
+    }
+
+    /// Tells the plan about constants that the step before adds.
+    fn added(&mut self, function: BinaryFunction, constant: Constant, result: &RowValue) -> Lowered<()> {
+        if function == BinaryFunction::Add {
+            let row = constant.stretched(&result.axes)?;
+            self.plan.last_step_adds(row.cells);
+        }
+        Ok(())
     }
 
     fn exponent(&mut self, operand: Operand, element: ElementType) -> Lowered<Operand> {

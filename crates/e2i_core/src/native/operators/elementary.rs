@@ -4,6 +4,8 @@
 //! as any float32 library, and the same bits on every machine. ONNX Runtime's own approximations differ from the true value
 //! by a few units, so agreement with it is to that, not to the bit. Functions of float64 are the operating system's.
 
+use super::vectorised::vectorised;
+
 /// 1.5 · 2^52: adding it rounds to a whole number, which then stands in the lowest bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
@@ -25,15 +27,12 @@ fn parts(x: f64) -> (f64, f64) {
     let shifted = x * std::f64::consts::LOG2_E + ROUNDER;
     let r = x - (shifted - ROUNDER) * std::f64::consts::LN_2;
     let power = f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52));
-    let series = 1.0 / 362_880.0;
-    let series = series * r + 1.0 / 40_320.0;
-    let series = series * r + 1.0 / 5_040.0;
-    let series = series * r + 1.0 / 720.0;
-    let series = series * r + 1.0 / 120.0;
-    let series = series * r + 1.0 / 24.0;
-    let series = series * r + 1.0 / 6.0;
-    let series = series * r + 0.5;
-    (power, (series * r + 1.0) * r)
+    // The terms in pairs, pairs of pairs and so on, which are computed side by side.
+    let (r2, first) = (r * r, 1.0 + r * 0.5);
+    let (second, third) = (1.0 / 6.0 + r * (1.0 / 24.0), 1.0 / 120.0 + r * (1.0 / 720.0));
+    let (fourth, r4) = (1.0 / 5_040.0 + r * (1.0 / 40_320.0), r2 * r2);
+    let series = (first + r2 * second) + r4 * ((third + r2 * fourth) + r4 * (1.0 / 362_880.0));
+    (power, series * r)
 }
 
 /// e^x.
@@ -51,16 +50,37 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
-pub(crate) fn logistic(x: f32) -> f32 {
+fn logistic(x: f32) -> f32 {
     (1.0 / (1.0 + exp_double(-f64::from(x)))) as f32
 }
 
 /// The hyperbolic tangent, from e^2|x| - 1, which keeps small values exact.
 #[inline(always)]
-pub(crate) fn tanh(x: f32) -> f32 {
+fn tanh(x: f32) -> f32 {
     let (power, rest) = parts(2.0 * f64::from(x).abs());
     let grown = power * rest + (power - 1.0);
     ((grown / (grown + 2.0)) as f32).copysign(x)
+}
+
+vectorised! {
+    /// e^x of each cell.
+    fn exponentials(input: &[f32], output: &mut [f32]) {
+        input.iter().zip(output).for_each(|(x, y)| *y = exp(*x));
+    }
+}
+
+vectorised! {
+    /// 1 / (1 + e^-x) of each cell.
+    fn logistics(input: &[f32], output: &mut [f32]) {
+        input.iter().zip(output).for_each(|(x, y)| *y = logistic(*x));
+    }
+}
+
+vectorised! {
+    /// The hyperbolic tangent of each cell.
+    fn tangents(input: &[f32], output: &mut [f32]) {
+        input.iter().zip(output).for_each(|(x, y)| *y = tanh(*x));
+    }
 }
 
 #[cfg(test)]

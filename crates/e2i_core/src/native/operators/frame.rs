@@ -10,12 +10,10 @@ use crate::native::plan::{ValueId, ValueType};
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub single: Vec<f32>,
-}
-
-impl Scratch {
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.single.capacity() * size_of::<f32>()
-    }
+    pub sums: Vec<f32>,
+    pub double_sums: Vec<f64>,
+    pub labels: Vec<u32>,
+    pub forest: crate::native::forest::Scratch,
 }
 
 /// A type that cells can have.

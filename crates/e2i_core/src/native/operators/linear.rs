@@ -7,15 +7,19 @@
 //! * more outputs: lanes over outputs. Each output has four sums, input `i` belongs to sum `i mod 4`; then
 //!   (0 + 1) + (2 + 3).
 //!
-//! Then the factor, if any, and then the bias.
+//! Then the factor, if any, and then the bias. What stands directly before (offset and scale) and after (a function of the
+//! sum) can be part of the step: the same operations on each number, hence the same bits, without the way through memory.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::constants::{Constants, Values};
-use super::frame::{Cell, Frame};
-use super::vectorised::vectorised;
+use super::constants::Constants;
+use super::elementary;
+use super::frame::Frame;
+use super::lanes::{LANES, lanes};
+use super::scale::Scale;
+use super::unary::UnaryFunction;
 use super::{Operation, ValueType};
 use crate::batch::Column;
 use crate::error::Result;
@@ -23,8 +27,6 @@ use crate::interface::ElementType;
 use crate::native::image::{Image, ImageWriter};
 use crate::native::instruction_set::InstructionSet;
 use crate::native::plan::broken;
-
-const LANES: usize = 16;
 
 /// Sums of an output in the order for many outputs.
 const SUMS: usize = 4;
@@ -39,45 +41,15 @@ pub struct Linear {
     outputs: usize,
     /// Rows of padded lanes, in the order in which they are read.
     weights: Constants,
-    /// Empty for none.
+    /// A cell for each output.
     bias: Constants,
     factor: f64,
-}
-
-/// float32 or float64.
-pub(crate) trait Float: Cell + Values + Copy + std::ops::Mul<Output = Self> + std::ops::AddAssign {
-    const ZERO: Self;
-    fn add(self, other: Self) -> Self;
-    fn rounded(value: f64) -> Self;
-    fn column(cells: Vec<Self>) -> Column;
-}
-
-impl Float for f32 {
-    const ZERO: Self = 0.0;
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        self + other
-    }
-    fn rounded(value: f64) -> Self {
-        value as Self
-    }
-    fn column(cells: Vec<Self>) -> Column {
-        Column::Float32(cells)
-    }
-}
-
-impl Float for f64 {
-    const ZERO: Self = 0.0;
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        self + other
-    }
-    fn rounded(value: f64) -> Self {
-        value
-    }
-    fn column(cells: Vec<Self>) -> Column {
-        Column::Float64(cells)
-    }
+    /// What is done to `x` first; float32 with lanes over inputs only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Scale>,
+    /// What a second output holds: this function of the first; float32 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<UnaryFunction>,
 }
 
 impl Linear {
@@ -91,9 +63,6 @@ impl Linear {
         factor: f64,
         tables: &mut ImageWriter,
     ) -> Self {
-        fn lay<T: Float>(cells: &[f64], tables: &mut ImageWriter) -> Constants {
-            Constants::write(&T::column(cells.iter().map(|cell| T::rounded(*cell)).collect()), tables)
-        }
         let mut cells = Vec::new();
         if outputs >= MANY_OUTPUTS {
             for block in 0..outputs.div_ceil(LANES) {
@@ -113,114 +82,232 @@ impl Linear {
                 }
             }
         }
-        let lay = if element == ElementType::Float64 { lay::<f64> } else { lay::<f32> };
-        Self { inputs, outputs, weights: lay(&cells, tables), bias: lay(bias, tables), factor }
+        let mut lay = |cells: Vec<f64>| {
+            let column = match element {
+                ElementType::Float64 => Column::Float64(cells),
+                _ => Column::Float32(cells.into_iter().map(|cell| cell as f32).collect()),
+            };
+            Constants::write(&column, tables)
+        };
+        Self { inputs, outputs, weights: lay(cells), bias: lay(bias.to_vec()), factor, before: None, after: None }
     }
 
-    fn run_as<T: Float>(&self, frame: &mut Frame<'_>) {
-        let (input, set) = (frame.input::<T>(0), frame.set);
-        let weights = self.weights.numbers::<T>(frame.image);
-        let bias = self.bias.numbers::<T>(frame.image);
-        let output = frame.output::<T>(0);
-        if self.outputs >= MANY_OUTPUTS {
-            by_outputs(set, self.inputs, self.outputs, input, weights, output);
+    /// The same product with `bias` added, if nothing is added yet.
+    pub(crate) fn with_bias(&self, bias: &Column, tables: &mut ImageWriter) -> Option<Self> {
+        let fits = self.bias.len() == 0
+            && self.after.is_none()
+            && bias.len() == self.outputs
+            && bias.element() == self.weights.element();
+        fits.then(|| Self { bias: Constants::write(bias, tables), ..self.clone() })
+    }
+
+    /// The same product of a scaled row, if that can be one step.
+    pub(crate) fn with_scale(&self, scale: &Scale) -> Option<Self> {
+        let fits = matches!(self.weights, Constants::Float32(_))
+            && self.outputs < MANY_OUTPUTS
+            && self.inputs >= LANES
+            && self.before.is_none()
+            && scale.offset.len() == self.inputs;
+        fits.then(|| Self { before: Some(scale.clone()), ..self.clone() })
+    }
+
+    /// The same product with a second output that is `function` of the first, if that can be one step.
+    pub(crate) fn with_function(&self, function: UnaryFunction) -> Option<Self> {
+        let fits = matches!(self.weights, Constants::Float32(_))
+            && self.after.is_none()
+            && matches!(function, UnaryFunction::Rectify | UnaryFunction::Logistic | UnaryFunction::HyperbolicTangent);
+        fits.then(|| Self { after: Some(function), ..self.clone() })
+    }
+
+    fn run_single(&self, frame: &mut Frame<'_>) {
+        let (input, set, image) = (frame.input::<f32>(0), frame.set, frame.image);
+        let weights = self.weights.numbers::<f32>(image);
+        let bias = self.bias.numbers::<f32>(image);
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        let factor = self.factor as f32;
+        let scale = self.before.as_ref().map_or((&[][..], &[][..]), |scale| scale.tables(image));
+        let [product, rest @ ..] = &mut *frame.outputs else { return };
+        let (Column::Float32(product), width) = (product, frame.values.get(frame.first_output)) else { return };
+        let count = frame.rows * width.map_or(0, |value| value.width);
+        let Some(product) = product.get_mut(..count) else { return };
+        if outputs >= MANY_OUTPUTS {
+            by_outputs(set, inputs, outputs, input, weights, bias, factor, product);
         } else {
-            by_inputs(set, self.inputs, self.outputs, input, weights, output);
+            by_inputs(set, inputs, outputs, input, scale, weights, bias, factor, product);
         }
-        if self.factor != 1.0 {
-            let factor = T::rounded(self.factor);
-            output.iter_mut().for_each(|cell| *cell = *cell * factor);
+        if let (Some(function), [Column::Float32(result), ..]) = (self.after, rest)
+            && let Some(result) = result.get_mut(..count)
+        {
+            match function {
+                UnaryFunction::Rectify => rectified(set, product, result),
+                UnaryFunction::Logistic => elementary::logistics(set, product, result),
+                _ => elementary::tangents(set, product, result),
+            }
         }
-        if !bias.is_empty() {
-            for row in output.chunks_exact_mut(self.outputs) {
-                row.iter_mut().zip(bias).for_each(|(cell, bias)| *cell += *bias);
+    }
+
+    /// The same sums in the same order, without regard to speed.
+    fn run_double(&self, frame: &mut Frame<'_>) {
+        let (input, image) = (frame.input::<f64>(0), frame.image);
+        let weights = self.weights.numbers::<f64>(image);
+        let bias = self.bias.numbers::<f64>(image);
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        for (row, results) in input.chunks_exact(inputs).zip(frame.output::<f64>(0).chunks_exact_mut(outputs)) {
+            for (output, result) in results.iter_mut().enumerate() {
+                let mut lanes = [0.0; LANES];
+                let sum = if outputs >= MANY_OUTPUTS {
+                    let column = weights[output / LANES * inputs * LANES..].iter().skip(output % LANES).step_by(LANES);
+                    row.iter().zip(column).enumerate().for_each(|(i, (x, w))| lanes[i % SUMS] += x * w);
+                    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+                } else {
+                    let padding = inputs.next_multiple_of(LANES) - inputs;
+                    let column = &weights[output * (inputs + padding)..];
+                    for (i, x) in row.iter().enumerate() {
+                        let place = if i < inputs / LANES * LANES { i } else { i + padding };
+                        lanes[place % LANES] += x * column[place];
+                    }
+                    let eight: [f64; 8] = std::array::from_fn(|lane| lanes[lane] + lanes[lane + 8]);
+                    let four: [f64; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
+                    (four[0] + four[2]) + (four[1] + four[3])
+                };
+                let sum = if self.factor == 1.0 { sum } else { sum * self.factor };
+                *result = bias.get(output).map_or(sum, |bias| sum + bias);
             }
         }
     }
 }
 
-vectorised! {
+lanes! {
     /// Lanes over inputs.
-    fn by_inputs<T: Float>(inputs: usize, outputs: usize, input: &[T], weights: &[T], output: &mut [T]) {
+    fn by_inputs<L>(
+        inputs: usize,
+        outputs: usize,
+        input: &[f32],
+        scale: (&[f32], &[f32]),
+        weights: &[f32],
+        bias: &[f32],
+        factor: f32,
+        output: &mut [f32],
+    ) {
         let rest = inputs % LANES;
-        let skipped = LANES - rest;
         let padded = inputs.next_multiple_of(LANES);
-        for (row, sums) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(outputs)) {
+        let (offsets, scales) = (scale.0.as_chunks::<LANES>().0, scale.1.as_chunks::<LANES>().0);
+        let ends = scale.0.last_chunk::<LANES>().zip(scale.1.last_chunk::<LANES>());
+        // Cut piece by piece: chunks would be counted with divisions, which one row would feel.
+        let (mut input, mut output) = (input, output);
+        while let (Some((row, more_input)), Some((sums, more_output))) =
+            (input.split_at_checked(inputs), output.split_at_mut_checked(outputs))
+        {
+            (input, output) = (more_input, more_output);
             // The last lanes of the row, zero where a chunk before had them.
-            let mut last = [T::ZERO; LANES];
+            let mut last = L::zero();
             if rest > 0 {
-                if let Some((_, end)) = row.split_last_chunk::<LANES>() {
-                    for lane in 0..LANES {
-                        last[lane] = if lane >= skipped { end[lane] } else { T::ZERO };
+                if let Some(end) = row.last_chunk::<LANES>() {
+                    last = L::load(end);
+                    if let Some((offset, scale)) = ends {
+                        last = last.subtract(L::load(offset)).multiply(L::load(scale));
                     }
+                    last = last.kept_from(LANES - rest);
                 } else {
-                    last[skipped..].copy_from_slice(row);
+                    let mut cells = [0.0; LANES];
+                    cells.iter_mut().rev().zip(row.iter().rev()).for_each(|(cell, x)| *cell = *x);
+                    last = L::load(&cells);
                 }
             }
-            for (weights, sum) in weights.chunks_exact(padded).zip(sums) {
-                let mut lanes = [T::ZERO; LANES];
-                let (whole, end) = weights.split_at(inputs - rest);
-                for (x, w) in row.as_chunks::<LANES>().0.iter().zip(whole.as_chunks::<LANES>().0) {
-                    for lane in 0..LANES {
-                        lanes[lane] += x[lane] * w[lane];
+            let chunks = row.as_chunks::<LANES>().0;
+            let mut all_weights = weights;
+            for (index, sum) in sums.iter_mut().enumerate() {
+                let Some((weights, more_weights)) = all_weights.split_at_checked(padded) else { break };
+                all_weights = more_weights;
+                let weights = weights.as_chunks::<LANES>().0;
+                let mut lanes = L::zero();
+                if offsets.is_empty() {
+                    for (x, w) in chunks.iter().zip(weights) {
+                        lanes = lanes.add(L::load(x).multiply(L::load(w)));
+                    }
+                } else {
+                    for (((x, w), offset), scale) in chunks.iter().zip(weights).zip(offsets).zip(scales) {
+                        let x = L::load(x).subtract(L::load(offset)).multiply(L::load(scale));
+                        lanes = lanes.add(x.multiply(L::load(w)));
                     }
                 }
-                if let Some(w) = end.first_chunk::<LANES>() {
-                    for lane in 0..LANES {
-                        lanes[lane] += last[lane] * w[lane];
-                    }
+                if rest > 0 && let Some(w) = weights.last() {
+                    lanes = lanes.add(last.multiply(L::load(w)));
                 }
-                *sum = added(lanes);
+                let total = lanes.sum();
+                let total = if factor == 1.0 { total } else { total * factor };
+                *sum = if let Some(bias) = bias.get(index) { total + bias } else { total };
             }
         }
     }
 }
 
-/// The sum of the lanes, in halves.
-#[inline(always)]
-fn added<T: Float>(lanes: [T; LANES]) -> T {
-    let mut eight = [T::ZERO; 8];
-    for lane in 0..8 {
-        eight[lane] = lanes[lane].add(lanes[lane + 8]);
-    }
-    let mut four = [T::ZERO; 4];
-    for lane in 0..4 {
-        four[lane] = eight[lane].add(eight[lane + 4]);
-    }
-    four[0].add(four[2]).add(four[1].add(four[3]))
-}
-
-vectorised! {
+lanes! {
     /// Lanes over outputs.
-    fn by_outputs<T: Float>(inputs: usize, outputs: usize, input: &[T], weights: &[T], output: &mut [T]) {
-        for (row, sums) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(outputs)) {
-            for (sums, weights) in sums.chunks_mut(LANES).zip(weights.chunks_exact(inputs * LANES)) {
-                let mut lanes = [[T::ZERO; LANES]; SUMS];
-                let (fours, rest) = row.as_chunks::<SUMS>();
-                let (weight_fours, weight_rest) = weights.as_chunks::<{ LANES * SUMS }>();
+    fn by_outputs<L>(
+        inputs: usize,
+        outputs: usize,
+        input: &[f32],
+        weights: &[f32],
+        bias: &[f32],
+        factor: f32,
+        output: &mut [f32],
+    ) {
+        let (mut input, mut output) = (input, output);
+        while let (Some((row, more_input)), Some((sums, more_output))) =
+            (input.split_at_checked(inputs), output.split_at_mut_checked(outputs))
+        {
+            (input, output) = (more_input, more_output);
+            let (fours, rest) = row.as_chunks::<SUMS>();
+            let mut all_weights = weights;
+            for (block, sums) in sums.chunks_mut(LANES).enumerate() {
+                let Some((weights, more_weights)) = all_weights.split_at_checked(inputs * LANES) else { break };
+                all_weights = more_weights;
+                let (mut s0, mut s1, mut s2, mut s3) = (L::zero(), L::zero(), L::zero(), L::zero());
+                let (weight_fours, weight_rest) = weights.as_chunks::<LANES>().0.as_chunks::<SUMS>();
                 for (x, w) in fours.iter().zip(weight_fours) {
-                    for sum in 0..SUMS {
-                        for lane in 0..LANES {
-                            lanes[sum][lane] += x[sum] * w[sum * LANES + lane];
-                        }
+                    s0 = s0.add(L::splat(x[0]).multiply(L::load(&w[0])));
+                    s1 = s1.add(L::splat(x[1]).multiply(L::load(&w[1])));
+                    s2 = s2.add(L::splat(x[2]).multiply(L::load(&w[2])));
+                    s3 = s3.add(L::splat(x[3]).multiply(L::load(&w[3])));
+                }
+                if let ([x, ..], [w, ..]) = (rest, weight_rest) {
+                    s0 = s0.add(L::splat(*x).multiply(L::load(w)));
+                }
+                if let ([_, x, ..], [_, w, ..]) = (rest, weight_rest) {
+                    s1 = s1.add(L::splat(*x).multiply(L::load(w)));
+                }
+                if let ([_, _, x], [_, _, w]) = (rest, weight_rest) {
+                    s2 = s2.add(L::splat(*x).multiply(L::load(w)));
+                }
+                let mut total = s0.add(s1).add(s2.add(s3));
+                if factor != 1.0 {
+                    total = total.multiply(L::splat(factor));
+                }
+                let start = block * LANES;
+                let count = sums.len();
+                if let Some(sums) = sums.first_chunk_mut::<LANES>() {
+                    if let Some(bias) = bias.get(start..).and_then(|bias| bias.first_chunk::<LANES>()) {
+                        total = total.add(L::load(bias));
                     }
-                }
-                for ((x, w), lanes) in rest.iter().zip(weight_rest.as_chunks::<LANES>().0).zip(&mut lanes) {
-                    for lane in 0..LANES {
-                        lanes[lane] += *x * w[lane];
-                    }
-                }
-                let mut total = [T::ZERO; LANES];
-                for lane in 0..LANES {
-                    total[lane] = lanes[0][lane].add(lanes[1][lane]).add(lanes[2][lane].add(lanes[3][lane]));
-                }
-                if let Some(all) = sums.first_chunk_mut::<LANES>() {
-                    *all = total;
+                    total.store(sums);
                 } else {
-                    sums.copy_from_slice(&total[..sums.len()]);
+                    let mut cells = [0.0; LANES];
+                    total.store(&mut cells);
+                    cells.iter_mut().zip(bias.iter().skip(start)).for_each(|(cell, bias)| *cell += *bias);
+                    sums.iter_mut().zip(&cells[..count]).for_each(|(sum, cell)| *sum = *cell);
                 }
             }
         }
+    }
+}
+
+lanes! {
+    fn rectified<L>(input: &[f32], output: &mut [f32]) {
+        let (chunks, rest) = input.as_chunks::<LANES>();
+        let (results, result_rest) = output.as_chunks_mut::<LANES>();
+        chunks.iter().zip(results).for_each(|(x, y)| L::load(x).rectify().store(y));
+        rest.iter().zip(result_rest).for_each(|(x, y)| *y = if *x < 0.0 { 0.0 } else { *x });
     }
 }
 
@@ -228,14 +315,14 @@ impl Operation for Linear {
     fn check(&self, image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()> {
         self.weights.check(image)?;
         self.bias.check(image)?;
-        let ([input], [output]) = (inputs, outputs) else { return Err(broken("it has one input and one output")) };
+        let ([input], [output, more @ ..]) = (inputs, outputs) else { return Err(broken("it has one input")) };
         let lanes = if self.outputs >= MANY_OUTPUTS {
             self.outputs.div_ceil(LANES).checked_mul(self.inputs).and_then(|count| count.checked_mul(LANES))
         } else {
             self.inputs.checked_next_multiple_of(LANES).and_then(|padded| padded.checked_mul(self.outputs))
         };
         let groups = input.width.checked_div(self.inputs);
-        let fits = input.element.is_float()
+        let mut fits = input.element.is_float()
             && [output.element, self.weights.element(), self.bias.element()].iter().all(|e| *e == input.element)
             && self.outputs > 0
             && groups.is_some_and(|groups| {
@@ -244,19 +331,37 @@ impl Operation for Linear {
             })
             && lanes == Some(self.weights.len())
             && (self.bias.len() == 0 || self.bias.len() == self.outputs);
+        if let Some(scale) = &self.before {
+            scale.check_tables(image)?;
+            fits &= self.with_scale_fits(scale);
+        }
+        match (self.after, more) {
+            (None, []) => {}
+            (Some(_), [result]) => fits &= result == output && output.element == ElementType::Float32,
+            _ => fits = false,
+        }
         if fits { Ok(()) } else { Err(broken("its matrix is not shaped for its values")) }
     }
 
     fn run(&self, frame: &mut Frame<'_>) -> Result<()> {
         match self.weights {
-            Constants::Float64(_) => self.run_as::<f64>(frame),
-            _ => self.run_as::<f32>(frame),
+            Constants::Float64(_) => self.run_double(frame),
+            _ => self.run_single(frame),
         }
         Ok(())
     }
 
     fn kernel(&self, set: InstructionSet, _rows: usize) -> Cow<'static, str> {
         let order = if self.outputs >= MANY_OUTPUTS { "outputs" } else { "inputs" };
-        format!("linear {}x{}, lanes over {order}, {set}", self.inputs, self.outputs).into()
+        let before = if self.before.is_some() { "scale, " } else { "" };
+        let after = self.after.map_or(String::new(), |function| format!(", {function:?}").to_lowercase());
+        let set = if matches!(self.weights, Constants::Float64(_)) { InstructionSet::Portable } else { set };
+        format!("{before}linear {}x{}{after}, lanes over {order}, {set}", self.inputs, self.outputs).into()
+    }
+}
+
+impl Linear {
+    fn with_scale_fits(&self, scale: &Scale) -> bool {
+        Self { before: None, ..self.clone() }.with_scale(scale).is_some()
     }
 }

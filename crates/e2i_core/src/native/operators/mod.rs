@@ -27,12 +27,14 @@ mod constants;
 mod elementary;
 mod frame;
 mod impute;
+mod lanes;
 mod linear;
 mod normalize;
 mod reduce;
 mod scale;
 mod select;
 mod softmax;
+mod trees;
 mod unary;
 mod vectorised;
 
@@ -49,6 +51,7 @@ pub use reduce::{ArgExtreme, Reduce, Reduction};
 pub use scale::Scale;
 pub use select::{Fill, Select};
 pub use softmax::Softmax;
+pub use trees::Trained;
 pub use unary::{Clip, Unary, UnaryFunction};
 
 /// What every operator can do.
@@ -129,6 +132,8 @@ operators! {
     Select,
     /// Probabilities from scores.
     Softmax,
+    /// Trees as their training library scores them.
+    Trained,
     /// One cell into one.
     Unary,
 }

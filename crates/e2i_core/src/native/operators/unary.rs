@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::constants::{Constants, Values};
 use super::frame::{Cell, Frame};
-use super::vectorised::vectorised;
 use super::{Operation, ValueType, elementary};
 use crate::error::Result;
 use crate::interface::ElementType;
@@ -79,24 +78,6 @@ pub struct Unary {
     pub function: UnaryFunction,
 }
 
-vectorised! {
-    fn exponentials(input: &[f32], output: &mut [f32]) {
-        input.iter().zip(output).for_each(|(x, y)| *y = elementary::exp(*x));
-    }
-}
-
-vectorised! {
-    fn logistics(input: &[f32], output: &mut [f32]) {
-        input.iter().zip(output).for_each(|(x, y)| *y = elementary::logistic(*x));
-    }
-}
-
-vectorised! {
-    fn tangents(input: &[f32], output: &mut [f32]) {
-        input.iter().zip(output).for_each(|(x, y)| *y = elementary::tanh(*x));
-    }
-}
-
 #[inline(always)]
 fn map<T: Cell + Copy, U: Cell>(frame: &mut Frame<'_>, f: impl Fn(T) -> U) {
     let input = frame.input::<T>(0);
@@ -150,9 +131,9 @@ macro_rules! run_floats {
 run_floats!(
     run_single,
     f32,
-    |frame: &mut Frame<'_>| exponentials(frame.set, frame.input(0), frame.output(0)),
-    |frame: &mut Frame<'_>| logistics(frame.set, frame.input(0), frame.output(0)),
-    |frame: &mut Frame<'_>| tangents(frame.set, frame.input(0), frame.output(0))
+    |frame: &mut Frame<'_>| elementary::exponentials(frame.set, frame.input(0), frame.output(0)),
+    |frame: &mut Frame<'_>| elementary::logistics(frame.set, frame.input(0), frame.output(0)),
+    |frame: &mut Frame<'_>| elementary::tangents(frame.set, frame.input(0), frame.output(0))
 );
 run_floats!(
     run_double,

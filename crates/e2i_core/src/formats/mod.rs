@@ -1,0 +1,139 @@
+//! The files of training libraries: XGBoost's JSON and UBJSON, LightGBM's text.
+//!
+//! [`read`] finds out what the bytes are and turns them into an [`Ensemble`] with the library's own [`Link`] and an
+//! [`Interface`]. The answers are those of the library's `predict`: XGBoost's to the bit, in float32; LightGBM's in float64.
+//!
+//! What is decided here and not in the files:
+//! - XGBoost's `best_iteration`, where training left it in the attributes, ends the trees, as in its scikit-learn
+//!   estimators. LightGBM leaves out later trees itself when it saves.
+//! - Categories are the codes that the library trained on. The texts that a data frame had for them are not read.
+//! - Features without names are called `f0`, `f1`, … as XGBoost does.
+//! - `gblinear` and LightGBM's linear trees are refused: they are not trees with constant leaves.
+//!
+//! The bytes are not trusted: whatever they claim is compared with what is there before anything is allocated for it.
+//!
+//! What does not belong here: ONNX (see `e2i_onnx`), and how an ensemble is computed.
+
+mod lightgbm;
+mod ubjson;
+mod xgboost;
+
+use std::collections::HashSet;
+
+use crate::error::{Error, Kind, Result};
+use crate::interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
+use crate::native::{Ensemble, Link};
+
+/// Most features without a name of their own in the file: names are made for them, so that a number alone costs memory.
+const NAMELESS_FEATURES_AT_MOST: usize = 100_000;
+
+/// Most classes, for the same reason.
+const TARGETS_AT_MOST: usize = 65_536;
+
+/// A model as its training library saved it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// The library: `xgboost` or `lightgbm`.
+    pub framework: &'static str,
+    /// What the model takes and gives.
+    pub interface: Interface,
+    /// Its trees.
+    pub ensemble: Ensemble,
+    /// From their sums to predictions.
+    pub link: Link,
+}
+
+/// Reads a model; `None` when the bytes are none of these formats.
+///
+/// # Errors
+/// In the result: [`Kind::BadModel`] for a file that is broken, [`Kind::Unsupported`] for one that needs what is not here,
+/// [`Kind::Limit`] for one that is too large.
+#[must_use]
+pub fn read(bytes: &[u8]) -> Option<Result<Trained>> {
+    if lightgbm::begins(bytes) {
+        Some(lightgbm::read(bytes))
+    } else if xgboost::begins(bytes) {
+        Some(xgboost::read(bytes))
+    } else {
+        None
+    }
+}
+
+/// What a reader found out about inputs and outputs.
+struct Shape {
+    /// In which type features are read and predictions are given.
+    element: ElementType,
+    names: Vec<String>,
+    task: Task,
+    /// Numbers a row of the main output.
+    width: usize,
+}
+
+impl Shape {
+    fn interface(self) -> Result<Interface> {
+        let mut seen = HashSet::with_capacity(self.names.len());
+        if let Some(twice) = self.names.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(Error::new(Kind::BadModel, format!("the model has two features named {twice:?}")));
+        }
+        let Self { element, names, task, width } = self;
+        let class_count = match task {
+            Task::BinaryClassification => Some(2),
+            Task::MulticlassClassification => Some(width),
+            _ => None,
+        };
+        let inputs =
+            vec![InputTensor { name: "features".to_owned(), element, shape: vec![names.len()], rows: Rows::Free }];
+        let features = names
+            .into_iter()
+            .enumerate()
+            .map(|(position, name)| Feature {
+                name,
+                tensor: 0,
+                position,
+                element,
+                required: true,
+                takes_missing: true,
+                whole: false,
+                default: None,
+            })
+            .collect();
+        let output = |name: &str, element, width| OutputTensor {
+            name: name.to_owned(),
+            tensor: name.to_owned(),
+            element,
+            width: Some(width),
+        };
+        let outputs = match class_count {
+            Some(_) => vec![output("label", ElementType::Int64, 1), output("probabilities", element, width)],
+            None => vec![output("prediction", element, width)],
+        };
+        Ok(Interface {
+            format: Interface::FORMAT,
+            task,
+            classes: class_count.map(|count| Classes::new((0..count).map(|class| class.to_string()).collect())),
+            inputs,
+            features,
+            passed_on: vec![],
+            label: class_count.map(|_| 0),
+            main: Some(outputs.len() - 1),
+            outputs,
+            rows_at_once: Interface::ROWS_AT_ONCE,
+        })
+    }
+}
+
+/// Whole numbers in ascending order as closed intervals of the values that truncate to them; `below` is the greatest
+/// value under a whole number, in the type that values are compared in.
+fn whole_numbers(numbers: impl IntoIterator<Item = u32>, below: impl Fn(u64) -> f64) -> Vec<(f64, f64)> {
+    let mut intervals: Vec<(f64, f64)> = Vec::new();
+    let mut next = None;
+    for number in numbers {
+        let after = u64::from(number) + 1;
+        match intervals.last_mut() {
+            Some(last) if next == Some(u64::from(number)) => last.1 = below(after),
+            _ => intervals.push((f64::from(number), below(after))),
+        }
+        next = Some(after);
+    }
+    intervals
+}

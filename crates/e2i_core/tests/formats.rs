@@ -1,0 +1,302 @@
+//! The files of training libraries: what is read from them predicts what the library predicts, and broken ones are refused.
+//!
+//! `tests/models/make_trained.py` made files and answers. `E2I_TRAINED` names another folder that it filled.
+
+use std::path::PathBuf;
+
+use e2i_core::formats::{self, Trained};
+use e2i_core::native::{Function, Precision};
+use e2i_core::{ElementType, Kind, Task};
+use serde_json::Value;
+
+fn folder() -> PathBuf {
+    let ours = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/trained"));
+    std::env::var_os("E2I_TRAINED").map_or_else(ours, PathBuf::from)
+}
+
+fn bytes(file: &str) -> Vec<u8> {
+    std::fs::read(folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn read(file: &str) -> Trained {
+    formats::read(&bytes(file)).unwrap_or_else(|| panic!("{file} is of no known format")).unwrap()
+}
+
+/// The files with one of these endings, in order.
+fn files(endings: &[&str]) -> Vec<String> {
+    let entries = std::fs::read_dir(folder()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<String> = names
+        .filter(|name| endings.iter().any(|ending| name.ends_with(ending)) && !name.ends_with(".golden.json"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+struct Golden {
+    features: Vec<f64>,
+    raw: Vec<f64>,
+    prediction: Vec<f64>,
+    label: Option<i64>,
+}
+
+fn golden(model: &str) -> Vec<Golden> {
+    let document: Value = serde_json::from_slice(&bytes(&format!("{model}.golden.json"))).unwrap();
+    let numbers = |value: &Value| -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap_or(f64::NAN)).collect()
+    };
+    let rows = document["rows"].as_array().unwrap().iter();
+    rows.map(|row| Golden {
+        features: numbers(&row["features"]),
+        raw: numbers(&row["raw"]),
+        prediction: numbers(&row["prediction"]),
+        label: row["label"].as_i64(),
+    })
+    .collect()
+}
+
+/// Predictions and label of a row.
+fn predict(trained: &Trained, sums: &[f64]) -> (Vec<f64>, i64) {
+    let mut label = [-1];
+    let predictions = match trained.ensemble.added_in {
+        Precision::Single => {
+            let mut sums: Vec<f32> = sums.iter().map(|sum| *sum as f32).collect();
+            trained.link.apply_single(trained.ensemble.targets, &mut sums, &mut label);
+            sums.into_iter().map(f64::from).collect()
+        }
+        Precision::Double => {
+            let mut sums = sums.to_vec();
+            trained.link.apply_double(trained.ensemble.targets, &mut sums, &mut label);
+            sums
+        }
+    };
+    (predictions, label[0])
+}
+
+/// Zeros of both signs are one answer.
+#[track_caller]
+fn assert_bits(ours: &[f64], theirs: &[f64], place: &str) {
+    let same = ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a == b);
+    assert!(same, "{place}: {ours:?}, the library says {theirs:?}");
+}
+
+#[test]
+fn predictions_are_the_librarys_to_the_bit() {
+    for file in files(&[".json", ".ubj", ".txt"]) {
+        let model = file.rsplit_once('.').unwrap().0;
+        if model == "lgb_linear" {
+            continue;
+        }
+        let trained = read(&file);
+        for (number, row) in golden(model).iter().enumerate() {
+            let place = format!("{file}, row {number} {:?}", row.features);
+            let sums = trained.ensemble.sums(&row.features);
+            assert_bits(&sums, &row.raw, &format!("{place}, sums"));
+            let (predictions, label) = predict(&trained, &sums);
+            assert_bits(&predictions, &row.prediction, &place);
+            let classifies = trained.interface.task.is_classification();
+            assert_eq!(row.label, classifies.then_some(label), "{place}");
+        }
+    }
+}
+
+#[test]
+fn both_encodings_hold_one_model() {
+    for file in files(&[".ubj"]) {
+        assert_eq!(read(&file), read(&file.replace(".ubj", ".json")), "{file}");
+    }
+}
+
+#[test]
+fn interfaces_say_what_the_files_say() {
+    for file in files(&[".ubj", ".txt"]) {
+        if file == "lgb_linear.txt" {
+            continue;
+        }
+        let trained = read(&file);
+        assert!(trained.interface.is_consistent(), "{file}");
+        let (framework, element) = match file.ends_with(".txt") {
+            true => ("lightgbm", ElementType::Float64),
+            false => ("xgboost", ElementType::Float32),
+        };
+        assert_eq!(trained.framework, framework, "{file}");
+        assert!(trained.interface.features.iter().all(|f| f.element == element && f.takes_missing), "{file}");
+        assert_eq!(trained.interface.main_output().unwrap().width, Some(trained.ensemble.targets), "{file}");
+    }
+    let names = |file| read(file).interface.features.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names("xgb_binary.json"), ["age", "blood pressure", "é", "d", "e"]);
+    assert_eq!(names("xgb_squared.ubj"), ["f0", "f1", "f2", "f3", "f4"]);
+    assert_eq!(names("lgb_binary.txt"), ["age", "blood_pressure", "é", "d", "e=1"]);
+    let task = |file| read(file).interface.task;
+    assert_eq!(task("xgb_binary.ubj"), Task::BinaryClassification);
+    assert_eq!(task("xgb_logitraw.ubj"), Task::Regression);
+    assert_eq!(task("xgb_several_labels.ubj"), Task::Other);
+    assert_eq!(task("lgb_classes.txt"), Task::MulticlassClassification);
+    assert_eq!(read("lgb_classes.txt").interface.classes.unwrap().labels, ["0", "1", "2"]);
+    assert_eq!(read("lgb_binary.txt").link.function, Function::Logistic { coefficient: 0.7 });
+}
+
+fn refusal(bytes: &[u8]) -> e2i_core::Error {
+    formats::read(bytes).expect("of a known format").expect_err("refused")
+}
+
+#[test]
+fn what_is_not_read_is_refused_by_name() {
+    let linear = refusal(&bytes("lgb_linear.txt"));
+    assert_eq!(linear.kind(), Kind::Unsupported);
+    assert!(linear.message().contains("linear trees"), "{linear}");
+    let json = String::from_utf8(bytes("xgb_binary.json")).unwrap();
+    let unknown = refusal(json.replace("binary:logistic", "binary:other").as_bytes());
+    assert_eq!((unknown.kind(), unknown.message().contains("binary:other")), (Kind::Unsupported, true));
+    let linear = changed(&json, "\"name\":\"gbtree\"", "\"name\":\"gblinear\"");
+    assert!(refusal(&linear).message().contains("gblinear"));
+    assert_eq!(refusal(b"binf\0\0\0\0").kind(), Kind::Unsupported);
+    let text = String::from_utf8(bytes("lgb_binary.txt")).unwrap();
+    assert_eq!(refusal(&changed(&text, "version=v4", "version=v9")).kind(), Kind::Unsupported);
+    for other in [&b""[..], b"{}", b"\x08\x09\x12\x04onnx", b"treeview\n", b"{\"name\":\"tree\"}"] {
+        assert!(formats::read(other).is_none(), "{other:?}");
+    }
+}
+
+/// A model's text with the first `from` replaced, which must be there.
+fn changed(text: &str, from: &str, to: &str) -> Vec<u8> {
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1).into_bytes()
+}
+
+#[test]
+fn contradictions_in_xgboost_are_refused() {
+    let text = String::from_utf8(bytes("xgb_sets.json")).unwrap();
+    for (from, to, why) in [
+        ("\"left_children\":[1,", "\"left_children\":[0,", "two ways lead to node 0"),
+        ("\"left_children\":[1,", "\"left_children\":[2,", "two ways lead to node 2"),
+        ("\"left_children\":[1,", "\"left_children\":[1000000,", "does not exist"),
+        ("\"left_children\":[1,", "\"left_children\":[-2,", "does not exist"),
+        ("\"left_children\":[1,", "\"left_children\":[1,1,", "different lengths"),
+        ("\"split_indices\":[", "\"split_indices\":[7,", "different lengths"),
+        ("\"categories_nodes\":[", "\"categories_nodes\":[4000000,", "different lengths"),
+        ("\"categories_segments\":[0", "\"categories_segments\":[9999", "out of bounds"),
+        ("\"categories\":[", "\"categories\":[-7,", "-7 is no category"),
+        ("\"num_feature\":\"5\",\"num_target\"", "\"num_feature\":\"2\",\"num_target\"", "reads feature"),
+        ("\"num_target\":\"1\"", "\"num_target\":\"4000000000\"", "more than"),
+        ("\"tree_info\":[0", "\"tree_info\":[3", "of class 3"),
+        ("\"num_trees\":\"", "\"num_trees\":\"9", "says 9"),
+        ("\"attributes\":{}", "\"attributes\":{\"best_iteration\":\"99\"}", "best iteration 99"),
+        ("\"base_score\":\"", "\"base_score\":\"x", "base score"),
+        ("\"size_leaf_vector\":\"1\"", "\"size_leaf_vector\":\"2\"", "leaves have 2 numbers"),
+    ] {
+        let error = refusal(&changed(&text, from, to));
+        assert!(error.message().contains(why), "{from} -> {to}: {error}");
+    }
+    let nameless = text.replace("\"num_feature\":\"5\"", "\"num_feature\":\"4000000000\"");
+    assert_eq!(refusal(nameless.as_bytes()).kind(), Kind::Limit);
+}
+
+#[test]
+fn contradictions_in_lightgbm_are_refused() {
+    let text = String::from_utf8(bytes("lgb_sets.txt")).unwrap();
+    for (from, to, why) in [
+        ("\nleft_child=", "\nleft_child=0 ", "numbers"),
+        ("\nnum_leaves=", "\nnum_leaves=999999", "numbers"),
+        ("\nnum_cat=", "\nnum_cat=99999999", "numbers"),
+        ("\ncat_boundaries=0 ", "\ncat_boundaries=9 ", "do not ascend"),
+        ("\nsplit_feature=", "\nsplit_feature=7", "reads feature"),
+        ("\nnum_tree_per_iteration=1", "\nnum_tree_per_iteration=0", "0 trees an iteration"),
+        ("\nmax_feature_idx=4", "\nmax_feature_idx=4294967295", "names 5 features"),
+        ("\nfeature_names=age blood_pressure", "\nfeature_names=age age", "two features named"),
+        ("\nend of trees", "\nend", "without saying so"),
+        ("\ntree_sizes=", "\ntree_sizes=1 ", "says 6"),
+    ] {
+        let error = refusal(&changed(&text, from, to));
+        assert!(error.message().contains(why), "{from} -> {to}: {error}");
+    }
+    let (start, end) = text.split_once("\nleft_child=").unwrap();
+    let (line, end) = end.split_once('\n').unwrap();
+    let rest = line.split_once(' ').unwrap().1;
+    for first in ["0", "-900", "-9223372036854775808"] {
+        let error = refusal(format!("{start}\nleft_child={first} {rest}\n{end}").as_bytes());
+        assert!(error.message().contains("does not exist"), "{first}: {error}");
+    }
+}
+
+/// SplitMix64: any generator with a fixed seed does.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % end as u64) as usize
+    }
+}
+
+/// Reads bytes that may be anything; what is accepted must be usable.
+fn survive(bytes: &[u8]) {
+    if let Some(Ok(trained)) = formats::read(bytes) {
+        assert!(trained.interface.is_consistent());
+        let row: Vec<f64> = (0..trained.ensemble.width).map(|i| i as f64 - 1.5).collect();
+        assert_eq!(predict(&trained, &trained.ensemble.sums(&row)).0.len(), trained.ensemble.targets);
+    }
+}
+
+const VICTIMS: [&str; 6] =
+    ["xgb_sets.json", "xgb_sets.ubj", "xgb_dart_classes.ubj", "xgb_vectors.ubj", "lgb_sets.txt", "lgb_classes.txt"];
+
+#[test]
+fn a_cut_file_is_refused() {
+    for file in VICTIMS {
+        let whole = bytes(file);
+        let end = match file.ends_with(".txt") {
+            // What follows the trees is not read.
+            true => whole.windows(12).position(|part| part == b"end of trees").unwrap(),
+            false => whole.len(),
+        };
+        for part in 1..64 {
+            let cut = formats::read(&whole[..end * part / 64]);
+            assert!(cut.is_none_or(|read| read.is_err()), "{file} cut at {part}/64");
+        }
+    }
+}
+
+#[test]
+fn changed_bytes_do_no_harm() {
+    let mut random = Random(7);
+    for file in VICTIMS {
+        let whole = bytes(file);
+        for _ in 0..2004 / VICTIMS.len() {
+            let mut bytes = whole.clone();
+            for _ in 0..=random.below(3) {
+                let place = random.below(bytes.len());
+                bytes[place] = match random.below(3) {
+                    0 => random.below(256) as u8,
+                    1 => bytes[place] ^ (1 << random.below(8)),
+                    // Digits, signs and markers do more than random bytes.
+                    _ => b"0123456789-+.eE[]{}\"$#ilLUdS =\n"[random.below(31)],
+                };
+            }
+            survive(&bytes);
+        }
+    }
+}
+
+#[test]
+fn pieces_in_another_order_do_no_harm() {
+    let mut random = Random(11);
+    for file in VICTIMS {
+        let whole = bytes(file);
+        for _ in 0..50 {
+            let mut bytes = whole.clone();
+            let length = 1 + random.below(64);
+            let (from, to) = (random.below(bytes.len() - length), random.below(bytes.len() - length));
+            match random.below(3) {
+                0 => bytes.copy_within(from..from + length, to),
+                1 => drop(bytes.drain(from..from + length)),
+                _ => drop(bytes.splice(to..to, whole[from..from + length].iter().copied())),
+            }
+            survive(&bytes);
+        }
+    }
+}
