@@ -96,9 +96,9 @@ COMMENT ON FUNCTION e2i_check_features(text, record) IS 'what each feature would
 COMMENT ON FUNCTION e2i_check_features(text, anyarray) IS 'what each feature would be to the model, and what is wrong with it; features: an array, bound by position';
 
 CREATE FUNCTION e2i_describe_model(model text)
-    RETURNS TABLE (kind text, "position" integer, name text, type text, shape text, required boolean, takes_null boolean, "default" jsonb)
+    RETURNS TABLE (kind text, "position" integer, name text, type text, shape text, required boolean, takes_null boolean, "default" jsonb, note text)
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_describe_model_wrapper';
-COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature and one an output of a model';
+COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature, one an output, one the engine and why, and one a step of the native engine with its kernel';
 
 CREATE FUNCTION e2i_verify_model(model text)
     RETURNS TABLE ("row" integer, output text, expected text, got text, difference double precision, ok boolean)

@@ -3,19 +3,23 @@
 
 use std::sync::Arc;
 
-use e2i_core::{Batch, Binder, InputTensor, OutputTensor, Rows, Scalar};
+use e2i_core::{Batch, Binder, InputTensor, OutputTensor, Result, Rows, Scalar};
 use pgrx::datum::JsonB;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::catalog::model::{Stored, Version};
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Spelling, Strictness};
 use crate::error::OrRaise;
 use crate::pg::varlena;
 use crate::session::cache::resolve;
+use crate::session::engines;
+use crate::settings::{self, EngineChoice};
 
-/// One row a feature and one an output of a model: name, type, shape, whether it must be given, what stands for NULL.
-/// Declared in `sql/scoring.sql`, because two of its columns bear keywords as names.
+/// One row a feature and one an output of a model: name, type, shape, whether it must be given, what stands for NULL. Then
+/// the engine that scores it in this session, with the reason where it is not the native one, and the native engine's steps
+/// with the kernels that run for one row and for many. Declared in `sql/scoring.sql`, because two of its columns bear keywords as names.
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn e2i_describe_model(
@@ -27,26 +31,30 @@ fn e2i_describe_model(
         name!(kind, String),
         name!(position, i32),
         name!(name, String),
-        name!(data_type, String),
-        name!(shape, String),
+        name!(data_type, Option<String>),
+        name!(shape, Option<String>),
         name!(required, Option<bool>),
         name!(takes_null, Option<bool>),
         name!(default, Option<JsonB>),
+        name!(note, Option<String>),
     ),
 > {
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
-    let interface = resolve(schema, model).or_raise().interface;
+    let version = resolve(schema, model).or_raise();
+    let engine = engine_rows(schema, &version).or_raise();
+    let interface = version.interface;
     let features = interface.features.iter().enumerate().map(|(index, feature)| {
         (
             "feature".to_owned(),
             number(index + 1),
             feature.name.clone(),
-            feature.element.to_string(),
-            input_shape(&interface.inputs[feature.tensor]),
+            Some(feature.element.to_string()),
+            Some(input_shape(&interface.inputs[feature.tensor])),
             Some(feature.required),
             Some(feature.takes_missing || feature.default.is_some()),
             feature.default.clone().map(JsonB),
+            None,
         )
     });
     let outputs = interface.outputs.iter().enumerate().map(|(index, output)| {
@@ -54,14 +62,39 @@ fn e2i_describe_model(
             "output".to_owned(),
             number(index + 1),
             output.name.clone(),
-            output.element.to_string(),
-            output_shape(output),
+            Some(output.element.to_string()),
+            Some(output_shape(output)),
+            None,
             None,
             None,
             None,
         )
     });
-    TableIterator::new(features.chain(outputs).collect::<Vec<_>>())
+    let engine = engine.into_iter().map(|(kind, position, name, note)| {
+        (kind.to_owned(), number(position), name, None, None, None, None, None, note)
+    });
+    TableIterator::new(features.chain(outputs).chain(engine).collect::<Vec<_>>())
+}
+
+/// Kind, position, name, note.
+type EngineRow = (&'static str, usize, String, Option<String>);
+
+/// The engine of a version in this session, and its steps.
+fn engine_rows(schema: Schema, version: &Version) -> Result<Vec<EngineRow>> {
+    /// Rows of a large batch, for which other kernels may run.
+    const MANY: usize = 1024;
+    let stored = Stored::find(schema, version)?;
+    if stored.engine != "native" || settings::engine() == EngineChoice::OnnxRuntime {
+        return Ok(vec![("engine", 1, "onnxruntime".to_owned(), stored.engine_reason)]);
+    }
+    let engine = engines::open_native(schema, version, &stored, settings::instruction_set())?;
+    let mut rows = vec![("engine", 1, "native".to_owned(), Some(engine.instruction_set().to_string()))];
+    for (index, (one, many)) in engine.describe(1).into_iter().zip(engine.describe(MANY)).enumerate() {
+        let kernels =
+            if one.kernel == many.kernel { one.kernel } else { format!("{}; many rows: {}", one.kernel, many.kernel) };
+        rows.push(("step", index + 1, one.node, Some(kernels)));
+    }
+    Ok(rows)
 }
 
 fn number(index: usize) -> i32 {

@@ -1,7 +1,6 @@
 //! Registering and dropping models.
 
-use e2i_core::{Error, Examples, Kind, ModelReference, Result, Signature, Task};
-use e2i_onnx::Options;
+use e2i_core::{Error, Examples, Kind, ModelReference, Options, Result, Signature, Task};
 use pgrx::datum::{JsonB, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
@@ -11,11 +10,12 @@ use crate::catalog::register::{NewVersion, Origin, drop_version, insert};
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
 use crate::pg::encoding;
-use crate::session::trial::{Candidate, Proved, try_out};
+use crate::session::proof::{Candidate, Proved};
+use crate::session::trial::try_out;
 use crate::settings;
 
-/// The only format that is read; others are named in the error.
-const FRAMEWORK: &str = "onnx";
+/// The formats that are read.
+const FRAMEWORKS: [&str; 3] = ["onnx", "xgboost", "lightgbm"];
 
 /// Registers a model and returns its reference, `name:version`. The first version of a name is deployed at once.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -62,8 +62,9 @@ fn e2i_register_model(
             return Err(Error::new(Kind::BadOption, "a tolerance was given, but no examples to apply it to"));
         }
         let candidate = Candidate { name, model: artifact, preprocessor, options: &options, examples: golden.as_ref() };
-        let Proved { interface, signature, engine, engine_reason, engines_differ, plan, warning } =
-            try_out(&candidate)?;
+        let proved = try_out(&candidate)?;
+        check_detected(framework, &proved.framework)?;
+        let Proved { framework, interface, signature, engine, engine_reason, engines_differ, plan, warning } = proved;
         if let Some(why) = engine_reason.as_ref().filter(|_| engines_differ) {
             notice!("model {name:?} is scored by ONNX Runtime: {why}");
         }
@@ -73,7 +74,7 @@ fn e2i_register_model(
         let new = NewVersion {
             name,
             version,
-            framework: FRAMEWORK,
+            framework: &framework,
             interface: &interface,
             signature,
             metrics,
@@ -121,12 +122,24 @@ fn check_names(name: &str, version: Option<&str>) -> Result<()> {
 }
 
 fn check_framework(framework: Option<&str>) -> Result<()> {
-    match framework {
-        None | Some(FRAMEWORK) => Ok(()),
+    match framework.filter(|framework| !FRAMEWORKS.contains(framework)) {
+        None => Ok(()),
         Some(other) => {
             Err(Error::new(Kind::Unsupported, format!("models of the framework {other:?} cannot be registered"))
                 .with_hint("Export the model to ONNX and leave framework out."))
         }
+    }
+}
+
+/// What was stated must be what the bytes are.
+fn check_detected(stated: Option<&str>, detected: &str) -> Result<()> {
+    match stated.filter(|stated| *stated != detected) {
+        None => Ok(()),
+        Some(stated) => Err(Error::new(
+            Kind::BadOption,
+            format!("the framework {stated:?} was given, but the artifact is a model of {detected}"),
+        )
+        .with_hint("Leave framework out.")),
     }
 }
 

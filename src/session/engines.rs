@@ -3,8 +3,9 @@
 //! Registration has compiled the model and compared both engines; what it chose stands in the registry. A session follows
 //! that unless `e2i_serve.engine` says otherwise. The native engine never touches the ONNX Runtime library.
 
-use e2i_core::native::{InstructionSet, NativeEngine};
-use e2i_core::{Engine, Error, Interface, Kind, Result};
+use e2i_core::formats;
+use e2i_core::native::{InstructionSet, NativeEngine, compile_trained};
+use e2i_core::{ElementType, Engine, Error, Interface, Kind, Result};
 use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, watchdog};
 
 use crate::catalog::model::{Stored, Version};
@@ -40,6 +41,14 @@ pub fn open(schema: Schema, version: &Version, preference: Preference) -> Result
             Err(Error::new(Kind::Unsupported, message)
                 .with_detail(format!("Reason: {why}."))
                 .with_hint("SET e2i_serve.engine = 'auto';"))
+        }
+        EngineChoice::OnnxRuntime if stored.framework != "onnx" => {
+            let message = format!(
+                "model {} is of {} and cannot be scored by ONNX Runtime",
+                version.reference(),
+                stored.framework
+            );
+            Err(Error::new(Kind::Unsupported, message).with_hint("SET e2i_serve.engine = 'auto';"))
         }
         EngineChoice::OnnxRuntime => on_runtime(schema, version, &stored),
         _ if is_native => Ok(Box::new(open_native(schema, version, &stored, preference.instruction_set)?)),
@@ -82,6 +91,11 @@ pub fn compile(
     preprocessor: Option<&[u8]>,
     interface: &Interface,
 ) -> Result<std::result::Result<Vec<u8>, String>> {
+    if let Some(trained) = formats::read(model) {
+        let trained = trained?;
+        let element = interface.inputs.first().map_or(ElementType::Float32, |input| input.element);
+        return compile_trained(trained.framework, element, &trained.ensemble, &trained.link).map(Ok);
+    }
     let (model, first) = (Model::parse(model)?, preprocessor.map(Model::parse).transpose()?);
     Ok(e2i_onnx::compile(&model, first.as_ref(), interface).map_err(|refusal| refusal.to_string()))
 }

@@ -8,6 +8,7 @@ pub mod cache;
 mod call_site;
 pub mod engines;
 mod model;
+pub mod proof;
 pub mod shadow;
 mod target;
 pub mod trial;

@@ -1,24 +1,10 @@
 //! From a graph, or a preprocessor and a graph, to the [`Interface`] of a version.
 
-use e2i_core::reading::class_count_fits;
-use e2i_core::{Classes, Error, InputTensor, Interface, Kind, Result, Rows, Signature, Task};
+use e2i_core::{Error, InputTensor, Interface, Kind, Options, Result, Rows};
 
 use crate::features;
 use crate::graph::{Model, axes, element_type, tensor_type};
 use crate::outputs;
-
-/// What the caller states about a model, where the graph does not say or says it otherwise.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Feature names, in the order of the graph's columns.
-    pub feature_names: Option<Vec<String>>,
-    /// Class labels, in the order of the probabilities.
-    pub class_labels: Option<Vec<String>>,
-    /// What the model is for.
-    pub task: Option<Task>,
-    /// An MLflow signature.
-    pub signature: Option<Signature>,
-}
 
 /// Reads the interface of a version off its graph, or off two graphs in a row.
 ///
@@ -48,15 +34,7 @@ pub fn describe(model: &Model, preprocessor: Option<&Model>, options: &Options) 
     if preprocessor.is_some() {
         limit_rows(&mut interface.inputs, model);
     }
-    if let Some(names) = &options.feature_names {
-        interface.rename_features(names)?;
-    }
-    if let Some(signature) = &options.signature {
-        signature.complete(&mut interface, named || options.feature_names.is_some())?;
-    }
-    if let Some(labels) = &options.class_labels {
-        name_classes(&mut interface, labels)?;
-    }
+    options.apply(&mut interface, named)?;
     Ok(interface)
 }
 
@@ -109,33 +87,4 @@ fn limit_rows(inputs: &mut [InputTensor], model: &Model) {
             tensor.rows = Rows::Fixed(fixed);
         }
     }
-}
-
-/// Gives the classes other names, or names where the graph has none.
-fn name_classes(interface: &mut Interface, labels: &[String]) -> Result<()> {
-    if !interface.task.is_classification() {
-        return Err(Error::new(
-            Kind::BadOption,
-            format!("class_labels were given, but the model's task is {}", interface.task),
-        )
-        .with_hint("State the task: task => 'binary_classification'."));
-    }
-    if let Some(twice) = labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
-        return Err(Error::new(Kind::BadOption, format!("class_labels has {:?} twice", twice.1)));
-    }
-    let new = Classes::new(labels.to_vec());
-    let width = interface.main_output().and_then(|output| output.width);
-    let known = interface.classes.as_ref().map(|classes| classes.labels.len());
-    if !class_count_fits(&new, interface.task, width) || known.is_some_and(|known| known != labels.len()) {
-        let count = known.or(width).unwrap_or_default();
-        return Err(Error::new(
-            Kind::BadOption,
-            format!("class_labels has {} labels, the model has {count} classes", labels.len()),
-        ));
-    }
-    interface.classes = Some(match interface.classes.take() {
-        Some(before) if before.labels != labels => Classes { graph_labels: Some(before.labels), ..new },
-        _ => new,
-    });
-    Ok(())
 }

@@ -29,7 +29,8 @@ mod value;
 pub mod watchdog;
 mod width;
 
-pub use describe::{Options, describe};
+pub use describe::describe;
+pub use e2i_core::Options;
 pub use engine::{Artifacts, RuntimeEngine};
 pub use graph::Model;
 pub use native::{Refusal, compile};

@@ -1,0 +1,279 @@
+//! What a model must prove before it is registered: that it can be read, loaded and scored, that both engines agree, and
+//! that it predicts its golden rows. Runs in the try-out's child, so nothing here may call the server.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use e2i_core::formats::{self, Trained};
+use e2i_core::native::agreement::{disagreement, varied};
+use e2i_core::native::{InstructionSet, NativeEngine, compile_trained};
+use e2i_core::{
+    Batch, Binder, Check, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet, Outputs, Result,
+    Signature,
+};
+use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, describe};
+use serde::{Deserialize, Serialize};
+
+use crate::session::engines;
+
+/// A model that wants to be registered.
+pub struct Candidate<'a> {
+    /// Its name, for messages.
+    pub name: &'a str,
+    /// The model: an ONNX graph, or a file of a training library.
+    pub model: &'a [u8],
+    /// The graph that is run first, if there is one.
+    pub preprocessor: Option<&'a [u8]>,
+    /// What the caller states about it.
+    pub options: &'a Options,
+    /// Golden rows.
+    pub examples: Option<&'a Examples>,
+}
+
+/// What the try-out found.
+#[derive(Serialize, Deserialize)]
+pub struct Proved {
+    /// The format of the artifact: `onnx`, `xgboost` or `lightgbm`.
+    pub framework: String,
+    /// What the model takes and gives, with what only a run can tell.
+    pub interface: Interface,
+    /// Its signature in MLflow's form.
+    pub signature: serde_json::Value,
+    /// Which engine is to score it.
+    pub engine: String,
+    /// Why not the native one.
+    pub engine_reason: Option<String>,
+    /// Whether it was compiled and gave other answers than the runtime.
+    pub engines_differ: bool,
+    /// The compiled form, for the native engine.
+    #[serde(skip)]
+    pub plan: Option<Vec<u8>>,
+    /// Why it was not scored, where that is not held against it.
+    pub warning: Option<String>,
+}
+
+/// Reads, loads and scores a model.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn prove(candidate: &Candidate<'_>, library: &Path, threads: usize) -> Result<Proved> {
+    match formats::read(candidate.model) {
+        Some(trained) => prove_trained(candidate, trained?),
+        None => prove_graph(candidate, library, threads),
+    }
+}
+
+/// A file of a training library, which the native engine alone scores.
+fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> {
+    let framework = trained.framework;
+    if candidate.preprocessor.is_some() {
+        return Err(Error::new(Kind::BadOption, format!("a preprocessor cannot be run before a model of {framework}"))
+            .with_hint("Export both to ONNX."));
+    }
+    let mut interface = trained.interface;
+    if let Some(stated) = candidate.options.task.filter(|stated| *stated != interface.task) {
+        return Err(Error::new(
+            Kind::BadOption,
+            format!("the task {stated} was given, but the model was trained for {}", interface.task),
+        ));
+    }
+    let numbered = interface.features.iter().enumerate().all(|(index, feature)| feature.name == format!("f{index}"));
+    candidate.options.apply(&mut interface, !numbered)?;
+    let element = interface.inputs.first().map_or(ElementType::Float32, |input| input.element);
+    let plan = compile_trained(framework, element, &trained.ensemble, &trained.link)?;
+    let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
+    let rows = varied(&interface, &Batch::new(&interface.inputs, 1), compared_rows(&interface));
+    let mut first: Option<Outputs> = None;
+    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let mut outputs = Outputs::default();
+        NativeEngine::open(&plan, set)?.score(&rows, OutputSet::BOTH, &mut outputs)?;
+        let expected = first.get_or_insert_with(|| outputs.clone());
+        if let Some(difference) = disagreement(&outputs, expected) {
+            return Err(Error::new(
+                Kind::Internal,
+                format!("with {set} instructions the model answers otherwise: {difference}"),
+            ));
+        }
+    }
+    if let Some(examples) = candidate.examples {
+        let mut engine = NativeEngine::open(&plan, InstructionSet::best())?;
+        examples.judge(&compare(examples, &binder, &interface, |batch, wanted, outputs| {
+            engine.score(batch, wanted, outputs)
+        })?)?;
+    }
+    Ok(Proved {
+        framework: framework.to_owned(),
+        signature: signature(candidate, &interface),
+        interface,
+        engine: "native".to_owned(),
+        engine_reason: None,
+        engines_differ: false,
+        plan: Some(plan),
+        warning: None,
+    })
+}
+
+fn signature(candidate: &Candidate<'_>, interface: &Interface) -> serde_json::Value {
+    match &candidate.options.signature {
+        Some(given) => given.completed(interface),
+        None => Signature::describe(interface),
+    }
+}
+
+/// An ONNX graph, which ONNX Runtime scores and the native engine too, where it knows all operators.
+fn prove_graph(candidate: &Candidate<'_>, library: &Path, threads: usize) -> Result<Proved> {
+    let model = Model::parse(candidate.model)?;
+    let first = candidate.preprocessor.map(Model::parse).transpose()?;
+    let mut interface = describe(&model, first.as_ref(), candidate.options)?;
+    let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
+    let mut sample = Batch::new(&interface.inputs, interface.rows_per_call().unwrap_or(1));
+    first.as_ref().unwrap_or(&model).fill_samples(&interface, &mut sample);
+    // The runtime makes copies of its own: what was decoded here goes first.
+    drop((model, first));
+    let runtime = Runtime::load(library)?;
+    let artifacts = Artifacts { model: candidate.model, preprocessor: candidate.preprocessor };
+    let mut engine = RuntimeEngine::load(runtime, &interface, artifacts, threads)?;
+    let mut outputs = Outputs::default();
+    let mut warning = None;
+    if let Err(error) = engine.score(&sample, OutputSet::BOTH, &mut outputs) {
+        // Where the graph wants a text or a number that nobody could guess, a golden row tells, or it is taken on trust.
+        let may_want_categories = interface.features.iter().any(|feature| !feature.element.is_float());
+        if error.kind() != Kind::Runtime || !may_want_categories {
+            return Err(Error::new(
+                error.kind(),
+                format!("the model does not score a row of samples: {}", error.message()),
+            ));
+        }
+        match candidate.examples {
+            Some(examples) => {
+                sample = examples.bind(&binder, 1)?;
+                engine.score(&sample, OutputSet::BOTH, &mut outputs).map_err(|error| error.in_row(1))?;
+            }
+            None => {
+                warning = Some(format!(
+                    "the model is registered although it did not score a row of samples: {}",
+                    error.message()
+                ));
+            }
+        }
+    }
+    if warning.is_none() {
+        if let Some(output) = interface.main.and_then(|main| interface.outputs.get_mut(main)) {
+            output.width = output.width.or(Some(outputs.width));
+        }
+        interface.set_pace(pace(&mut engine, &sample, &mut outputs)?);
+    }
+    if let Some(examples) = candidate.examples {
+        examples.judge(&compare(examples, &binder, &interface, |batch, wanted, outputs| {
+            engine.score(batch, wanted, outputs)
+        })?)?;
+    }
+    let mut rows = Vec::new();
+    if warning.is_none() {
+        rows.push(varied(&interface, &sample, compared_rows(&interface)));
+    }
+    if let Some(examples) = candidate.examples {
+        rows.push(examples.bind(&binder, examples.len())?);
+    }
+    let compiled = compile(candidate, &interface, &mut engine, &rows)?;
+    let (chosen, plan, engine_reason, engines_differ) = match compiled {
+        Compiled::Agrees(plan) => ("native", Some(plan), None, false),
+        Compiled::Not { why, differs } => (engine.name(), None, Some(why), differs),
+    };
+    Ok(Proved {
+        framework: "onnx".to_owned(),
+        signature: signature(candidate, &interface),
+        interface,
+        engine: chosen.to_owned(),
+        engine_reason,
+        engines_differ,
+        plan,
+        warning,
+    })
+}
+
+/// What became of compiling a model.
+enum Compiled {
+    /// The compiled form, which answers as the runtime does.
+    Agrees(Vec<u8>),
+    /// Why the runtime scores it, and whether because its answers differ.
+    Not { why: String, differs: bool },
+}
+
+/// Most bytes of a compiled form; a larger one is left to the runtime.
+const MAX_PLAN: usize = 192 << 20;
+
+/// Compiles the model and compares both engines on `rows`.
+fn compile(
+    candidate: &Candidate<'_>,
+    interface: &Interface,
+    runtime: &mut RuntimeEngine,
+    rows: &[Batch],
+) -> Result<Compiled> {
+    let no = |why: String, differs: bool| Ok(Compiled::Not { why, differs });
+    let plan = match engines::compile(candidate.model, candidate.preprocessor, interface)? {
+        Ok(plan) if plan.len() > MAX_PLAN => return no("the compiled form is too large".to_owned(), false),
+        Ok(plan) => plan,
+        Err(why) => return no(why, false),
+    };
+    if rows.is_empty() {
+        return no("there was no row to compare the engines on".to_owned(), false);
+    }
+    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let mut native = NativeEngine::open(&plan, set)?;
+        for batch in rows {
+            let (mut ours, mut theirs) = (Outputs::default(), Outputs::default());
+            let expected = runtime.score(batch, OutputSet::BOTH, &mut theirs);
+            let found = native.score(batch, OutputSet::BOTH, &mut ours);
+            let difference = match (found, expected) {
+                // Both refuse, as for a category that is not known.
+                (Err(_), Err(_)) => None,
+                (Err(error), Ok(())) | (Ok(()), Err(error)) => Some(error.message().to_owned()),
+                (Ok(()), Ok(())) => disagreement(&ours, &theirs),
+            };
+            if let Some(difference) = difference {
+                return no(format!("compiled, it does not answer as ONNX Runtime: {difference}"), true);
+            }
+        }
+    }
+    Ok(Compiled::Agrees(plan))
+}
+
+/// Rows to compare engines on: many, but no more than take a few hundredths of a second.
+fn compared_rows(interface: &Interface) -> usize {
+    interface.rows_per_call().unwrap_or_else(|| interface.rows_at_once.clamp(16, 512))
+}
+
+/// How long a row takes: the best of a few runs, the first of which (the one before) also allocated.
+fn pace(engine: &mut RuntimeEngine, sample: &Batch, outputs: &mut Outputs) -> Result<Duration> {
+    const ENOUGH: Duration = Duration::from_millis(5);
+    let begun = Instant::now();
+    let mut best = Duration::MAX;
+    for _ in 0..20 {
+        let run = Instant::now();
+        engine.score(sample, OutputSet::BOTH, outputs)?;
+        best = best.min(run.elapsed());
+        if begun.elapsed() > ENOUGH {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+/// Scores golden rows and compares.
+///
+/// # Errors
+/// What binding or scoring reports; a difference is no error.
+pub fn compare(
+    examples: &Examples,
+    binder: &Binder,
+    interface: &Interface,
+    mut score: impl FnMut(&Batch, OutputSet, &mut Outputs) -> Result<()>,
+) -> Result<Vec<Check>> {
+    let wanted = examples.needed(interface, binder.model())?;
+    let batch = examples.bind(binder, examples.len())?;
+    let mut outputs = Outputs::default();
+    score(&batch, wanted, &mut outputs)?;
+    examples.compare(interface, &outputs, binder.model())
+}
