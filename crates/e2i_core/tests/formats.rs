@@ -108,6 +108,37 @@ fn both_encodings_hold_one_model() {
     }
 }
 
+/// XGBoost 2 wrote NaN as the threshold of categorical splits; from 3.1 on the base score is a list, from 3.2 on vectors of
+/// leaves have a list of their own.
+#[test]
+fn what_other_versions_of_xgboost_write_is_the_same_model() {
+    let text = String::from_utf8(bytes("xgb_sets.json")).unwrap();
+    let (start, rest) = text.split_once("\"split_conditions\":[").unwrap();
+    let (_, rest) = rest.split_once(',').unwrap();
+    let older = format!("{start}\"split_conditions\":[NaN,{rest}");
+    assert_eq!(formats::read(older.as_bytes()).unwrap().unwrap(), read("xgb_sets.json"));
+
+    let text = String::from_utf8(bytes("xgb_vectors.json")).unwrap();
+    let (_, score) = text.split_once("\"base_score\":\"").unwrap();
+    let score = score.split_once('"').unwrap().0;
+    let text = text.replace(&format!("\"{score}\""), &format!("\"[{score},{score}]\""));
+    let mut newer: Value = serde_json::from_str(&text).unwrap();
+    for tree in newer["learner"]["gradient_booster"]["model"]["trees"].as_array_mut().unwrap() {
+        let vectors: Vec<Value> = tree["base_weights"].as_array().unwrap().clone();
+        let mut leaves = vec![];
+        for node in 0..tree["left_children"].as_array().unwrap().len() {
+            if tree["left_children"][node] == -1 {
+                tree["right_children"][node] = (leaves.len() / 2).into();
+                leaves.extend_from_slice(&vectors[node * 2..][..2]);
+            }
+        }
+        tree["leaf_weights"] = leaves.into();
+        tree["base_weights"] = vec![0.0; vectors.len()].into();
+    }
+    let newer = serde_json::to_vec(&newer).unwrap();
+    assert_eq!(formats::read(&newer).unwrap().unwrap(), read("xgb_vectors.json"));
+}
+
 #[test]
 fn interfaces_say_what_the_files_say() {
     for file in files(&[".ubj", ".txt"]) {

@@ -3,8 +3,9 @@
 //! What is done in float32 here is done in float32 there: the base score's way to a margin, and DART's weights. The sum of
 //! a row begins with the base score, and trees are added in the order of the file.
 //!
-//! `tree` reads one tree of the document.
+//! `tree` reads one tree of the document, `json` what is special about its numbers.
 
+mod json;
 mod tree;
 
 use serde::Deserialize;
@@ -113,9 +114,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Trained> {
     }
     let text = bytes[1..].trim_ascii_start().starts_with(b"\"");
     let document: Document = if text {
-        serde_json::from_slice(bytes).map_err(|problem| {
-            broken(problem).with_hint("A model with numbers that JSON cannot hold can be saved as model.ubj.")
-        })?
+        serde_json::from_slice(&json::plain(bytes)).map_err(broken)?
     } else {
         ubjson::from_slice(bytes).map_err(broken)?
     };
