@@ -1,6 +1,7 @@
 //! The files of training libraries: what is read from them predicts what the library predicts, and broken ones are refused.
 //!
-//! `tests/models/make_trained.py` made files and answers. `E2I_TRAINED` names another folder that it filled.
+//! `tests/models/make_trained.py` made files and answers. `E2I_TRAINED` names another folder that it filled, `E2I_MUTATIONS`
+//! asks for more than 2,000 broken files; `fuzz/` looks further.
 
 use std::path::PathBuf;
 
@@ -161,6 +162,8 @@ fn interfaces_say_what_the_files_say() {
     assert_eq!(names("lgb_binary.txt"), ["age", "blood_pressure", "é", "d", "e=1"]);
     let task = |file| read(file).interface.task;
     assert_eq!(task("xgb_binary.ubj"), Task::BinaryClassification);
+    assert_eq!(task("xgb_two_classes.ubj"), Task::BinaryClassification);
+    assert_eq!(task("lgb_two_classes.txt"), Task::BinaryClassification);
     assert_eq!(task("xgb_logitraw.ubj"), Task::Regression);
     assert_eq!(task("xgb_several_labels.ubj"), Task::Other);
     assert_eq!(task("lgb_classes.txt"), Task::MulticlassClassification);
@@ -273,6 +276,10 @@ fn survive(bytes: &[u8]) {
     }
 }
 
+fn mutations() -> usize {
+    std::env::var("E2I_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(2000)
+}
+
 const VICTIMS: [&str; 6] =
     ["xgb_sets.json", "xgb_sets.ubj", "xgb_dart_classes.ubj", "xgb_vectors.ubj", "lgb_sets.txt", "lgb_classes.txt"];
 
@@ -293,11 +300,35 @@ fn a_cut_file_is_refused() {
 }
 
 #[test]
+fn depth_costs_no_stack() {
+    let nested = format!("{{\"learner\":{}", "[".repeat(1_000_000));
+    assert_eq!(refusal(nested.as_bytes()).kind(), Kind::BadModel);
+    let ignored = format!("{{\"learner\":{{\"other\":{}", "[".repeat(1_000_000));
+    assert_eq!(refusal(ignored.as_bytes()).kind(), Kind::BadModel);
+
+    // One tree, a chain of branches that each have a leaf at the left.
+    let branches = 50_000;
+    let each = |f: &dyn Fn(usize) -> String| (0..branches).map(f).collect::<Vec<_>>().join(" ");
+    let text = format!(
+        "tree\nversion=v4\nnum_tree_per_iteration=1\nmax_feature_idx=0\nfeature_names=x\n\nTree=0\nnum_leaves={}\nsplit_feature={}\n\
+         threshold={}\nleft_child={}\nright_child={}\nleaf_value={} -1\n\nend of trees\n",
+        branches + 1,
+        each(&|_| "0".into()),
+        each(&|at| at.to_string()),
+        each(&|at| format!("-{}", at + 1)),
+        each(&|at| if at + 1 < branches { (at + 1).to_string() } else { format!("-{}", branches + 1) }),
+        each(&|at| at.to_string()),
+    );
+    let trained = formats::read(text.as_bytes()).unwrap().unwrap();
+    assert_eq!([0.0, 17.0, 17.5, 1e9].map(|x| trained.ensemble.sums(&[x])[0]), [0.0, 17.0, 18.0, -1.0]);
+}
+
+#[test]
 fn changed_bytes_do_no_harm() {
     let mut random = Random(7);
     for file in VICTIMS {
         let whole = bytes(file);
-        for _ in 0..2004 / VICTIMS.len() {
+        for _ in 0..mutations().div_ceil(VICTIMS.len()) {
             let mut bytes = whole.clone();
             for _ in 0..=random.below(3) {
                 let place = random.below(bytes.len());
@@ -318,7 +349,7 @@ fn pieces_in_another_order_do_no_harm() {
     let mut random = Random(11);
     for file in VICTIMS {
         let whole = bytes(file);
-        for _ in 0..50 {
+        for _ in 0..mutations().div_ceil(VICTIMS.len() * 5) {
             let mut bytes = whole.clone();
             let length = 1 + random.below(64);
             let (from, to) = (random.below(bytes.len() - length), random.below(bytes.len() - length));

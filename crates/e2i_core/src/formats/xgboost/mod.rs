@@ -11,7 +11,7 @@ mod tree;
 use serde::Deserialize;
 
 use self::tree::{Forms, TreeDocument};
-use super::{NAMELESS_FEATURES_AT_MOST, Shape, TARGETS_AT_MOST, Trained, ubjson};
+use super::{NAMELESS_FEATURES_AT_MOST, Shape, TARGETS_AT_MOST, Trained, classification, ubjson};
 use crate::error::{Error, Kind, Result};
 use crate::interface::{ElementType, Task};
 use crate::native::{Aggregate, Ensemble, FeatureUse, Function, LabelRule, Link, Missing, Precision};
@@ -300,8 +300,8 @@ impl Objective {
         let (task, label) = match name {
             "binary:logistic" | "binary:hinge" if targets == 1 => (Task::BinaryClassification, LabelRule::AboveHalf),
             "binary:logistic" | "binary:hinge" => (Task::Other, LabelRule::None),
-            "multi:softprob" => (Task::MulticlassClassification, LabelRule::Greatest),
-            "multi:softmax" => (Task::MulticlassClassification, LabelRule::GreatestSum),
+            "multi:softprob" => (classification(targets), LabelRule::Greatest),
+            "multi:softmax" => (classification(targets), LabelRule::GreatestSum),
             _ => (Task::Regression, LabelRule::None),
         };
         if matches!(function, Function::Softmax) && targets < 2 {
