@@ -109,8 +109,8 @@ fn both_encodings_hold_one_model() {
     }
 }
 
-/// XGBoost 2 wrote NaN as the threshold of categorical splits; from 3.1 on the base score is a list, from 3.2 on vectors of
-/// leaves have a list of their own.
+/// XGBoost 1 wrote truth values and knew no categories; XGBoost 2 wrote NaN as the threshold of categorical splits; from 3.1
+/// on the base score is a list; in 3.2 vectors of leaves have a list of their own.
 #[test]
 fn what_other_versions_of_xgboost_write_is_the_same_model() {
     let text = String::from_utf8(bytes("xgb_sets.json")).unwrap();
@@ -118,6 +118,20 @@ fn what_other_versions_of_xgboost_write_is_the_same_model() {
     let (_, rest) = rest.split_once(',').unwrap();
     let older = format!("{start}\"split_conditions\":[NaN,{rest}");
     assert_eq!(formats::read(older.as_bytes()).unwrap().unwrap(), read("xgb_sets.json"));
+
+    let mut older: Value = serde_json::from_slice(&bytes("xgb_binary.json")).unwrap();
+    older["learner"]["learner_model_param"].as_object_mut().unwrap().remove("num_target");
+    let model = older["learner"]["gradient_booster"]["model"].as_object_mut().unwrap();
+    model.remove("iteration_indptr");
+    for tree in model["trees"].as_array_mut().unwrap() {
+        let tree = tree.as_object_mut().unwrap();
+        tree.retain(|key, _| key != "split_type" && !key.starts_with("categories"));
+        for flag in tree["default_left"].as_array_mut().unwrap() {
+            *flag = (*flag == 1).into();
+        }
+    }
+    let older = serde_json::to_vec(&older).unwrap();
+    assert_eq!(formats::read(&older).unwrap().unwrap(), read("xgb_binary.json"));
 
     let text = String::from_utf8(bytes("xgb_vectors.json")).unwrap();
     let (_, score) = text.split_once("\"base_score\":\"").unwrap();
