@@ -93,6 +93,18 @@ impl Model {
         self.proto.graph.as_ref().unwrap_or(EMPTY)
     }
 
+    /// The version of an operator set that the model is written for; 1 where it does not say.
+    pub(crate) fn operator_set(&self, domain: &str) -> i64 {
+        let is_default = |domain: &str| matches!(domain, "" | "ai.onnx");
+        let same = |of: &str| of == domain || (is_default(of) && is_default(domain));
+        self.proto.opset_import.iter().find(|set| same(&set.domain)).map_or(1, |set| set.version)
+    }
+
+    /// Whether the model gives an operator of this domain a meaning of its own.
+    pub(crate) fn defines_operators_of(&self, domain: &str) -> bool {
+        self.proto.functions.iter().any(|function| function.domain == domain)
+    }
+
     /// The inputs that a caller must give: those that are no initializers.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = &ValueInfo> {
         self.graph()

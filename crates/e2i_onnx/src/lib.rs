@@ -6,6 +6,9 @@
 //!   an [`e2i_core::Interface`] (features, task, classes, which output is which);
 //! * scoring: [`Runtime`] loads the shared library, [`RuntimeEngine`] implements [`e2i_core::Engine`] over it.
 //!
+//! A third way out: [`compile`] turns a graph of operators that the native engine knows into an image for
+//! [`e2i_core::native::NativeEngine`], or says which node it does not know.
+//!
 //! This is the only crate that knows `ort`. It never asks who is calling: cancellation reaches it as a function
 //! ([`watchdog::set_probe`]), files as bytes, settings as arguments.
 
@@ -16,6 +19,7 @@ mod features;
 mod graph;
 mod guard;
 mod missing;
+mod native;
 mod outputs;
 mod proto;
 mod runtime;
@@ -28,4 +32,5 @@ mod width;
 pub use describe::{Options, describe};
 pub use engine::{Artifacts, RuntimeEngine};
 pub use graph::Model;
+pub use native::{Refusal, compile};
 pub use runtime::Runtime;

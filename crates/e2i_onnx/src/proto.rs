@@ -45,6 +45,8 @@ pub(crate) struct NodeProto {
     pub inputs: Vec<String>,
     #[prost(string, repeated, tag = "2")]
     pub outputs: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub name: String,
     #[prost(string, tag = "4")]
     pub op_type: String,
     #[prost(message, repeated, tag = "5")]
@@ -57,8 +59,12 @@ pub(crate) struct NodeProto {
 pub(crate) struct Attribute {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(float, tag = "2")]
+    pub float: f32,
     #[prost(int64, tag = "3")]
     pub int: i64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub string: Bytes,
     #[prost(message, optional, tag = "5")]
     pub tensor: Option<TensorProto>,
     #[prost(message, optional, tag = "6")]
@@ -85,6 +91,8 @@ pub(crate) struct TensorProto {
     pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
     pub data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    pub float_data: Vec<f32>,
     #[prost(int32, repeated, tag = "5")]
     pub int32_data: Vec<i32>,
     #[prost(bytes = "bytes", repeated, tag = "6")]
@@ -95,6 +103,8 @@ pub(crate) struct TensorProto {
     pub name: String,
     #[prost(bytes = "bytes", tag = "9")]
     pub raw_data: Bytes,
+    #[prost(double, repeated, tag = "10")]
+    pub double_data: Vec<f64>,
     #[prost(message, repeated, tag = "13")]
     pub external_data: Vec<KeyValue>,
     #[prost(int32, tag = "14")]

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -110,8 +111,12 @@ impl ImageWriter {
 #[repr(C, align(64))]
 struct Line([u8; ALIGNMENT]);
 
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 /// An opened image.
 pub struct Image {
+    /// A number that no other image of this process has.
+    id: u64,
     lines: Vec<Line>,
     /// Where the tables begin and end.
     tables: (usize, usize),
@@ -143,7 +148,7 @@ impl Image {
         let mut lines = vec![Line([0; ALIGNMENT]); bytes.len().div_ceil(ALIGNMENT)];
         bytemuck::cast_slice_mut::<Line, u8>(&mut lines)[..bytes.len()].copy_from_slice(bytes);
         let start = end.next_multiple_of(ALIGNMENT).min(bytes.len());
-        Ok((Self { lines, tables: (start, bytes.len()) }, head))
+        Ok((Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), lines, tables: (start, bytes.len()) }, head))
     }
 
     /// Whether a section lies within the tables.
@@ -172,6 +177,12 @@ impl Image {
         let start = self.tables.0.saturating_add(from);
         let end = start.saturating_add(count.saturating_mul(size_of::<T>()));
         bytes.get(start..end).map_or(&[], |bytes| bytemuck::try_cast_slice(bytes).unwrap_or(&[]))
+    }
+
+    /// A number that no other image of this process has; never 0. Who checked tables can remember it.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Memory it holds, in bytes.

@@ -8,12 +8,23 @@
 //!
 //! What does not belong here: file formats, and anything that knows where an image is kept.
 
+pub mod agreement;
+mod engine;
 mod ensemble;
+mod forest;
+mod fuse;
 mod image;
 mod instruction_set;
 mod link;
+pub mod operators;
+mod plan;
+mod trained;
 
+pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
+pub use forest::{Forest, Rows, Scratch, SumsMut};
 pub use image::{Image, ImageWriter, Pod, Section};
 pub use instruction_set::InstructionSet;
 pub use link::{Function, LabelRule, Link};
+pub use plan::{Plan, PlanBuilder, Step, ValueId, ValueType};
+pub use trained::compile_trained;

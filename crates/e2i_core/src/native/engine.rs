@@ -1,0 +1,237 @@
+//! [`Engine`] over a compiled plan.
+
+use serde::Serialize;
+
+use super::image::Image;
+use super::instruction_set::InstructionSet;
+use super::operators::{Cells, Frame, Scratch};
+use super::plan::{Plan, ValueType};
+use crate::batch::{Batch, Column, Tensor};
+use crate::engine::{Engine, OutputSet, Outputs};
+use crate::error::{Error, Kind, Result};
+use crate::interface::ElementType;
+
+/// Most rows that are computed at once.
+const BLOCK_ROWS: usize = 1024;
+
+/// Bytes that the values of a block should take at most, so that they stay in a processor's second-level cache.
+const BLOCK_BYTES: usize = 512 << 10;
+
+/// One step as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepDescription {
+    /// The node of the graph.
+    pub node: String,
+    /// The operator and, where there are several ways to compute it, which one runs.
+    pub kernel: String,
+}
+
+/// A model that is computed here.
+pub struct NativeEngine {
+    image: Image,
+    plan: Plan,
+    set: InstructionSet,
+    /// What steps wrote, a column for each value; those of the batch stay empty.
+    columns: Vec<Column>,
+    /// Rows that the columns hold.
+    rows: usize,
+    block_rows: usize,
+    /// The steps to run and which of their outputs are needed: for the label, for the numbers, for both.
+    schedules: [Vec<(usize, u64)>; 3],
+    scratch: Scratch,
+    /// Whether the caller wants to be interrupted; asked before each block.
+    interrupted: fn() -> bool,
+}
+
+impl NativeEngine {
+    /// Opens the image of a plan. `set` is lowered to what the processor has.
+    ///
+    /// # Errors
+    /// [`Kind::BadModel`] for bytes that are no image of a plan.
+    pub fn open(image: &[u8], set: InstructionSet) -> Result<Self> {
+        let (image, plan) = Image::open::<Plan>(image)?;
+        plan.check(&image)?;
+        let set = if set.is_available() { set } else { InstructionSet::best().min(set) };
+        let schedule = |wanted: OutputSet| {
+            let outputs = plan.label.filter(|_| wanted.label).into_iter().chain(plan.main.filter(|_| wanted.main));
+            plan.needed(outputs).into_iter().enumerate().filter(|(_, needed)| *needed != 0).collect()
+        };
+        let schedules = [OutputSet::LABEL, OutputSet::MAIN, OutputSet::BOTH].map(schedule);
+        let row_bytes: usize = plan.values.iter().skip(plan.inputs).map(bytes_a_row).sum();
+        let block_rows = (BLOCK_BYTES / row_bytes.max(1)).clamp(1, BLOCK_ROWS);
+        // Whole blocks of rows suit the kernels that take many rows at once.
+        let block_rows = if block_rows > 128 { block_rows / 128 * 128 } else { block_rows };
+        let columns = plan.values.iter().map(|value| Column::zeros(value.element, 0)).collect();
+        let mut engine = Self {
+            image,
+            plan,
+            set,
+            columns,
+            rows: 0,
+            block_rows,
+            schedules,
+            scratch: Scratch::default(),
+            interrupted: || false,
+        };
+        engine.hold(1);
+        Ok(engine)
+    }
+
+    /// Sets what is asked before each block of rows: whether to stop.
+    pub fn set_probe(&mut self, interrupted: fn() -> bool) {
+        self.interrupted = interrupted;
+    }
+
+    /// The steps, in order, and the kernel that runs each of them for batches of `rows`.
+    #[must_use]
+    pub fn describe(&self, rows: usize) -> Vec<StepDescription> {
+        let rows = rows.min(self.block_rows);
+        let steps = self.plan.steps.iter();
+        steps
+            .map(|step| StepDescription {
+                node: step.node.clone(),
+                kernel: step.operator.kernel(self.set, rows).into_owned(),
+            })
+            .collect()
+    }
+
+    /// The instructions in use.
+    #[must_use]
+    pub fn instruction_set(&self) -> InstructionSet {
+        self.set
+    }
+
+    /// Makes room for blocks of `rows`.
+    fn hold(&mut self, rows: usize) {
+        for (column, value) in self.columns.iter_mut().zip(&self.plan.values).skip(self.plan.inputs) {
+            column.resize(rows * value.width);
+        }
+        self.rows = rows;
+    }
+
+    /// Whether the batch is of the plan's tensors, so that every step finds as many cells as it expects.
+    fn check_batch(&self, batch: &Batch) -> Result<()> {
+        let expected = &self.plan.values[..self.plan.inputs];
+        let fits = |(tensor, value): (&Tensor, &ValueType)| {
+            tensor.width == value.width
+                && tensor.values.element() == value.element
+                && batch.rows().checked_mul(tensor.width) == Some(tensor.values.len())
+        };
+        if batch.tensors().len() == expected.len() && batch.tensors().iter().zip(expected).all(fits) {
+            Ok(())
+        } else {
+            Err(Error::new(Kind::Internal, "the batch is not shaped for the compiled model"))
+        }
+    }
+
+    fn score_block(&mut self, batch: &Batch, from: usize, rows: usize, schedule: usize) -> Result<()> {
+        let inputs = self.plan.inputs;
+        for &(step, needed) in &self.schedules[schedule] {
+            let step = &self.plan.steps[step];
+            let (before, after) = self.columns.split_at_mut(step.first_output as usize);
+            let mut frame = Frame {
+                image: &self.image,
+                set: self.set,
+                rows,
+                from,
+                batch: batch.tensors(),
+                batch_inputs: inputs,
+                computed: before,
+                values: &self.plan.values,
+                inputs: &step.inputs,
+                outputs: &mut after[..step.outputs as usize],
+                first_output: step.first_output as usize,
+                needed,
+                scratch: &mut self.scratch,
+            };
+            step.operator.run(&mut frame).map_err(|error| named(&error, &step.node))?;
+        }
+        Ok(())
+    }
+
+    /// Writes what a block has in `value` to its place in an output.
+    fn copy(&self, batch: &Batch, from: usize, rows: usize, value: u32, into: &mut Column) {
+        let value = value as usize;
+        let width = self.plan.values[value].width;
+        let cells = match batch.tensors().get(value).filter(|_| value < self.plan.inputs) {
+            Some(tensor) => Cells::of(&tensor.values, from * width, rows * width),
+            None => Cells::of(&self.columns[value], 0, rows * width),
+        };
+        cells.write_to(into, from * width);
+    }
+}
+
+#[cold]
+fn named(error: &Error, node: &str) -> Error {
+    Error::new(error.kind(), format!("node {node:?} of the model: {}", error.message()))
+}
+
+fn bytes_a_row(value: &ValueType) -> usize {
+    let cell = match value.element {
+        ElementType::Float32 | ElementType::Int32 => 4,
+        ElementType::Float64 | ElementType::Int64 => 8,
+        ElementType::Bool => 1,
+        ElementType::Text => size_of::<String>(),
+    };
+    value.width.saturating_mul(cell)
+}
+
+impl Engine for NativeEngine {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let cells: usize = self.plan.values.iter().skip(self.plan.inputs).map(bytes_a_row).sum();
+        let steps = self.plan.steps.len() * size_of::<super::plan::Step>()
+            + self.plan.values.len() * (size_of::<ValueType>() + size_of::<Column>())
+            + self.schedules.iter().map(|schedule| schedule.len() * size_of::<(usize, u64)>()).sum::<usize>();
+        size_of::<Self>() + self.image.memory_bytes() + cells * self.rows + steps + self.scratch.memory_bytes()
+    }
+
+    fn score(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+        self.check_batch(batch)?;
+        let label = self.plan.label.filter(|_| wanted.label);
+        let main = self.plan.main.filter(|_| wanted.main);
+        outputs.width = main.map_or(0, |main| self.plan.values[main as usize].width);
+        prepare(&mut outputs.label, label.map(|label| self.plan.values[label as usize].element));
+        prepare(&mut outputs.main, main.map(|main| self.plan.values[main as usize].element));
+        let schedule = match (wanted.label, wanted.main) {
+            (true, true) => 2,
+            (false, true) => 1,
+            _ => 0,
+        };
+        let mut from = 0;
+        while from < batch.rows() {
+            if from > 0 && (self.interrupted)() {
+                return Err(Error::new(Kind::Interrupted, "the run was interrupted"));
+            }
+            let rows = self.block_rows.min(batch.rows() - from);
+            if rows > self.rows {
+                self.hold(rows);
+            }
+            self.score_block(batch, from, rows, schedule)?;
+            if let Some(label) = label {
+                self.copy(batch, from, rows, label, &mut outputs.label);
+            }
+            if let Some(main) = main {
+                self.copy(batch, from, rows, main, &mut outputs.main);
+            }
+            from += rows;
+        }
+        // Texts of a call before may be left over; numbers are cut already.
+        if let (Column::Text(_), Some(label)) = (&outputs.label, label) {
+            outputs.label.resize(batch.rows() * self.plan.values[label as usize].width);
+        }
+        Ok(())
+    }
+}
+
+/// Empties an output and gives it the type that is written into it. Texts stay, to be written over.
+fn prepare(column: &mut Column, element: Option<ElementType>) {
+    match element {
+        Some(element) if column.element() != element => *column = Column::zeros(element, 0),
+        Some(ElementType::Text) => {}
+        _ => column.resize(0),
+    }
+}

@@ -1,0 +1,161 @@
+//! [`super::blend`] with AVX2: 32 rows a register.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::blend::{Bench, Bytes, Op, Opened, Portable, Vector};
+use super::inputs::{self, BLOCK};
+use super::number::{Given, Number};
+
+/// AVX2.
+pub(super) struct Avx2;
+
+/// Runs the kernel.
+///
+/// # Safety
+/// As [`Opened::sums`].
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn sums<T: Number, A: Number, E: Given<T>>(
+    tables: &Opened<'_, T, A>,
+    input: &[E],
+    bench: &mut Bench<A>,
+    out: &mut [A],
+) {
+    // SAFETY: as promised by the caller.
+    unsafe { tables.sums::<Avx2, E>(input, bench, out) };
+}
+
+impl Vector for Avx2 {
+    #[inline(always)]
+    unsafe fn ranks<T: Number>(
+        inputs: &inputs::Opened<'_, T>,
+        source: &inputs::Source,
+        values: &[T; BLOCK],
+        ranks: &mut [u32; BLOCK],
+    ) {
+        let search = inputs.search_of(source);
+        match (bytemuck::try_cast_slice::<T, f32>(search), bytemuck::try_cast_slice::<T, f32>(values)) {
+            (Ok(search), Ok(values)) if size_of::<T>() == 4 => {
+                // SAFETY: the search tree has 2^levels places, 16 at least; there are as many values as ranks.
+                unsafe { ranks_of_singles(search, source.levels, values, ranks) };
+            }
+            // SAFETY: needs nothing special.
+            _ => unsafe { Portable::ranks(inputs, source, values, ranks) },
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn pairs<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]) {
+        let (codes, slots) = (codes.as_ptr(), slots.as_mut_ptr());
+        for op in ops {
+            // SAFETY: columns and slots exist, as promised by the caller, and are aligned to a register.
+            unsafe {
+                let threshold = _mm256_set1_epi32(op.threshold as i32);
+                let (yes, no) = (_mm256_set1_epi8(op.yes as i8), _mm256_set1_epi8(op.no as i8));
+                let code = codes.add(op.column.into()).cast::<__m256i>();
+                let out = slots.add(op.out.into()).cast::<__m256i>();
+                for part in 0..HALVES * 2 {
+                    let below = at_most(_mm256_load_si256(code.add(part)), threshold);
+                    _mm256_store_si256(out.add(part), _mm256_blendv_epi8(no, yes, below));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn blend<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]) {
+        let (codes, slots) = (codes.as_ptr(), slots.as_mut_ptr());
+        for op in ops {
+            // SAFETY: as above.
+            unsafe {
+                let threshold = _mm256_set1_epi32(op.threshold as i32);
+                let code = codes.add(op.column.into()).cast::<__m256i>();
+                let yes = slots.add(op.yes.into()).cast::<__m256i>();
+                let no = slots.add(op.no.into()).cast::<__m256i>();
+                let out = slots.add(op.out.into()).cast::<__m256i>();
+                for part in 0..HALVES * 2 {
+                    let below = at_most(_mm256_load_si256(code.add(part)), threshold);
+                    let (yes, no) = (_mm256_load_si256(yes.add(part)), _mm256_load_si256(no.add(part)));
+                    _mm256_store_si256(out.add(part), _mm256_blendv_epi8(no, yes, below));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add<const HALVES: usize, A: Number>(leaves: &Bytes, weights: &[A], sums: &mut [A; BLOCK]) {
+        for (sum, leaf) in sums.iter_mut().zip(&leaves.0).take(HALVES * BLOCK / 2) {
+            // SAFETY: leaves exist, as promised by the caller. Gathers were not faster than these loads.
+            *sum = *sum + unsafe { *weights.get_unchecked(usize::from(*leaf)) };
+        }
+    }
+}
+
+/// Unsigned comparison of bytes, which AVX2 lacks.
+#[inline(always)]
+unsafe fn at_most(code: __m256i, threshold: __m256i) -> __m256i {
+    // SAFETY: only registers are touched.
+    unsafe { _mm256_cmpeq_epi8(_mm256_min_epu8(code, threshold), code) }
+}
+
+/// The levels of a search tree up to 64 places are held in registers; deeper ones are gathered.
+#[inline(always)]
+unsafe fn ranks_of_singles(search: &[f32], levels: u32, values: &[f32], ranks: &mut [u32; BLOCK]) {
+    /// Registers that are searched for together.
+    const TOGETHER: usize = 4;
+    // SAFETY: a place of level `l` lies between 2^l and 2^(l + 1), within the tree; values and ranks are `BLOCK`.
+    unsafe {
+        let at = |place: usize| _mm256_loadu_ps(search.as_ptr().add(place));
+        for group in 0..BLOCK / 8 / TOGETHER {
+            let from = group * 8 * TOGETHER;
+            let values: [__m256; TOGETHER] =
+                std::array::from_fn(|k| _mm256_loadu_ps(values.as_ptr().add(from + 8 * k)));
+            let mut places = [_mm256_set1_epi32(1); TOGETHER];
+            for level in 0..levels {
+                let bounds: [__m256; TOGETHER] = match level {
+                    0..=2 => {
+                        let table = at(0);
+                        places.map(|place| _mm256_permutevar8x32_ps(table, place))
+                    }
+                    3 => {
+                        let table = at(8);
+                        places.map(|place| _mm256_permutevar8x32_ps(table, place))
+                    }
+                    4 => {
+                        let tables = [at(16), at(24)];
+                        places.map(|place| pick(&tables, place))
+                    }
+                    5 => {
+                        let (low, high) = ([at(32), at(40)], [at(48), at(56)]);
+                        places.map(|place| {
+                            let half = _mm256_castsi256_ps(_mm256_slli_epi32::<27>(place));
+                            _mm256_blendv_ps(pick(&low, place), pick(&high, place), half)
+                        })
+                    }
+                    _ => places.map(|place| _mm256_i32gather_ps::<4>(search.as_ptr(), place)),
+                };
+                for k in 0..TOGETHER {
+                    let above = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GT_OQ>(values[k], bounds[k]));
+                    places[k] = _mm256_sub_epi32(_mm256_add_epi32(places[k], places[k]), above);
+                }
+            }
+            for (k, place) in places.into_iter().enumerate() {
+                let rank = _mm256_sub_epi32(place, _mm256_set1_epi32(1 << levels));
+                _mm256_storeu_si256(ranks.as_mut_ptr().add(from + 8 * k).cast(), rank);
+            }
+        }
+    }
+}
+
+/// One of 16 numbers.
+#[inline(always)]
+unsafe fn pick(tables: &[__m256; 2], place: __m256i) -> __m256 {
+    // SAFETY: only registers are touched.
+    unsafe {
+        let half = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(place));
+        let low = _mm256_permutevar8x32_ps(tables[0], place);
+        let high = _mm256_permutevar8x32_ps(tables[1], place);
+        _mm256_blendv_ps(low, high, half)
+    }
+}

@@ -1,0 +1,210 @@
+//! [`super::blend`] with AVX-512: 64 rows a register.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::blend::{Bytes, Op, Opened, Portable, Vector};
+use super::inputs::{self, BLOCK};
+use super::number::{Given, Number};
+
+/// AVX-512 F, BW, DQ and VL.
+pub(super) struct Avx512;
+
+/// Runs the kernel.
+///
+/// # Safety
+/// As [`Opened::sums`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn sums<T: Number, A: Number, E: Given<T>>(
+    tables: &Opened<'_, T, A>,
+    input: &[E],
+    bench: &mut super::blend::Bench<A>,
+    out: &mut [A],
+) {
+    // SAFETY: as promised by the caller.
+    unsafe { tables.sums::<Avx512, E>(input, bench, out) };
+}
+
+impl Vector for Avx512 {
+    #[inline(always)]
+    unsafe fn ranks<T: Number>(
+        inputs: &inputs::Opened<'_, T>,
+        source: &inputs::Source,
+        values: &[T; BLOCK],
+        ranks: &mut [u32; BLOCK],
+    ) {
+        let search = inputs.search_of(source);
+        match (bytemuck::try_cast_slice::<T, f32>(search), bytemuck::try_cast_slice::<T, f32>(values)) {
+            (Ok(search), Ok(values)) if size_of::<T>() == 4 => {
+                // SAFETY: the search tree has 2^levels places, 16 at least; there are as many values as ranks.
+                unsafe { ranks_of_singles(search, source.levels, values, ranks) };
+            }
+            // SAFETY: needs nothing special.
+            _ => unsafe { Portable::ranks(inputs, source, values, ranks) },
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn pairs<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]) {
+        let (codes, slots) = (codes.as_ptr(), slots.as_mut_ptr());
+        for op in ops {
+            // SAFETY: columns and slots exist, as promised by the caller, and are aligned to a register.
+            unsafe {
+                let threshold = _mm512_set1_epi32(op.threshold as i32);
+                let (yes, no) = (_mm512_set1_epi8(op.yes as i8), _mm512_set1_epi8(op.no as i8));
+                let (code, out) = (codes.add(op.column.into()).cast(), slots.add(op.out.into()).cast());
+                for half in 0..HALVES {
+                    let below = _mm512_cmple_epu8_mask(_mm512_load_si512(half_of(code, half)), threshold);
+                    _mm512_store_si512(half_of_mut(out, half), _mm512_mask_blend_epi8(below, no, yes));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn blend<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]) {
+        let (codes, slots) = (codes.as_ptr(), slots.as_mut_ptr());
+        for op in ops {
+            // SAFETY: as above.
+            unsafe {
+                let threshold = _mm512_set1_epi32(op.threshold as i32);
+                let (yes, no) = (slots.add(op.yes.into()).cast(), slots.add(op.no.into()).cast());
+                let (code, out) = (codes.add(op.column.into()).cast(), slots.add(op.out.into()).cast());
+                for half in 0..HALVES {
+                    let below = _mm512_cmple_epu8_mask(_mm512_load_si512(half_of(code, half)), threshold);
+                    let (yes, no) = (_mm512_load_si512(half_of(yes, half)), _mm512_load_si512(half_of(no, half)));
+                    _mm512_store_si512(half_of_mut(out, half), _mm512_mask_blend_epi8(below, no, yes));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add<const HALVES: usize, A: Number>(leaves: &Bytes, weights: &[A], sums: &mut [A; BLOCK]) {
+        let singles = (bytemuck::try_cast_slice::<A, f32>(weights), bytemuck::try_cast_slice_mut::<A, f32>(sums));
+        match singles {
+            (Ok(weights), Ok(sums)) if size_of::<A>() == 4 => {
+                // SAFETY: leaves exist, as promised by the caller; there are `BLOCK` sums.
+                unsafe {
+                    match weights.len() {
+                        0..=32 => add_singles::<HALVES, 2>(leaves, weights, sums),
+                        33..=64 => add_singles::<HALVES, 4>(leaves, weights, sums),
+                        65..=128 => add_singles::<HALVES, 8>(leaves, weights, sums),
+                        _ => add_singles::<HALVES, 16>(leaves, weights, sums),
+                    }
+                }
+            }
+            // SAFETY: as promised by the caller.
+            _ => unsafe { Portable::add::<HALVES, A>(leaves, weights, sums) },
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn half_of(bytes: *const __m512i, half: usize) -> *const __m512i {
+    // SAFETY: the caller has two halves.
+    unsafe { bytes.add(half) }
+}
+
+#[inline(always)]
+unsafe fn half_of_mut(bytes: *mut __m512i, half: usize) -> *mut __m512i {
+    // SAFETY: the caller has two halves.
+    unsafe { bytes.add(half) }
+}
+
+/// Weights are picked from registers: tables of up to 256 are 16 of them.
+#[inline(always)]
+unsafe fn add_singles<const HALVES: usize, const TABLES: usize>(leaves: &Bytes, weights: &[f32], sums: &mut [f32]) {
+    // SAFETY: masked loads read only what exists; the rows are within the block.
+    unsafe {
+        let tables: [__m512; TABLES] = std::array::from_fn(|table| {
+            let left = weights.len().saturating_sub(16 * table).min(16);
+            let mask = ((1u32 << left) - 1) as __mmask16;
+            if left == 0 { _mm512_setzero_ps() } else { _mm512_maskz_loadu_ps(mask, weights.as_ptr().add(16 * table)) }
+        });
+        for rows in 0..HALVES * 4 {
+            let leaves = _mm512_cvtepu8_epi32(_mm_load_si128(leaves.0.as_ptr().cast::<__m128i>().add(rows)));
+            let mut picked = [_mm512_setzero_ps(); 8];
+            for pair in 0..TABLES / 2 {
+                picked[pair] = _mm512_permutex2var_ps(tables[2 * pair], leaves, tables[2 * pair + 1]);
+            }
+            let (mut count, mut bit) = (TABLES / 2, 32);
+            while count > 1 {
+                let high = _mm512_test_epi32_mask(leaves, _mm512_set1_epi32(bit));
+                for pair in 0..count / 2 {
+                    picked[pair] = _mm512_mask_blend_ps(high, picked[2 * pair], picked[2 * pair + 1]);
+                }
+                (count, bit) = (count / 2, bit * 2);
+            }
+            let sum = sums.as_mut_ptr().add(16 * rows);
+            _mm512_storeu_ps(sum, _mm512_add_ps(_mm512_loadu_ps(sum), picked[0]));
+        }
+    }
+}
+
+/// The levels of a search tree up to 256 places are held in registers; deeper ones are gathered.
+#[inline(always)]
+unsafe fn ranks_of_singles(search: &[f32], levels: u32, values: &[f32], ranks: &mut [u32; BLOCK]) {
+    /// Registers that are searched for together.
+    const TOGETHER: usize = 4;
+    // SAFETY: a place of level `l` lies between 2^l and 2^(l + 1), within the tree; values and ranks are `BLOCK`.
+    unsafe {
+        let at = |place: usize| _mm512_loadu_ps(search.as_ptr().add(place));
+        let one = _mm512_set1_epi32(1);
+        let first = at(0);
+        for group in 0..BLOCK / 16 / TOGETHER {
+            let from = group * 16 * TOGETHER;
+            let values: [__m512; TOGETHER] =
+                std::array::from_fn(|k| _mm512_loadu_ps(values.as_ptr().add(from + 16 * k)));
+            let mut places = [one; TOGETHER];
+            for level in 0..levels {
+                let bounds: [__m512; TOGETHER] = match level {
+                    0..=3 => places.map(|place| _mm512_permutexvar_ps(place, first)),
+                    4 => {
+                        let table = at(16);
+                        places.map(|place| _mm512_permutexvar_ps(place, table))
+                    }
+                    5 => {
+                        let tables = [at(32), at(48)];
+                        places.map(|place| _mm512_permutex2var_ps(tables[0], place, tables[1]))
+                    }
+                    6 => {
+                        let tables = [at(64), at(80), at(96), at(112)];
+                        places.map(|place| pick(&tables, place))
+                    }
+                    7 => {
+                        let low = [at(128), at(144), at(160), at(176)];
+                        let high = [at(192), at(208), at(224), at(240)];
+                        places.map(|place| {
+                            let half = _mm512_test_epi32_mask(place, _mm512_set1_epi32(64));
+                            _mm512_mask_blend_ps(half, pick(&low, place), pick(&high, place))
+                        })
+                    }
+                    _ => places.map(|place| _mm512_i32gather_ps::<4>(place, search.as_ptr())),
+                };
+                for k in 0..TOGETHER {
+                    let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(values[k], bounds[k]);
+                    let doubled = _mm512_add_epi32(places[k], places[k]);
+                    places[k] = _mm512_mask_add_epi32(doubled, above, doubled, one);
+                }
+            }
+            for (k, place) in places.into_iter().enumerate() {
+                let rank = _mm512_sub_epi32(place, _mm512_set1_epi32(1 << levels));
+                _mm512_storeu_si512(ranks.as_mut_ptr().add(from + 16 * k).cast(), rank);
+            }
+        }
+    }
+}
+
+/// One of 64 numbers.
+#[inline(always)]
+unsafe fn pick(tables: &[__m512; 4], place: __m512i) -> __m512 {
+    // SAFETY: only registers are touched.
+    unsafe {
+        let half = _mm512_test_epi32_mask(place, _mm512_set1_epi32(32));
+        let low = _mm512_permutex2var_ps(tables[0], place, tables[1]);
+        let high = _mm512_permutex2var_ps(tables[2], place, tables[3]);
+        _mm512_mask_blend_ps(half, low, high)
+    }
+}

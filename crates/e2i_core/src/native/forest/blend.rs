@@ -1,0 +1,360 @@
+//! Many rows at a time through every branch of trees with at most 256 leaves.
+//!
+//! A row's place in a tree is a byte, the number of the leaf; the rows of a block lie side by side. Branches are passed
+//! from the leaves up: the leaves of a branch are, row by row, those of its yes side where the row's code is at most the
+//! threshold and those of its no side elsewhere. What arrives at the root are the leaves of all rows. So every branch costs
+//! one comparison and one choice for as many rows as a register has bytes, whatever the depth, and nothing depends on the
+//! data. Weights are then added tree by tree, in order.
+
+#![allow(unsafe_code)]
+
+use bytemuck::{Pod, Zeroable};
+use serde::{Deserialize, Serialize};
+
+use super::broken;
+use super::inputs::{self, BLOCK, Places};
+use super::leaves;
+use super::number::{Given, Number, as_read};
+use super::shape::{Next, Plain, Shape};
+use crate::error::Result;
+use crate::native::image::{Image, ImageWriter, Section};
+
+/// Leaves of a tree that a byte can number.
+const LEAVES: usize = 256;
+
+/// Columns of bytes that a block may have: 1 MB of them.
+const COLUMNS: usize = 8192;
+
+/// One byte for each row of a block.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub(super) struct Bytes(pub [u8; BLOCK]);
+
+/// A branch.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Op {
+    /// The threshold, four times.
+    pub threshold: u32,
+    /// The column of bytes that is compared.
+    pub column: u16,
+    /// Slots of the yes and no sides: a leaf, or what another branch wrote.
+    pub yes: u16,
+    pub no: u16,
+    /// The slot that is written.
+    pub out: u16,
+}
+
+/// Where the branches of a tree lie.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Span {
+    pub first: u32,
+    /// Branches between two leaves, which come first.
+    pub pairs: u32,
+    /// All branches.
+    pub ops: u32,
+    /// The slot of the root.
+    pub root: u32,
+}
+
+/// The tables.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Blend {
+    pub spans: Section<Span>,
+    pub ops: Section<Op>,
+    /// Slots that a block needs; the first 256 hold the leaves.
+    pub slots: usize,
+}
+
+/// Makes the tables, where the shape of the trees allows it.
+pub(super) fn compile(shape: &Shape, places: &Places, columns: usize, writer: &mut ImageWriter) -> Option<Blend> {
+    if columns > COLUMNS || shape.trees.iter().any(|tree| tree.leaves.len() > LEAVES || tree.asks.len() > 4 * LEAVES) {
+        return None;
+    }
+    let (mut spans, mut ops, mut slots) = (vec![], vec![], LEAVES);
+    for plain in &shape.trees {
+        let first = ops.len();
+        let (root, used) = lay_out(plain, shape, places, &mut ops)?;
+        let pairs = ops[first..].iter().take_while(|op| is_pair(op)).count();
+        spans.push(Span {
+            first: u32::try_from(first).ok()?,
+            pairs: pairs as u32,
+            ops: (ops.len() - first) as u32,
+            root: u32::from(root),
+        });
+        slots = slots.max(used);
+    }
+    u32::try_from(ops.len()).ok()?;
+    Some(Blend { spans: writer.push(&spans), ops: writer.push(&ops), slots })
+}
+
+fn is_pair(op: &Op) -> bool {
+    usize::from(op.yes) < LEAVES && usize::from(op.no) < LEAVES
+}
+
+/// Writes the branches of a tree, those between two leaves first. Slots are used again when nobody reads them any more, so
+/// that they stay in the first-level cache. Returns the slot of the root and how many slots were used.
+fn lay_out(plain: &Plain, shape: &Shape, places: &Places, ops: &mut Vec<Op>) -> Option<(u16, usize)> {
+    let slot_of_leaf = |leaf: u32| u16::try_from(leaf).ok();
+    if let Next::Leaf(leaf) = plain.root {
+        return Some((slot_of_leaf(leaf)?, LEAVES));
+    }
+    let is_leaf = |next: Next| matches!(next, Next::Leaf(_));
+    let (pairs, rest): (Vec<usize>, Vec<usize>) =
+        (0..plain.asks.len()).partition(|ask| is_leaf(plain.asks[*ask].yes) && is_leaf(plain.asks[*ask].no));
+    let mut readers = vec![0u32; plain.asks.len()];
+    for next in plain.asks.iter().flat_map(|ask| [ask.yes, ask.no]) {
+        if let Next::Ask(ask) = next {
+            readers[ask as usize] += 1;
+        }
+    }
+    let (mut slots, mut free, mut used) = (vec![0u16; plain.asks.len()], vec![], LEAVES);
+    for index in pairs.into_iter().chain(rest) {
+        let ask = &plain.asks[index];
+        let mut slot = |next: Next| match next {
+            Next::Leaf(leaf) => slot_of_leaf(leaf),
+            Next::Ask(ask) => {
+                readers[ask as usize] -= 1;
+                if readers[ask as usize] == 0 {
+                    free.push(slots[ask as usize]);
+                }
+                Some(slots[ask as usize])
+            }
+        };
+        let (yes, no) = (slot(ask.yes)?, slot(ask.no)?);
+        let out = match free.pop() {
+            Some(slot) => slot,
+            None => {
+                used += 1;
+                u16::try_from(used - 1).ok()?
+            }
+        };
+        slots[index] = out;
+        let (column, threshold) = places.code(shape, ask.column, ask.bound)?;
+        let threshold = u32::from_ne_bytes([threshold; 4]);
+        ops.push(Op { threshold, column: u16::try_from(column).ok()?, yes, no, out });
+    }
+    Some((*slots.last()?, used))
+}
+
+impl Blend {
+    /// Whether the tables of an image are what the loops rely on: every slot that is read was written before, for the
+    /// same tree, and what arrives at a root are numbers of leaves of this tree.
+    pub(super) fn check(&self, image: &Image, columns: usize, payloads: &[leaves::Payload]) -> Result<()> {
+        image.check(self.spans)?;
+        image.check(self.ops)?;
+        let (spans, ops) = (image.slice(self.spans), image.slice(self.ops));
+        if spans.len() != payloads.len() || self.slots < LEAVES || self.slots > usize::from(u16::MAX) + 1 {
+            return Err(broken("the number of trees"));
+        }
+        // Which tree wrote a slot last.
+        let mut written = vec![0u32; self.slots];
+        for (tree, (span, payload)) in (1..).zip(spans.iter().zip(payloads)) {
+            let first = span.first as usize;
+            let ops = first.checked_add(span.ops as usize).and_then(|end| ops.get(first..end));
+            let Some(ops) = ops.filter(|ops| span.pairs as usize <= ops.len()) else { return Err(broken("a tree")) };
+            let readable = |slot: u32, written: &[u32]| {
+                if (slot as usize) < LEAVES { slot < payload.leaves } else { written.get(slot as usize) == Some(&tree) }
+            };
+            for (index, op) in ops.iter().enumerate() {
+                let out = usize::from(op.out);
+                if usize::from(op.column) >= columns
+                    || !readable(op.yes.into(), &written)
+                    || !readable(op.no.into(), &written)
+                    || !(LEAVES..self.slots).contains(&out)
+                    || (index < span.pairs as usize && !is_pair(op))
+                {
+                    return Err(broken("a branch"));
+                }
+                written[out] = tree;
+            }
+            if !readable(span.root, &written) {
+                return Err(broken("a root"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn open<'i, T, A>(
+        &self,
+        image: &'i Image,
+        inputs: inputs::Opened<'i, T>,
+        leaves: leaves::Opened<'i, A>,
+    ) -> Opened<'i, T, A> {
+        Opened { spans: image.slice(self.spans), ops: image.slice(self.ops), slots: self.slots, inputs, leaves }
+    }
+}
+
+/// The tables, opened.
+#[derive(Clone, Copy)]
+pub(super) struct Opened<'i, T, A> {
+    spans: &'i [Span],
+    ops: &'i [Op],
+    slots: usize,
+    inputs: inputs::Opened<'i, T>,
+    leaves: leaves::Opened<'i, A>,
+}
+
+/// What a block is worked on in.
+#[derive(Debug, Default)]
+pub(super) struct Bench<A> {
+    codes: Vec<Bytes>,
+    slots: Vec<Bytes>,
+    /// For each target the sums of the rows of the block.
+    sums: Vec<A>,
+}
+
+/// The instructions that a block is worked on with. `HALVES` of 64 rows are worked on, one or two.
+///
+/// # Safety
+/// Of all functions: the processor must have the instructions, and the tables must have passed their checks: columns,
+/// slots and leaves exist.
+pub(super) trait Vector {
+    /// See [`inputs::Opened::ranks`].
+    unsafe fn ranks<T: Number>(
+        inputs: &inputs::Opened<'_, T>,
+        source: &inputs::Source,
+        values: &[T; BLOCK],
+        ranks: &mut [u32; BLOCK],
+    );
+
+    /// Branches between two leaves.
+    unsafe fn pairs<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]);
+
+    /// Branches.
+    unsafe fn blend<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]);
+
+    /// Adds the weights of leaves.
+    unsafe fn add<const HALVES: usize, A: Number>(leaves: &Bytes, weights: &[A], sums: &mut [A; BLOCK]);
+}
+
+impl<T: Number, A: Number> Opened<'_, T, A> {
+    /// The sums of all rows.
+    ///
+    /// # Safety
+    /// The processor must have the instructions of `V`, and the tables must have passed [`Blend::check`].
+    #[inline(always)]
+    pub(super) unsafe fn sums<V: Vector, E: Given<T>>(&self, input: &[E], bench: &mut Bench<A>, out: &mut [A]) {
+        let (width, targets) = (self.inputs.width, self.leaves.targets);
+        bench.codes.resize(self.inputs.codes.len(), Bytes::zeroed());
+        bench.slots.resize(self.slots, Bytes::zeroed());
+        (0..=255).zip(&mut bench.slots).for_each(|(leaf, slot)| slot.0.fill(leaf));
+        bench.sums.resize(targets * BLOCK, A::ZERO);
+        for (block, out) in out.chunks_mut(BLOCK * targets).enumerate() {
+            let rows = out.len() / targets;
+            let input = &input[block * BLOCK * width..][..rows * width];
+            for (target, sums) in bench.sums.chunks_exact_mut(BLOCK).enumerate() {
+                sums.fill(self.leaves.start(target));
+            }
+            // SAFETY: as promised by the caller.
+            unsafe {
+                self.codes::<V, E>(input, rows, &mut bench.codes);
+                if rows > BLOCK / 2 { self.trees::<V, 2>(bench) } else { self.trees::<V, 1>(bench) }
+            }
+            for (row, out) in out.chunks_exact_mut(targets).enumerate() {
+                for (target, out) in out.iter_mut().enumerate() {
+                    *out = self.leaves.finish(target, bench.sums[target * BLOCK + row]);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn codes<V: Vector, E: Given<T>>(&self, input: &[E], rows: usize, codes: &mut [Bytes]) {
+        let width = self.inputs.width;
+        let (mut values, mut missing, mut ranks) = ([T::ZERO; BLOCK], [false; BLOCK], [0; BLOCK]);
+        for source in self.inputs.sources.iter().filter(|source| source.codes[0] < source.codes[1]) {
+            let column = input.iter().skip(source.column as usize).step_by(width.max(1));
+            for ((value, missing), given) in values.iter_mut().zip(&mut missing).zip(column).take(rows) {
+                (*value, *missing) = as_read(given.given(), source.missing);
+            }
+            // SAFETY: as promised by the caller.
+            unsafe { V::ranks(&self.inputs, source, &values, &mut ranks) };
+            for column in source.codes[0] as usize..source.codes[1] as usize {
+                self.inputs.bytes(&self.inputs.codes[column], &ranks, &missing, &mut codes[column].0);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn trees<V: Vector, const HALVES: usize>(&self, bench: &mut Bench<A>) {
+        for (span, payload) in self.spans.iter().zip(self.leaves.payloads) {
+            let ops = &self.ops[span.first as usize..(span.first + span.ops) as usize];
+            let (pairs, rest) = ops.split_at(span.pairs as usize);
+            // SAFETY: as promised by the caller.
+            unsafe {
+                V::pairs::<HALVES>(pairs, &bench.codes, &mut bench.slots);
+                V::blend::<HALVES>(rest, &bench.codes, &mut bench.slots);
+            }
+            let leaves = &bench.slots[span.root as usize];
+            let mut first = payload.weights as usize;
+            for target in &self.leaves.columns[payload.targets as usize..(payload.targets + payload.count) as usize] {
+                let weights = &self.leaves.weights[first..first + payload.leaves as usize];
+                first += payload.leaves as usize;
+                let Some(sums) = bench.sums[*target as usize * BLOCK..].first_chunk_mut() else { continue };
+                if matches!(self.leaves.rule, leaves::Rule::Sum | leaves::Rule::Average) {
+                    // SAFETY: as promised by the caller.
+                    unsafe { V::add::<HALVES, A>(leaves, weights, sums) };
+                } else {
+                    for (sum, leaf) in sums.iter_mut().zip(&leaves.0).take(HALVES * BLOCK / 2) {
+                        *sum = self.leaves.add(*sum, weights[usize::from(*leaf)]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What every processor has; the loops are written so that the compiler finds the vector instructions of the architecture.
+pub(super) struct Portable;
+
+/// Rows that are taken at once: a register of SSE2 or NEON.
+const CHUNK: usize = 16;
+
+impl Vector for Portable {
+    #[inline(always)]
+    unsafe fn ranks<T: Number>(
+        inputs: &inputs::Opened<'_, T>,
+        source: &inputs::Source,
+        values: &[T; BLOCK],
+        ranks: &mut [u32; BLOCK],
+    ) {
+        inputs.ranks(source, values, ranks);
+    }
+
+    #[inline(always)]
+    unsafe fn pairs<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]) {
+        for op in ops {
+            let (code, out) = (&codes[usize::from(op.column)].0, &mut slots[usize::from(op.out)].0);
+            let (threshold, yes, no) = (op.threshold as u8, op.yes as u8, op.no as u8);
+            for (out, code) in out.iter_mut().zip(code).take(HALVES * BLOCK / 2) {
+                *out = if *code <= threshold { yes } else { no };
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn blend<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]) {
+        for op in ops {
+            let threshold = op.threshold as u8;
+            for chunk in 0..HALVES * BLOCK / 2 / CHUNK {
+                let of = |bytes: &Bytes| -> [u8; CHUNK] { std::array::from_fn(|lane| bytes.0[chunk * CHUNK + lane]) };
+                let code = of(&codes[usize::from(op.column)]);
+                let (yes, no) = (of(&slots[usize::from(op.yes)]), of(&slots[usize::from(op.no)]));
+                let out = &mut slots[usize::from(op.out)].0[chunk * CHUNK..][..CHUNK];
+                for lane in 0..CHUNK {
+                    out[lane] = if code[lane] <= threshold { yes[lane] } else { no[lane] };
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add<const HALVES: usize, A: Number>(leaves: &Bytes, weights: &[A], sums: &mut [A; BLOCK]) {
+        for (sum, leaf) in sums.iter_mut().zip(&leaves.0).take(HALVES * BLOCK / 2) {
+            // A leaf that does not exist cannot be reached: that was checked.
+            *sum = *sum + weights.get(usize::from(*leaf)).copied().unwrap_or(A::ZERO);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! How a row becomes what branches compare: numbers with missing values replaced, or ranks of one byte.
+//!
+//! Ranks: the thresholds of a feature are sorted; the rank of a value is how many of them it exceeds, and `x <= t` holds
+//! exactly when the rank of `x` is at most the place of `t`. So trees can compare bytes instead of numbers, in any type and
+//! without rounding. A feature with more than 255 thresholds has several columns of bytes, each for 255 of them.
+//!
+//! Thresholds lie as a search tree in an array (the children of `k` at `2k` and `2k + 1`), padded with infinity, so that
+//! every search takes the same steps and the first steps find their thresholds together.
+
+use std::collections::HashMap;
+
+use bytemuck::{Pod, Zeroable};
+use serde::{Deserialize, Serialize};
+
+use super::broken;
+use super::number::{Given, NAN_AND_ZERO, Number, as_read, missing_code};
+use super::shape::{Column, Shape};
+use crate::error::{Error, Kind, Result};
+use crate::native::image::{Image, ImageWriter, Section};
+
+/// Thresholds that one column of bytes tells apart.
+pub(super) const PER_BYTE: usize = 255;
+
+/// Levels of a search: 2^24 thresholds of one feature.
+const LEVELS: u32 = 24;
+
+/// Rows that are turned into ranks together.
+pub(super) const BLOCK: usize = 128;
+
+/// A column of the input.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Source {
+    /// Index into a row of the input.
+    pub column: u32,
+    /// What is missing: a code of [`missing_code`].
+    pub missing: u32,
+    /// Where its search tree begins.
+    pub search: u32,
+    /// Levels of the search tree, which has `2^levels` places.
+    pub levels: u32,
+    /// Its columns of numbers.
+    pub numbers: [u32; 2],
+    /// Its columns of bytes.
+    pub codes: [u32; 2],
+}
+
+/// A column that branches read.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Output {
+    /// For bytes, the rank at which they begin.
+    pub base: u32,
+    /// [`MISSING_LOW`] and [`SET`].
+    pub flags: u32,
+    /// For a set, where its bits begin: one for each rank.
+    pub bits: u32,
+}
+
+pub(super) const MISSING_LOW: u32 = 1;
+pub(super) const SET: u32 = 2;
+
+/// The tables; `single` or `double` is empty.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Inputs {
+    pub width: usize,
+    pub sources: Section<Source>,
+    pub numbers: Section<Output>,
+    pub codes: Section<Output>,
+    pub single: Section<f32>,
+    pub double: Section<f64>,
+    pub bits: Section<u32>,
+}
+
+/// The tables, opened.
+#[derive(Clone, Copy)]
+pub(super) struct Opened<'i, T> {
+    pub width: usize,
+    pub sources: &'i [Source],
+    pub numbers: &'i [Output],
+    pub codes: &'i [Output],
+    pub search: &'i [T],
+    pub bits: &'i [u32],
+}
+
+/// Where the columns of a shape are found among the tables' columns.
+pub(super) struct Places {
+    /// Column of the shape to column of numbers.
+    pub numbers: Vec<u32>,
+    /// Column of the shape and 255 thresholds of it to column of bytes.
+    codes: HashMap<(u32, u32), u32>,
+    /// Place of each threshold, by feature and bits.
+    ranks: HashMap<(u32, u64), u32>,
+}
+
+impl Places {
+    /// Column and threshold of a branch among the bytes.
+    pub(super) fn code(&self, shape: &Shape, column: u32, bound: f64) -> Option<(u32, u8)> {
+        let of = &shape.columns[column as usize];
+        if of.set.is_some() {
+            return Some((*self.codes.get(&(column, 0))?, 0));
+        }
+        let rank = *self.ranks.get(&(of.feature, bound.to_bits()))?;
+        let (part, threshold) = (rank / PER_BYTE as u32, rank % PER_BYTE as u32);
+        Some((*self.codes.get(&(column, part))?, threshold as u8))
+    }
+}
+
+/// Makes the tables.
+pub(super) fn compile<T: Number>(
+    width: usize,
+    shape: &Shape,
+    writer: &mut ImageWriter,
+    push: impl Fn(&mut ImageWriter, &[T]) -> (Section<f32>, Section<f64>),
+) -> Result<(Inputs, Places)> {
+    let mut places = Places { numbers: vec![0; shape.columns.len()], codes: HashMap::new(), ranks: HashMap::new() };
+    for (number, feature) in shape.features.iter().enumerate() {
+        places
+            .ranks
+            .extend(feature.bounds.iter().enumerate().map(|(rank, t)| ((number as u32, t.to_bits()), rank as u32)));
+    }
+    let mut parts: Vec<Vec<u32>> = vec![vec![]; shape.columns.len()];
+    for ask in shape.trees.iter().flat_map(|tree| &tree.asks) {
+        let column = &shape.columns[ask.column as usize];
+        let rank = places.ranks.get(&(column.feature, ask.bound.to_bits())).copied().unwrap_or(0);
+        parts[ask.column as usize].push(if column.set.is_some() { 0 } else { rank / PER_BYTE as u32 });
+    }
+    let mut columns_of: Vec<Vec<u32>> = vec![vec![]; shape.features.len()];
+    for (index, column) in shape.columns.iter().enumerate() {
+        parts[index].sort_unstable();
+        parts[index].dedup();
+        columns_of[column.feature as usize].push(index as u32);
+    }
+    let (mut sources, mut numbers, mut codes) = (vec![], vec![], vec![]);
+    let (mut search, mut bits) = (vec![], vec![]);
+    for (feature, columns) in shape.features.iter().zip(&columns_of).filter(|(_, columns)| !columns.is_empty()) {
+        let levels = (feature.bounds.len() + 1).next_power_of_two().trailing_zeros();
+        if levels > LEVELS {
+            return Err(Error::new(Kind::Limit, "a feature of the model has too many thresholds"));
+        }
+        let begins = (numbers.len(), codes.len());
+        for column in columns {
+            let of = &shape.columns[*column as usize];
+            let flags = u32::from(of.missing_low) * MISSING_LOW + u32::from(of.set.is_some()) * SET;
+            let begin = bits.len() as u32;
+            if of.set.is_some() {
+                bits.extend(members(of, &feature.bounds));
+            }
+            places.numbers[*column as usize] = numbers.len() as u32;
+            numbers.push(Output { base: 0, flags, bits: begin });
+            for part in &parts[*column as usize] {
+                places.codes.insert((*column, *part), codes.len() as u32);
+                codes.push(Output { base: part * PER_BYTE as u32, flags, bits: begin });
+            }
+        }
+        let size = 1usize << levels;
+        sources.push(Source {
+            column: feature.column,
+            missing: missing_code(feature.missing),
+            search: search.len() as u32,
+            levels,
+            numbers: [begins.0 as u32, numbers.len() as u32],
+            codes: [begins.1 as u32, codes.len() as u32],
+        });
+        // 16 at least, so that the first four levels can be read at once.
+        let begin = search.len();
+        search.resize(begin + size.max(16), T::HIGHEST);
+        for (rank, bound) in feature.bounds.iter().enumerate() {
+            search[begin + place_in_search(rank, levels)] = T::from_f64(*bound);
+        }
+    }
+    if search.len().max(bits.len()) > u32::MAX as usize {
+        return Err(Error::new(Kind::Limit, "the model has too many thresholds"));
+    }
+    let (single, double) = push(writer, &search);
+    let inputs = Inputs {
+        width,
+        sources: writer.push(&sources),
+        numbers: writer.push(&numbers),
+        codes: writer.push(&codes),
+        single,
+        double,
+        bits: writer.push(&bits),
+    };
+    Ok((inputs, places))
+}
+
+/// Where the threshold of a rank lies in a search tree: its level is given by the zeros that `rank + 1` ends in.
+fn place_in_search(rank: usize, levels: u32) -> usize {
+    let ends_in = (rank + 1).trailing_zeros();
+    let level = levels - 1 - ends_in;
+    (1 << level) + (rank >> (ends_in + 1))
+}
+
+/// A bit for each rank: whether values of this rank are in the set.
+fn members(column: &Column, bounds: &[f64]) -> Vec<u32> {
+    let mut bits = vec![0u32; (bounds.len() + 1).next_power_of_two().div_ceil(32)];
+    let rank = |bound: f64| bounds.partition_point(|other| *other < bound);
+    for (after, to) in column.set.iter().flatten() {
+        for rank in after.map_or(0, |after| rank(after) + 1)..=rank(*to) {
+            bits[rank / 32] |= 1 << (rank % 32);
+        }
+    }
+    bits
+}
+
+impl Inputs {
+    /// Whether the tables of an image are what the loops below rely on.
+    pub(super) fn check<T: Number>(&self, image: &Image, search: Section<T>) -> Result<()> {
+        image.check(self.sources)?;
+        image.check(self.numbers)?;
+        image.check(self.codes)?;
+        image.check(search)?;
+        image.check(self.bits)?;
+        let outputs = [image.slice(self.numbers), image.slice(self.codes)];
+        let (search, bits) = (image.slice(search), image.slice(self.bits));
+        let mut next = [0u32; 2];
+        for source in image.slice(self.sources) {
+            let places = 1usize << source.levels.min(LEVELS);
+            if source.column as usize >= self.width
+                || source.missing > NAN_AND_ZERO
+                || source.levels > LEVELS
+                || source.search as usize + places.max(16) > search.len()
+            {
+                return Err(broken("a column of the input"));
+            }
+            for (side, range) in [source.numbers, source.codes].into_iter().enumerate() {
+                if range[0] != next[side] || range[1] < range[0] || range[1] as usize > outputs[side].len() {
+                    return Err(broken("the columns of a feature"));
+                }
+                next[side] = range[1];
+                for output in &outputs[side][range[0] as usize..range[1] as usize] {
+                    if output.flags & SET != 0 && output.bits as usize + places.div_ceil(32) > bits.len() {
+                        return Err(broken("a set"));
+                    }
+                }
+            }
+        }
+        let complete = next[0] as usize == outputs[0].len() && next[1] as usize == outputs[1].len();
+        if complete { Ok(()) } else { Err(broken("the number of columns")) }
+    }
+
+    pub(super) fn open<'i, T: Number>(&self, image: &'i Image, search: Section<T>) -> Opened<'i, T> {
+        Opened {
+            width: self.width,
+            sources: image.slice(self.sources),
+            numbers: image.slice(self.numbers),
+            codes: image.slice(self.codes),
+            search: image.slice(search),
+            bits: image.slice(self.bits),
+        }
+    }
+}
+
+impl<T: Number> Opened<'_, T> {
+    /// The tree that a source's thresholds are searched in.
+    #[inline(always)]
+    pub(super) fn search_of(&self, source: &Source) -> &[T] {
+        let begin = source.search as usize;
+        &self.search[begin..begin + (1usize << source.levels).max(16)]
+    }
+
+    #[inline(always)]
+    pub(super) fn is_member(&self, output: &Output, rank: u32) -> bool {
+        let word = self.bits.get(output.bits as usize + rank as usize / 32).copied().unwrap_or(0);
+        word >> (rank % 32) & 1 == 1
+    }
+
+    /// Writes the numbers that branches compare, in the order of the columns of numbers.
+    #[inline(always)]
+    pub(super) fn numbers<E: Given<T>>(&self, row: &[E], into: &mut [T]) {
+        for source in self.sources {
+            let (value, missing) = as_read(row[source.column as usize].given(), source.missing);
+            let range = source.numbers[0] as usize..source.numbers[1] as usize;
+            for (output, into) in self.numbers[range.clone()].iter().zip(&mut into[range]) {
+                let low = output.flags & MISSING_LOW != 0;
+                *into = if output.flags & SET != 0 {
+                    let member = if missing { low } else { self.is_member(output, self.rank(source, value)) };
+                    if member { T::ZERO } else { T::ONE }
+                } else if missing {
+                    if low { T::LOWEST } else { T::NAN }
+                } else {
+                    value
+                };
+            }
+        }
+    }
+
+    /// How many thresholds a value exceeds.
+    pub(super) fn rank(&self, source: &Source, value: T) -> u32 {
+        let search = self.search_of(source);
+        let mut place = 1;
+        for _ in 0..source.levels {
+            place = 2 * place + usize::from(value > search[place]);
+        }
+        (place - (1 << source.levels)) as u32
+    }
+
+    /// The ranks of a block of values; those of NaN are of no meaning.
+    #[inline(always)]
+    pub(super) fn ranks(&self, source: &Source, values: &[T; BLOCK], ranks: &mut [u32; BLOCK]) {
+        let search = self.search_of(source);
+        ranks.fill(1);
+        for _ in 0..source.levels {
+            for (rank, value) in ranks.iter_mut().zip(values) {
+                let above = search.get(*rank as usize).is_some_and(|bound| *value > *bound);
+                *rank = 2 * *rank + u32::from(above);
+            }
+        }
+        ranks.iter_mut().for_each(|rank| *rank -= 1 << source.levels);
+    }
+
+    /// The bytes of one column for a block of ranks.
+    #[inline(always)]
+    pub(super) fn bytes(&self, output: &Output, ranks: &[u32; BLOCK], missing: &[bool; BLOCK], into: &mut [u8; BLOCK]) {
+        let absent = if output.flags & MISSING_LOW != 0 { 0 } else { PER_BYTE as u8 };
+        if output.flags & SET != 0 {
+            for ((into, rank), missing) in into.iter_mut().zip(ranks).zip(missing) {
+                *into = if *missing { absent } else { u8::from(!self.is_member(output, *rank)) };
+            }
+        } else {
+            for ((into, rank), missing) in into.iter_mut().zip(ranks).zip(missing) {
+                let code = rank.saturating_sub(output.base).min(PER_BYTE as u32) as u8;
+                *into = if *missing { absent } else { code };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_lie_where_a_search_looks_for_them() {
+        for levels in 1..6 {
+            let count = (1 << levels) - 1;
+            let mut search = vec![f64::INFINITY; 1 << levels];
+            (0..count).for_each(|rank| search[place_in_search(rank, levels)] = rank as f64);
+            for value in 0..=count {
+                let mut place = 1;
+                for _ in 0..levels {
+                    place = 2 * place + usize::from(value as f64 - 0.5 > search[place]);
+                }
+                assert_eq!(place - (1 << levels), value);
+            }
+        }
+    }
+}

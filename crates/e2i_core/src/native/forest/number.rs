@@ -1,0 +1,162 @@
+//! The two types in which features are compared and scores are added.
+
+use bytemuck::Pod;
+
+use super::{Rows, SumsMut};
+use crate::native::ensemble::Missing;
+
+/// LightGBM's `kZeroThreshold`: numbers up to here count as zero.
+const ZERO: f64 = 1e-35;
+
+/// float32 or float64.
+pub(super) trait Number: Pod + PartialOrd + std::ops::Add<Output = Self> + std::ops::Div<Output = Self> {
+    const LOWEST: Self;
+    const HIGHEST: Self;
+    const NAN: Self;
+    const ZERO: Self;
+    const ONE: Self;
+    /// A NaN that stands for "no weight" in tables; weights with these very bits are refused.
+    const NONE: Self;
+
+    /// Rounds to the nearest.
+    fn from_f64(value: f64) -> Self;
+    fn to_f64(self) -> f64;
+    fn is_none(self) -> bool;
+    fn is_nan(self) -> bool;
+    /// Whether it counts as zero where zero is missing.
+    fn is_tiny(self) -> bool;
+    /// A NaN that carries a small number.
+    fn carrying(number: u32) -> Self;
+    fn carried(self) -> u32;
+}
+
+/// What a NaN of [`Number::carrying`] can carry.
+pub(super) const CARRIED_MAX: u32 = (1 << 22) - 1;
+
+macro_rules! number {
+    ($float:ident, $bits:ident, $quiet:expr) => {
+        impl Number for $float {
+            const LOWEST: Self = $float::NEG_INFINITY;
+            const HIGHEST: Self = $float::INFINITY;
+            const NAN: Self = $float::NAN;
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const NONE: Self = $float::from_bits($quiet | 0x000e_210e);
+
+            #[inline(always)]
+            fn from_f64(value: f64) -> Self {
+                value as $float
+            }
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+
+            #[inline(always)]
+            fn is_none(self) -> bool {
+                self.to_bits() == Self::NONE.to_bits()
+            }
+
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                $float::is_nan(self)
+            }
+
+            #[inline(always)]
+            fn is_tiny(self) -> bool {
+                f64::from(self).abs() <= ZERO
+            }
+
+            #[inline(always)]
+            fn carrying(number: u32) -> Self {
+                $float::from_bits($quiet | $bits::from(number & CARRIED_MAX))
+            }
+
+            #[inline(always)]
+            fn carried(self) -> u32 {
+                (self.to_bits() & $bits::from(CARRIED_MAX)) as u32
+            }
+        }
+    };
+}
+
+number!(f32, u32, 0x7fc0_0000u32);
+number!(f64, u64, 0x7ff8_0000_0000_0000u64);
+
+/// A value as branches see it, and whether it is missing. `missing` is a [`missing_code`].
+#[inline(always)]
+pub(super) fn as_read<T: Number>(value: T, missing: u32) -> (T, bool) {
+    let nan = value.is_nan();
+    match missing {
+        NAN_ALONE => (value, nan),
+        NOTHING => (if nan { T::ZERO } else { value }, false),
+        _ => (value, nan || value.is_tiny()),
+    }
+}
+
+pub(super) const NAN_ALONE: u32 = 0;
+pub(super) const NOTHING: u32 = 1;
+pub(super) const NAN_AND_ZERO: u32 = 2;
+
+/// [`Missing`] as tables hold it.
+pub(super) fn missing_code(missing: Missing) -> u32 {
+    match missing {
+        Missing::Nan => NAN_ALONE,
+        Missing::Nothing => NOTHING,
+        Missing::NanAndZero => NAN_AND_ZERO,
+    }
+}
+
+/// A number of the input on its way to the type it is compared in.
+pub(super) trait Given<T>: Copy {
+    fn given(self) -> T;
+}
+
+impl Given<f32> for f32 {
+    #[inline(always)]
+    fn given(self) -> f32 {
+        self
+    }
+}
+
+impl Given<f32> for f64 {
+    #[inline(always)]
+    fn given(self) -> f32 {
+        self as f32
+    }
+}
+
+impl Given<f64> for f32 {
+    #[inline(always)]
+    fn given(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Given<f64> for f64 {
+    #[inline(always)]
+    fn given(self) -> f64 {
+        self
+    }
+}
+
+impl Rows<'_> {
+    /// How many numbers there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Single(values) => values.len(),
+            Self::Double(values) => values.len(),
+        }
+    }
+}
+
+impl SumsMut<'_> {
+    /// How many numbers there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Single(values) => values.len(),
+            Self::Double(values) => values.len(),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! An [`Ensemble`] brought to one form before tables are made of it: one comparison (`x <= t`), sets of ranges, no branch
+//! whose sides are the same, no missing value that the branch must ask about.
+//!
+//! How the last is done: a missing value is read as something below every threshold or above every one, so a feature whose
+//! branches send missing values both ways becomes two columns. A test of membership is a column of its own, which holds
+//! whether the value is in the set.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Kind, Result};
+use crate::native::ensemble::{Branch, Ensemble, Missing, Node, Precision, Test, Tree};
+
+/// What follows a branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Index into [`Plain::leaves`].
+    Leaf(u32),
+    /// Index into [`Plain::asks`].
+    Ask(u32),
+}
+
+/// A branch: `column <= bound`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Ask {
+    /// Index into [`Shape::columns`].
+    pub column: u32,
+    /// The threshold, a number of the type in which features are compared. Of no meaning for a set.
+    pub bound: f64,
+    pub yes: Next,
+    pub no: Next,
+}
+
+/// A tree: every branch once, however many parents it has.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Plain {
+    /// Children before their parents.
+    pub asks: Vec<Ask>,
+    /// Which nodes of the ensemble's tree the leaves are.
+    pub leaves: Vec<u32>,
+    pub root: Next,
+    /// Branches on the longest way to a leaf.
+    pub depth: u32,
+}
+
+/// A column of the input, read in one way.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Feature {
+    pub column: u32,
+    pub missing: Missing,
+    /// Thresholds, ascending: those of branches, and the ends of the ranges of sets.
+    pub bounds: Vec<f64>,
+}
+
+/// Half-open ranges `(after, to]`; no `after` is from the least number on.
+pub(super) type Ranges = Vec<(Option<f64>, f64)>;
+
+/// What branches compare.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Column {
+    /// Index into [`Shape::features`].
+    pub feature: u32,
+    /// Whether a missing value is below every threshold (and in every set) rather than above (in none).
+    pub missing_low: bool,
+    /// For a set, the values in it.
+    pub set: Option<Ranges>,
+}
+
+/// The whole ensemble in this form.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    pub features: Vec<Feature>,
+    pub columns: Vec<Column>,
+    pub trees: Vec<Plain>,
+}
+
+/// Bits of the ends of ranges, to look a set up by.
+type RangeBits = Vec<(Option<u64>, u64)>;
+
+#[derive(Default)]
+struct Builder {
+    shape: Shape,
+    /// Features of the ensemble to those here.
+    features: Vec<u32>,
+    columns: HashMap<(u32, bool, Option<RangeBits>), u32>,
+}
+
+/// Brings an ensemble that passed [`Ensemble::check`] to this form.
+pub(super) fn shape(ensemble: &Ensemble) -> Result<Shape> {
+    let mut builder = Builder::default();
+    let mut known = HashMap::new();
+    for feature in &ensemble.features {
+        let features = &mut builder.shape.features;
+        let index = *known.entry(*feature).or_insert_with(|| {
+            features.push(Feature { column: feature.column, missing: feature.missing, bounds: vec![] });
+            features.len() as u32 - 1
+        });
+        builder.features.push(index);
+    }
+    for tree in &ensemble.trees {
+        let plain = builder.plain(tree, ensemble.compared_in)?;
+        builder.shape.trees.push(plain);
+    }
+    let mut shape = builder.shape;
+    for tree in &shape.trees {
+        for ask in &tree.asks {
+            let column = &shape.columns[ask.column as usize];
+            if column.set.is_none() {
+                shape.features[column.feature as usize].bounds.push(ask.bound);
+            }
+        }
+    }
+    for column in &shape.columns {
+        let bounds = &mut shape.features[column.feature as usize].bounds;
+        for (after, to) in column.set.iter().flatten() {
+            bounds.extend(after);
+            bounds.push(*to);
+        }
+    }
+    for feature in &mut shape.features {
+        feature.bounds.sort_by(f64::total_cmp);
+        feature.bounds.dedup();
+    }
+    Ok(shape)
+}
+
+/// A branch with what it asks brought to one form.
+struct Question {
+    feature: u32,
+    missing_low: bool,
+    asked: Asked,
+    yes: u32,
+    no: u32,
+}
+
+enum Asked {
+    AtMost(f64),
+    In(Ranges),
+}
+
+impl Builder {
+    fn plain(&mut self, tree: &Tree, precision: Precision) -> Result<Plain> {
+        let mut plain = Plain { asks: vec![], leaves: vec![], root: Next::Leaf(0), depth: 0 };
+        let mut depths: Vec<u32> = vec![];
+        let mut done: Vec<Option<Next>> = vec![None; tree.nodes.len()];
+        let mut path = vec![0];
+        while let Some(&at) = path.last() {
+            if done[at as usize].is_some() {
+                path.pop();
+                continue;
+            }
+            let Node::Branch(branch) = &tree.nodes[at as usize] else {
+                done[at as usize] = Some(Next::Leaf(index(plain.leaves.len())?));
+                plain.leaves.push(at);
+                continue;
+            };
+            let question = self.question(tree, branch, precision);
+            let (yes, no) = match (done[question.yes as usize], done[question.no as usize]) {
+                (Some(yes), Some(no)) => (yes, no),
+                (None, _) => {
+                    path.push(question.yes);
+                    continue;
+                }
+                (_, None) => {
+                    path.push(question.no);
+                    continue;
+                }
+            };
+            if yes == no {
+                done[at as usize] = Some(yes);
+                continue;
+            }
+            done[at as usize] = Some(match self.ask(question, yes, no)? {
+                None => no,
+                Some(ask) => {
+                    let depth = |next| match next {
+                        Next::Leaf(_) => 0,
+                        Next::Ask(ask) => depths[ask as usize],
+                    };
+                    depths.push(1 + depth(yes).max(depth(no)));
+                    plain.asks.push(ask);
+                    Next::Ask(index(plain.asks.len() - 1)?)
+                }
+            });
+        }
+        plain.root = done[0].unwrap_or(Next::Leaf(0));
+        if let Next::Ask(root) = plain.root {
+            plain.depth = depths[root as usize];
+            // Branches that lead nowhere but were walked over stay below the root; those above it do not exist.
+            plain.asks.truncate(root as usize + 1);
+        } else {
+            plain.asks.clear();
+        }
+        Ok(plain)
+    }
+
+    /// What a branch asks, together with the branches that only go on asking the same feature for further members: this is
+    /// how exporters write a set.
+    fn question(&self, tree: &Tree, branch: &Branch, precision: Precision) -> Question {
+        let feature = self.features[branch.feature as usize];
+        let missing = self.shape.features[feature as usize].missing;
+        let low = |branch: &Branch| branch.missing_yes && missing != Missing::Nothing;
+        let mut question = Question {
+            feature,
+            missing_low: low(branch),
+            asked: asked(&branch.test, precision),
+            yes: branch.yes,
+            no: branch.no,
+        };
+        let Asked::In(ranges) = &mut question.asked else { return question };
+        let alone = ranges.len();
+        while let Node::Branch(next) = &tree.nodes[question.no as usize]
+            && next.yes == question.yes
+            && self.features[next.feature as usize] == feature
+            && let Asked::In(more) = asked(&next.test, precision)
+        {
+            ranges.extend(more);
+            question.missing_low |= low(next);
+            question.no = next.no;
+        }
+        if ranges.len() > alone {
+            joined(ranges);
+        }
+        question
+    }
+
+    /// `None` where the answer is always no.
+    fn ask(&mut self, question: Question, yes: Next, no: Next) -> Result<Option<Ask>> {
+        let (bound, set) = match question.asked {
+            Asked::AtMost(bound) => (bound, None),
+            Asked::In(ranges) if ranges.is_empty() && !question.missing_low => return Ok(None),
+            Asked::In(ranges) => (0.0, Some(ranges)),
+        };
+        let bits = set.as_ref().map(|ranges| {
+            ranges.iter().map(|(after, to)| (after.map(f64::to_bits), to.to_bits())).collect::<RangeBits>()
+        });
+        let key = (question.feature, question.missing_low, bits);
+        let column = match self.columns.get(&key) {
+            Some(column) => *column,
+            None => {
+                let column = index(self.shape.columns.len())?;
+                let (feature, missing_low) = (question.feature, question.missing_low);
+                self.shape.columns.push(Column { feature, missing_low, set });
+                self.columns.insert(key, column);
+                column
+            }
+        };
+        Ok(Some(Ask { column, bound, yes, no }))
+    }
+}
+
+fn index(of: usize) -> Result<u32> {
+    u32::try_from(of).map_err(|_| Error::new(Kind::Limit, "a tree of the model has too many nodes"))
+}
+
+fn asked(test: &Test, precision: Precision) -> Asked {
+    let bound = match test {
+        Test::LessEqual(threshold) => at_most(*threshold, precision),
+        Test::Less(threshold) => below(*threshold, precision),
+        Test::Member(intervals) => {
+            let mut ranges: Ranges = intervals
+                .iter()
+                .filter(|(low, high)| low <= high)
+                .filter_map(|(low, high)| Some((below(*low, precision), at_most(*high, precision)?)))
+                .filter(|(after, to)| after.is_none_or(|after| after < *to))
+                .collect();
+            joined(&mut ranges);
+            return Asked::In(ranges);
+        }
+    };
+    bound.map_or(Asked::In(vec![]), Asked::AtMost)
+}
+
+/// Sorts ranges and joins those that meet.
+fn joined(ranges: &mut Ranges) {
+    let start = |range: &(Option<f64>, f64)| range.0.unwrap_or(f64::NEG_INFINITY);
+    ranges.sort_by(|a, b| start(a).total_cmp(&start(b)).then(a.0.is_some().cmp(&b.0.is_some())));
+    let mut kept: Ranges = Vec::with_capacity(ranges.len());
+    for range in ranges.drain(..) {
+        match kept.last_mut() {
+            Some(last) if range.0.is_none_or(|after| after <= last.1) => last.1 = last.1.max(range.1),
+            _ => kept.push(range),
+        }
+    }
+    *ranges = kept;
+}
+
+/// The greatest number of the type that is not above `t`; zero is written without a sign. `None` for NaN.
+fn at_most(t: f64, precision: Precision) -> Option<f64> {
+    let bound = match precision {
+        Precision::Double => t,
+        Precision::Single => {
+            let near = t as f32;
+            f64::from(if f64::from(near) > t { near.next_down() } else { near })
+        }
+    };
+    (!bound.is_nan()).then_some(bound + 0.0)
+}
+
+/// The greatest number of the type that is below `t`. `None` if there is none.
+fn below(t: f64, precision: Precision) -> Option<f64> {
+    if t.is_nan() || t == f64::NEG_INFINITY {
+        return None;
+    }
+    Some(match precision {
+        Precision::Double => t.next_down() + 0.0,
+        Precision::Single => {
+            let near = t as f32;
+            f64::from(if f64::from(near) < t { near } else { near.next_down() }) + 0.0
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_are_rounded_so_that_no_single_changes_sides() {
+        for t in [0.0, -0.0, 0.1, 1e-46, -1e-46, 1e39, -1e39, f64::INFINITY, f64::NEG_INFINITY, 16_777_217.0] {
+            let near = t as f32;
+            for x in [near.next_down().next_down(), near.next_down(), near, near.next_up(), 0.0, -0.0, f32::INFINITY] {
+                let x = f64::from(x);
+                let (le, lt) = (at_most(t, Precision::Single), below(t, Precision::Single));
+                assert_eq!(le.is_some_and(|bound| x <= bound), x <= t, "{x} <= {t}");
+                assert_eq!(lt.is_some_and(|bound| x <= bound), x < t, "{x} < {t}");
+                let (le, lt) = (at_most(t, Precision::Double), below(t, Precision::Double));
+                assert_eq!(le.is_some_and(|bound| x <= bound), x <= t, "{x} <= {t}");
+                assert_eq!(lt.is_some_and(|bound| x <= bound), x < t, "{x} < {t}");
+            }
+        }
+        assert_eq!(at_most(f64::NAN, Precision::Single), None);
+        assert_eq!(below(f64::NAN, Precision::Double), None);
+    }
+
+    #[test]
+    fn ranges_that_meet_become_one() {
+        let mut ranges = vec![(Some(3.0), 4.0), (None, 1.0), (Some(1.0), 2.0), (Some(3.5), 3.7)];
+        joined(&mut ranges);
+        assert_eq!(ranges, [(None, 2.0), (Some(3.0), 4.0)]);
+    }
+}

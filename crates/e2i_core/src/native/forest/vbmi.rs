@@ -1,0 +1,245 @@
+//! One row through trees of depth at most 6 with AVX-512 VBMI.
+//!
+//! The branches of a tree lie as a full tree of depth 6 in 64 bytes. One permutation of the row's codes puts the code of
+//! its column beside every branch, one comparison answers all branches at once, and the way to the leaf is read off the 64
+//! answers. Trees do not wait for one another; what they wait for is the addition, which keeps its order.
+
+#![cfg_attr(target_arch = "x86_64", allow(unsafe_code))]
+
+use bytemuck::{Pod, Zeroable};
+use serde::{Deserialize, Serialize};
+
+use super::broken;
+use super::inputs::{self, Inputs, Places};
+#[cfg(target_arch = "x86_64")]
+use super::inputs::{MISSING_LOW, PER_BYTE, SET};
+use super::leaves;
+#[cfg(target_arch = "x86_64")]
+use super::number::{Given, as_read};
+use super::shape::{Ask, Next, Plain, Shape};
+use crate::error::Result;
+use crate::native::image::{Image, ImageWriter, Section};
+
+/// Levels of a full tree.
+const DEPTH: u32 = 6;
+
+/// Branches and one more; leaves.
+const FULL: usize = 1 << DEPTH;
+
+/// Columns of bytes that two registers hold.
+const COLUMNS: usize = 128;
+
+/// Levels of search that two comparisons of 16 thresholds replace.
+const LEVELS: u32 = 8;
+
+/// A tree. Branch 1 is the root; those of `k` are `2k`, where its test holds, and `2k + 1`.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Full {
+    columns: [u8; FULL],
+    thresholds: [u8; FULL],
+    weights: [f32; FULL],
+}
+
+/// The tables.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Rowwise {
+    trees: Section<Full>,
+    /// The thresholds of each source in order, from where `starts` says, each followed by 16 times infinity.
+    sorted: Section<f32>,
+    starts: Section<u32>,
+}
+
+/// Makes the tables, where the shape of the trees allows it: one weight a leaf, added in float32.
+pub(super) fn compile(
+    shape: &Shape,
+    places: &Places,
+    columns: usize,
+    weights: impl Fn(usize, u32) -> f32,
+    writer: &mut ImageWriter,
+) -> Option<Rowwise> {
+    if columns > COLUMNS || shape.trees.iter().any(|tree| tree.depth > DEPTH) {
+        return None;
+    }
+    let mut trees = Vec::with_capacity(shape.trees.len());
+    for (number, plain) in shape.trees.iter().enumerate() {
+        trees.push(full(plain, shape, places, |leaf| weights(number, leaf))?);
+    }
+    let (mut sorted, mut starts) = (vec![], vec![]);
+    // In the order of the sources, which leave out features that nobody reads.
+    let mut read = vec![false; shape.features.len()];
+    shape.columns.iter().for_each(|column| read[column.feature as usize] = true);
+    for (feature, _) in shape.features.iter().zip(read).filter(|(_, read)| *read) {
+        starts.push(u32::try_from(sorted.len()).ok()?);
+        sorted.extend(feature.bounds.iter().map(|bound| *bound as f32));
+        let size = (feature.bounds.len() + 1).next_power_of_two() + 16;
+        sorted.resize(starts.last().map_or(0, |start| *start as usize) + size, f32::INFINITY);
+    }
+    Some(Rowwise { trees: writer.push(&trees), sorted: writer.push(&sorted), starts: writer.push(&starts) })
+}
+
+/// Unfolds a tree; a leaf above the last level is the answer of every branch below it.
+fn full(plain: &Plain, shape: &Shape, places: &Places, weight: impl Fn(u32) -> f32) -> Option<Full> {
+    let mut tree = Full { columns: [0; FULL], thresholds: [255; FULL], weights: [0.0; FULL] };
+    let mut path = vec![(1, plain.root)];
+    while let Some((place, next)) = path.pop() {
+        match next {
+            Next::Leaf(leaf) if place >= FULL => tree.weights[place - FULL] = weight(leaf),
+            Next::Leaf(_) => path.extend([(2 * place, next), (2 * place + 1, next)]),
+            Next::Ask(ask) => {
+                let Ask { column, bound, yes, no } = plain.asks[ask as usize];
+                let (column, threshold) = places.code(shape, column, bound)?;
+                tree.columns[place] = u8::try_from(column).ok()?;
+                tree.thresholds[place] = threshold;
+                path.extend([(2 * place, yes), (2 * place + 1, no)]);
+            }
+        }
+    }
+    Some(tree)
+}
+
+impl Rowwise {
+    /// Whether the tables of an image are what the loops rely on.
+    pub(super) fn check(&self, image: &Image, inputs: &Inputs, payloads: &[leaves::Payload]) -> Result<()> {
+        image.check(self.trees)?;
+        image.check(self.sorted)?;
+        image.check(self.starts)?;
+        let (starts, sources) = (image.slice(self.starts), image.slice(inputs.sources));
+        if self.trees.len() != payloads.len() || starts.len() != sources.len() || inputs.codes.len() > COLUMNS {
+            return Err(broken("the number of trees"));
+        }
+        let fits = |(start, source): (&u32, &inputs::Source)| {
+            source.levels > LEVELS || *start as usize + (1usize << source.levels) + 16 <= self.sorted.len()
+        };
+        if starts.iter().zip(sources).all(fits) { Ok(()) } else { Err(broken("the thresholds")) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn open<'i>(
+        &self,
+        image: &'i Image,
+        inputs: inputs::Opened<'i, f32>,
+        leaves: leaves::Opened<'i, f32>,
+    ) -> Opened<'i> {
+        Opened {
+            trees: image.slice(self.trees),
+            sorted: image.slice(self.sorted),
+            starts: image.slice(self.starts),
+            inputs,
+            leaves,
+        }
+    }
+}
+
+/// The tables, opened.
+#[cfg(target_arch = "x86_64")]
+pub(super) struct Opened<'i> {
+    trees: &'i [Full],
+    sorted: &'i [f32],
+    starts: &'i [u32],
+    inputs: inputs::Opened<'i, f32>,
+    leaves: leaves::Opened<'i, f32>,
+}
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+/// The codes of a row: two registers.
+#[cfg(target_arch = "x86_64")]
+#[repr(align(64))]
+struct Codes([u8; COLUMNS]);
+
+#[cfg(target_arch = "x86_64")]
+impl Opened<'_> {
+    /// The sums of all rows.
+    ///
+    /// # Safety
+    /// The processor must have AVX-512 with VBMI, and the tables must have passed [`Rowwise::check`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt,bmi1,bmi2")]
+    pub(super) unsafe fn sums<E: Given<f32>>(&self, input: &[E], out: &mut [f32]) {
+        let (width, targets) = (self.inputs.width, self.leaves.targets);
+        let mut codes = Codes([0; COLUMNS]);
+        for (row, sums) in out.chunks_exact_mut(targets).enumerate() {
+            // SAFETY: as promised by the caller.
+            unsafe { self.codes(&input[row * width..(row + 1) * width], &mut codes) };
+            sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.start(target));
+            // SAFETY: as promised by the caller; the array is as long as two registers.
+            let registers: [__m512i; 2] = unsafe {
+                let codes = codes.0.as_ptr().cast::<__m512i>();
+                [_mm512_load_si512(codes), _mm512_load_si512(codes.add(1))]
+            };
+            if self.leaves.lone {
+                let mut sum = sums[0];
+                for tree in self.trees {
+                    sum += tree.weights[self.leaf(tree, registers)];
+                }
+                sums[0] = sum;
+            } else {
+                for (tree, payload) in self.trees.iter().zip(self.leaves.payloads) {
+                    sums[self.leaves.columns[payload.targets as usize] as usize] +=
+                        tree.weights[self.leaf(tree, registers)];
+                }
+            }
+            sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.finish(target, *sum));
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt,bmi1,bmi2")]
+    #[inline]
+    fn leaf(&self, tree: &Full, codes: [__m512i; 2]) -> usize {
+        // SAFETY: the arrays are as long as a register.
+        let (columns, thresholds) = unsafe {
+            (_mm512_loadu_si512(tree.columns.as_ptr().cast()), _mm512_loadu_si512(tree.thresholds.as_ptr().cast()))
+        };
+        let beside = if self.inputs.codes.len() <= FULL {
+            _mm512_permutexvar_epi8(columns, codes[0])
+        } else {
+            _mm512_permutex2var_epi8(codes[0], columns, codes[1])
+        };
+        let answers = _mm512_cmpgt_epu8_mask(beside, thresholds);
+        let mut place = 1u64;
+        for _ in 0..DEPTH {
+            place = 2 * place + (answers >> place & 1);
+        }
+        place as usize % FULL
+    }
+
+    /// The codes of a row. In a feature of up to 255 thresholds two comparisons count those below the value: 15 that split
+    /// them evenly, the first levels of the search tree, and the 16 that follow the one that was found.
+    ///
+    /// # Safety
+    /// As [`Opened::sums`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt,bmi1,bmi2")]
+    unsafe fn codes<E: Given<f32>>(&self, row: &[E], codes: &mut Codes) {
+        for (source, start) in self.inputs.sources.iter().zip(self.starts) {
+            let (value, missing) = as_read(row[source.column as usize].given(), source.missing);
+            let rank = if source.levels <= LEVELS {
+                let all = _mm512_set1_ps(value);
+                let search = self.inputs.search_of(source);
+                // SAFETY: a search tree has 16 places at least; 16 thresholds follow wherever the first comparison leads.
+                unsafe {
+                    let first = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(all, _mm512_loadu_ps(search.as_ptr())).count_ones();
+                    if source.levels <= 4 {
+                        first
+                    } else {
+                        let from = first << (source.levels - 4);
+                        let sorted = _mm512_loadu_ps(self.sorted.as_ptr().add((*start + from) as usize));
+                        from + _mm512_cmp_ps_mask::<_CMP_GT_OQ>(all, sorted).count_ones()
+                    }
+                }
+            } else {
+                self.inputs.rank(source, value)
+            };
+            for column in source.codes[0] as usize..source.codes[1] as usize {
+                let output = &self.inputs.codes[column];
+                codes.0[column % COLUMNS] = if missing {
+                    if output.flags & MISSING_LOW != 0 { 0 } else { PER_BYTE as u8 }
+                } else if output.flags & SET != 0 {
+                    u8::from(!self.inputs.is_member(output, rank))
+                } else {
+                    rank.saturating_sub(output.base).min(PER_BYTE as u32) as u8
+                };
+            }
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Sixteen float32 at once, on every instruction set alike.
+//!
+//! Each operation is IEEE 754's on each lane, and the sum of the lanes is formed in halves, so that all three ways give the
+//! same bits. Kernels are written once over [`Lanes`] and compiled for each set by `lanes!`.
+
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+/// How many lanes there are.
+pub(super) const LANES: usize = 16;
+
+/// Sixteen float32. Methods are inlined into functions that enable the instructions that they use.
+pub(super) trait Lanes: Copy {
+    fn zero() -> Self;
+    fn splat(value: f32) -> Self;
+    fn load(cells: &[f32; LANES]) -> Self;
+    fn store(self, cells: &mut [f32; LANES]);
+    fn add(self, other: Self) -> Self;
+    fn subtract(self, other: Self) -> Self;
+    fn multiply(self, other: Self) -> Self;
+    /// 0 for what is negative; NaN stays.
+    fn rectify(self) -> Self;
+    /// Lanes below `first` become 0.
+    fn kept_from(self, first: usize) -> Self;
+    /// Lanes added in halves: `l` and `l + 8`, then `l + 4`, `l + 2`, `l + 1`.
+    fn sum(self) -> f32;
+}
+
+impl Lanes for [f32; LANES] {
+    #[inline(always)]
+    fn zero() -> Self {
+        [0.0; LANES]
+    }
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    fn load(cells: &[f32; LANES]) -> Self {
+        *cells
+    }
+
+    #[inline(always)]
+    fn store(self, cells: &mut [f32; LANES]) {
+        *cells = self;
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        std::array::from_fn(|lane| self[lane] + other[lane])
+    }
+
+    #[inline(always)]
+    fn subtract(self, other: Self) -> Self {
+        std::array::from_fn(|lane| self[lane] - other[lane])
+    }
+
+    #[inline(always)]
+    fn multiply(self, other: Self) -> Self {
+        std::array::from_fn(|lane| self[lane] * other[lane])
+    }
+
+    #[inline(always)]
+    fn rectify(self) -> Self {
+        self.map(|cell| if cell < 0.0 { 0.0 } else { cell })
+    }
+
+    #[inline(always)]
+    fn kept_from(self, first: usize) -> Self {
+        std::array::from_fn(|lane| if lane >= first { self[lane] } else { 0.0 })
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let eight: [f32; 8] = std::array::from_fn(|lane| self[lane] + self[lane + 8]);
+        let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
+        (four[0] + four[2]) + (four[1] + four[3])
+    }
+}
+
+/// Two registers of AVX2.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(__m256, __m256);
+
+/// The sum of eight lanes in halves.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn sum_of_eight(eight: __m256) -> f32 {
+    // SAFETY: only called from methods that are inlined into functions with AVX2.
+    unsafe {
+        let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+}
+
+// Every block below is sound for one reason: `lanes!` compiles the kernels over this type with AVX2 enabled and calls them
+// only for a set that the processor has; loads and stores are unaligned and of arrays of sixteen.
+#[cfg(target_arch = "x86_64")]
+impl Lanes for Avx2 {
+    #[inline(always)]
+    fn zero() -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_setzero_ps(), _mm256_setzero_ps()) }
+    }
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_set1_ps(value), _mm256_set1_ps(value)) }
+    }
+
+    #[inline(always)]
+    fn load(cells: &[f32; LANES]) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_loadu_ps(cells.as_ptr()), _mm256_loadu_ps(cells.as_ptr().add(8))) }
+    }
+
+    #[inline(always)]
+    fn store(self, cells: &mut [f32; LANES]) {
+        // SAFETY: see above.
+        unsafe {
+            _mm256_storeu_ps(cells.as_mut_ptr(), self.0);
+            _mm256_storeu_ps(cells.as_mut_ptr().add(8), self.1);
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn subtract(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_sub_ps(self.0, other.0), _mm256_sub_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn multiply(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn rectify(self) -> Self {
+        // The maximum of a pair is its second where one is NaN or both are zeros.
+        // SAFETY: see above.
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            Self(_mm256_max_ps(zero, self.0), _mm256_max_ps(zero, self.1))
+        }
+    }
+
+    #[inline(always)]
+    fn kept_from(self, first: usize) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let first = _mm256_set1_epi32(first as i32 - 1);
+            let kept = |lanes| _mm256_castsi256_ps(_mm256_cmpgt_epi32(lanes, first));
+            Self(
+                _mm256_and_ps(self.0, kept(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))),
+                _mm256_and_ps(self.1, kept(_mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15))),
+            )
+        }
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        // SAFETY: see above.
+        sum_of_eight(unsafe { _mm256_add_ps(self.0, self.1) })
+    }
+}
+
+/// One register of AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(__m512);
+
+// As for AVX2, with AVX-512 F and DQ.
+#[cfg(target_arch = "x86_64")]
+impl Lanes for Avx512 {
+    #[inline(always)]
+    fn zero() -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm512_setzero_ps()) }
+    }
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm512_set1_ps(value)) }
+    }
+
+    #[inline(always)]
+    fn load(cells: &[f32; LANES]) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm512_loadu_ps(cells.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn store(self, cells: &mut [f32; LANES]) {
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_ps(cells.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn subtract(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm512_sub_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn multiply(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm512_mul_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn rectify(self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm512_max_ps(_mm512_setzero_ps(), self.0)) }
+    }
+
+    #[inline(always)]
+    fn kept_from(self, first: usize) -> Self {
+        let kept = if first >= LANES { 0 } else { u16::MAX << first };
+        // SAFETY: see above.
+        unsafe { Self(_mm512_maskz_mov_ps(kept, self.0)) }
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        // SAFETY: see above.
+        sum_of_eight(unsafe { _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0)) })
+    }
+}
+
+/// Defines `fn name(set, arguments…)` that runs its body over the [`Lanes`] of `set`, which the processor must have.
+macro_rules! lanes {
+    ($(#[$doc:meta])* fn $name:ident<$lanes:ident>($($argument:ident: $of:ty),+ $(,)?) $body:block) => {
+        $(#[$doc])*
+        #[allow(unsafe_code, clippy::too_many_arguments)]
+        #[inline]
+        pub(super) fn $name(set: $crate::native::InstructionSet, $($argument: $of),+) {
+            #[inline(always)]
+            fn body<$lanes: $crate::native::operators::lanes::Lanes>($($argument: $of),+) $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2($($argument: $of),+) {
+                body::<$crate::native::operators::lanes::Avx2>($($argument),+);
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
+            fn avx512($($argument: $of),+) {
+                body::<$crate::native::operators::lanes::Avx512>($($argument),+);
+            }
+
+            match set {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the engine lowers its set to what the processor has when it is opened.
+                $crate::native::InstructionSet::Avx2 => unsafe { avx2($($argument),+) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above.
+                $crate::native::InstructionSet::Avx512 | $crate::native::InstructionSet::Avx512Vbmi => unsafe {
+                    avx512($($argument),+);
+                },
+                _ => body::<[f32; $crate::native::operators::lanes::LANES]>($($argument),+),
+            }
+        }
+    };
+}
+pub(super) use lanes;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native::InstructionSet;
+
+    lanes! {
+        fn everything<L>(x: &[f32; LANES], y: &[f32; LANES], first: usize, out: &mut [f32; LANES], sum: &mut f32) {
+            let (a, b) = (L::load(x), L::load(y));
+            let c = a.subtract(b).multiply(a).add(L::splat(0.3)).rectify().add(a.kept_from(first));
+            c.store(out);
+            *sum = L::zero().add(c).sum();
+        }
+    }
+
+    #[test]
+    fn every_set_gives_the_same_bits() {
+        let mut x: [f32; LANES] = std::array::from_fn(|lane| (lane as f32 * 1.7 - 9.1).powi(3) / 7.0);
+        let y: [f32; LANES] = std::array::from_fn(|lane| 1.0 / (lane as f32 + 0.3));
+        for special in [1.0, -0.0, f32::NAN, f32::INFINITY] {
+            x[9] = special;
+            for first in 0..=LANES {
+                let results = InstructionSet::ALL.into_iter().filter(|set| set.is_available()).map(|set| {
+                    let (mut out, mut sum) = ([0.0; LANES], 0.0);
+                    everything(set, &x, &y, first, &mut out, &mut sum);
+                    (out.map(f32::to_bits), if sum.is_nan() { 0 } else { sum.to_bits() })
+                });
+                let results: Vec<_> = results.collect();
+                assert!(results.windows(2).all(|pair| pair[0] == pair[1]), "{special} {first} {results:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a step can compute: one file for each family of operators.
+//!
+//! An operator is plain data (serialised in the head of the image) with three methods: `check` refuses what an untrusted
+//! image could get wrong, `run` computes a block of rows, `kernel` says how. After `check` has passed, `run` finds all cells
+//! it expects; nothing in it indexes by what a caller or an image says without a bound.
+//!
+//! Sums have one fixed order each, whatever the number of rows or the instruction set, and no multiply-add is fused: that is
+//! what makes a row's bits the same everywhere. Operators that IEEE 754 defines give ONNX Runtime's bits; matrix products and
+//! elementary functions agree with it to a few units in the last place, where it does not agree with itself either.
+//!
+//! What does not belong here: names of any graph format, and rules of one exporter.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::image::Image;
+use super::instruction_set::InstructionSet;
+use super::plan::ValueType;
+use crate::error::Result;
+
+mod binary;
+mod cast;
+mod category;
+mod columns;
+mod constants;
+mod elementary;
+mod frame;
+mod impute;
+mod lanes;
+mod linear;
+mod normalize;
+mod reduce;
+mod scale;
+mod select;
+mod softmax;
+mod trees;
+mod unary;
+mod vectorised;
+
+pub use binary::{Binary, BinaryFunction};
+pub use cast::Cast;
+pub use category::{Lookup, OneHot, Pick, Unknown};
+pub use columns::{Concat, Gather};
+pub use constants::{Constants, Texts, Values};
+pub(crate) use frame::{Cells, Frame, Scratch};
+pub use impute::Impute;
+pub use linear::Linear;
+pub use normalize::{Norm, Normalize};
+pub use reduce::{ArgExtreme, Reduce, Reduction};
+pub use scale::Scale;
+pub use select::{Fill, Select};
+pub use softmax::Softmax;
+pub use trees::Trained;
+pub use unary::{Clip, Unary, UnaryFunction};
+
+/// What every operator can do.
+pub(crate) trait Operation {
+    /// Refuses what would make `run` panic or answer nonsense.
+    fn check(&self, image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()>;
+
+    /// Computes a block of rows.
+    fn run(&self, frame: &mut Frame<'_>) -> Result<()>;
+
+    /// Which code runs for blocks of `rows`, for people.
+    fn kernel(&self, set: InstructionSet, rows: usize) -> Cow<'static, str>;
+}
+
+macro_rules! operators {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// What a step computes.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        pub enum Operator {
+            $($(#[$doc])* $name($name),)+
+        }
+
+        impl Operator {
+            pub(crate) fn check(&self, image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()> {
+                match self { $(Self::$name(operator) => operator.check(image, inputs, outputs),)+ }
+            }
+
+            #[inline]
+            pub(crate) fn run(&self, frame: &mut Frame<'_>) -> Result<()> {
+                match self { $(Self::$name(operator) => operator.run(frame),)+ }
+            }
+
+            pub(crate) fn kernel(&self, set: InstructionSet, rows: usize) -> Cow<'static, str> {
+                match self { $(Self::$name(operator) => operator.kernel(set, rows),)+ }
+            }
+        }
+
+        $(impl From<$name> for Operator {
+            fn from(operator: $name) -> Self {
+                Self::$name(operator)
+            }
+        })+
+    };
+}
+
+operators! {
+    /// The index of the least or greatest cell of a group.
+    ArgExtreme,
+    /// Two cells into one.
+    Binary,
+    /// Another element type.
+    Cast,
+    /// Cut to a range.
+    Clip,
+    /// Values side by side.
+    Concat,
+    /// The same cells in every row.
+    Fill,
+    /// Chosen columns.
+    Gather,
+    /// Missing values replaced.
+    Impute,
+    /// A product with a matrix.
+    Linear,
+    /// A category mapped to something else.
+    Lookup,
+    /// A row divided by its norm.
+    Normalize,
+    /// A category as zeros and a one.
+    OneHot,
+    /// A cell of a table by its index.
+    Pick,
+    /// Groups of cells into one each.
+    Reduce,
+    /// Offset and scale.
+    Scale,
+    /// One of two cells.
+    Select,
+    /// Probabilities from scores.
+    Softmax,
+    /// Trees as their training library scores them.
+    Trained,
+    /// One cell into one.
+    Unary,
+}

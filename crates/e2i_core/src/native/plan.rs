@@ -1,0 +1,229 @@
+//! A compiled model: typed values of fixed width, and the steps that compute one from others.
+//!
+//! A value is a matrix: one row for each row of the batch, `width` cells of one type. The first values are the tensors of
+//! the batch; every step reads values before its own outputs, so that running the steps in order is all there is to it. The
+//! number of rows is free and no step looks at two rows at once: a row's result cannot depend on its neighbours.
+//!
+//! A plan is read back from bytes that are not trusted: [`Plan::check`] makes sure of everything that the operators rely on.
+
+use serde::{Deserialize, Serialize};
+
+use super::fuse::Bias;
+use super::image::{Image, ImageWriter, Pod, Section};
+use super::operators::Operator;
+use crate::batch::Column;
+use crate::error::{Error, Kind, Result};
+use crate::interface::ElementType;
+
+/// Most cells that all values of one row may have together.
+const MAX_CELLS: usize = 1 << 24;
+
+/// What a value holds for each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueType {
+    /// The type of its cells.
+    pub element: ElementType,
+    /// Cells a row.
+    pub width: usize,
+}
+
+impl ValueType {
+    /// A value of `width` cells a row.
+    #[must_use]
+    pub fn new(element: ElementType, width: usize) -> Self {
+        Self { element, width }
+    }
+}
+
+/// Index of a value of a plan.
+pub type ValueId = u32;
+
+/// One step: an operator, what it reads and where it writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Step {
+    /// Whom to name to people: the node of the graph that it was made from.
+    pub node: String,
+    /// What is computed.
+    pub operator: Operator,
+    /// The values that it reads.
+    pub inputs: Vec<ValueId>,
+    /// The first value that it writes; more follow one after the other.
+    pub first_output: ValueId,
+    /// How many values it writes.
+    pub outputs: u32,
+}
+
+/// A compiled model.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// How many values are tensors of the batch.
+    pub inputs: usize,
+    /// All values, those of the batch first.
+    pub values: Vec<ValueType>,
+    /// The steps, in the order in which they run.
+    pub steps: Vec<Step>,
+    /// The value that holds the label.
+    pub label: Option<ValueId>,
+    /// The value that holds the numbers.
+    pub main: Option<ValueId>,
+}
+
+pub(super) fn broken(why: impl std::fmt::Display) -> Error {
+    Error::new(Kind::BadModel, format!("the compiled form of the model is broken: {why}"))
+}
+
+impl Plan {
+    /// Whether the plan can be run on any batch without a panic.
+    ///
+    /// # Errors
+    /// [`Kind::BadModel`] naming the step.
+    pub fn check(&self, image: &Image) -> Result<()> {
+        let cells = self.values.iter().try_fold(0usize, |sum, value| sum.checked_add(value.width));
+        if cells.is_none_or(|cells| cells > MAX_CELLS) {
+            return Err(broken("its values are too wide"));
+        }
+        let mut written = self.inputs;
+        for (number, step) in self.steps.iter().enumerate() {
+            let wrong = |why: String| broken(format!("step {number}, {}: {why}", step.node));
+            if step.first_output as usize != written || step.outputs == 0 {
+                return Err(wrong("it does not write the values that follow".into()));
+            }
+            written = written.saturating_add(step.outputs as usize);
+            if written > self.values.len() || step.inputs.iter().any(|input| *input >= step.first_output) {
+                return Err(wrong("it reads or writes values that are not there".into()));
+            }
+            let inputs: Vec<ValueType> = step.inputs.iter().map(|input| self.values[*input as usize]).collect();
+            let outputs = &self.values[step.first_output as usize..written];
+            step.operator.check(image, &inputs, outputs).map_err(|error| wrong(error.message().to_owned()))?;
+        }
+        if written != self.values.len() {
+            return Err(broken("values are left over"));
+        }
+        for (output, what) in [(self.label, "label"), (self.main, "main")] {
+            if output.is_some_and(|output| output as usize >= self.values.len()) {
+                return Err(broken(format!("its {what} output is not there")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Collects the values, steps and tables of a plan.
+#[derive(Debug, Default)]
+pub struct PlanBuilder {
+    plan: Plan,
+    tables: ImageWriter,
+    /// Constants that steps add, for fusion.
+    biases: Bias,
+}
+
+impl PlanBuilder {
+    /// Adds a tensor of the batch; all of them come before the first step.
+    pub fn input(&mut self, value: ValueType) -> ValueId {
+        self.plan.inputs += 1;
+        self.add(value)
+    }
+
+    /// Adds a step that writes `outputs`, and says which value is the first of them.
+    pub fn step(&mut self, node: &str, operator: Operator, inputs: &[ValueId], outputs: &[ValueType]) -> ValueId {
+        let first_output = u32::try_from(self.plan.values.len()).unwrap_or(u32::MAX);
+        outputs.iter().for_each(|value| {
+            self.add(*value);
+        });
+        self.plan.steps.push(Step {
+            node: node.to_owned(),
+            operator,
+            inputs: inputs.to_vec(),
+            first_output,
+            outputs: u32::try_from(outputs.len()).unwrap_or(u32::MAX),
+        });
+        first_output
+    }
+
+    /// Says which constants the last step adds, one for each cell, so that it can become part of a product before it.
+    pub fn last_step_adds(&mut self, bias: Column) {
+        if let Some(last) = self.plan.steps.len().checked_sub(1) {
+            self.biases.insert(last, bias);
+        }
+    }
+
+    /// Adds a table.
+    pub fn table<T: Pod>(&mut self, table: &[T]) -> Section<T> {
+        self.tables.push(table)
+    }
+
+    /// Where tables go, for operators that write several.
+    pub fn tables(&mut self) -> &mut ImageWriter {
+        &mut self.tables
+    }
+
+    /// What a value holds; nothing for one that is not there.
+    #[must_use]
+    pub fn value(&self, id: ValueId) -> ValueType {
+        self.plan.values.get(id as usize).copied().unwrap_or(ValueType::new(ElementType::Float32, 0))
+    }
+
+    /// The image of the plan, without the steps that neither output needs.
+    ///
+    /// # Errors
+    /// As [`ImageWriter::finish`].
+    pub fn finish(mut self, label: Option<ValueId>, main: Option<ValueId>) -> Result<Vec<u8>> {
+        self.plan.label = label;
+        self.plan.main = main;
+        self.plan.fuse(&self.biases, &mut self.tables);
+        self.plan.drop_unused();
+        self.tables.finish(&self.plan)
+    }
+
+    fn add(&mut self, value: ValueType) -> ValueId {
+        self.plan.values.push(value);
+        u32::try_from(self.plan.values.len() - 1).unwrap_or(u32::MAX)
+    }
+}
+
+impl Plan {
+    /// For each step, which of its outputs (a bit each, the lowest the first) `wanted` values need; 0 is none.
+    #[must_use]
+    pub fn needed(&self, wanted: impl IntoIterator<Item = ValueId>) -> Vec<u64> {
+        let mut read = vec![false; self.values.len()];
+        let mark = |read: &mut Vec<bool>, id: ValueId| {
+            if let Some(read) = read.get_mut(id as usize) {
+                *read = true;
+            }
+        };
+        wanted.into_iter().for_each(|id| mark(&mut read, id));
+        let mut needed = vec![0; self.steps.len()];
+        for (step, needed) in self.steps.iter().zip(&mut needed).rev() {
+            let outputs =
+                step.first_output as usize..(step.first_output as usize).saturating_add(step.outputs as usize);
+            let written = read.get(outputs).unwrap_or(&[]).iter().enumerate();
+            *needed = written.fold(0, |bits, (bit, read)| if *read { bits | 1 << bit.min(63) } else { bits });
+            if *needed != 0 {
+                step.inputs.iter().for_each(|id| mark(&mut read, *id));
+            }
+        }
+        needed
+    }
+
+    fn drop_unused(&mut self) {
+        let needed = self.needed(self.label.into_iter().chain(self.main));
+        let mut new_ids: Vec<ValueId> = (0..self.inputs as u32).collect();
+        let mut values = self.values[..self.inputs].to_vec();
+        let mut steps = Vec::new();
+        for (mut step, needed) in std::mem::take(&mut self.steps).into_iter().zip(needed) {
+            let outputs = step.first_output as usize..(step.first_output + step.outputs) as usize;
+            let kept = needed != 0;
+            new_ids.extend(outputs.clone().enumerate().map(|(i, _)| (values.len() + i) as u32));
+            if kept {
+                step.inputs.iter_mut().for_each(|id| *id = new_ids[*id as usize]);
+                step.first_output = values.len() as u32;
+                values.extend_from_slice(&self.values[outputs]);
+                steps.push(step);
+            }
+        }
+        self.label = self.label.map(|id| new_ids[id as usize]);
+        self.main = self.main.map(|id| new_ids[id as usize]);
+        self.values = values;
+        self.steps = steps;
+    }
+}
