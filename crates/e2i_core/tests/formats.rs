@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use e2i_core::formats::{self, Trained};
-use e2i_core::native::{Function, Precision};
+use e2i_core::native::{Forest, Function, Image, ImageWriter, InstructionSet, Precision, Rows, Scratch, SumsMut};
 use e2i_core::{ElementType, Kind, Task};
 use serde_json::Value;
 
@@ -373,6 +373,47 @@ fn pieces_in_another_order_do_no_harm() {
                 _ => drop(bytes.splice(to..to, whole[from..from + length].iter().copied())),
             }
             survive(&bytes);
+        }
+    }
+}
+
+/// The compiled forests, with every set of instructions and as one row as well as all at once, give the library's bits.
+#[test]
+fn kernels_give_the_librarys_sums() {
+    for file in files(&[".ubj", ".txt"]) {
+        let model = file.rsplit_once('.').unwrap().0;
+        if model == "lgb_linear" {
+            continue;
+        }
+        let trained = read(&file);
+        let golden = golden(model);
+        let mut writer = ImageWriter::default();
+        let forest = Forest::compile(&trained.ensemble, &mut writer).unwrap();
+        let (image, forest) = Image::open::<Forest>(&writer.finish(&forest).unwrap()).unwrap();
+        let numbers: Vec<f64> = golden.iter().flat_map(|row| row.features.iter().copied()).collect();
+        let singles: Vec<f32> = numbers.iter().map(|x| *x as f32).collect();
+        let theirs: Vec<f64> = golden.iter().flat_map(|row| row.raw.iter().copied()).collect();
+        let (width, targets) = (trained.ensemble.width, trained.ensemble.targets);
+        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            for at_once in [1, golden.len()] {
+                let mut ours = vec![];
+                for from in (0..golden.len()).step_by(at_once) {
+                    let here = from * width..(from + at_once) * width;
+                    let scratch = &mut Scratch::default();
+                    if trained.ensemble.added_in == Precision::Single {
+                        let mut sums = vec![0.0_f32; at_once * targets];
+                        let (input, out) = (Rows::Single(&singles[here]), SumsMut::Single(&mut sums));
+                        forest.sums(&image, set, input, at_once, scratch, out).unwrap();
+                        ours.extend(sums.into_iter().map(f64::from));
+                    } else {
+                        let mut sums = vec![0.0; at_once * targets];
+                        let (input, out) = (Rows::Double(&numbers[here]), SumsMut::Double(&mut sums));
+                        forest.sums(&image, set, input, at_once, scratch, out).unwrap();
+                        ours.extend(sums);
+                    }
+                }
+                assert_bits(&ours, &theirs, &format!("{file}, {set}, {at_once} rows at once"));
+            }
         }
     }
 }
