@@ -16,6 +16,7 @@ mod features;
 mod graph;
 mod guard;
 mod missing;
+pub mod native;
 mod outputs;
 mod proto;
 mod runtime;

@@ -57,8 +57,12 @@ pub(crate) struct NodeProto {
 pub(crate) struct Attribute {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(float, tag = "2")]
+    pub float: f32,
     #[prost(int64, tag = "3")]
     pub int: i64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub text: Bytes,
     #[prost(message, optional, tag = "5")]
     pub tensor: Option<TensorProto>,
     #[prost(message, optional, tag = "6")]
@@ -77,6 +81,8 @@ pub(crate) struct Attribute {
     pub sparse_tensor: Option<SparseTensorProto>,
     #[prost(message, repeated, tag = "23")]
     pub sparse_tensors: Vec<SparseTensorProto>,
+    #[prost(int32, tag = "20")]
+    pub kind: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -85,6 +91,8 @@ pub(crate) struct TensorProto {
     pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
     pub data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    pub float_data: Vec<f32>,
     #[prost(int32, repeated, tag = "5")]
     pub int32_data: Vec<i32>,
     #[prost(bytes = "bytes", repeated, tag = "6")]
@@ -95,6 +103,8 @@ pub(crate) struct TensorProto {
     pub name: String,
     #[prost(bytes = "bytes", tag = "9")]
     pub raw_data: Bytes,
+    #[prost(double, repeated, tag = "10")]
+    pub double_data: Vec<f64>,
     #[prost(message, repeated, tag = "13")]
     pub external_data: Vec<KeyValue>,
     #[prost(int32, tag = "14")]
@@ -208,6 +218,7 @@ pub(crate) struct FunctionProto {
 /// `TensorProto.DataType` values that features and outputs can have.
 pub(crate) mod data_type {
     pub(crate) const FLOAT: i32 = 1;
+    pub(crate) const UINT8: i32 = 2;
     pub(crate) const INT32: i32 = 6;
     pub(crate) const INT64: i32 = 7;
     pub(crate) const STRING: i32 = 8;

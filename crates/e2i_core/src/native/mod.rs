@@ -8,11 +8,13 @@
 //!
 //! What does not belong here: file formats, and anything that knows where an image is kept.
 
+mod classifier;
 mod ensemble;
 mod forest;
 mod image;
 mod instruction_set;
 
+pub use classifier::{Classifier, Finish, Labels, PostTransform, Seen, Sums, logistic, probit};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight};
 pub use forest::{Forest, Rows, Scratch, SumsMut};
 pub use image::{Image, ImageWriter, Pod, Section};
