@@ -8,6 +8,7 @@
 //!
 //! What does not belong here: file formats, and anything that knows where an image is kept.
 
+mod classifier;
 mod engine;
 mod ensemble;
 mod forest;
@@ -19,6 +20,7 @@ pub mod operators;
 mod plan;
 mod trained;
 
+pub use classifier::{Classifier, Finish, Labels, PostTransform, Seen, Sums, logistic, probit};
 pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
 pub use forest::{Forest, Rows, Scratch, SumsMut};
