@@ -26,6 +26,8 @@ mod defaults;
 mod elementwise;
 mod encoders;
 mod linear;
+#[cfg(test)]
+mod pipeline_tests;
 mod preprocessing;
 mod reduce;
 mod shape;
