@@ -19,7 +19,7 @@ mod features;
 mod graph;
 mod guard;
 mod missing;
-mod native;
+pub mod native;
 mod outputs;
 mod proto;
 mod runtime;

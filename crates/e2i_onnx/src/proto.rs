@@ -64,7 +64,7 @@ pub(crate) struct Attribute {
     #[prost(int64, tag = "3")]
     pub int: i64,
     #[prost(bytes = "bytes", tag = "4")]
-    pub string: Bytes,
+    pub text: Bytes,
     #[prost(message, optional, tag = "5")]
     pub tensor: Option<TensorProto>,
     #[prost(message, optional, tag = "6")]
@@ -83,6 +83,8 @@ pub(crate) struct Attribute {
     pub sparse_tensor: Option<SparseTensorProto>,
     #[prost(message, repeated, tag = "23")]
     pub sparse_tensors: Vec<SparseTensorProto>,
+    #[prost(int32, tag = "20")]
+    pub kind: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -218,6 +220,7 @@ pub(crate) struct FunctionProto {
 /// `TensorProto.DataType` values that features and outputs can have.
 pub(crate) mod data_type {
     pub(crate) const FLOAT: i32 = 1;
+    pub(crate) const UINT8: i32 = 2;
     pub(crate) const INT32: i32 = 6;
     pub(crate) const INT64: i32 = 7;
     pub(crate) const STRING: i32 = 8;

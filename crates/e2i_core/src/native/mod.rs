@@ -9,6 +9,7 @@
 //! What does not belong here: file formats, and anything that knows where an image is kept.
 
 pub mod agreement;
+mod classifier;
 mod engine;
 mod ensemble;
 mod forest;
@@ -20,6 +21,7 @@ pub mod operators;
 mod plan;
 mod trained;
 
+pub use classifier::{Classifier, Finish, Labels, PostTransform, Seen, Sums, logistic, probit};
 pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
 pub use forest::{Forest, Rows, Scratch, SumsMut};

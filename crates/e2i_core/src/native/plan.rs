@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::interface::ElementType;
 
 /// Most cells that all values of one row may have together.
-const MAX_CELLS: usize = 1 << 24;
+const MAX_CELLS: usize = 1 << 22;
 
 /// What a value holds for each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 use e2i_core::ElementType;
 use e2i_core::native::operators::{Concat, Constants, Gather, Pick};
 
-use super::attributes::{int, ints};
 use super::constant::Constant;
+use super::defaults::{int, ints};
 use super::symbol::{Axis, RowValue, place, product};
 use super::{Lowered, Lowering, Symbol};
 use crate::proto::NodeProto;

@@ -6,8 +6,8 @@ use e2i_core::native::operators::{
 use e2i_core::native::{ValueId, ValueType};
 use e2i_core::{Column, ElementType};
 
-use super::attributes::{float, int};
 use super::constant::{Constant, fold};
+use super::defaults::{float, int};
 use super::symbol::{RowValue, broadcast, product, stretched};
 use super::{Lowered, Lowering, Symbol};
 use crate::graph::{attribute, element_type};

@@ -3,8 +3,8 @@
 use e2i_core::native::operators::{Lookup, OneHot, Unknown};
 use e2i_core::{Column, ElementType};
 
-use super::attributes::{float, floats, int, ints, string, strings};
 use super::constant::Constant;
+use super::defaults::{float, floats, int, ints, string, strings};
 use super::{Lowered, Lowering, Symbol};
 use crate::graph::attribute;
 use crate::proto::NodeProto;

@@ -5,8 +5,8 @@ use e2i_core::native::operators::{
 };
 use e2i_core::{Column, ElementType};
 
-use super::attributes::{float, floats, int, ints, string, strings};
 use super::constant::Constant;
+use super::defaults::{float, floats, int, ints, string, strings};
 use super::symbol::{RowValue, product};
 use super::{Lowered, Lowering, Symbol};
 use crate::proto::NodeProto;

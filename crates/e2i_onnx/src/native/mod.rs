@@ -19,16 +19,25 @@ use e2i_core::{ElementType, Rows};
 use crate::graph::Model;
 use crate::proto::NodeProto;
 
-mod attributes;
+pub(crate) mod attributes;
 mod columns;
 mod constant;
+mod defaults;
 mod elementwise;
 mod encoders;
 mod linear;
+#[cfg(test)]
+mod pipeline_tests;
 mod preprocessing;
 mod reduce;
 mod shape;
 mod symbol;
+#[cfg(test)]
+mod tests;
+mod tree_ensemble;
+pub(crate) mod trees;
+
+pub use trees::{TreeOperator, trees_of};
 
 use constant::Constant;
 use symbol::{RowValue, Symbol};
@@ -177,6 +186,7 @@ impl Lowering<'_, '_> {
         let one = |symbol: Lowered<Symbol>| symbol.map(|symbol| vec![symbol]);
         match (node.domain.as_str(), node.op_type.as_str()) {
             ("ai.onnx.ml", operator) => match operator {
+                "TreeEnsembleClassifier" | "TreeEnsembleRegressor" | "TreeEnsemble" => self.trees(node),
                 "LinearClassifier" => self.linear_classifier(node),
                 "LinearRegressor" => one(self.linear_regressor(node)),
                 "Scaler" => one(self.scaler(node)),

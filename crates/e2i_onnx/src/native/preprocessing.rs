@@ -3,7 +3,7 @@
 use e2i_core::native::operators::{Binary, BinaryFunction, Cast, Constants, Impute, Norm, Normalize, Scale};
 use e2i_core::{Column, ElementType};
 
-use super::attributes::{float, floats, int, ints, string};
+use super::defaults::{float, floats, int, ints, string};
 use super::symbol::RowValue;
 use super::{Lowered, Lowering, Symbol};
 use crate::graph::attribute;

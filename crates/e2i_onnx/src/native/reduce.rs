@@ -3,7 +3,7 @@
 use e2i_core::ElementType;
 use e2i_core::native::operators::{ArgExtreme, Reduce, Reduction, Softmax};
 
-use super::attributes::{int, ints};
+use super::defaults::{int, ints};
 use super::symbol::product;
 use super::{Lowered, Lowering, Symbol};
 use crate::proto::NodeProto;

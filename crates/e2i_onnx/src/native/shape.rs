@@ -2,8 +2,8 @@
 
 use e2i_core::Column;
 
-use super::attributes::{int, ints};
 use super::constant::Constant;
+use super::defaults::{int, ints};
 use super::symbol::{Axis, RowValue, product};
 use super::{Lowered, Lowering, Symbol};
 use crate::proto::NodeProto;

@@ -140,7 +140,7 @@ impl Given<f64> for f64 {
 
 impl Rows<'_> {
     /// How many numbers there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::native) fn len(&self) -> usize {
         match self {
             Self::Single(values) => values.len(),
             Self::Double(values) => values.len(),
@@ -150,7 +150,7 @@ impl Rows<'_> {
 
 impl SumsMut<'_> {
     /// How many numbers there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::native) fn len(&self) -> usize {
         match self {
             Self::Single(values) => values.len(),
             Self::Double(values) => values.len(),

@@ -51,7 +51,7 @@ pub use reduce::{ArgExtreme, Reduce, Reduction};
 pub use scale::Scale;
 pub use select::{Fill, Select};
 pub use softmax::Softmax;
-pub use trees::Trained;
+pub use trees::{Trained, Trees};
 pub use unary::{Clip, Unary, UnaryFunction};
 
 /// What every operator can do.
@@ -134,6 +134,8 @@ operators! {
     Softmax,
     /// Trees as their training library scores them.
     Trained,
+    /// Trees as a graph's operators score them.
+    Trees,
     /// One cell into one.
     Unary,
 }

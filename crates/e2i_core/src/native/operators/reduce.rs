@@ -19,9 +19,9 @@ pub enum Reduction {
     Sum,
     /// The sum divided by the number of cells.
     Mean,
-    /// The least.
+    /// The least; NaN if one is (the runtime answers now this, now that).
     Minimum,
-    /// The greatest.
+    /// The greatest; NaN if one is.
     Maximum,
     /// The product, in order.
     Product,
@@ -52,6 +52,8 @@ trait Number: Cell + Copy + PartialOrd {
     fn absolute(self) -> Self;
     fn root(self) -> Self;
     fn divide(self, count: usize) -> Self;
+    /// Whether it is no number.
+    fn is_none(self) -> bool;
 }
 
 macro_rules! float_number {
@@ -69,6 +71,8 @@ macro_rules! float_number {
             fn root(self) -> Self { self.sqrt() }
             #[inline(always)]
             fn divide(self, count: usize) -> Self { self / count as Self }
+            #[inline(always)]
+            fn is_none(self) -> bool { self.is_nan() }
         })+
     };
 }
@@ -88,6 +92,8 @@ macro_rules! integer_number {
             fn root(self) -> Self { (self as f64).sqrt() as Self }
             #[inline(always)]
             fn divide(self, count: usize) -> Self { self.checked_div(count as Self).unwrap_or(0) }
+            #[inline(always)]
+            fn is_none(self) -> bool { false }
         })+
     };
 }
@@ -120,12 +126,8 @@ impl Reduce {
                 Reduction::L1 => cells.fold(T::ZERO, |sum, cell| sum.add(cell.absolute())),
                 Reduction::L2 => cells.fold(T::ZERO, |sum, cell| sum.add(cell.multiply(cell))).root(),
                 Reduction::SumOfSquares => cells.fold(T::ZERO, |sum, cell| sum.add(cell.multiply(cell))),
-                Reduction::Minimum => {
-                    cells.reduce(|least, cell| if cell < least { cell } else { least }).unwrap_or(T::ZERO)
-                }
-                Reduction::Maximum => {
-                    cells.reduce(|greatest, cell| if cell > greatest { cell } else { greatest }).unwrap_or(T::ZERO)
-                }
+                Reduction::Minimum => cells.reduce(|a, b| if b < a || b.is_none() { b } else { a }).unwrap_or(T::ZERO),
+                Reduction::Maximum => cells.reduce(|a, b| if b > a || b.is_none() { b } else { a }).unwrap_or(T::ZERO),
             };
             if let Some(output) = outputs.next() {
                 *output = result;

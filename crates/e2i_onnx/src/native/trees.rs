@@ -1,0 +1,451 @@
+//! ONNX's tree operators as data: TreeEnsembleClassifier and TreeEnsembleRegressor (ai.onnx.ml 1 to 3), TreeEnsemble (5).
+//!
+//! What they mean is what ONNX Runtime 1.31 does with them on one thread. Where that depends on memory that nobody wrote,
+//! or is an error while scoring, the node is refused, and the runtime scores it.
+
+use std::collections::HashMap;
+
+use e2i_core::native::operators::Trees as TreesStep;
+use e2i_core::native::{
+    Aggregate, Branch, Classifier, Ensemble, FeatureUse, Finish, Labels, Missing, Node, PostTransform, Precision, Seen,
+    Test, Tree, Weight,
+};
+use e2i_core::{ElementType, Error, Kind, Result};
+
+use super::attributes::{floats, int, ints, numbers, refused, strings, text};
+use super::symbol::RowValue;
+use super::{Lowered, Lowering, Symbol, tree_ensemble};
+use crate::graph::{Model, axes, element_type, tensor_type};
+use crate::proto::NodeProto;
+
+/// Targets or classes at most.
+pub(super) const TARGETS: i64 = 1 << 16;
+
+/// What a tree node computes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TreeOperator {
+    /// The trees. Rows of float, int32 and int64 are given to them as float32 (rounded to the nearest), rows of double as
+    /// float64.
+    pub ensemble: Ensemble,
+    /// What becomes of their sums.
+    pub finish: Finish,
+    /// The type of the numbers that come out; of labels see [`Finish::classifier`].
+    pub output: ElementType,
+}
+
+/// Reads a node whose input is a matrix of `width` columns.
+///
+/// # Errors
+/// [`Kind::Unsupported`] with the reason why the runtime must score it, [`Kind::BadModel`] when nobody can.
+pub(crate) fn read(node: &NodeProto, input: ElementType, width: usize) -> Result<TreeOperator> {
+    let precision = match input {
+        ElementType::Float32 | ElementType::Int32 | ElementType::Int64 => Precision::Single,
+        ElementType::Float64 => Precision::Double,
+        ElementType::Bool | ElementType::Text => return Err(refused(node, "its input is not numeric")),
+    };
+    match node.op_type.as_str() {
+        "TreeEnsembleClassifier" => classifier(node, precision, width),
+        "TreeEnsembleRegressor" => regressor(node, precision, width),
+        "TreeEnsemble" if input.is_float() => tree_ensemble::read(node, precision, width),
+        _ => Err(refused(node, "it is no operator of trees, or not for this type")),
+    }
+}
+
+/// The trees of a graph whose tree operator reads the graph's only input, a matrix of known width.
+///
+/// # Errors
+/// [`Kind::Unsupported`] for any other graph, or with the reason why the runtime must score the trees.
+pub fn trees_of(model: &Model) -> Result<TreeOperator> {
+    let other = || Error::new(Kind::Unsupported, "the graph does not give its input to trees at once");
+    let node = model.graph().nodes.iter().find(|node| node.op_type.starts_with("TreeEnsemble")).ok_or_else(other)?;
+    let name = node.inputs.first().ok_or_else(other)?;
+    let input = model.inputs().find(|input| input.name == *name).ok_or_else(other)?;
+    let tensor = tensor_type(input).ok_or_else(other)?;
+    let element = element_type(tensor.element).ok_or_else(other)?;
+    let width = axes(tensor).and_then(|axes| axes.get(1).copied().flatten()).ok_or_else(other)?;
+    read(node, element, width)
+}
+
+impl Lowering<'_, '_> {
+    /// A tree operator: labels and numbers of a classifier, numbers of a regressor.
+    pub(super) fn trees(&mut self, node: &NodeProto) -> Lowered<Vec<Symbol>> {
+        let value = self.rows(node, 0)?;
+        if value.before != 0 || value.axes.len() != 1 {
+            return Err("its input is not rows of columns".into());
+        }
+        let failed = |error: Error| error.message().to_owned();
+        let operator = read(node, value.element, value.axes[0]).map_err(failed)?;
+        let value = match value.element {
+            ElementType::Float64 => value,
+            _ => self.cast_rows(&value, ElementType::Float32)?,
+        };
+        let finish = operator.finish;
+        let trees =
+            TreesStep::compile(&operator.ensemble, finish, operator.output, self.plan.tables()).map_err(failed)?;
+        let outputs = trees.outputs();
+        let first = self.plan.step(&self.name, trees.into(), &[value.id], &outputs);
+        Ok((first..)
+            .zip(&outputs)
+            .enumerate()
+            .map(|(index, (id, output))| {
+                let axes = if index + 1 == outputs.len() { vec![output.width] } else { vec![] };
+                Symbol::Rows(RowValue { id, element: output.element, before: 0, axes })
+            })
+            .collect())
+    }
+}
+
+fn regressor(node: &NodeProto, precision: Precision, width: usize) -> Result<TreeOperator> {
+    let targets = int(node, "n_targets", 0);
+    if !(1..=TARGETS).contains(&targets) {
+        return Err(refused(node, &format!("it has {targets} targets")));
+    }
+    let targets = targets as usize;
+    let base = listed(node, ["base_values", "base_values_as_tensor"], precision)?;
+    let (aggregate, post_transform) = (aggregate(node)?, post_transform(node)?);
+    let trees = listed_trees(node, "target", targets, precision)?;
+    regression(node, trees, targets, precision, width, (aggregate, post_transform, base), ElementType::Float32)
+}
+
+/// What regressors of all versions have in common.
+pub(super) fn regression(
+    node: &NodeProto,
+    trees: Trees,
+    targets: usize,
+    precision: Precision,
+    width: usize,
+    (aggregate, post_transform, base): (Aggregate, PostTransform, Vec<f64>),
+    output: ElementType,
+) -> Result<TreeOperator> {
+    if !base.is_empty() && base.len() != targets {
+        return Err(refused(node, &format!("it has {} base values for {targets} targets", base.len())));
+    }
+    let mut ensemble = trees.ensemble(targets, precision, width);
+    ensemble.aggregate = aggregate;
+    // The runtime adds a base of 0 where there is none, which makes a -0.0 a 0.0, except to several sums.
+    let adds_zero = targets == 1 || matches!(aggregate, Aggregate::Min | Aggregate::Max);
+    ensemble.base = if base.is_empty() && adds_zero { vec![0.0; targets] } else { base };
+    // A single value is written with its base even where no tree added to it.
+    let seen = if targets == 1 { Seen::Known(vec![true]) } else { seen(&mut ensemble, targets) };
+    let finish = Finish { width: targets, seen, post_transform, classifier: None };
+    checked(TreeOperator { ensemble, finish, output })
+}
+
+fn classifier(node: &NodeProto, precision: Precision, width: usize) -> Result<TreeOperator> {
+    let labels = labels(node)?;
+    let classes = labels.len();
+    if classes < 2 || classes > TARGETS as usize {
+        return Err(refused(node, &format!("it has {classes} classes")));
+    }
+    let base = listed(node, ["base_values", "base_values_as_tensor"], precision)?;
+    if !(base.is_empty() || base.len() == classes || (classes == 2 && base.len() == 1)) {
+        return Err(refused(node, &format!("it has {} base values for {classes} classes", base.len())));
+    }
+    let ids = ints(node, "class_ids");
+    let one_column = classes == 2 && !ids.is_empty() && ids.iter().all(|id| *id == ids[0]);
+    let weights = listed(node, ["class_weights", "class_weights_as_tensor"], precision)?;
+    let positive = !weights.iter().any(|weight| *weight < 0.0);
+    let trees = listed_trees(node, "class", classes, precision)?;
+    let mut ensemble = trees.ensemble(classes, precision, width);
+    let seen = seen(&mut ensemble, classes);
+    let post_transform = post_transform(node)?;
+    let sometimes = |class: usize| match &seen {
+        Seen::Known(seen) => !seen[class],
+        Seen::Counted => true,
+    };
+    if classes == 2 && sometimes(1) && base.len() < 2 {
+        if post_transform == PostTransform::Probit {
+            return Err(refused(node, "PROBIT of one score leaves the other unwritten"));
+        }
+        if base.len() == 1 && !one_column {
+            return Err(refused(node, "one base value for two classes leaves a score unwritten"));
+        }
+    }
+    let nobody = |tree: &Tree| tree.nodes.iter().any(|node| matches!(node, Node::Leaf(weights) if weights.is_empty()));
+    if classes > 2 && base.is_empty() && (ensemble.trees.is_empty() || ensemble.trees.iter().any(nobody)) {
+        return Err(refused(node, "it may choose no class"));
+    }
+    // Of two classes that both have weights the runtime returns 0 and 1 instead of their labels.
+    let labels = match labels {
+        Labels::Int64(_) if classes == 2 && !one_column => Labels::Int64(vec![0, 1]),
+        labels => labels,
+    };
+    let classifier = Classifier { labels, base, one_column, positive };
+    let finish = Finish { width: classes, seen, post_transform, classifier: Some(classifier) };
+    checked(TreeOperator { ensemble, finish, output: ElementType::Float32 })
+}
+
+fn checked(operator: TreeOperator) -> Result<TreeOperator> {
+    operator.ensemble.check()?;
+    operator.finish.check()?;
+    Ok(operator)
+}
+
+fn labels(node: &NodeProto) -> Result<Labels> {
+    let (whole, texts) = (ints(node, "classlabels_int64s"), strings(node, "classlabels_strings"));
+    if texts.is_empty() {
+        return Ok(Labels::Int64(whole.to_vec()));
+    }
+    let texts =
+        texts.iter().map(|text| String::from_utf8(text.to_vec()).map_err(|_| refused(node, "a label is no text")));
+    Ok(Labels::Text(texts.collect::<Result<_>>()?))
+}
+
+fn aggregate(node: &NodeProto) -> Result<Aggregate> {
+    match text(node, "aggregate_function", "SUM")? {
+        "SUM" => Ok(Aggregate::Sum),
+        "AVERAGE" => Ok(Aggregate::Average),
+        "MIN" => Ok(Aggregate::Min),
+        "MAX" => Ok(Aggregate::Max),
+        other => Err(refused(node, &format!("it aggregates by {other:?}"))),
+    }
+}
+
+fn post_transform(node: &NodeProto) -> Result<PostTransform> {
+    match text(node, "post_transform", "NONE")? {
+        "NONE" => Ok(PostTransform::None),
+        "LOGISTIC" => Ok(PostTransform::Logistic),
+        "SOFTMAX" => Ok(PostTransform::Softmax),
+        "SOFTMAX_ZERO" => Ok(PostTransform::SoftmaxZero),
+        "PROBIT" => Ok(PostTransform::Probit),
+        other => Err(refused(node, &format!("it transforms by {other:?}"))),
+    }
+}
+
+/// A list that is written as floats or as a tensor.
+fn listed(node: &NodeProto, names: [&str; 2], precision: Precision) -> Result<Vec<f64>> {
+    let (singles, tensor) = (floats(node, names[0]), numbers(node, names[1], precision)?);
+    if !singles.is_empty() && !tensor.is_empty() {
+        return Err(refused(node, &format!("it has {} twice", names[0])));
+    }
+    Ok(if tensor.is_empty() { singles.iter().copied().map(f64::from).collect() } else { tensor })
+}
+
+/// Trees with the columns that they read.
+#[derive(Debug, Default)]
+pub(super) struct Trees {
+    pub trees: Vec<Tree>,
+    columns: Vec<u32>,
+    known: HashMap<i64, u32>,
+}
+
+impl Trees {
+    /// The feature that reads a column.
+    pub(super) fn feature(&mut self, column: i64) -> Result<u32> {
+        if let Some(feature) = self.known.get(&column) {
+            return Ok(*feature);
+        }
+        let read = i32::try_from(column).ok().and_then(|column| u32::try_from(column).ok());
+        let read = read.ok_or_else(|| Error::new(Kind::BadModel, format!("a tree reads feature {column}")))?;
+        let feature = self.columns.len() as u32;
+        self.columns.push(read);
+        self.known.insert(column, feature);
+        Ok(feature)
+    }
+
+    fn ensemble(self, targets: usize, precision: Precision, width: usize) -> Ensemble {
+        Ensemble {
+            width,
+            features: self.columns.iter().map(|column| FeatureUse { column: *column, missing: Missing::Nan }).collect(),
+            trees: self.trees,
+            targets,
+            compared_in: precision,
+            added_in: precision,
+            aggregate: Aggregate::Sum,
+            base: vec![],
+            base_first: false,
+        }
+    }
+}
+
+/// Which targets trees add to. Where that depends on the row, the ensemble gets as many targets more, to which every leaf
+/// adds 1 for each that it adds to.
+fn seen(ensemble: &mut Ensemble, targets: usize) -> Seen {
+    let mut always = vec![false; targets];
+    let mut ever = vec![false; targets];
+    let mut last = vec![usize::MAX; targets];
+    for tree in &ensemble.trees {
+        let leaves = tree.nodes.iter().filter_map(|node| match node {
+            Node::Leaf(weights) => Some(weights),
+            Node::Branch(_) => None,
+        });
+        let (mut count, mut times) = (0, HashMap::<u32, usize>::new());
+        last.fill(usize::MAX);
+        for weights in leaves {
+            for weight in weights {
+                let target = weight.target as usize;
+                ever[target] = true;
+                if std::mem::replace(&mut last[target], count) != count {
+                    *times.entry(weight.target).or_default() += 1;
+                }
+            }
+            count += 1;
+        }
+        times.iter().filter(|(_, times)| **times == count).for_each(|(target, _)| always[*target as usize] = true);
+    }
+    if always == ever {
+        return Seen::Known(always);
+    }
+    ensemble.targets = 2 * targets;
+    if !ensemble.base.is_empty() {
+        ensemble.base.resize(2 * targets, 0.0);
+    }
+    for node in ensemble.trees.iter_mut().flat_map(|tree| &mut tree.nodes) {
+        if let Node::Leaf(weights) = node {
+            let mut counted: Vec<u32> = weights.iter().map(|weight| weight.target).collect();
+            counted.sort_unstable();
+            counted.dedup();
+            let count = |target| Weight { target: target + targets as u32, value: 1.0 };
+            weights.extend(counted.into_iter().map(count));
+        }
+    }
+    Seen::Counted
+}
+
+/// The trees of versions 1 to 3: lists of nodes that name one another.
+fn listed_trees(node: &NodeProto, what: &str, targets: usize, precision: Precision) -> Result<Trees> {
+    let list = |name: &str| ints(node, name);
+    let (trees, ids, features) = (list("nodes_treeids"), list("nodes_nodeids"), list("nodes_featureids"));
+    let (yes, no) = (list("nodes_truenodeids"), list("nodes_falsenodeids"));
+    let (modes, missing) = (strings(node, "nodes_modes"), list("nodes_missing_value_tracks_true"));
+    let values = listed(node, ["nodes_values", "nodes_values_as_tensor"], precision)?;
+    let count = ids.len();
+    let broken = |why: String| Error::new(Kind::BadModel, format!("{} of the model is broken: {why}", node.op_type));
+    let lengths = [trees.len(), features.len(), yes.len(), no.len(), modes.len(), values.len()];
+    if lengths.iter().any(|length| *length != count) || u32::try_from(count).is_err() {
+        return Err(broken("its lists of nodes are not of one length".to_owned()));
+    }
+    let mut places = HashMap::with_capacity(count);
+    let mut starts: Vec<usize> = vec![];
+    for (place, (tree, id)) in trees.iter().zip(ids).enumerate() {
+        if places.insert((*tree, *id), place).is_some() {
+            return Err(broken(format!("tree {tree} has two nodes {id}")));
+        }
+        if place == 0 || trees[place - 1] != *tree {
+            starts.push(place);
+        }
+    }
+    let mut names: Vec<i64> = starts.iter().map(|start| trees[*start]).collect();
+    names.sort_unstable();
+    if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(refused(node, "the nodes of a tree are not in one place"));
+    }
+    let mut weights = leaf_weights(node, what, targets, precision, &places, count)?;
+    let mut read = Trees::default();
+    for (number, start) in starts.iter().enumerate() {
+        let end = starts.get(number + 1).copied().unwrap_or(count);
+        let mut nodes = Vec::with_capacity(end - start);
+        for place in *start..end {
+            let mode = modes[place].as_ref();
+            if mode == b"LEAF" {
+                let mut weights = std::mem::take(&mut weights[place]);
+                if targets == 1 {
+                    // The runtime adds the first weight, or for want of one what stands where branches have thresholds.
+                    weights.truncate(1);
+                    if weights.is_empty() {
+                        weights.push(Weight { target: 0, value: values[place] });
+                    }
+                }
+                nodes.push(Node::Leaf(weights));
+                continue;
+            }
+            let follow = |id: i64| match places.get(&(trees[place], id)) {
+                Some(_) if usize::try_from(id).map_or(true, |id| id >= count) => {
+                    Err(refused(node, "a node's number is too great"))
+                }
+                Some(child) => Ok((child - start) as u32),
+                None => Err(broken(format!("tree {} has no node {id}, and a branch to it", trees[place]))),
+            };
+            let tracks = |place: usize| missing.get(place) == Some(&1);
+            let tracks_true = tracks(place);
+            // The runtime makes one set of the branches that ask for equality one after the other, and sends missing values
+            // where the first of them does.
+            if mode == b"BRANCH_EQ"
+                && let Some(next) = places.get(&(trees[place], no[place]))
+                && modes[*next].as_ref() == mode
+                && (features[*next], yes[*next]) == (features[place], yes[place])
+                && tracks(*next) != tracks_true
+            {
+                return Err(refused(node, "the branches of a set send missing values to different sides"));
+            }
+            let feature = read.feature(features[place])?;
+            let asked = Asked::from_mode(mode).ok_or_else(|| refused(node, "a node has an unknown mode"))?;
+            nodes.push(asked.branch(feature, values[place], tracks_true, (follow(yes[place])?, follow(no[place])?)));
+        }
+        read.trees.push(Tree { nodes });
+    }
+    Ok(read)
+}
+
+/// The weights of each node, in the order in which they are listed.
+fn leaf_weights(
+    node: &NodeProto,
+    what: &str,
+    targets: usize,
+    precision: Precision,
+    places: &HashMap<(i64, i64), usize>,
+    count: usize,
+) -> Result<Vec<Vec<Weight>>> {
+    let list = |name: &str| ints(node, &format!("{what}_{name}"));
+    let (trees, ids, of) = (list("treeids"), list("nodeids"), list("ids"));
+    let values = listed(node, [&format!("{what}_weights"), &format!("{what}_weights_as_tensor")], precision)?;
+    let broken = |why: String| Error::new(Kind::BadModel, format!("{} of the model is broken: {why}", node.op_type));
+    if [trees.len(), of.len(), values.len()].iter().any(|length| *length != ids.len()) {
+        return Err(broken("its lists of weights are not of one length".to_owned()));
+    }
+    let mut weights = vec![vec![]; count];
+    for (index, value) in values.iter().enumerate() {
+        let target = u32::try_from(of[index]).ok().filter(|target| (*target as usize) < targets);
+        let target = target.ok_or_else(|| broken(format!("a weight is for target {} of {targets}", of[index])))?;
+        let place = places.get(&(trees[index], ids[index]));
+        let place =
+            place.ok_or_else(|| broken(format!("a weight is for node {}, which does not exist", ids[index])))?;
+        weights[*place].push(Weight { target, value: *value });
+    }
+    Ok(weights)
+}
+
+/// What a node asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    LessEqual,
+    Less,
+    GreaterEqual,
+    Greater,
+    Equal,
+    NotEqual,
+}
+
+impl Asked {
+    fn from_mode(mode: &[u8]) -> Option<Self> {
+        Some(match mode {
+            b"BRANCH_LEQ" => Self::LessEqual,
+            b"BRANCH_LT" => Self::Less,
+            b"BRANCH_GTE" => Self::GreaterEqual,
+            b"BRANCH_GT" => Self::Greater,
+            b"BRANCH_EQ" => Self::Equal,
+            b"BRANCH_NEQ" => Self::NotEqual,
+            _ => return None,
+        })
+    }
+
+    /// The branch, with the comparison turned around where ours are the other way.
+    pub(super) fn branch(self, feature: u32, value: f64, tracks_true: bool, (yes, no): (u32, u32)) -> Node {
+        let straight = |test| Branch { feature, test, missing_yes: tracks_true, yes, no };
+        let turned = |test, missing_yes| Branch { feature, test, missing_yes, yes: no, no: yes };
+        Node::Branch(match self {
+            // Everything differs from NaN, and nothing else is true of it.
+            Self::NotEqual if value.is_nan() => {
+                Branch { feature, test: Test::Less(value), missing_yes: true, yes, no: yes }
+            }
+            _ if value.is_nan() => straight(Test::Less(value)),
+            Self::LessEqual => straight(Test::LessEqual(value)),
+            Self::Less => straight(Test::Less(value)),
+            Self::Equal => straight(Test::Member(vec![(value, value)])),
+            Self::Greater => turned(Test::LessEqual(value), !tracks_true),
+            Self::GreaterEqual => turned(Test::Less(value), !tracks_true),
+            // NaN differs from every number, whatever the node says of missing values.
+            Self::NotEqual => turned(Test::Member(vec![(value, value)]), false),
+        })
+    }
+}
