@@ -83,7 +83,7 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
     let element = interface.inputs.first().map_or(ElementType::Float32, |input| input.element);
     let plan = compile_trained(framework, element, &trained.ensemble, &trained.link)?;
     let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
-    let rows = varied(&interface, &Batch::new(&interface.inputs, 1), compared_rows(&interface));
+    let rows = varied(&interface, &Batch::new(&interface.inputs, 1), compared_rows(&interface), true);
     let mut first: Option<Outputs> = None;
     for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
         let mut outputs = Outputs::default();
@@ -171,7 +171,9 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path, threads: usize) -> Res
     }
     let mut rows = Vec::new();
     if warning.is_none() {
-        rows.push(varied(&interface, &sample, compared_rows(&interface)));
+        for extreme in [false, true] {
+            rows.push(varied(&interface, &sample, compared_rows(&interface), extreme));
+        }
     }
     if let Some(examples) = candidate.examples {
         rows.push(examples.bind(&binder, examples.len())?);

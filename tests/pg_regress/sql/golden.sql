@@ -121,6 +121,13 @@ SELECT model FROM found WHERE spelling <> 'serve' GROUP BY model
 HAVING count(DISTINCT (spelling, how)) <> 8 OR sum(compared) FILTER (WHERE how = 'table') <> sum(compared) FILTER (WHERE how = 'singly');
 SELECT count(DISTINCT model) AS models, (SELECT count(*) FROM golden_rows) AS rows, sum(compared) AS answers, sum(wrong) AS wrong FROM found;
 
+-- So far the native engine scored what it knows. The same rows once more by ONNX Runtime.
+TRUNCATE found;
+SET e2i_serve.engine = 'onnxruntime';
+SELECT count(compare(model, 'row', spec)) AS compared FROM golden;
+RESET e2i_serve.engine;
+SELECT count(DISTINCT model) AS models, sum(compared) AS answers, sum(wrong) AS wrong FROM found;
+
 -- Task and classes are read off the graph, and are those of the library.
 SELECT model, task, spec ->> 'task' AS expected_task, e2i_model_classes(model), spec -> 'classes' AS expected_classes
 FROM golden JOIN ml_model_registry ON model_name = model

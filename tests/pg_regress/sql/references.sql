@@ -47,7 +47,7 @@ SELECT regress.raised($$SELECT e2i_drop_alias('risk', 'nobody')$$);
 
 -- Every form of a reference, in every function that takes one.
 SELECT reference, e2i_predict(reference, '[0, 0, 0, 0]') AS bias, e2i_serve(reference, '{"features": [0, 0, 0, 0]}') ->> 'model_id' AS served,
-       (SELECT count(*) FROM e2i_describe_model(reference)) AS described, e2i_prewarm(reference) AS prewarmed
+       (SELECT count(*) FROM e2i_describe_model(reference) WHERE kind IN ('feature', 'output')) AS described, e2i_prewarm(reference) AS prewarmed
 FROM unnest('{risk,risk:1,risk@champion,models:/risk/7,models:/risk@champion}'::text[]) AS reference;
 -- Names may hold spaces, dots, quotes and any letter; case matters.
 SELECT e2i_register_model(name, pg_temp.biased(1)) FROM unnest(ARRAY['Risk', 'churn model v2.1', 'Umsatz für Zürich', 'o''hara "x"', '模型', 'risk; DROP TABLE x', 'models']) AS name;

@@ -360,7 +360,9 @@ unsafe fn walk<S: Step, const N: usize>(trees: &[&[S]; N], rows: &[&[S::Number];
                 let node = trees[k].get_unchecked(at[k]);
                 (node, *rows[k].get_unchecked(node.column()))
             };
-            at[k] = node.left() + usize::from(!(value <= node.threshold()));
+            // What is missing is not less either.
+            let holds = value <= node.threshold();
+            at[k] = node.left() + usize::from(!holds);
         }
     };
     let mut left = depth;
