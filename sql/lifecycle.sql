@@ -1,4 +1,7 @@
 -- What holds for a version's life: it never changes, events are never changed, and views made for reading.
+--
+-- No body holds the name of the schema, so that it can be renamed: a BEGIN ATOMIC body is resolved once, here; a trigger
+-- knows where its table is; the rest asks pg_extension.
 
 CREATE FUNCTION e2i_refuse_change() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -16,11 +19,32 @@ COMMENT ON FUNCTION e2i_refuse_change IS 'trigger: refuses changes of what never
 
 CREATE TRIGGER version_is_immutable BEFORE UPDATE ON ml_model_registry FOR EACH ROW
     WHEN ((OLD.id, OLD.model_name, OLD.model_version, OLD.framework, OLD.task, OLD.signature, OLD.class_labels, OLD.interface,
-           OLD.artifact_sha256, OLD.preprocessor_sha256, OLD.engine)
+           OLD.artifact_sha256, OLD.preprocessor_sha256, OLD.engine, OLD.plan_sha256)
           IS DISTINCT FROM
           (NEW.id, NEW.model_name, NEW.model_version, NEW.framework, NEW.task, NEW.signature, NEW.class_labels, NEW.interface,
-           NEW.artifact_sha256, NEW.preprocessor_sha256, NEW.engine))
+           NEW.artifact_sha256, NEW.preprocessor_sha256, NEW.engine, NEW.plan_sha256))
     EXECUTE FUNCTION e2i_refuse_change();
+-- Deleting a version by hand is refused like e2i_drop_model refuses it.
+CREATE FUNCTION e2i_refuse_orphans() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    what text;
+BEGIN
+    EXECUTE format('SELECT ''the alias '' || alias FROM %1$I.ml_model_aliases WHERE (model_name, model_version) = ($1, $2)
+        UNION ALL SELECT ''a deployment as '' || service_name FROM %1$I.ml_bentoml_services WHERE model_id = $3 OR shadow_id = $3 LIMIT 1',
+        TG_TABLE_SCHEMA) INTO what USING OLD.model_name, OLD.model_version, OLD.id;
+    IF what IS NOT NULL THEN
+        RAISE EXCEPTION 'model %:% has %', OLD.model_name, OLD.model_version, what
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('SELECT e2i_drop_model(%L);', OLD.model_name || ':' || OLD.model_version);
+    END IF;
+    RETURN NULL;
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_refuse_orphans FROM PUBLIC;
+COMMENT ON FUNCTION e2i_refuse_orphans IS 'trigger: refuses to delete a version that an alias or a deployment points to';
+CREATE TRIGGER version_is_free AFTER DELETE ON ml_model_registry FOR EACH ROW EXECUTE FUNCTION e2i_refuse_orphans();
+
 CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ml_model_events
     FOR EACH STATEMENT EXECUTE FUNCTION e2i_refuse_change();
 
@@ -28,7 +52,7 @@ CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ml_
 CREATE FUNCTION e2i_replace_policy() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    DELETE FROM @extschema@.ml_stage_policies p WHERE p.id = NEW.id;
+    EXECUTE format('DELETE FROM %I.%I p WHERE p.id = $1', TG_TABLE_SCHEMA, TG_TABLE_NAME) USING NEW.id;
     RETURN NEW;
 END;
 $$;
@@ -37,29 +61,53 @@ COMMENT ON FUNCTION e2i_replace_policy IS 'trigger: a condition with a known num
 CREATE TRIGGER policy_replaces BEFORE INSERT ON ml_stage_policies FOR EACH ROW EXECUTE FUNCTION e2i_replace_policy();
 ALTER TABLE ml_stage_policies ENABLE ALWAYS TRIGGER policy_replaces;
 
+-- Therefore one that came with the extension cannot go: a restored dump would bring it back, switched on. Not for what
+-- arrives by replication, nor for the replacing above.
+CREATE FUNCTION e2i_keep_policy() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        RAISE EXCEPTION 'the gates that came with the extension cannot be deleted' USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Switch them off: UPDATE ml_stage_policies SET enabled = false;';
+    END IF;
+    RAISE EXCEPTION 'gate % came with the extension and cannot be deleted or numbered anew', OLD.id
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              HINT = format('Switch it off: UPDATE ml_stage_policies SET enabled = false WHERE id = %s;', OLD.id);
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_keep_policy FROM PUBLIC;
+COMMENT ON FUNCTION e2i_keep_policy IS 'trigger: refuses to delete a condition that came with the extension';
+CREATE TRIGGER policy_stays BEFORE DELETE ON ml_stage_policies FOR EACH ROW
+    WHEN (OLD.id BETWEEN 1 AND 9 AND pg_trigger_depth() = 0) EXECUTE FUNCTION e2i_keep_policy();
+CREATE TRIGGER policy_keeps_its_number BEFORE UPDATE ON ml_stage_policies FOR EACH ROW
+    WHEN (OLD.id BETWEEN 1 AND 9 AND NEW.id <> OLD.id) EXECUTE FUNCTION e2i_keep_policy();
+CREATE TRIGGER policies_stay BEFORE TRUNCATE ON ml_stage_policies FOR EACH STATEMENT EXECUTE FUNCTION e2i_keep_policy();
+
 CREATE FUNCTION e2i_version_at(service text, at timestamptz) RETURNS text
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT e.after FROM @extschema@.ml_model_events e
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT e.after FROM ml_model_events e
     WHERE e.service_name = service AND e.happened_at <= at AND e.action IN ('deploy', 'rollback', 'undeploy')
     ORDER BY e.happened_at DESC, e.id DESC LIMIT 1;
-$$;
+END;
 COMMENT ON FUNCTION e2i_version_at IS 'which version a service served at a time; NULL if none';
 
 CREATE FUNCTION e2i_archive_expired() RETURNS SETOF text
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
     WITH expired AS MATERIALIZED (
         SELECT r.model_name, r.model_version
-        FROM @extschema@.ml_model_registry r
+        FROM ml_model_registry r
         WHERE r.stage NOT IN ('archived', 'production') AND r.promoted_at IS NOT NULL
           AND r.stage_since <= now() - make_interval(days => (
-              SELECT max(p.at_least)::integer FROM @extschema@.ml_stage_policies p
+              SELECT max(p.at_least)::integer FROM ml_stage_policies p
               WHERE p.stage = 'archived' AND p.gate = 'days_out_of_production' AND p.enabled))
-          AND NOT EXISTS (SELECT FROM @extschema@.ml_bentoml_services s WHERE s.model_id = r.id AND s.status = 'active')
+          AND NOT EXISTS (SELECT FROM ml_bentoml_services s WHERE s.model_id = r.id AND s.status = 'active')
     )
     SELECT e.model_name || ':' || e.model_version
-    FROM expired e, LATERAL @extschema@.e2i_transition_stage(e.model_name, e.model_version, 'archived', reason => 'expired')
+    FROM expired e, LATERAL e2i_transition_stage(e.model_name, e.model_version, 'archived', reason => 'expired')
     ORDER BY 1;
-$$;
+END;
 COMMENT ON FUNCTION e2i_archive_expired IS 'archives versions that left production long enough ago and serve nothing';
 
 CREATE VIEW e2i_models AS
@@ -100,20 +148,21 @@ COMMENT ON VIEW e2i_services IS 'what is deployed now, for reading';
 CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    deploying constant text[] := ARRAY['e2i_register_model', 'e2i_deploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
+    deploying constant text[] := ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
         'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow'];
     administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired'];
+    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
     called regprocedure;
 BEGIN
     IF kind NOT IN ('scorer', 'deployer', 'admin') THEN
         RAISE EXCEPTION 'unknown set of rights "%"', kind
             USING ERRCODE = 'invalid_parameter_value', HINT = 'One of scorer, deployer, admin.';
     END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA @extschema@ TO %s', role);
-    EXECUTE format('GRANT SELECT ON @extschema@.ml_model_registry TO %s', role);
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', home, role);
+    EXECUTE format('GRANT SELECT ON %I.ml_model_registry TO %s', home, role);
     IF kind <> 'scorer' THEN
-        EXECUTE format('GRANT SELECT ON @extschema@.ml_model_aliases, @extschema@.ml_bentoml_services, @extschema@.ml_stage_policies,
-            @extschema@.ml_model_events, @extschema@.ml_bentoml_serving_metrics, @extschema@.e2i_models, @extschema@.e2i_services TO %s', role);
+        EXECUTE format('GRANT SELECT ON %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies,
+            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.e2i_models, %1$I.e2i_services TO %2$s', home, role);
         FOR called IN
             SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
                 JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
@@ -124,7 +173,7 @@ BEGIN
         END LOOP;
     END IF;
     IF kind = 'admin' THEN
-        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON @extschema@.ml_stage_policies TO %s', role);
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I.ml_stage_policies TO %s', home, role);
     END IF;
 END;
 $$;
@@ -133,9 +182,11 @@ COMMENT ON FUNCTION e2i_grant_usage IS 'grants a role what a scorer, deployer or
 
 CREATE FUNCTION e2i_publish_registry() RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
 BEGIN
-    CREATE PUBLICATION e2i_serve_registry FOR TABLE @extschema@.ml_model_artifacts, @extschema@.ml_model_registry,
-        @extschema@.ml_model_aliases, @extschema@.ml_bentoml_services, @extschema@.ml_stage_policies, @extschema@.ml_model_events;
+    EXECUTE format('CREATE PUBLICATION e2i_serve_registry FOR TABLE %1$I.ml_model_artifacts, %1$I.ml_model_registry,
+        %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies, %1$I.ml_model_events', home);
 END;
 $$;
 REVOKE EXECUTE ON FUNCTION e2i_publish_registry FROM PUBLIC;

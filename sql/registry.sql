@@ -32,7 +32,9 @@ REVOKE EXECUTE ON FUNCTION e2i_drop_model FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_set_traffic FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_set_shadow FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_deploy FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_annotate_model FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_rollback FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_undeploy FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_transition_stage FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_set_alias FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_drop_alias FROM PUBLIC;
@@ -42,6 +44,7 @@ GRANT SELECT ON e2i_shadow_scores TO PUBLIC;
 
 COMMENT ON FUNCTION e2i_register_model IS 'registers a model and returns its reference; the first version of a name is deployed at once';
 COMMENT ON FUNCTION e2i_drop_model IS 'drops a version; refuses while it is deployed unless force, or while it has an alias';
+COMMENT ON FUNCTION e2i_annotate_model IS 'adds to the metrics and tags of a version, or replaces its description';
 COMMENT ON FUNCTION e2i_model_classes IS 'the classes of a classifier, in the order of its probabilities';
 COMMENT ON FUNCTION e2i_set_traffic IS 'splits the traffic of a service between versions; the same row always gets the same one';
 COMMENT ON FUNCTION e2i_set_shadow IS 'lets a version score a sample of a service''s rows beside the active one';
@@ -49,6 +52,7 @@ COMMENT ON FUNCTION e2i_shadow_comparisons IS 'what the view e2i_shadow_scores s
 COMMENT ON VIEW e2i_shadow_scores IS 'rows of this session that a shadow scored too, the latest thousand';
 COMMENT ON FUNCTION e2i_deploy IS 'deploys a version under a service name, after it has loaded; the one before is left draining';
 COMMENT ON FUNCTION e2i_rollback IS 'goes back to the version that a service served before, or to a named one';
+COMMENT ON FUNCTION e2i_undeploy IS 'ends the deployment of a service, which means nothing until the next';
 COMMENT ON FUNCTION e2i_transition_stage IS 'moves a version to a stage through the gates of ml_stage_policies';
 COMMENT ON FUNCTION e2i_set_alias IS 'points an alias to a version of a model';
 COMMENT ON FUNCTION e2i_drop_alias IS 'drops an alias';

@@ -1,4 +1,6 @@
--- The registry and the serving tables. Everything here is marked for pg_dump.
+-- The registry and the serving tables. Everything here is marked for pg_dump. No table has a foreign key: pg_restore -j loads
+-- an extension's tables in any order and at once, and a key would refuse rows whose other half comes later. Writers lock the
+-- version they point to instead, and version_is_free refuses to delete one that something points to.
 
 CREATE TYPE deployment_status_enum AS ENUM ('pending', 'deploying', 'active', 'draining', 'rolled_back', 'failed');
 COMMENT ON TYPE deployment_status_enum IS 'where a deployment is in its life';
@@ -42,6 +44,9 @@ CREATE TABLE ml_model_registry (
     preprocessor_sha256 bytea,
     preprocessor_size   bigint,
     engine              text NOT NULL,
+    engine_reason       text,
+    plan_sha256         bytea,
+    plan_size           bigint,
     examples            jsonb,
     tolerance           double precision,
     registered_by       text NOT NULL DEFAULT current_user,
@@ -71,7 +76,10 @@ COMMENT ON COLUMN ml_model_registry.artifact_sha256 IS 'the model, in ml_model_a
 COMMENT ON COLUMN ml_model_registry.artifact_size IS 'bytes of the model';
 COMMENT ON COLUMN ml_model_registry.preprocessor_sha256 IS 'the graph that is run first, in ml_model_artifacts';
 COMMENT ON COLUMN ml_model_registry.preprocessor_size IS 'bytes of the preprocessor';
-COMMENT ON COLUMN ml_model_registry.engine IS 'which engine scores it';
+COMMENT ON COLUMN ml_model_registry.engine IS 'which engine scores it: native, or onnxruntime';
+COMMENT ON COLUMN ml_model_registry.engine_reason IS 'why it is not the native engine';
+COMMENT ON COLUMN ml_model_registry.plan_sha256 IS 'the compiled form for the native engine, in ml_model_artifacts';
+COMMENT ON COLUMN ml_model_registry.plan_size IS 'bytes of the compiled form';
 COMMENT ON COLUMN ml_model_registry.examples IS 'golden rows that the version was registered with';
 COMMENT ON COLUMN ml_model_registry.tolerance IS 'how far a score may be from them, as given';
 COMMENT ON COLUMN ml_model_registry.registered_by IS 'role that registered it';
@@ -84,7 +92,6 @@ CREATE TABLE ml_model_aliases (
     set_by        text NOT NULL DEFAULT current_user,
     set_at        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (model_name, alias),
-    FOREIGN KEY (model_name, model_version) REFERENCES ml_model_registry (model_name, model_version),
     CONSTRAINT alias_is_well_formed CHECK (alias ~ '^[A-Za-z0-9_-]{1,255}$' AND lower(alias) <> 'latest' AND lower(alias) !~ '^v[0-9]+$')
 );
 COMMENT ON TABLE ml_model_aliases IS 'names such as champion that point to one version of a model';
@@ -98,7 +105,7 @@ CREATE TABLE ml_bentoml_services (
     id               uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     bento_tag        varchar(255),
     bento_version    varchar(100),
-    model_id         uuid REFERENCES ml_model_registry (id),
+    model_id         uuid,
     service_name     varchar(255) NOT NULL,
     serving_endpoint text,
     container_image  text,
@@ -106,7 +113,7 @@ CREATE TABLE ml_bentoml_services (
     reason           text,
     traffic          jsonb,
     traffic_by       text,
-    shadow_id        uuid REFERENCES ml_model_registry (id) ON DELETE SET NULL,
+    shadow_id        uuid,
     shadow_sample    double precision CHECK (shadow_sample > 0 AND shadow_sample <= 1),
     health_status    varchar(50) NOT NULL DEFAULT 'unknown',
     created_at       timestamptz NOT NULL DEFAULT now(),
@@ -135,7 +142,7 @@ COMMENT ON COLUMN ml_bentoml_services.health_status IS 'healthy, degraded, unhea
 
 CREATE TABLE ml_bentoml_serving_metrics (
     id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    service_id          uuid NOT NULL REFERENCES ml_bentoml_services (id) ON DELETE CASCADE,
+    service_id          uuid NOT NULL,
     "timestamp"         timestamptz NOT NULL DEFAULT now(),
     requests_per_second double precision,
     avg_latency_ms      double precision,
@@ -179,7 +186,7 @@ COMMENT ON COLUMN ml_stage_policies.task IS 'for models of this task only; class
 COMMENT ON COLUMN ml_stage_policies.metric IS 'name in the metrics of the version';
 COMMENT ON COLUMN ml_stage_policies.at_least IS 'least value, or number of days';
 COMMENT ON COLUMN ml_stage_policies.at_most IS 'greatest value';
-COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; switch off rather than delete what came with the extension';
+COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; what came with the extension is switched off, not deleted';
 COMMENT ON COLUMN ml_stage_policies.description IS 'free text';
 INSERT INTO ml_stage_policies (stage, gate, task, metric, at_least) VALUES
     ('staging', 'metric', 'classification', 'auc', 0.70),
@@ -212,7 +219,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'register, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic or shadow';
+COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic or shadow';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';

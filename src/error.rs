@@ -18,6 +18,8 @@ fn sqlstate(kind: Kind) -> PgSqlErrorCode {
         Kind::Memory => PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY,
         Kind::Library => PgSqlErrorCode::ERRCODE_UNDEFINED_FILE,
         Kind::WrongState => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        Kind::TakenMeanwhile => PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
+        Kind::Conflict => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
         Kind::Privilege => PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         Kind::Runtime => PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
         Kind::Interrupted => PgSqlErrorCode::ERRCODE_QUERY_CANCELED,

@@ -4,8 +4,45 @@ use std::ffi::{CStr, CString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use e2i_core::native::InstructionSet;
 use pgrx::pg_sys;
-use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+
+/// Which engine scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum EngineChoice {
+    /// What registration chose.
+    #[name = c"auto"]
+    Auto,
+    /// The native one, or an error.
+    #[name = c"native"]
+    Native,
+    /// ONNX Runtime, or an error.
+    #[name = c"onnxruntime"]
+    OnnxRuntime,
+}
+
+/// Which instructions the native engine may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+enum Instructions {
+    /// All that the processor has.
+    #[name = c"auto"]
+    Auto,
+    #[name = c"portable"]
+    Portable,
+    #[name = c"avx2"]
+    Avx2,
+    #[name = c"avx512"]
+    Avx512,
+    #[name = c"avx512vbmi"]
+    Avx512Vbmi,
+}
+
+/// What registration found to be exact, the native engine wherever it is.
+static ENGINE: GucSetting<EngineChoice> = GucSetting::<EngineChoice>::new(EngineChoice::Auto);
+
+/// All instructions give the same bits, so this is for measuring and for doubting.
+static INSTRUCTION_SET: GucSetting<Instructions> = GucSetting::<Instructions>::new(Instructions::Auto);
 
 /// Empty means the library that `make install` put beside the extension.
 static ONNXRUNTIME_LIBRARY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
@@ -37,6 +74,22 @@ pub fn define() {
         &ONNXRUNTIME_LIBRARY,
         GucContext::Suset,
         GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_enum_guc(
+        c"e2i_serve.engine",
+        c"Which engine scores: auto, native or onnxruntime.",
+        c"auto is what registration chose. Forcing one is for comparing; a model that it cannot score is an error.",
+        &ENGINE,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"e2i_serve.instruction_set",
+        c"Which instructions the native engine may use: auto, portable, avx2, avx512 or avx512vbmi.",
+        c"All of them give the same scores. What the processor does not have is not used.",
+        &INSTRUCTION_SET,
+        GucContext::Suset,
+        GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"e2i_serve.session_cache_size",
@@ -92,13 +145,13 @@ pub fn define() {
     unsafe { reserve_prefix(c"e2i_serve") };
 }
 
-#[cfg(any(feature = "pg13", feature = "pg14"))]
+#[cfg(feature = "pg14")]
 unsafe fn reserve_prefix(prefix: &CStr) {
     // SAFETY: as the caller promises.
     unsafe { pg_sys::EmitWarningsOnPlaceholders(prefix.as_ptr()) };
 }
 
-#[cfg(not(any(feature = "pg13", feature = "pg14")))]
+#[cfg(not(feature = "pg14"))]
 unsafe fn reserve_prefix(prefix: &CStr) {
     // SAFETY: as the caller promises.
     unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };
@@ -114,6 +167,22 @@ pub fn onnxruntime_library() -> PathBuf {
             let lib = unsafe { CStr::from_ptr((&raw const pg_sys::pkglib_path).cast()) };
             PathBuf::from(lib.to_string_lossy().into_owned()).join("e2i_serve/libonnxruntime.so")
         }
+    }
+}
+
+/// Which engine scores.
+pub fn engine() -> EngineChoice {
+    ENGINE.get()
+}
+
+/// Which instructions the native engine may use.
+pub fn instruction_set() -> InstructionSet {
+    match INSTRUCTION_SET.get() {
+        Instructions::Auto => InstructionSet::best(),
+        Instructions::Portable => InstructionSet::Portable,
+        Instructions::Avx2 => InstructionSet::Avx2,
+        Instructions::Avx512 => InstructionSet::Avx512,
+        Instructions::Avx512Vbmi => InstructionSet::Avx512Vbmi,
     }
 }
 

@@ -1,9 +1,10 @@
-//! Deployments and stages: `e2i_deploy`, `e2i_rollback`, `e2i_transition_stage`.
+//! Deployments and stages: `e2i_deploy`, `e2i_undeploy`, `e2i_rollback`, `e2i_transition_stage`.
 
 use e2i_core::{Error, Kind, ModelReference, Result, Selector, Stage};
 use pgrx::prelude::*;
 use pgrx::{Uuid, default, pg_sys};
 
+use crate::catalog::deploy::rollback::Target;
 use crate::catalog::deploy::{Deployment, Service, deploy};
 use crate::catalog::model::{describe, identify};
 use crate::catalog::schema::Schema;
@@ -68,7 +69,8 @@ fn row(deployment: Deployment) -> (Uuid, String, String, String, Option<String>)
     (deployment.id, deployment.service, deployment.tag, deployment.status.to_owned(), deployment.reason)
 }
 
-/// Goes back to the version that a service served before, or to a named one. Twice in a row goes back two steps.
+/// Goes back to the version that a service served before, or to a named one, `3` or `name:3`. Twice in a row goes back two
+/// steps. The version is loaded and scores its golden rows first, as for a deployment.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn e2i_rollback(
@@ -91,8 +93,40 @@ fn e2i_rollback(
     let run = || {
         let service = given(service, "service")?;
         check_visible(schema, service)?;
+        let target = Target::parse(target_version)?;
         let service = Service::lock(schema, service, role::name(role::current()))?;
-        schema.as_owner(|| service.roll_back(target_version, reason))
+        let to = schema.as_owner(|| service.earlier(&target))?;
+        let version = describe(schema, &to.model, &ModelReference::parse(&to.tag)?)?;
+        trial::still_proves(schema, &version)?;
+        schema.as_owner(|| service.roll_back(to, reason))
+    };
+    TableIterator::once(row(run().or_raise()))
+}
+
+/// Ends the deployment of a service: it means nothing until the next one is deployed.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)]
+fn e2i_undeploy(
+    service: Option<&str>,
+    reason: default!(Option<&str>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
+    'static,
+    (
+        name!(id, Uuid),
+        name!(service_name, String),
+        name!(version, String),
+        name!(status, String),
+        name!(reason, Option<String>),
+    ),
+> {
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_call(fcinfo) };
+    let run = || {
+        let service = given(service, "service")?;
+        check_visible(schema, service)?;
+        let service = Service::lock(schema, service, role::name(role::current()))?;
+        schema.as_owner(|| service.undeploy(reason))
     };
     TableIterator::once(row(run().or_raise()))
 }

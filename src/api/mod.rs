@@ -3,6 +3,7 @@
 //! What may enter: taking arguments apart, calling one thing, giving its result back. What may not: rules.
 
 mod alias;
+mod annotate;
 mod deploy;
 mod describe;
 mod register;

@@ -2,12 +2,12 @@
 
 use e2i_core::{Error, Examples, Kind, ModelReference, Result, Signature, Task};
 use e2i_onnx::Options;
-use pgrx::datum::JsonB;
+use pgrx::datum::{JsonB, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
 
 use crate::catalog::model::{describe as describe_version, identify};
-use crate::catalog::register::{NewVersion, drop_version, insert};
+use crate::catalog::register::{NewVersion, Origin, drop_version, insert};
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
 use crate::pg::encoding;
@@ -36,6 +36,10 @@ fn e2i_register_model(
     deploy: default!(Option<bool>, "NULL"),
     examples: default!(Option<JsonB>, "NULL"),
     tolerance: default!(Option<f64>, "NULL"),
+    algorithm: default!(Option<&str>, "NULL"),
+    mlflow_run_id: default!(Option<&str>, "NULL"),
+    mlflow_model_uri: default!(Option<&str>, "NULL"),
+    trained_at: default!(Option<TimestampWithTimeZone>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> String {
     // SAFETY: the server passes a valid fcinfo.
@@ -58,7 +62,11 @@ fn e2i_register_model(
             return Err(Error::new(Kind::BadOption, "a tolerance was given, but no examples to apply it to"));
         }
         let candidate = Candidate { name, model: artifact, preprocessor, options: &options, examples: golden.as_ref() };
-        let Proved { interface, signature, engine, warning } = try_out(&candidate)?;
+        let Proved { interface, signature, engine, engine_reason, engines_differ, plan, warning } =
+            try_out(&candidate)?;
+        if let Some(why) = engine_reason.as_ref().filter(|_| engines_differ) {
+            notice!("model {name:?} is scored by ONNX Runtime: {why}");
+        }
         if let Some(warning) = warning {
             warning!("{warning}");
         }
@@ -72,9 +80,12 @@ fn e2i_register_model(
             tags,
             description,
             engine: &engine,
+            engine_reason: engine_reason.as_deref(),
+            plan: plan.as_deref(),
             deploy,
             examples,
             tolerance,
+            origin: Origin { algorithm, mlflow_run_id, mlflow_model_uri, trained_at },
         };
         insert(schema, new, artifact, preprocessor)
     };

@@ -28,24 +28,31 @@ fn e2i_set_traffic(
     let run = || {
         let service = given(service, "service")?;
         let service_lock = Service::lock(schema, service, role::name(role::current()))?;
-        if let Some(traffic) = &traffic {
-            check_traffic(schema, service, &traffic.0, by)?;
-        }
+        let versions = match &traffic {
+            Some(traffic) => check_traffic(schema, &service_lock, &traffic.0, by)?,
+            None => vec![],
+        };
         let by = by.filter(|_| traffic.is_some());
-        schema.as_owner(|| service_lock.set_traffic(traffic.map(|traffic| traffic.0), by))
+        schema.as_owner(|| service_lock.set_traffic(traffic.map(|traffic| traffic.0), by, &versions))
     };
     run().or_raise();
 }
 
-/// Every version loads, and the shares are shares.
-fn check_traffic(schema: Schema, service: &str, traffic: &Value, by: Option<&str>) -> Result<()> {
+/// Every version loads, and the shares are shares. Returns the versions. What goes wrong with the split that is to be
+/// replaced does not matter.
+fn check_traffic(
+    schema: Schema,
+    service: &Service<'_>,
+    traffic: &Value,
+    by: Option<&str>,
+) -> Result<Vec<(ModelId, String)>> {
     let Value::Object(shares) = traffic else {
         return Err(bad("the traffic is not a JSON object".to_owned()));
     };
     if shares.is_empty() {
         return Err(bad("the traffic has no shares".to_owned()));
     }
-    let mut numbers = Vec::with_capacity(shares.len());
+    let (mut numbers, mut versions) = (Vec::with_capacity(shares.len()), Vec::with_capacity(shares.len()));
     for (reference, share) in shares {
         // As they are stored, they are looked up: the form must be the one that names a version everywhere else.
         let parsed = ModelReference::parse(reference)?;
@@ -53,10 +60,11 @@ fn check_traffic(schema: Schema, service: &str, traffic: &Value, by: Option<&str
             return Err(bad(format!("traffic goes to versions, written name:version, got {reference:?}")));
         }
         numbers.push(share.as_f64().ok_or_else(|| bad(format!("the share of {reference} is no number: {share}")))?);
-        cache::model(schema, reference)?;
+        versions.push((cache::model(schema, reference)?.id, reference.clone()));
     }
-    let active = cache::model(schema, service)?;
-    Split::new(&numbers, by, active.interface()).map(drop)
+    let (_, tag) = schema.as_owner(|| service.active_or_unknown())?;
+    let active = cache::model(schema, &tag)?;
+    Split::new(&numbers, by, active.interface()).map(|_| versions)
 }
 
 fn bad(message: String) -> Error {

@@ -4,9 +4,10 @@ use e2i_core::{Error, Kind, ModelReference, Result, Selector};
 use pgrx::datum::Uuid;
 
 use crate::catalog::event::Event;
+use crate::catalog::hold::hold;
 use crate::catalog::model::{ModelId, describe, identify};
 use crate::catalog::schema::Schema;
-use crate::pg::query::{execute, select, select_latest};
+use crate::pg::query::{execute, select_latest};
 use crate::pg::role;
 
 /// Points an alias to a version; it may have pointed to another one.
@@ -17,7 +18,8 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
     ModelReference::check_new_name(name)?;
     ModelReference::check_new_alias(alias)?;
     let reference = ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) };
-    describe(schema, &identify(schema, &reference)?, &reference)?;
+    let id = identify(schema, &reference)?;
+    describe(schema, &id, &reference)?;
     let by = role::name(role::current());
     let sql = format!(
         "INSERT INTO {}.ml_model_aliases (model_name, alias, model_version, set_by) VALUES ($1, $2, $3, $4) \
@@ -27,23 +29,25 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
     );
     let tables = schema.quoted();
     schema.as_owner(|| {
+        hold(&tables, &id, &reference.to_string())?;
         let before = target(&tables, name, alias);
         execute(&sql, &[name.into(), alias.into(), version.into(), by.as_str().into()]);
-        let (before, after) = (before.as_deref(), Some(version));
+        let before = before.map(|version| format!("{name}:{version}"));
+        let after = format!("{name}:{version}");
         let details = Some(serde_json::json!({ "alias": alias }));
         Event {
             who: &by,
             action: "set_alias",
             model: Some(name),
-            version: after,
-            before,
-            after,
+            version: Some(version),
+            before: before.as_deref(),
+            after: Some(&after),
             details,
             ..Event::default()
         }
         .record(&tables);
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Drops an alias.
@@ -61,13 +65,14 @@ pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
         let dropped = execute(&sql, &[name.into(), alias.into()]);
         if dropped > 0 {
             let details = Some(serde_json::json!({ "alias": alias }));
-            let before = before.as_deref();
+            let version = before.as_deref();
+            let before = version.map(|version| format!("{name}:{version}"));
             Event {
                 who: &by,
                 action: "drop_alias",
                 model: Some(name),
-                version: before,
-                before,
+                version,
+                before: before.as_deref(),
                 details,
                 ..Event::default()
             }
@@ -102,5 +107,5 @@ pub fn any_of(tables: &str, id: &ModelId) -> Option<String> {
          ON r.model_name OPERATOR(pg_catalog.=) a.model_name AND r.model_version OPERATOR(pg_catalog.=) a.model_version \
          WHERE r.id OPERATOR(pg_catalog.=) $1 ORDER BY a.alias LIMIT 1"
     );
-    select(&sql, &[Uuid::from_bytes(*id).into()], |row| row.get::<String>(1)).into_iter().flatten().next()
+    select_latest(&sql, &[Uuid::from_bytes(*id).into()], |row| row.get::<String>(1)).into_iter().flatten().next()
 }

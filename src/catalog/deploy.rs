@@ -1,13 +1,17 @@
-//! Deployments: which version a service name means.
+//! Deployments: which version a service name means. Going back is in [`rollback`].
 //!
 //! One row of `ml_bentoml_services` a deployment, one of them active for a service name. A deployment that was followed by
 //! another stays as `draining`, one that was rolled back as `rolled_back`; rolling back activates the latest draining one
 //! before the active one, so that rolling back twice goes back two steps.
 
+pub mod rollback;
+
 use e2i_core::{Error, Kind, ModelReference, Result};
 use pgrx::datum::{JsonB, Uuid};
+use serde_json::{Value, json};
 
 use crate::catalog::event::Event;
+use crate::catalog::hold::{conflict, hold};
 use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
 use crate::pg::query::{execute, returning, select_latest};
@@ -55,8 +59,12 @@ impl<'a> Service<'a> {
     }
 
     /// Begins a deployment: a row that is pending, then deploying. Call with the owner's rights, as everything below.
-    pub fn begin(&self, id: &ModelId, name: &str, version: &str) -> Deployment {
+    ///
+    /// # Errors
+    /// [`Kind::UnknownModel`] when the version has been dropped meanwhile.
+    pub fn begin(&self, id: &ModelId, name: &str, version: &str) -> Result<Deployment> {
         let tag = format!("{name}:{version}");
+        hold(&self.tables, id, &tag)?;
         let rows = returning(
             &format!(
                 "INSERT INTO {}.ml_bentoml_services (service_name, model_id, bento_tag, bento_version, serving_endpoint, status) \
@@ -68,13 +76,16 @@ impl<'a> Service<'a> {
             |row| row.get::<Uuid>(1),
         );
         let id = rows.into_iter().flatten().next().unwrap_or_else(|| Uuid::from_bytes([0; 16]));
-        self.set_status(&id, "deploying", None);
-        Deployment { id, service: self.name.to_owned(), tag, status: "deploying", reason: None }
+        self.set_status(&id, "deploying", None)?;
+        Ok(Deployment { id, service: self.name.to_owned(), tag, status: "deploying", reason: None })
     }
 
     /// Changes the status; a split of traffic and a shadow belong to the deployment that was active and end with it.
-    fn set_status(&self, id: &Uuid, status: &str, reason: Option<&str>) {
-        execute(
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when this transaction cannot see the deployment yet.
+    fn set_status(&self, id: &Uuid, status: &str, reason: Option<&str>) -> Result<()> {
+        let changed = execute(
             &format!(
                 "UPDATE {}.ml_bentoml_services SET status = {}, reason = $2, updated_at = pg_catalog.now(), \
                  traffic = NULL, traffic_by = NULL, shadow_id = NULL, shadow_sample = NULL WHERE id OPERATOR(pg_catalog.=) $1",
@@ -83,6 +94,12 @@ impl<'a> Service<'a> {
             ),
             &[(*id).into(), reason.into()],
         );
+        self.seen(changed)
+    }
+
+    /// A deployment made by a transaction that this one does not see is found but cannot be changed.
+    fn seen(&self, changed: u64) -> Result<()> {
+        if changed > 0 { Ok(()) } else { Err(conflict(&format!("the service \"{}\"", self.name))) }
     }
 
     /// The active deployment and its version.
@@ -104,20 +121,27 @@ impl<'a> Service<'a> {
     }
 
     /// Makes a deployment the active one; the one before is left draining.
-    pub fn activate(&self, mut deployment: Deployment, reason: Option<&str>) -> Deployment {
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] when another transaction has deployed that this one does not see.
+    pub fn activate(&self, mut deployment: Deployment, reason: Option<&str>) -> Result<Deployment> {
         let before = self.active();
         if let Some((before, _)) = &before {
-            self.set_status(before, "draining", None);
+            self.end_beside(before, "deploy");
+            self.set_status(before, "draining", None)?;
         }
-        self.set_status(&deployment.id, "active", None);
+        self.set_status(&deployment.id, "active", None)?;
         deployment.status = "active";
         self.record("deploy", before.as_ref().map(|(_, tag)| tag.as_str()), Some(&deployment.tag), reason);
-        deployment
+        Ok(deployment)
     }
 
     /// Records that a deployment failed; what was active stays so.
-    pub fn fail(&self, mut deployment: Deployment, why: &str) -> Deployment {
-        self.set_status(&deployment.id, "failed", Some(why));
+    ///
+    /// # Errors
+    /// None that is expected.
+    pub fn fail(&self, mut deployment: Deployment, why: &str) -> Result<Deployment> {
+        self.set_status(&deployment.id, "failed", Some(why))?;
         deployment.status = "failed";
         deployment.reason = Some(why.to_owned());
         self.record(
@@ -126,11 +150,12 @@ impl<'a> Service<'a> {
             Some(&deployment.tag),
             Some(why),
         );
-        deployment
+        Ok(deployment)
     }
 
+    /// Records what a service means, before and after, as `name:version`.
     fn record(&self, action: &str, before: Option<&str>, after: Option<&str>, reason: Option<&str>) {
-        let (model, version) = after.and_then(|tag| tag.rsplit_once(':')).unzip();
+        let (model, version) = after.or(before).and_then(|tag| tag.rsplit_once(':')).unzip();
         Event {
             who: &self.who,
             action,
@@ -145,14 +170,17 @@ impl<'a> Service<'a> {
         .record(&self.tables);
     }
 
-    /// Splits the traffic of the active deployment, or ends the split.
+    /// Splits the traffic of the active deployment between `versions`, or ends the split.
     ///
     /// # Errors
     /// [`Kind::UnknownModel`] without an active deployment.
-    pub fn set_traffic(&self, traffic: Option<serde_json::Value>, by: Option<&str>) -> Result<()> {
+    pub fn set_traffic(&self, traffic: Option<Value>, by: Option<&str>, versions: &[(ModelId, String)]) -> Result<()> {
+        for (id, reference) in versions {
+            hold(&self.tables, id, reference)?;
+        }
         let (id, _) = self.active_or_unknown()?;
         let before = self.setting(&id, "traffic::pg_catalog.text");
-        execute(
+        let changed = execute(
             &format!(
                 "UPDATE {}.ml_bentoml_services SET traffic = $2, traffic_by = $3, updated_at = pg_catalog.now() \
                  WHERE id OPERATOR(pg_catalog.=) $1",
@@ -160,8 +188,10 @@ impl<'a> Service<'a> {
             ),
             &[id.into(), traffic.map(JsonB).into(), by.into()],
         );
+        self.seen(changed)?;
         let after = self.setting(&id, "traffic::pg_catalog.text");
-        self.record_setting("traffic", before.as_deref(), after.as_deref());
+        let details = by.filter(|_| after.is_some()).map(|by| json!({ "by": by }));
+        self.record_beside("traffic", before.as_deref(), after.as_deref(), details);
         Ok(())
     }
 
@@ -170,16 +200,12 @@ impl<'a> Service<'a> {
     /// # Errors
     /// [`Kind::UnknownModel`] without an active deployment.
     pub fn set_shadow(&self, shadow: Option<(&ModelId, &str)>, sample: f64) -> Result<()> {
+        if let Some((id, reference)) = shadow {
+            hold(&self.tables, id, reference)?;
+        }
         let (id, _) = self.active_or_unknown()?;
-        let before = self.setting(
-            &id,
-            &format!(
-                "(SELECT pg_catalog.concat(r.model_name, ':', r.model_version) FROM {}.ml_model_registry r \
-                 WHERE r.id OPERATOR(pg_catalog.=) s.shadow_id)",
-                self.tables
-            ),
-        );
-        execute(
+        let before = self.shadow(&id);
+        let changed = execute(
             &format!(
                 "UPDATE {}.ml_bentoml_services SET shadow_id = $2, shadow_sample = $3, updated_at = pg_catalog.now() \
                  WHERE id OPERATOR(pg_catalog.=) $1",
@@ -187,13 +213,20 @@ impl<'a> Service<'a> {
             ),
             &[id.into(), shadow.map(|(shadow, _)| Uuid::from_bytes(*shadow)).into(), shadow.map(|_| sample).into()],
         );
-        self.record_setting("shadow", before.as_deref(), shadow.map(|(_, reference)| reference));
+        self.seen(changed)?;
+        let details = shadow.map(|_| json!({ "sample": sample }));
+        self.record_beside("shadow", before.as_deref(), shadow.map(|(_, reference)| reference), details);
         Ok(())
     }
 
-    fn active_or_unknown(&self) -> Result<(Uuid, String)> {
+    /// The active deployment and its version.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownModel`] without one.
+    pub fn active_or_unknown(&self) -> Result<(Uuid, String)> {
         self.active().ok_or_else(|| {
             Error::new(Kind::UnknownModel, format!("the service \"{}\" has no active deployment", self.name))
+                .with_hint(format!("SELECT e2i_deploy('name:version', '{}');", self.name.replace('\'', "''")))
         })
     }
 
@@ -205,60 +238,45 @@ impl<'a> Service<'a> {
         select_latest(&sql, &[(*id).into()], |row| row.get::<String>(1)).into_iter().flatten().next()
     }
 
-    fn record_setting(&self, action: &str, before: Option<&str>, after: Option<&str>) {
-        Event { who: &self.who, action, service: Some(self.name), before, after, ..Event::default() }
+    fn shadow(&self, id: &Uuid) -> Option<String> {
+        let version = format!(
+            "(SELECT pg_catalog.concat(r.model_name, ':', r.model_version) FROM {}.ml_model_registry r \
+             WHERE r.id OPERATOR(pg_catalog.=) s.shadow_id)",
+            self.tables
+        );
+        self.setting(id, &version)
+    }
+
+    /// Records that a split of traffic and a shadow end with the active deployment, where there are any.
+    fn end_beside(&self, id: &Uuid, with: &str) {
+        let traffic = self.setting(id, "traffic::pg_catalog.text");
+        for (action, before) in [("traffic", traffic), ("shadow", self.shadow(id))] {
+            if before.is_some() {
+                self.record_beside(action, before.as_deref(), None, Some(json!({ "ended_by": with })));
+            }
+        }
+    }
+
+    /// Records what goes beside the active version: the shares of traffic, or the shadow, which is a version.
+    fn record_beside(&self, action: &str, before: Option<&str>, after: Option<&str>, details: Option<Value>) {
+        let version = after.or(before).filter(|_| action == "shadow");
+        let (model, version) = version.and_then(|tag| tag.rsplit_once(':')).unzip();
+        let service = Some(self.name);
+        Event { who: &self.who, action, model, version, service, before, after, details, ..Event::default() }
             .record(&self.tables);
     }
 
-    /// Goes back to the version before the active one, or to a named one.
+    /// Ends the active deployment: the service means nothing until the next one.
     ///
     /// # Errors
-    /// [`Kind::UnknownModel`] for a service that never was, [`Kind::WrongState`] when there is nothing to go back to.
-    pub fn roll_back(&self, target: Option<&str>, reason: Option<&str>) -> Result<Deployment> {
-        let (active, tag) = self.active_or_unknown()?;
-        let nothing = || match target {
-            Some(version) => {
-                let model = tag.rsplit_once(':').map_or(self.name, |(model, _)| model);
-                let quoted = |text: &str| text.replace('\'', "''");
-                Error::new(
-                    Kind::WrongState,
-                    format!(
-                        "the service \"{}\" has no other deployment of a version \"{version}\" to go back to",
-                        self.name
-                    ),
-                )
-                .with_hint(format!(
-                    "Deploy it: SELECT e2i_deploy('{}:{version}', '{}');",
-                    quoted(model),
-                    quoted(self.name)
-                ))
-            }
-            None => Error::new(Kind::WrongState, format!("the service \"{}\" has no version before {tag}", self.name)),
-        };
-        let condition = match target {
-            None => format!(
-                "s.status OPERATOR(pg_catalog.=) {} AND s.deployment OPERATOR(pg_catalog.<) \
-                 (SELECT a.deployment FROM {}.ml_bentoml_services a WHERE a.id OPERATOR(pg_catalog.=) '{active}'::pg_catalog.uuid)",
-                self.status("draining"),
-                self.tables
-            ),
-            Some(_) => format!(
-                "s.status OPERATOR(pg_catalog.=) ANY (ARRAY[{}, {}])",
-                self.status("draining"),
-                self.status("rolled_back")
-            ),
-        };
-        let (id, back_to) = self.find(&condition, target).ok_or_else(nothing)?;
-        self.set_status(&active, "rolled_back", Some(reason.unwrap_or("rolled back")));
-        self.set_status(&id, "active", None);
-        self.record("rollback", Some(&tag), Some(&back_to), reason);
-        Ok(Deployment {
-            id,
-            service: self.name.to_owned(),
-            tag: back_to,
-            status: "active",
-            reason: reason.map(str::to_owned),
-        })
+    /// [`Kind::UnknownModel`] without an active deployment.
+    pub fn undeploy(&self, reason: Option<&str>) -> Result<Deployment> {
+        let (id, tag) = self.active_or_unknown()?;
+        self.end_beside(&id, "undeploy");
+        self.set_status(&id, "draining", Some(reason.unwrap_or("undeployed")))?;
+        self.record("undeploy", Some(&tag), None, reason);
+        let reason = reason.map(str::to_owned);
+        Ok(Deployment { id, service: self.name.to_owned(), tag, status: "draining", reason })
     }
 }
 
@@ -279,11 +297,11 @@ pub fn deploy(
         Some((_, tag)) if tag == version.reference() => {
             Err(Error::new(Kind::WrongState, format!("the service \"{}\" serves {tag} already", service.name)))
         }
-        _ => Ok(service.begin(&version.id, &version.name, &version.version)),
+        _ => service.begin(&version.id, &version.name, &version.version),
     })?;
     match prove() {
-        Ok(()) => Ok(schema.as_owner(|| service.activate(deployment, reason))),
-        Err(error) if record_failure => Ok(schema.as_owner(|| service.fail(deployment, error.message()))),
+        Ok(()) => schema.as_owner(|| service.activate(deployment, reason)),
+        Err(error) if record_failure => schema.as_owner(|| service.fail(deployment, error.message())),
         Err(error) => Err(error),
     }
 }

@@ -9,7 +9,7 @@ use crate::pg::query::execute;
 pub struct Event<'a> {
     /// The role that did it.
     pub who: &'a str,
-    /// register, drop, set_alias, drop_alias, stage, deploy, rollback or undeploy.
+    /// register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic or shadow.
     pub action: &'a str,
     /// The model.
     pub model: Option<&'a str>,

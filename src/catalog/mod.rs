@@ -4,9 +4,12 @@
 //! with the rights of the extension's owner. What may not: what a model means.
 
 pub mod alias;
+pub mod annotate;
+pub mod artifact;
 pub mod deploy;
 pub mod event;
 pub mod examples;
+pub mod hold;
 pub mod invalidation;
 pub mod model;
 pub mod register;

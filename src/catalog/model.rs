@@ -7,6 +7,7 @@
 use e2i_core::{Error, Interface, Kind, ModelReference, Result, Selector};
 use pgrx::datum::{JsonB, Uuid};
 
+use crate::catalog::artifact::{Address, read};
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::pg::query::{Row, select};
@@ -146,43 +147,69 @@ fn unreadable(name: &str, version: &str, why: &str) -> Error {
         .with_hint("Restart the session after an upgrade, or register the model again.")
 }
 
-/// The bytes of a version: model, and preprocessor if it has one.
-///
-/// # Errors
-/// [`Kind::WrongState`] when bytes are missing or do not have the sha256 they were registered with.
-pub fn artifacts(schema: Schema, version: &Version) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
-    let tables = schema.quoted();
-    schema.as_owner(|| {
-        let sql = format!(
-            "SELECT r.artifact_sha256, r.preprocessor_sha256 FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1"
-        );
-        let hashes = select(&sql, &[Uuid::from_bytes(version.id).into()], |row| (row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2)));
-        let Some((Some(model), preprocessor)) = hashes.into_iter().next() else {
-            return Err(Error::new(Kind::UnknownModel, format!("model {} was dropped", version.reference())));
-        };
-        let model = bytes(&tables, &model, version)?;
-        let preprocessor = preprocessor.map(|hash| bytes(&tables, &hash, version)).transpose()?;
-        Ok((model, preprocessor))
-    })
+/// What is stored of a version's bytes and of who scores them.
+pub struct Stored {
+    /// The format of the artifact.
+    pub framework: String,
+    /// The engine that registration chose.
+    pub engine: String,
+    /// Why it is not the native one.
+    pub engine_reason: Option<String>,
+    model: Address,
+    preprocessor: Option<Address>,
+    plan: Option<Address>,
 }
 
-fn bytes(tables: &str, sha256: &[u8], version: &Version) -> Result<Vec<u8>> {
-    let sql = format!(
-        "SELECT a.bytes FROM {tables}.ml_model_artifacts a WHERE a.sha256 OPERATOR(pg_catalog.=) $1 ORDER BY a.chunk"
-    );
-    let chunks = select(&sql, &[sha256.to_vec().into()], |row| row.get::<Vec<u8>>(1).unwrap_or_default());
-    let bytes = match <[Vec<u8>; 1]>::try_from(chunks) {
-        Ok([only]) => only,
-        Err(chunks) => chunks.concat(),
-    };
-    if super::register::sha256(&bytes) != sha256 {
-        return Err(Error::new(
-            Kind::WrongState,
-            format!("the stored artifact of model {} is missing or not what was registered", version.reference()),
-        )
-        .with_detail("Its sha256 differs from the one in ml_model_registry."));
+impl Stored {
+    /// Looks a version up.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownModel`] when it has been dropped.
+    pub fn find(schema: Schema, version: &Version) -> Result<Self> {
+        let sql = format!(
+            "SELECT r.framework, r.engine, r.engine_reason, r.artifact_sha256, r.artifact_size, \
+             r.preprocessor_sha256, r.preprocessor_size, r.plan_sha256, r.plan_size \
+             FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1",
+            schema.quoted()
+        );
+        let found = schema.as_owner(|| {
+            select(&sql, &[Uuid::from_bytes(version.id).into()], |row| {
+                let address = |at| Some(Address { sha256: row.get::<Vec<u8>>(at)?, size: row.get::<i64>(at + 1)? });
+                Some(Self {
+                    framework: row.get::<String>(1)?,
+                    engine: row.get::<String>(2)?,
+                    engine_reason: row.get::<String>(3),
+                    model: address(4)?,
+                    preprocessor: address(6),
+                    plan: address(8),
+                })
+            })
+        });
+        found
+            .into_iter()
+            .flatten()
+            .next()
+            .ok_or_else(|| Error::new(Kind::UnknownModel, format!("model {} was dropped", version.reference())))
     }
-    Ok(bytes)
+
+    /// The model, and the preprocessor if there is one.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`] when bytes are missing or do not have the sha256 they were registered with.
+    pub fn artifacts(&self, schema: Schema, version: &Version) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+        let reference = version.reference();
+        let model = read(schema, &self.model, &reference)?;
+        let preprocessor = self.preprocessor.as_ref().map(|address| read(schema, address, &reference)).transpose()?;
+        Ok((model, preprocessor))
+    }
+
+    /// The compiled form, if there is one.
+    ///
+    /// # Errors
+    /// As for [`Stored::artifacts`].
+    pub fn plan(&self, schema: Schema, version: &Version) -> Result<Option<Vec<u8>>> {
+        self.plan.as_ref().map(|address| read(schema, address, &version.reference())).transpose()
+    }
 }
 
 /// Which of these versions still exist.

@@ -1,19 +1,17 @@
 //! Writing and removing versions: bytes in chunks under their sha256, a row in the registry.
 
 use e2i_core::{Error, Interface, Kind, Result};
-use pgrx::datum::{JsonB, Uuid};
-use sha2::{Digest, Sha256};
+use pgrx::datum::{JsonB, TimestampWithTimeZone, Uuid};
 
 use crate::catalog::alias::any_of;
+use crate::catalog::artifact::{release, store};
 use crate::catalog::deploy::Service;
 use crate::catalog::event::Event;
+use crate::catalog::hold::{conflict, take};
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
 use crate::pg::query::{execute, returning, select, select_latest};
 use crate::pg::role;
-
-/// Largest chunk of an artifact: a larger value could be inserted but not dumped, as its text form exceeds 1 GB.
-const CHUNK: usize = 64 << 20;
 
 /// What is stored of a new version, besides its bytes.
 pub struct NewVersion<'a> {
@@ -35,21 +33,35 @@ pub struct NewVersion<'a> {
     pub description: Option<&'a str>,
     /// Which engine scores it.
     pub engine: &'a str,
+    /// Why not the native one.
+    pub engine_reason: Option<&'a str>,
+    /// The compiled form, for the native engine.
+    pub plan: Option<&'a [u8]>,
     /// Whether to deploy it under its name; the first version of a name is, if nothing is said.
     pub deploy: Option<bool>,
     /// Golden rows, as given.
     pub examples: Option<JsonB>,
     /// How far a score may be from them, if it was said.
     pub tolerance: Option<f64>,
+    /// Where it comes from.
+    pub origin: Origin<'a>,
 }
 
-/// The sha256 of bytes.
-pub fn sha256(bytes: &[u8]) -> Vec<u8> {
-    Sha256::digest(bytes).to_vec()
+/// Where a version comes from, as its maker says; kept and not interpreted.
+pub struct Origin<'a> {
+    /// How it was trained.
+    pub algorithm: Option<&'a str>,
+    /// The MLflow run that made it.
+    pub mlflow_run_id: Option<&'a str>,
+    /// Where MLflow keeps it.
+    pub mlflow_model_uri: Option<&'a str>,
+    /// When it was trained.
+    pub trained_at: Option<TimestampWithTimeZone>,
 }
 
 /// The version that a new registration of `name` gets, and whether it is the first. Registrations of one name wait for
-/// each other until the end of the transaction, so two that do not say a version get two.
+/// each other until the end of the transaction, so two that do not say a version get two. A number is not given again after
+/// its version was dropped: an index over a pinned version's scores may still hold them.
 pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String, bool) {
     let tables = schema.quoted();
     schema.as_owner(|| {
@@ -60,8 +72,11 @@ pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String
         // Sees what a registration that was waited for has committed.
         let sql = format!(
             "SELECT (SELECT pg_catalog.count(*) FROM {tables}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1), \
-             (SELECT pg_catalog.max(r.model_version::pg_catalog.numeric)::pg_catalog.text FROM {tables}.ml_model_registry r \
-              WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.~) '^[0-9]{{1,18}}$')"
+             (SELECT pg_catalog.max(v.version::pg_catalog.numeric)::pg_catalog.text FROM \
+              (SELECT r.model_version FROM {tables}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1 \
+               UNION ALL SELECT e.model_version FROM {tables}.ml_model_events e \
+               WHERE e.model_name OPERATOR(pg_catalog.=) $1 AND e.action OPERATOR(pg_catalog.=) 'register') v (version) \
+              WHERE v.version OPERATOR(pg_catalog.~) '^[0-9]{{1,18}}$')"
         );
         let found = select_latest(&sql, &[name.into()], |row| (row.get::<i64>(1), row.get::<String>(2)));
         let (count, last) = found.into_iter().next().unwrap_or_default();
@@ -73,20 +88,24 @@ pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String
 /// Writes a version and, where asked for or first, its deployment.
 ///
 /// # Errors
-/// [`Kind::Duplicate`] when the version exists.
+/// [`Kind::Duplicate`] when the version exists, [`Kind::TakenMeanwhile`] when another session has just registered it.
 pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: Option<&[u8]>) -> Result<String> {
     let registered_by = role::name(role::current());
-    let (version, first) = next_version(schema, new.name, new.version);
     let tables = schema.quoted();
+    // Asked before waiting for other registrations, so that a version which existed is told from one that was taken meanwhile.
+    let existed = new.version.is_some_and(|version| schema.as_owner(|| exists(&tables, new.name, version)));
+    let (version, first) = next_version(schema, new.name, new.version);
     schema.as_owner(|| {
         let model_hash = store(&tables, model);
         let preprocessor_hash = preprocessor.map(|bytes| store(&tables, bytes));
+        let plan_hash = new.plan.map(|bytes| store(&tables, bytes));
         let classes: Option<Vec<String>> = new.interface.classes.as_ref().map(|classes| classes.labels.clone());
         let sql = format!(
             "INSERT INTO {tables}.ml_model_registry (model_name, model_version, framework, task, signature, class_labels, interface, \
              metrics, tags, description, artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by, \
-             examples, tolerance) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+             examples, tolerance, algorithm, mlflow_run_id, mlflow_model_uri, trained_at, engine_reason, plan_sha256, plan_size) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+             $23, $24, $25) \
              ON CONFLICT (model_name, model_version) DO NOTHING RETURNING id"
         );
         let ids = returning(
@@ -110,12 +129,26 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
                 registered_by.as_str().into(),
                 new.examples.into(),
                 new.tolerance.into(),
+                new.origin.algorithm.into(),
+                new.origin.mlflow_run_id.into(),
+                new.origin.mlflow_model_uri.into(),
+                new.origin.trained_at.into(),
+                new.engine_reason.into(),
+                plan_hash.into(),
+                new.plan.map(size).into(),
             ],
             |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()),
         );
         let Some(id) = ids.into_iter().flatten().next() else {
-            return Err(Error::new(Kind::Duplicate, format!("model {}:{version} exists already", new.name))
-                .with_hint("Leave the version out to get the next one, or drop it first with e2i_drop_model."));
+            let reference = format!("{}:{version}", new.name);
+            let error = if existed {
+                Error::new(Kind::Duplicate, format!("model {reference} exists already"))
+            } else {
+                Error::new(Kind::TakenMeanwhile, format!("model {reference} was registered by another session meanwhile"))
+            };
+            return Err(
+                error.with_hint("Leave the version out to get the next one, or drop it first with e2i_drop_model.")
+            );
         };
         let reference = format!("{}:{version}", new.name);
         Event {
@@ -129,28 +162,22 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
         .record(&tables);
         if new.deploy.unwrap_or(first) {
             let service = Service::lock(schema, new.name, registered_by.clone())?;
-            service.activate(service.begin(&id, new.name, &version), None);
+            service.activate(service.begin(&id, new.name, &version)?, None)?;
         }
         Ok(reference)
     })
 }
 
-fn size(bytes: &[u8]) -> i64 {
-    i64::try_from(bytes.len()).unwrap_or(i64::MAX)
+fn exists(tables: &str, name: &str, version: &str) -> bool {
+    let sql = format!(
+        "SELECT 1 FROM {tables}.ml_model_registry r \
+         WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.=) $2"
+    );
+    !select(&sql, &[name.into(), version.into()], |_| ()).is_empty()
 }
 
-/// Stores bytes under their sha256, unless they are there already.
-fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
-    let hash = sha256(bytes);
-    // Where the bytes are there already, an update that changes nothing locks them: a drop that is about to remove them waits.
-    let sql = format!(
-        "INSERT INTO {tables}.ml_model_artifacts (sha256, chunk, bytes) VALUES ($1, $2, $3) \
-         ON CONFLICT (sha256, chunk) DO UPDATE SET chunk = excluded.chunk"
-    );
-    for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
-        execute(&sql, &[hash.clone().into(), (number as i32).into(), chunk.to_vec().into()]);
-    }
-    hash
+fn size(bytes: &[u8]) -> i64 {
+    i64::try_from(bytes.len()).unwrap_or(i64::MAX)
 }
 
 /// Removes a version, its deployments if `force` is set, and the bytes that no other version uses.
@@ -160,36 +187,60 @@ fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
 pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) -> Result<()> {
     let (tables, who) = (schema.quoted(), role::name(role::current()));
     schema.as_owner(|| {
-        let active = format!(
-            "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) $1 \
-             AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
-        );
-        let key = Uuid::from_bytes(*id);
-        let services: Vec<String> =
-            select(&active, &[key.into()], |row| row.get::<String>(1)).into_iter().flatten().collect();
+        // Services before versions, in the order in which a deploy locks them.
+        for service in active_services(&tables, id) {
+            Service::lock(schema, &service, who.clone())?;
+        }
+        take(&tables, id, reference)?;
+        let services = active_services(&tables, id);
         let quoted = reference.replace('\'', "''");
         if let Some(service) = sharing(&tables, reference) {
-            return Err(Error::new(Kind::WrongState, format!("model {reference} has a share of the traffic of \"{service}\""))
-                .with_hint(format!("SELECT e2i_set_traffic('{}', NULL);", service.replace('\'', "''"))));
+            return Err(Error::new(
+                Kind::WrongState,
+                format!("model {reference} has a share of the traffic of \"{service}\""),
+            )
+            .with_hint(format!("SELECT e2i_set_traffic('{}', NULL);", service.replace('\'', "''"))));
         }
         if let Some(service) = services.first().filter(|_| !force) {
             return Err(Error::new(Kind::WrongState, format!("model {reference} is deployed as \"{service}\""))
-                .with_hint(format!("Deploy another version first, or end the deployment with it: SELECT e2i_drop_model('{quoted}', force => true);")));
+                .with_hint(format!(
+                    "Deploy another version first, or end the deployment: SELECT e2i_undeploy('{}');",
+                    service.replace('\'', "''")
+                )));
         }
         if let Some(alias) = any_of(&tables, id) {
             let name = quoted.rsplit_once(':').map_or(quoted.as_str(), |(name, _)| name);
             return Err(Error::new(Kind::WrongState, format!("model {reference} has the alias \"{alias}\""))
                 .with_hint(format!("SELECT e2i_drop_alias('{name}', '{alias}');")));
         }
-        remove(&tables, id);
-        let (model, version) = reference.rsplit_once(':').unzip();
         for service in &services {
-            let (before, service) = (Some(reference), Some(service.as_str()));
-            Event { who: &who, action: "undeploy", model, version, before, service, ..Event::default() }.record(&tables);
+            let service = Service::lock(schema, service, who.clone())?;
+            if service.active().is_some_and(|(_, tag)| tag == reference) {
+                service.undeploy(None)?;
+            }
         }
-        Event { who: &who, action: "drop", model, version, before: Some(reference), ..Event::default() }.record(&tables);
+        let shadowed = remove(&tables, id, reference)?;
+        let (model, version) = reference.rsplit_once(':').unzip();
+        for service in &shadowed {
+            let (before, service) = (Some(reference), Some(service.as_str()));
+            let details = Some(serde_json::json!({ "ended_by": "drop" }));
+            Event { who: &who, action: "shadow", model, version, service, before, details, ..Event::default() }
+                .record(&tables);
+        }
+        Event { who: &who, action: "drop", model, version, before: Some(reference), ..Event::default() }
+            .record(&tables);
         Ok(())
     })
+}
+
+/// The services that a version is deployed as.
+fn active_services(tables: &str, id: &ModelId) -> Vec<String> {
+    let sql = format!(
+        "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) $1 \
+         AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY s.service_name"
+    );
+    let rows = select_latest(&sql, &[Uuid::from_bytes(*id).into()], |row| row.get::<String>(1));
+    rows.into_iter().flatten().collect()
 }
 
 /// A service of another version that sends this one a share of its traffic.
@@ -199,38 +250,46 @@ fn sharing(tables: &str, reference: &str) -> Option<String> {
          WHERE s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum \
          AND pg_catalog.jsonb_exists(s.traffic, $1) AND s.bento_tag OPERATOR(pg_catalog.<>) $1 LIMIT 1"
     );
-    select(&sql, &[reference.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
+    select_latest(&sql, &[reference.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
 }
 
-fn remove(tables: &str, id: &ModelId) {
+/// Removes the row, its deployments with their metrics, and bytes that nobody else uses. Returns the services for which
+/// the version was a shadow.
+fn remove(tables: &str, id: &ModelId, reference: &str) -> Result<Vec<String>> {
     let key = || Uuid::from_bytes(*id);
+    let shadowed = returning(
+        &format!(
+            "UPDATE {tables}.ml_bentoml_services SET shadow_id = NULL, shadow_sample = NULL \
+             WHERE shadow_id OPERATOR(pg_catalog.=) $1 RETURNING service_name::pg_catalog.text"
+        ),
+        &[key().into()],
+        |row| row.get::<String>(1),
+    );
     execute(
-        &format!("DELETE FROM {tables}.ml_bentoml_services WHERE model_id OPERATOR(pg_catalog.=) $1"),
+        &format!(
+            "WITH gone AS (DELETE FROM {tables}.ml_bentoml_services WHERE model_id OPERATOR(pg_catalog.=) $1 RETURNING id) \
+             DELETE FROM {tables}.ml_bentoml_serving_metrics m USING gone WHERE m.service_id OPERATOR(pg_catalog.=) gone.id"
+        ),
         &[key().into()],
     );
+    // A transaction that sees an older state has not reached what was deployed since.
+    let left = format!(
+        "SELECT 1 FROM {tables}.ml_bentoml_services s \
+         WHERE s.model_id OPERATOR(pg_catalog.=) $1 OR s.shadow_id OPERATOR(pg_catalog.=) $1 LIMIT 1"
+    );
+    if !select_latest(&left, &[key().into()], |_| ()).is_empty() {
+        return Err(conflict(&format!("a deployment of model {reference}")));
+    }
     let hashes = returning(
         &format!(
             "DELETE FROM {tables}.ml_model_registry WHERE id OPERATOR(pg_catalog.=) $1 \
-             RETURNING artifact_sha256, preprocessor_sha256"
+             RETURNING artifact_sha256, preprocessor_sha256, plan_sha256"
         ),
         &[key().into()],
-        |row| [row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2)],
+        |row| [row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2), row.get::<Vec<u8>>(3)],
     );
     for hash in hashes.into_iter().flatten().flatten() {
-        // Waits for a registration of the same bytes that is under way, and the next one waits for this.
-        let lock = format!(
-            "SELECT a.chunk FROM {tables}.ml_model_artifacts a WHERE a.sha256 OPERATOR(pg_catalog.=) $1 ORDER BY a.chunk FOR UPDATE"
-        );
-        execute(&lock, &[hash.clone().into()]);
-        let users = format!(
-            "SELECT 1 FROM {tables}.ml_model_registry r WHERE r.artifact_sha256 OPERATOR(pg_catalog.=) $1 \
-             OR r.preprocessor_sha256 OPERATOR(pg_catalog.=) $1 LIMIT 1"
-        );
-        if select_latest(&users, &[hash.clone().into()], |_| ()).is_empty() {
-            execute(
-                &format!("DELETE FROM {tables}.ml_model_artifacts WHERE sha256 OPERATOR(pg_catalog.=) $1"),
-                &[hash.into()],
-            );
-        }
+        release(tables, &hash);
     }
+    Ok(shadowed.into_iter().flatten().collect())
 }

@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use std::ffi::CString;
 
 use e2i_core::{Error, Kind};
-use pgrx::{FromDatum, IntoDatum, pg_sys};
+use pgrx::{FromDatum, IntoDatum, PgMemoryContexts, pg_sys};
 
 use crate::error::raise;
+use crate::pg::varlena;
 
 thread_local! {
     static PLANS: RefCell<HashMap<String, pg_sys::SPIPlanPtr>> = RefCell::new(HashMap::new());
@@ -41,6 +42,17 @@ impl Row {
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &raw mut is_null);
             T::from_datum(datum, is_null)
         }
+    }
+
+    /// Hands the bytes of a bytea column to `read`, with no copy beyond the server's own; empty for NULL.
+    pub fn bytes<R>(&self, column: i32, read: impl FnOnce(&[u8]) -> R) -> R {
+        let mut is_null = false;
+        // SAFETY: as above; the value is read while the result is held.
+        let bytes = unsafe {
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &raw mut is_null);
+            if is_null { &[] } else { varlena::bytes(datum) }
+        };
+        read(bytes)
     }
 }
 
@@ -84,6 +96,13 @@ fn rows<R>(mut read: impl FnMut(&Row) -> R) -> Vec<R> {
 /// Runs a writing statement and returns how many rows it touched.
 pub fn execute(sql: &str, arguments: &[Argument]) -> u64 {
     run(sql, arguments, false, |processed| processed)
+}
+
+/// Runs a writing statement for one large value, which is given back at once and not at the end of the calling statement.
+pub fn execute_large(sql: &str, arguments: impl FnOnce() -> Vec<Argument>) -> u64 {
+    let mut context = PgMemoryContexts::new("e2i_serve large value");
+    // SAFETY: what is made inside is used inside; an ERROR deletes the context with its parent.
+    unsafe { context.switch_to(|_| execute(sql, &arguments())) }
 }
 
 fn run<R>(sql: &str, arguments: &[Argument], read_only: bool, result: impl FnOnce(u64) -> R) -> R {

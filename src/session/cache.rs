@@ -90,7 +90,8 @@ pub fn model(schema: Schema, reference: &str) -> Result<Rc<LoadedModel>> {
 fn loaded(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Rc<LoadedModel>> {
     let version = describe(schema, id, reference)?;
     // No borrow is held while a model loads: that runs queries, and they may score.
-    let known = CACHE.with(|cache| cache.borrow().models.get(&version.id).cloned());
+    let known =
+        CACHE.with(|cache| cache.borrow().models.get(&version.id).filter(|model| model.is_preferred()).cloned());
     let model = match known {
         Some(model) => {
             model.hits.set(model.hits.get() + 1);

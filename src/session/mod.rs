@@ -6,6 +6,7 @@
 
 pub mod cache;
 mod call_site;
+pub mod engines;
 mod model;
 pub mod shadow;
 mod target;

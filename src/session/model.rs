@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2i_core::{Batch, Binder, Engine, Interface, Kind, OutputSet, Outputs, Result};
-use e2i_onnx::{Artifacts, Runtime, RuntimeEngine, watchdog};
 
-use crate::catalog::model::{ModelId, Version, artifacts};
+use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
 use crate::pg::interrupt;
-use crate::settings;
+use crate::session::engines::{self, Preference};
 
 /// A version with its engine.
 pub struct LoadedModel {
@@ -23,6 +22,7 @@ pub struct LoadedModel {
     /// Binds features to it; holds its interface and reference.
     pub binder: Binder,
     engine: RefCell<Box<dyn Engine>>,
+    preference: Preference,
     /// How long loading took.
     pub load_time: Duration,
     /// Statements that found it loaded.
@@ -40,19 +40,25 @@ impl LoadedModel {
     /// What reading or the runtime reports.
     pub fn load(schema: Schema, version: &Version) -> Result<Self> {
         let begun = Instant::now();
-        let (model, preprocessor) = artifacts(schema, version)?;
-        let engine = open_engine(&version.interface, &model, preprocessor.as_deref())?;
+        let preference = Preference::current();
+        let engine = engines::open(schema, version, preference)?;
         Ok(Self {
             id: version.id,
             name: version.name.clone(),
             version: version.version.clone(),
             binder: Binder::new(Arc::new(version.interface.clone()), version.reference()),
             engine: RefCell::new(engine),
+            preference,
             load_time: begun.elapsed(),
             hits: Cell::new(0),
             last_used: Cell::new(0),
             turn: Cell::new(0),
         })
+    }
+
+    /// Whether the settings still ask for the engine that it was loaded into.
+    pub fn is_preferred(&self) -> bool {
+        self.preference == Preference::current()
     }
 
     /// What it takes and gives.
@@ -88,21 +94,6 @@ impl LoadedModel {
                 Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
                 other => return other,
             }
-        }
-    }
-}
-
-/// Opens the engine for the bytes of a version.
-fn open_engine(interface: &Interface, model: &[u8], preprocessor: Option<&[u8]>) -> Result<Box<dyn Engine>> {
-    watchdog::set_probe(interrupt::pending);
-    let runtime = Runtime::load(&settings::onnxruntime_library())?;
-    loop {
-        let loaded =
-            RuntimeEngine::load(runtime, interface, Artifacts { model, preprocessor }, settings::intra_op_threads());
-        match loaded {
-            // Returns only when the interrupt was withdrawn meanwhile.
-            Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
-            other => return Ok(Box::new(other?)),
         }
     }
 }

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use e2i_core::native::agreement::{disagreement, varied};
+use e2i_core::native::{InstructionSet, NativeEngine};
 use e2i_core::{Batch, Binder, Check, Engine, Error, Examples, Interface, Kind, OutputSet, Outputs, Result, Signature};
 use e2i_onnx::{Artifacts, Model, Options, Runtime, RuntimeEngine, describe, watchdog};
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ use crate::catalog::examples::examples;
 use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::pg::child::{self, Limits, Outcome};
-use crate::session::LoadedModel;
+use crate::session::{LoadedModel, engines};
 use crate::settings;
 
 /// A model that wants to be registered.
@@ -40,8 +42,15 @@ pub struct Proved {
     pub interface: Interface,
     /// Its signature in MLflow's form.
     pub signature: serde_json::Value,
-    /// Which engine scored it.
+    /// Which engine is to score it.
     pub engine: String,
+    /// Why not the native one.
+    pub engine_reason: Option<String>,
+    /// Whether it was compiled and gave other answers than the runtime.
+    pub engines_differ: bool,
+    /// The compiled form, for the native engine.
+    #[serde(skip)]
+    pub plan: Option<Vec<u8>>,
     /// Why it was not scored, where that is not held against it.
     pub warning: Option<String>,
 }
@@ -59,11 +68,11 @@ pub fn try_out(candidate: &Candidate<'_>) -> Result<Proved> {
     };
     let outcome = child::run(&limits, || {
         watchdog::after_fork();
-        serde_json::to_vec(&prove(candidate, &library, limits.threads)).unwrap_or_default()
+        answer(prove(candidate, &library, limits.threads))
     })?;
     let subject = format!("the model {:?}", candidate.name);
     match outcome {
-        Outcome::Finished(written) => match serde_json::from_slice::<Result<Proved>>(&written) {
+        Outcome::Finished(written) => match read_answer(&written) {
             Ok(Ok(proved)) if proved.interface.is_consistent() => Ok(proved),
             Ok(Err(error)) if error.kind() == Kind::Memory => {
                 Err(out_of_memory(&subject).with_detail(format!("The try-out reported: {}.", error.message())))
@@ -96,6 +105,25 @@ pub fn try_out(candidate: &Candidate<'_>) -> Result<Proved> {
     }
 }
 
+/// What the child writes: the length of a JSON text, the text, and the compiled form as it is.
+fn answer(mut found: Result<Proved>) -> Vec<u8> {
+    let plan = found.as_mut().ok().and_then(|proved| proved.plan.take()).unwrap_or_default();
+    let json = serde_json::to_vec(&found).unwrap_or_default();
+    let length = u32::try_from(json.len()).unwrap_or_default();
+    [&length.to_le_bytes()[..], &json, &plan].concat()
+}
+
+fn read_answer(written: &[u8]) -> serde_json::Result<Result<Proved>> {
+    let (length, rest) = written.split_at_checked(4).unwrap_or_default();
+    let length = u32::from_le_bytes(length.try_into().unwrap_or_default()) as usize;
+    let (json, plan) = rest.split_at_checked(length).unwrap_or_default();
+    let mut found = serde_json::from_slice::<Result<Proved>>(json)?;
+    if let Ok(proved) = &mut found {
+        proved.plan = (!plan.is_empty()).then(|| plan.to_vec());
+    }
+    Ok(found)
+}
+
 fn out_of_memory(subject: &str) -> Error {
     let megabytes = settings::validation_memory_bytes() >> 20;
     Error::new(
@@ -113,12 +141,14 @@ fn prove(candidate: &Candidate<'_>, library: &Path, threads: usize) -> Result<Pr
     let model = Model::parse(candidate.model)?;
     let first = candidate.preprocessor.map(Model::parse).transpose()?;
     let mut interface = describe(&model, first.as_ref(), candidate.options)?;
-    let runtime = Runtime::load(library)?;
-    let artifacts = Artifacts { model: candidate.model, preprocessor: candidate.preprocessor };
-    let mut engine = RuntimeEngine::load(runtime, &interface, artifacts, threads)?;
     let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
     let mut sample = Batch::new(&interface.inputs, interface.rows_per_call().unwrap_or(1));
     first.as_ref().unwrap_or(&model).fill_samples(&interface, &mut sample);
+    // The runtime makes copies of its own: what was decoded here goes first.
+    drop((model, first));
+    let runtime = Runtime::load(library)?;
+    let artifacts = Artifacts { model: candidate.model, preprocessor: candidate.preprocessor };
+    let mut engine = RuntimeEngine::load(runtime, &interface, artifacts, threads)?;
     let mut outputs = Outputs::default();
     let mut warning = None;
     if let Err(error) = engine.score(&sample, OutputSet::BOTH, &mut outputs) {
@@ -154,11 +184,90 @@ fn prove(candidate: &Candidate<'_>, library: &Path, threads: usize) -> Result<Pr
             engine.score(batch, wanted, outputs)
         })?)?;
     }
+    let mut rows = Vec::new();
+    if warning.is_none() {
+        rows.push(varied(&interface, &sample, compared_rows(&interface)));
+    }
+    if let Some(examples) = candidate.examples {
+        rows.push(examples.bind(&binder, examples.len())?);
+    }
+    let compiled = compile(candidate, &interface, &mut engine, &rows)?;
     let signature = match &candidate.options.signature {
         Some(given) => given.completed(&interface),
         None => Signature::describe(&interface),
     };
-    Ok(Proved { interface, signature, engine: engine.name().to_owned(), warning })
+    Ok(match compiled {
+        Compiled::Agrees(plan) => Proved {
+            interface,
+            signature,
+            engine: "native".to_owned(),
+            engine_reason: None,
+            engines_differ: false,
+            plan: Some(plan),
+            warning,
+        },
+        Compiled::Not { why, differs } => Proved {
+            interface,
+            signature,
+            engine: engine.name().to_owned(),
+            engine_reason: Some(why),
+            engines_differ: differs,
+            plan: None,
+            warning,
+        },
+    })
+}
+
+/// What became of compiling a model.
+enum Compiled {
+    /// The compiled form, which answers as the runtime does.
+    Agrees(Vec<u8>),
+    /// Why the runtime scores it, and whether because its answers differ.
+    Not { why: String, differs: bool },
+}
+
+/// Most bytes of a compiled form; a larger one is left to the runtime.
+const MAX_PLAN: usize = 192 << 20;
+
+/// Compiles the model and compares both engines on `rows`.
+fn compile(
+    candidate: &Candidate<'_>,
+    interface: &Interface,
+    runtime: &mut RuntimeEngine,
+    rows: &[Batch],
+) -> Result<Compiled> {
+    let no = |why: String, differs: bool| Ok(Compiled::Not { why, differs });
+    let plan = match engines::compile(candidate.model, candidate.preprocessor, interface)? {
+        Ok(plan) if plan.len() > MAX_PLAN => return no("the compiled form is too large".to_owned(), false),
+        Ok(plan) => plan,
+        Err(why) => return no(why, false),
+    };
+    if rows.is_empty() {
+        return no("there was no row to compare the engines on".to_owned(), false);
+    }
+    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let mut native = NativeEngine::open(&plan, set)?;
+        for batch in rows {
+            let (mut ours, mut theirs) = (Outputs::default(), Outputs::default());
+            let expected = runtime.score(batch, OutputSet::BOTH, &mut theirs);
+            let found = native.score(batch, OutputSet::BOTH, &mut ours);
+            let difference = match (found, expected) {
+                // Both refuse, as for a category that is not known.
+                (Err(_), Err(_)) => None,
+                (Err(error), Ok(())) | (Ok(()), Err(error)) => Some(error.message().to_owned()),
+                (Ok(()), Ok(())) => disagreement(&ours, &theirs),
+            };
+            if let Some(difference) = difference {
+                return no(format!("compiled, it does not answer as ONNX Runtime: {difference}"), true);
+            }
+        }
+    }
+    Ok(Compiled::Agrees(plan))
+}
+
+/// Rows to compare engines on: many, but no more than take a few hundredths of a second.
+fn compared_rows(interface: &Interface) -> usize {
+    interface.rows_per_call().unwrap_or_else(|| interface.rows_at_once.clamp(16, 512))
 }
 
 /// How long a row takes: the best of a few runs, the first of which (the one before) also allocated.

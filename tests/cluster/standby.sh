@@ -52,7 +52,7 @@ is 'a roll back' "$(ask warm 'EXECUTE p;')" '11|12'
 sql primary shop "SELECT FROM e2i_register_model('new', plus(30))"
 replayed
 is 'a new model' "$(ask warm "SELECT e2i_predict('new', ARRAY[10]);")" 40
-sql primary shop "SELECT FROM e2i_drop_model('new', force => true); SELECT FROM e2i_register_model('new', plus(40));"
+sql primary shop "SELECT FROM e2i_drop_model('new', force => true); SELECT FROM e2i_register_model('new', plus(40), version => '1');"
 replayed
 is 'other bytes under the same name and version' "$(ask warm "SELECT e2i_predict('new:1', ARRAY[10]);")" 50
 sql primary shop "SELECT FROM e2i_drop_model('new', force => true);"

@@ -99,6 +99,7 @@ XGB = {
     "xgb_rank": dict(objective="rank:ndcg", rounds=2, label="rank"),
     "xgb_softprob": dict(objective="multi:softprob", num_class=3, num_parallel_tree=2, subsample=0.7, rounds=3),
     "xgb_softmax": dict(objective="multi:softmax", num_class=4, rounds=3),
+    "xgb_two_classes": dict(objective="multi:softprob", num_class=2, rounds=2),
     "xgb_dart": dict(objective="binary:logistic", booster="dart", rate_drop=0.5, rounds=8),
     "xgb_dart_classes": dict(objective="multi:softprob", num_class=3, booster="dart", rate_drop=0.5, rounds=4),
     "xgb_one_hot": dict(objective="binary:logistic", categories=6, max_cat_to_onehot=20),
@@ -107,8 +108,8 @@ XGB = {
     "xgb_vectors": dict(objective="reg:squarederror", label="two", multi_strategy="multi_output_tree", rounds=3),
     "xgb_several_labels": dict(objective="binary:logistic", label="two bits", rounds=3),
     "xgb_pruned": dict(objective="reg:squarederror", tree_method="exact", gamma=8.0, max_depth=4, rounds=4),
-    "xgb_best": dict(objective="binary:logistic", stop=True, rounds=60, learning_rate=2.0),
-    "xgb_best_classes": dict(objective="multi:softprob", num_class=3, stop=True, rounds=60, learning_rate=2.0),
+    "xgb_best": dict(objective="binary:logistic", stop=True, rounds=60, learning_rate=1.0, num_parallel_tree=2, subsample=0.5),
+    "xgb_best_classes": dict(objective="multi:softprob", num_class=3, stop=True, rounds=60, learning_rate=1.0, max_depth=2),
     "xgb_no_rounds": dict(objective="reg:squarederror", rounds=0, base_score=3.5),
 }
 
@@ -199,6 +200,7 @@ LGB = {
     "lgb_no_missing": dict(objective="binary", use_missing=False),
     "lgb_classes": dict(objective="multiclass", num_class=3, rounds=4),
     "lgb_one_versus_all": dict(objective="multiclassova", num_class=3, sigmoid=1.5, rounds=4),
+    "lgb_two_classes": dict(objective="multiclass", num_class=2, rounds=2),
     "lgb_regression": dict(objective="regression", num_leaves=12, rounds=12),
     "lgb_sqrt": dict(objective="regression", reg_sqrt=True, rounds=2),
     "lgb_l1": dict(objective="regression_l1", rounds=2),

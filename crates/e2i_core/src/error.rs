@@ -39,6 +39,10 @@ pub enum Kind {
     Library,
     /// Right request, wrong moment.
     WrongState,
+    /// Another session created the same thing first.
+    TakenMeanwhile,
+    /// What this transaction saw has been changed by another one: to be tried again.
+    Conflict,
     /// Not allowed for this caller.
     Privilege,
     /// The runtime reported an error while scoring.

@@ -1,11 +1,12 @@
 //! The files of training libraries: what is read from them predicts what the library predicts, and broken ones are refused.
 //!
-//! `tests/models/make_trained.py` made files and answers. `E2I_TRAINED` names another folder that it filled.
+//! `tests/models/make_trained.py` made files and answers. `E2I_TRAINED` names another folder that it filled, `E2I_MUTATIONS`
+//! asks for more than 2,000 broken files; `fuzz/` looks further.
 
 use std::path::PathBuf;
 
 use e2i_core::formats::{self, Trained};
-use e2i_core::native::{Function, Precision};
+use e2i_core::native::{Forest, Function, Image, ImageWriter, InstructionSet, Precision, Rows, Scratch, SumsMut};
 use e2i_core::{ElementType, Kind, Task};
 use serde_json::Value;
 
@@ -108,6 +109,51 @@ fn both_encodings_hold_one_model() {
     }
 }
 
+/// XGBoost 1 wrote truth values and knew no categories; XGBoost 2 wrote NaN as the threshold of categorical splits; from 3.1
+/// on the base score is a list; in 3.2 vectors of leaves have a list of their own.
+#[test]
+fn what_other_versions_of_xgboost_write_is_the_same_model() {
+    let text = String::from_utf8(bytes("xgb_sets.json")).unwrap();
+    let (start, rest) = text.split_once("\"split_conditions\":[").unwrap();
+    let (_, rest) = rest.split_once(',').unwrap();
+    let older = format!("{start}\"split_conditions\":[NaN,{rest}");
+    assert_eq!(formats::read(older.as_bytes()).unwrap().unwrap(), read("xgb_sets.json"));
+
+    let mut older: Value = serde_json::from_slice(&bytes("xgb_binary.json")).unwrap();
+    older["learner"]["learner_model_param"].as_object_mut().unwrap().remove("num_target");
+    let model = older["learner"]["gradient_booster"]["model"].as_object_mut().unwrap();
+    model.remove("iteration_indptr");
+    for tree in model["trees"].as_array_mut().unwrap() {
+        let tree = tree.as_object_mut().unwrap();
+        tree.retain(|key, _| key != "split_type" && !key.starts_with("categories"));
+        for flag in tree["default_left"].as_array_mut().unwrap() {
+            *flag = (*flag == 1).into();
+        }
+    }
+    let older = serde_json::to_vec(&older).unwrap();
+    assert_eq!(formats::read(&older).unwrap().unwrap(), read("xgb_binary.json"));
+
+    let text = String::from_utf8(bytes("xgb_vectors.json")).unwrap();
+    let (_, score) = text.split_once("\"base_score\":\"").unwrap();
+    let score = score.split_once('"').unwrap().0;
+    let text = text.replace(&format!("\"{score}\""), &format!("\"[{score},{score}]\""));
+    let mut newer: Value = serde_json::from_str(&text).unwrap();
+    for tree in newer["learner"]["gradient_booster"]["model"]["trees"].as_array_mut().unwrap() {
+        let vectors: Vec<Value> = tree["base_weights"].as_array().unwrap().clone();
+        let mut leaves = vec![];
+        for node in 0..tree["left_children"].as_array().unwrap().len() {
+            if tree["left_children"][node] == -1 {
+                tree["right_children"][node] = (leaves.len() / 2).into();
+                leaves.extend_from_slice(&vectors[node * 2..][..2]);
+            }
+        }
+        tree["leaf_weights"] = leaves.into();
+        tree["base_weights"] = vec![0.0; vectors.len()].into();
+    }
+    let newer = serde_json::to_vec(&newer).unwrap();
+    assert_eq!(formats::read(&newer).unwrap().unwrap(), read("xgb_vectors.json"));
+}
+
 #[test]
 fn interfaces_say_what_the_files_say() {
     for file in files(&[".ubj", ".txt"]) {
@@ -130,6 +176,8 @@ fn interfaces_say_what_the_files_say() {
     assert_eq!(names("lgb_binary.txt"), ["age", "blood_pressure", "é", "d", "e=1"]);
     let task = |file| read(file).interface.task;
     assert_eq!(task("xgb_binary.ubj"), Task::BinaryClassification);
+    assert_eq!(task("xgb_two_classes.ubj"), Task::BinaryClassification);
+    assert_eq!(task("lgb_two_classes.txt"), Task::BinaryClassification);
     assert_eq!(task("xgb_logitraw.ubj"), Task::Regression);
     assert_eq!(task("xgb_several_labels.ubj"), Task::Other);
     assert_eq!(task("lgb_classes.txt"), Task::MulticlassClassification);
@@ -242,6 +290,10 @@ fn survive(bytes: &[u8]) {
     }
 }
 
+fn mutations() -> usize {
+    std::env::var("E2I_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(2000)
+}
+
 const VICTIMS: [&str; 6] =
     ["xgb_sets.json", "xgb_sets.ubj", "xgb_dart_classes.ubj", "xgb_vectors.ubj", "lgb_sets.txt", "lgb_classes.txt"];
 
@@ -262,11 +314,35 @@ fn a_cut_file_is_refused() {
 }
 
 #[test]
+fn depth_costs_no_stack() {
+    let nested = format!("{{\"learner\":{}", "[".repeat(1_000_000));
+    assert_eq!(refusal(nested.as_bytes()).kind(), Kind::BadModel);
+    let ignored = format!("{{\"learner\":{{\"other\":{}", "[".repeat(1_000_000));
+    assert_eq!(refusal(ignored.as_bytes()).kind(), Kind::BadModel);
+
+    // One tree, a chain of branches that each have a leaf at the left.
+    let branches = 50_000;
+    let each = |f: &dyn Fn(usize) -> String| (0..branches).map(f).collect::<Vec<_>>().join(" ");
+    let text = format!(
+        "tree\nversion=v4\nnum_tree_per_iteration=1\nmax_feature_idx=0\nfeature_names=x\n\nTree=0\nnum_leaves={}\nsplit_feature={}\n\
+         threshold={}\nleft_child={}\nright_child={}\nleaf_value={} -1\n\nend of trees\n",
+        branches + 1,
+        each(&|_| "0".into()),
+        each(&|at| at.to_string()),
+        each(&|at| format!("-{}", at + 1)),
+        each(&|at| if at + 1 < branches { (at + 1).to_string() } else { format!("-{}", branches + 1) }),
+        each(&|at| at.to_string()),
+    );
+    let trained = formats::read(text.as_bytes()).unwrap().unwrap();
+    assert_eq!([0.0, 17.0, 17.5, 1e9].map(|x| trained.ensemble.sums(&[x])[0]), [0.0, 17.0, 18.0, -1.0]);
+}
+
+#[test]
 fn changed_bytes_do_no_harm() {
     let mut random = Random(7);
     for file in VICTIMS {
         let whole = bytes(file);
-        for _ in 0..2004 / VICTIMS.len() {
+        for _ in 0..mutations().div_ceil(VICTIMS.len()) {
             let mut bytes = whole.clone();
             for _ in 0..=random.below(3) {
                 let place = random.below(bytes.len());
@@ -287,7 +363,7 @@ fn pieces_in_another_order_do_no_harm() {
     let mut random = Random(11);
     for file in VICTIMS {
         let whole = bytes(file);
-        for _ in 0..50 {
+        for _ in 0..mutations().div_ceil(VICTIMS.len() * 5) {
             let mut bytes = whole.clone();
             let length = 1 + random.below(64);
             let (from, to) = (random.below(bytes.len() - length), random.below(bytes.len() - length));
@@ -297,6 +373,47 @@ fn pieces_in_another_order_do_no_harm() {
                 _ => drop(bytes.splice(to..to, whole[from..from + length].iter().copied())),
             }
             survive(&bytes);
+        }
+    }
+}
+
+/// The compiled forests, with every set of instructions and as one row as well as all at once, give the library's bits.
+#[test]
+fn kernels_give_the_librarys_sums() {
+    for file in files(&[".ubj", ".txt"]) {
+        let model = file.rsplit_once('.').unwrap().0;
+        if model == "lgb_linear" {
+            continue;
+        }
+        let trained = read(&file);
+        let golden = golden(model);
+        let mut writer = ImageWriter::default();
+        let forest = Forest::compile(&trained.ensemble, &mut writer).unwrap();
+        let (image, forest) = Image::open::<Forest>(&writer.finish(&forest).unwrap()).unwrap();
+        let numbers: Vec<f64> = golden.iter().flat_map(|row| row.features.iter().copied()).collect();
+        let singles: Vec<f32> = numbers.iter().map(|x| *x as f32).collect();
+        let theirs: Vec<f64> = golden.iter().flat_map(|row| row.raw.iter().copied()).collect();
+        let (width, targets) = (trained.ensemble.width, trained.ensemble.targets);
+        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            for at_once in [1, golden.len()] {
+                let mut ours = vec![];
+                for from in (0..golden.len()).step_by(at_once) {
+                    let here = from * width..(from + at_once) * width;
+                    let scratch = &mut Scratch::default();
+                    if trained.ensemble.added_in == Precision::Single {
+                        let mut sums = vec![0.0_f32; at_once * targets];
+                        let (input, out) = (Rows::Single(&singles[here]), SumsMut::Single(&mut sums));
+                        forest.sums(&image, set, input, at_once, scratch, out).unwrap();
+                        ours.extend(sums.into_iter().map(f64::from));
+                    } else {
+                        let mut sums = vec![0.0; at_once * targets];
+                        let (input, out) = (Rows::Double(&numbers[here]), SumsMut::Double(&mut sums));
+                        forest.sums(&image, set, input, at_once, scratch, out).unwrap();
+                        ours.extend(sums);
+                    }
+                }
+                assert_bits(&ours, &theirs, &format!("{file}, {set}, {at_once} rows at once"));
+            }
         }
     }
 }

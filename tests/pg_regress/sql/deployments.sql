@@ -32,8 +32,8 @@ SELECT service_name, version FROM e2i_deploy('risk:2', 'risk-eu');
 SELECT e2i_predict('risk-eu', '{"a": 1, "b": 2, "c": 3, "d": 4}') = e2i_predict('risk:2', '{"a": 1, "b": 2, "c": 3, "d": 4}') AS serves_2;
 
 -- A deployment that fails changes nothing; it may leave a row that says why.
-UPDATE ml_model_artifacts SET bytes = overlay(bytes placing '\x00' from 5)
-WHERE sha256 = (SELECT artifact_sha256 FROM ml_model_registry WHERE model_name = 'risk' AND model_version = '1');
+UPDATE ml_model_artifacts a SET bytes = overlay(bytes placing '\x00' from 5) FROM ml_model_registry r
+WHERE a.sha256 IN (r.artifact_sha256, r.plan_sha256) AND r.model_name = 'risk' AND r.model_version = '1';
 SELECT e2i_clear_session_cache() > 0 AS cleared;
 SELECT e2i_deploy('risk:1');
 SELECT service_name, version, status, reason FROM e2i_deploy('risk:1', on_failure => 'record');

@@ -1,6 +1,7 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 \set models `echo $E2I_MODELS`
+CALL regress.begin_anew();
 -- Golden rows: rows with what training predicted for them. A version that does not score them as expected is not registered,
 -- and they can be scored again at any time.
 

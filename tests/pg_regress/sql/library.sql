@@ -1,6 +1,7 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 \set models `echo $E2I_MODELS`
+CALL regress.begin_anew();
 -- e2i_serve.onnxruntime_library names the ONNX Runtime library; empty means the one installed beside the extension. A file
 -- that cannot be used is an error with its path and the way out, never more, and a session that met it can go on.
 SELECT e2i_register_model('linear', pg_read_binary_file(:'models' || '/shape_regression_flat.onnx'));
@@ -9,7 +10,7 @@ SELECT e2i_register_model('linear', pg_read_binary_file(:'models' || '/shape_reg
 CREATE FUNCTION try(library text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE message text; detail text; hint text;
 BEGIN
-    PERFORM set_config('e2i_serve.onnxruntime_library', library, false);
+    PERFORM set_config('e2i_serve.engine', 'onnxruntime', false), set_config('e2i_serve.onnxruntime_library', library, false);
     RETURN e2i_predict('linear', '[1, 2, 3, 4]')::text;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;

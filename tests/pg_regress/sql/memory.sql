@@ -1,6 +1,7 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 \set models `echo $E2I_MODELS`
+CALL regress.begin_anew();
 -- Memory of a session stays flat, however many models come and go and however many rows are scored.
 
 -- Resident memory of this session's process that it shares with nobody, in MB: not the server's shared buffers.

@@ -2,6 +2,7 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 \set models `echo $E2I_MODELS`
+CALL regress.begin_anew();
 
 -- A name and the bytes are enough: the first version of a name is deployed under it at once.
 SELECT e2i_register_model('churn', regress.onnx('hcp_churn'));
@@ -106,6 +107,6 @@ RESET e2i_serve.max_model_size;
 -- A failed registration leaves nothing behind; the bytes of equal models are stored once, and go with their last version.
 SELECT count(*) FROM ml_model_registry WHERE model_name IN ('bad', 'two', 'names', 'diabetes');
 SELECT (SELECT count(*) FROM ml_model_artifacts) = count(DISTINCT sha) AS once
-FROM (SELECT artifact_sha256 AS sha FROM ml_model_registry UNION ALL SELECT preprocessor_sha256 FROM ml_model_registry) used WHERE sha IS NOT NULL;
+FROM (SELECT artifact_sha256 AS sha FROM ml_model_registry UNION ALL SELECT preprocessor_sha256 FROM ml_model_registry UNION ALL SELECT plan_sha256 FROM ml_model_registry) used WHERE sha IS NOT NULL;
 SELECT count(e2i_drop_model(model_name || ':' || model_version, force => true)) > 0 AS dropped FROM ml_model_registry;
 SELECT (SELECT count(*) FROM ml_model_registry) AS models, (SELECT count(*) FROM ml_model_artifacts) AS artifacts, (SELECT count(*) FROM ml_bentoml_services) AS services;

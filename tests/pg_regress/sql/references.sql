@@ -1,6 +1,7 @@
 -- Names, versions, aliases, deployments: what the first argument of every function can be, and what it means.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 -- Four models that differ in one number: y = 0.5a - 1.25b + 2c + 0.125d + bias, with the bias patched to 1, 2, 4 or 8.
 CREATE FUNCTION pg_temp.biased(bias int) RETURNS bytea LANGUAGE sql AS $$
     SELECT overlay(bytes PLACING CASE bias WHEN 1 THEN '\x0000803f' WHEN 2 THEN '\x00000040' WHEN 4 THEN '\x00008040' WHEN 8 THEN '\x00000041' END::bytea
@@ -99,6 +100,14 @@ BEGIN;
 SELECT e2i_register_model('tried', pg_temp.biased(4));
 COMMIT;
 SELECT e2i_predict('tried', '[0, 0, 0, 0]');
+
+-- A version that something points to is not deleted by hand either.
+SELECT model_version, alias FROM ml_model_aliases WHERE model_name = 'risk' ORDER BY alias;
+DELETE FROM ml_model_registry r USING ml_model_aliases a WHERE (r.model_name, r.model_version, a.alias) = ('risk', a.model_version, 'champion');
+DELETE FROM ml_model_registry WHERE model_name = 'tried';
+-- The number of a dropped version is not given again, unless it is asked for.
+SELECT e2i_drop_model('tried', force => true);
+SELECT e2i_register_model('tried', pg_temp.biased(1)), e2i_register_model('tried', pg_temp.biased(2), version => '1');
 
 SELECT e2i_drop_alias(model_name, alias) FROM ml_model_aliases;
 SELECT count(e2i_drop_model(model_name || ':' || model_version, force => true)) > 0 AS dropped FROM ml_model_registry;

@@ -2,6 +2,7 @@
 -- are stored compressed or outside the row; the model argument differing from row to row.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 
 -- y = 0.5a - 1.25b + 2c + 0.125d + 0.75
 SELECT e2i_register_model('linear', regress.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}');

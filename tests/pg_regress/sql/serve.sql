@@ -3,6 +3,7 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 \set models `echo $E2I_MODELS`
+CALL regress.begin_anew();
 -- What of an answer is the same every time.
 CREATE FUNCTION pg_temp.served(model text, payload jsonb) RETURNS jsonb LANGUAGE sql AS $$
     SELECT e2i_serve(model, payload) - '_metadata' - 'prediction_time_ms' - 'model_id'

@@ -1,5 +1,6 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 -- A session keeps the models it has loaded, and always scores with the version that the registry names.
 
 -- y = x + k as an ONNX graph: a model whose answers tell which version gave them.
@@ -87,7 +88,7 @@ SELECT e2i_predict('brief:1', '{"x": 10}');
 SELECT model, version FROM e2i_session_cache;
 -- The same name and version with other bytes is another model.
 SELECT e2i_register_model('brief', plus(6), feature_names => '{x}');
-SELECT e2i_predict('brief', '{"x": 10}'), e2i_predict('brief:1', '{"x": 10}');
+SELECT e2i_predict('brief', '{"x": 10}'), e2i_predict('brief:2', '{"x": 10}');
 SELECT model, version, loads FROM e2i_session_cache WHERE model = 'brief';
 SELECT e2i_drop_model('brief', force => true);
 

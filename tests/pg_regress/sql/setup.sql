@@ -19,3 +19,12 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
+-- As if nothing had ever been registered: numbers of dropped versions are not given again, so each test begins anew.
+CREATE PROCEDURE regress.begin_anew() LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM e2i_drop_alias(model_name, alias) FROM ml_model_aliases;
+    PERFORM e2i_drop_model(model_name || ':' || model_version, force => true) FROM ml_model_registry;
+    ALTER TABLE ml_model_events DISABLE TRIGGER events_are_append_only;
+    DELETE FROM ml_model_events;
+    ALTER TABLE ml_model_events ENABLE TRIGGER events_are_append_only;
+END $$;

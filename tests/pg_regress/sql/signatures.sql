@@ -2,6 +2,7 @@
 -- completes it: names, required, whole numbers, and (this project's addition) defaults.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 
 -- Without one, the graph's is stored.
 SELECT e2i_register_model('plain', regress.onnx('shape_vector_inputs')), e2i_register_model('tree', regress.onnx('hcp_churn'));

@@ -1,6 +1,7 @@
 -- Stages: labels with gates. The gates are rows of a table, ready filled, that an administrator may edit.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 SELECT stage, gate, task, metric, at_least, at_most FROM ml_stage_policies ORDER BY id;
 
 SELECT e2i_register_model('churn', regress.onnx('hcp_churn'), metrics => '{"auc": 0.78}');
@@ -26,6 +27,20 @@ SELECT e2i_transition_stage('bmi', '1', 'staging');
 UPDATE ml_stage_policies SET metric = 'rmse', at_least = NULL, at_most = 60 WHERE stage = 'staging' AND task = 'regression';
 SELECT e2i_transition_stage('bmi', '1', 'staging');
 UPDATE ml_stage_policies SET metric = 'r2', at_least = 0.3, at_most = NULL WHERE stage = 'staging' AND task = 'regression';
+-- What came with the extension is switched off; what was added may go.
+DELETE FROM ml_stage_policies WHERE id = 4;
+DELETE FROM ml_stage_policies;
+UPDATE ml_stage_policies SET id = 100 WHERE id = 4;
+TRUNCATE ml_stage_policies;
+INSERT INTO ml_stage_policies (stage, gate) VALUES ('archived', 'approver') RETURNING id > 9 AS own;
+UPDATE ml_stage_policies SET id = 100 WHERE stage = 'archived' AND gate = 'approver';
+DELETE FROM ml_stage_policies WHERE id = 100;
+-- Restoring inserts: a known number replaces.
+BEGIN;
+INSERT INTO ml_stage_policies (id, stage, gate, enabled) VALUES (4, 'staging', 'approver', false);
+SELECT gate, enabled FROM ml_stage_policies WHERE id = 4;
+ROLLBACK;
+SELECT count(*) FROM ml_stage_policies;
 -- No gate stands before a model of another kind but time and approval.
 SELECT e2i_register_model('groups', regress.onnx('wine_kmeans'));
 SELECT e2i_transition_stage('groups', '1', 'staging');

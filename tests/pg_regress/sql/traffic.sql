@@ -1,6 +1,7 @@
 -- Canary: a share of the rows goes to another version. Shadow: another version scores beside, and nobody notices.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 -- Three versions whose features bear other names, so that a score tells which one gave it.
 SELECT e2i_register_model('risk', regress.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}');
 SELECT e2i_register_model('risk', regress.onnx('shape_regression_flat'), feature_names => '{b,a,c,d}');
@@ -57,6 +58,13 @@ SELECT e2i_set_shadow('risk', 'risk:9');
 SELECT e2i_set_shadow('risk', 'risk:3', sample => 2);
 SELECT e2i_set_shadow('risk', NULL);
 SELECT action, before, after FROM ml_model_events WHERE service_name = 'risk' AND action IN ('traffic', 'shadow') ORDER BY id;
+
+-- A split that can no longer be scored is replaced like any other.
+SELECT version FROM e2i_deploy('risk:1');
+UPDATE ml_bentoml_services SET traffic = '{"risk:1": 0.5, "gone:1": 0.5}' WHERE service_name = 'risk' AND status = 'active';
+SELECT e2i_predict('risk', '{"a": 1, "b": 0, "c": 0, "d": 0}');
+SELECT e2i_set_traffic('risk', '{"risk:1": 1}');
+SELECT e2i_predict('risk', '{"a": 1, "b": 0, "c": 0, "d": 0}') IS NOT NULL AS scores;
 
 DROP TABLE patients CASCADE;
 SELECT e2i_drop_model('risk:' || v, force => true) FROM generate_series(1, 4) v;

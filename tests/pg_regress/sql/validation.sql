@@ -1,5 +1,6 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 -- A model is tried out in a process of its own before it is registered, under limits of time and memory. (What it is tried
 -- with is in hostile.sql; golden rows are in golden_rows.sql.)
 
@@ -10,6 +11,9 @@ CREATE FUNCTION pg_temp.runtime_is_loaded() RETURNS boolean LANGUAGE sql AS $$ S
 CREATE FUNCTION pg_temp.children() RETURNS text LANGUAGE sql AS $$ SELECT pg_read_file(format('/proc/self/task/%s/children', pg_backend_pid())) $$;
 SELECT e2i_register_model('tried', regress.onnx('shape_regression_flat')), pg_temp.runtime_is_loaded();
 SELECT e2i_predict('tried', '[1, 2, 3, 4]'), pg_temp.runtime_is_loaded();
+SET e2i_serve.engine = 'onnxruntime';
+SELECT e2i_predict('tried', '[1, 2, 3, 4]'), pg_temp.runtime_is_loaded();
+RESET e2i_serve.engine;
 SELECT e2i_register_model('tried', regress.onnx('shape_regression_flat')), e2i_register_model('two graphs', regress.onnx('hcp_two_graph'), preprocessor => regress.onnx('hcp_two_graph.preprocessor'));
 -- Both times the same was found out: widths for instance.
 SELECT count(DISTINCT interface - 'rows_at_once') FROM ml_model_registry WHERE model_name = 'tried';

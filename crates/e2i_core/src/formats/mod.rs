@@ -6,7 +6,10 @@
 //! What is decided here and not in the files:
 //! - XGBoost's `best_iteration`, where training left it in the attributes, ends the trees, as in its scikit-learn
 //!   estimators. LightGBM leaves out later trees itself when it saves.
-//! - Categories are the codes that the library trained on. The texts that a data frame had for them are not read.
+//! - Categories are the codes that the library trained on. The texts that a data frame had for them are not read, nor are
+//!   XGBoost's `feature_types`: every feature takes any number, as in the libraries.
+//! - A binary classifier gives one number, the probability of class 1, unless it was trained as a multi-class model of two.
+//!   XGBoost's `multi:softmax` gives probabilities too, beside the class. `binary:logitraw` is a regression: of the margin.
 //! - Features without names are called `f0`, `f1`, … as XGBoost does.
 //! - `gblinear` and LightGBM's linear trees are refused: they are not trees with constant leaves.
 //!
@@ -57,6 +60,11 @@ pub fn read(bytes: &[u8]) -> Option<Result<Trained>> {
     } else {
         None
     }
+}
+
+/// The task of a model with one probability a class.
+fn classification(classes: usize) -> Task {
+    if classes == 2 { Task::BinaryClassification } else { Task::MulticlassClassification }
 }
 
 /// What a reader found out about inputs and outputs.

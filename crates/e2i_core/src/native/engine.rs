@@ -39,6 +39,8 @@ pub struct NativeEngine {
     /// The steps to run and which of their outputs are needed: for the label, for the numbers, for both.
     schedules: [Vec<(usize, u64)>; 3],
     scratch: Scratch,
+    /// Whether the caller wants to be interrupted; asked before each block.
+    interrupted: fn() -> bool,
 }
 
 impl NativeEngine {
@@ -60,10 +62,24 @@ impl NativeEngine {
         // Whole blocks of rows suit the kernels that take many rows at once.
         let block_rows = if block_rows > 128 { block_rows / 128 * 128 } else { block_rows };
         let columns = plan.values.iter().map(|value| Column::zeros(value.element, 0)).collect();
-        let mut engine =
-            Self { image, plan, set, columns, rows: 0, block_rows, schedules, scratch: Scratch::default() };
+        let mut engine = Self {
+            image,
+            plan,
+            set,
+            columns,
+            rows: 0,
+            block_rows,
+            schedules,
+            scratch: Scratch::default(),
+            interrupted: || false,
+        };
         engine.hold(1);
         Ok(engine)
+    }
+
+    /// Sets what is asked before each block of rows: whether to stop.
+    pub fn set_probe(&mut self, interrupted: fn() -> bool) {
+        self.interrupted = interrupted;
     }
 
     /// The steps, in order, and the kernel that runs each of them for batches of `rows`.
@@ -187,6 +203,9 @@ impl Engine for NativeEngine {
         };
         let mut from = 0;
         while from < batch.rows() {
+            if from > 0 && (self.interrupted)() {
+                return Err(Error::new(Kind::Interrupted, "the run was interrupted"));
+            }
             let rows = self.block_rows.min(batch.rows() - from);
             if rows > self.rows {
                 self.hold(rows);

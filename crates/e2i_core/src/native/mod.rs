@@ -8,6 +8,7 @@
 //!
 //! What does not belong here: file formats, and anything that knows where an image is kept.
 
+pub mod agreement;
 mod classifier;
 mod engine;
 mod ensemble;

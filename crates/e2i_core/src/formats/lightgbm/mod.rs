@@ -7,7 +7,7 @@ mod tree;
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use super::{Shape, TARGETS_AT_MOST, Trained};
+use super::{Shape, TARGETS_AT_MOST, Trained, classification};
 use crate::error::{Error, Kind, Result};
 use crate::interface::{ElementType, Task};
 use crate::native::{Aggregate, Ensemble, FeatureUse, Function, LabelRule, Link, Missing, Precision, Tree};
@@ -144,7 +144,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Trained> {
     let task = match link.label {
         LabelRule::None | LabelRule::GreatestSum => Task::Regression,
         LabelRule::AboveHalf => Task::BinaryClassification,
-        LabelRule::Greatest => Task::MulticlassClassification,
+        LabelRule::Greatest => classification(targets),
     };
     let ensemble = Ensemble {
         width: names.len(),
@@ -190,8 +190,9 @@ fn link(objective: Option<&str>, targets: usize) -> Result<Link> {
         "regression" | "regression_l1" | "huber" | "fair" | "quantile" | "mape" | "lambdarank" | "rank_xendcg"
         | "custom" => (Function::Identity, LabelRule::None),
         "poisson" | "gamma" | "tweedie" => (Function::Exp, LabelRule::None),
-        "cross_entropy" => (Function::Logistic { coefficient: 1.0 }, LabelRule::None),
-        "cross_entropy_lambda" => (Function::Softplus, LabelRule::None),
+        // LightGBM 2.2 had shorter names.
+        "cross_entropy" | "xentropy" => (Function::Logistic { coefficient: 1.0 }, LabelRule::None),
+        "cross_entropy_lambda" | "xentlambda" => (Function::Softplus, LabelRule::None),
         _ => {
             let name = shortened(name);
             return Err(Error::new(Kind::Unsupported, format!("the LightGBM objective {name:?} is not known"))

@@ -3,14 +3,15 @@
 //! What is done in float32 here is done in float32 there: the base score's way to a margin, and DART's weights. The sum of
 //! a row begins with the base score, and trees are added in the order of the file.
 //!
-//! `tree` reads one tree of the document.
+//! `tree` reads one tree of the document, `json` what is special about its numbers.
 
+mod json;
 mod tree;
 
 use serde::Deserialize;
 
 use self::tree::{Forms, TreeDocument};
-use super::{NAMELESS_FEATURES_AT_MOST, Shape, TARGETS_AT_MOST, Trained, ubjson};
+use super::{NAMELESS_FEATURES_AT_MOST, Shape, TARGETS_AT_MOST, Trained, classification, ubjson};
 use crate::error::{Error, Kind, Result};
 use crate::interface::{ElementType, Task};
 use crate::native::{Aggregate, Ensemble, FeatureUse, Function, LabelRule, Link, Missing, Precision};
@@ -113,9 +114,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Trained> {
     }
     let text = bytes[1..].trim_ascii_start().starts_with(b"\"");
     let document: Document = if text {
-        serde_json::from_slice(bytes).map_err(|problem| {
-            broken(problem).with_hint("A model with numbers that JSON cannot hold can be saved as model.ubj.")
-        })?
+        serde_json::from_slice(&json::plain(bytes)).map_err(broken)?
     } else {
         ubjson::from_slice(bytes).map_err(broken)?
     };
@@ -301,8 +300,8 @@ impl Objective {
         let (task, label) = match name {
             "binary:logistic" | "binary:hinge" if targets == 1 => (Task::BinaryClassification, LabelRule::AboveHalf),
             "binary:logistic" | "binary:hinge" => (Task::Other, LabelRule::None),
-            "multi:softprob" => (Task::MulticlassClassification, LabelRule::Greatest),
-            "multi:softmax" => (Task::MulticlassClassification, LabelRule::GreatestSum),
+            "multi:softprob" => (classification(targets), LabelRule::Greatest),
+            "multi:softmax" => (classification(targets), LabelRule::GreatestSum),
             _ => (Task::Regression, LabelRule::None),
         };
         if matches!(function, Function::Softmax) && targets < 2 {

@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 
-use super::super::whole_numbers;
+use super::json::Real;
+use crate::formats::whole_numbers;
 use crate::native::{Branch, Node, Test, Tree, Weight};
 
 /// Codes from here on are invalid to XGBoost: float32 could not hold each.
@@ -21,7 +22,7 @@ pub(super) struct TreeDocument {
     left_children: Vec<i32>,
     right_children: Vec<i32>,
     split_indices: Vec<i64>,
-    split_conditions: Vec<f32>,
+    split_conditions: Vec<Real>,
     default_left: Vec<Flag>,
     #[serde(default)]
     split_type: Vec<i64>,
@@ -35,10 +36,10 @@ pub(super) struct TreeDocument {
     categories_sizes: Vec<i64>,
     /// The leaves' vectors, where a leaf has several numbers.
     #[serde(default)]
-    base_weights: Vec<f32>,
-    /// Newer versions keep vectors of leaves here instead.
+    base_weights: Vec<Real>,
+    /// Newer versions keep the leaves' vectors here; a leaf's right child says which is its.
     #[serde(default)]
-    leaf_weights: Vec<f32>,
+    leaf_weights: Vec<Real>,
     tree_param: TreeParameters,
 }
 
@@ -115,13 +116,6 @@ pub(super) fn read(document: TreeDocument, forms: &Forms) -> Result<Tree, String
                 .ok_or_else(|| format!("its leaves have {size} numbers and the model {} targets", forms.targets))?,
         ),
     };
-    if vector.is_some_and(|size| size.checked_mul(count) != Some(document.base_weights.len())) {
-        return Err(if document.leaf_weights.is_empty() {
-            "its leaves have not one number a target".into()
-        } else {
-            "leaves with several numbers are written as this project does not know it".into()
-        });
-    }
     let mut sets = document.sets(count)?;
     let mut nodes: Vec<Node> = Vec::with_capacity(count);
     let mut seen = vec![false; count];
@@ -138,7 +132,7 @@ pub(super) fn read(document: TreeDocument, forms: &Forms) -> Result<Tree, String
             *child = number;
         }
         if document.left_children[at] == -1 {
-            nodes.push(document.leaf(at, vector, forms));
+            nodes.push(document.leaf(at, vector, forms)?);
             continue;
         }
         nodes.push(Node::Branch(document.branch(at, &mut sets, forms)?));
@@ -185,7 +179,7 @@ impl TreeDocument {
         let goes_left = self.default_left[at].0;
         match self.split_type.get(at).copied().unwrap_or(0) {
             0 => {
-                let threshold = self.split_conditions[at];
+                let Real(threshold) = self.split_conditions[at];
                 if threshold.is_nan() {
                     return Err(format!("node {at} compares with NaN"));
                 }
@@ -202,16 +196,20 @@ impl TreeDocument {
         }
     }
 
-    fn leaf(&self, at: usize, vector: Option<usize>, forms: &Forms) -> Node {
-        let weighted = |value: f32| f64::from(forms.weight.map_or(value, |weight| value * weight));
+    fn leaf(&self, at: usize, vector: Option<usize>, forms: &Forms) -> Result<Node, String> {
+        let weighted = |Real(value): Real| f64::from(forms.weight.map_or(value, |weight| value * weight));
         // Targets are at most a few thousand, see `Forms`.
-        let weight = |(target, value): (usize, f32)| Weight { target: target as u32, value: weighted(value) };
-        Node::Leaf(match vector {
-            None => vec![weight((forms.target, self.split_conditions[at]))],
-            Some(size) => {
-                self.base_weights[at * size..(at + 1) * size].iter().copied().enumerate().map(weight).collect()
-            }
-        })
+        let weight = |(target, value): (usize, Real)| Weight { target: target as u32, value: weighted(value) };
+        let Some(size) = vector else { return Ok(Node::Leaf(vec![weight((forms.target, self.split_conditions[at]))])) };
+        let (list, index) = if self.leaf_weights.is_empty() {
+            (&self.base_weights, Some(at))
+        } else {
+            (&self.leaf_weights, usize::try_from(self.right_children[at]).ok())
+        };
+        let start = index.and_then(|index| index.checked_mul(size));
+        let numbers = start.and_then(|start| list.get(start..start.checked_add(size)?));
+        let numbers = numbers.ok_or_else(|| format!("leaf {at} has not one number a target"))?;
+        Ok(Node::Leaf(numbers.iter().copied().enumerate().map(weight).collect()))
     }
 }
 

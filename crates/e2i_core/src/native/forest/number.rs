@@ -3,10 +3,7 @@
 use bytemuck::Pod;
 
 use super::{Rows, SumsMut};
-use crate::native::ensemble::Missing;
-
-/// LightGBM's `kZeroThreshold`: numbers up to here count as zero.
-const ZERO: f64 = 1e-35;
+use crate::native::ensemble::{Missing, ZERO};
 
 /// float32 or float64.
 pub(super) trait Number: Pod + PartialOrd + std::ops::Add<Output = Self> + std::ops::Div<Output = Self> {

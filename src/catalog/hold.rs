@@ -1,0 +1,42 @@
+//! Holding a version against being dropped, until the end of the transaction.
+//!
+//! The registry's tables refer to each other without foreign keys: a dump restores the tables of an extension in any order
+//! when it is restored by several jobs, and a key would refuse half of the rows. What a key does is done here: who points
+//! to a version holds its row first, and dropping takes the row for itself before it looks who points to it.
+
+use e2i_core::{Error, Kind, Result};
+use pgrx::datum::Uuid;
+
+use crate::catalog::model::ModelId;
+use crate::pg::query::execute;
+
+/// Keeps a version from being dropped while this transaction makes something point to it. Call with the owner's rights.
+///
+/// # Errors
+/// [`Kind::UnknownModel`] when it has been dropped meanwhile.
+pub fn hold(tables: &str, id: &ModelId, reference: &str) -> Result<()> {
+    lock(tables, id, reference, "FOR KEY SHARE")
+}
+
+/// Waits for those who hold a version, and keeps others from holding it. Call with the owner's rights.
+///
+/// # Errors
+/// [`Kind::UnknownModel`] when it has been dropped meanwhile.
+pub fn take(tables: &str, id: &ModelId, reference: &str) -> Result<()> {
+    lock(tables, id, reference, "FOR UPDATE")
+}
+
+fn lock(tables: &str, id: &ModelId, reference: &str, strength: &str) -> Result<()> {
+    let sql = format!("SELECT 1 FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1 {strength}");
+    match execute(&sql, &[Uuid::from_bytes(*id).into()]) {
+        0 => Err(Error::new(Kind::UnknownModel, format!("model {reference} was dropped by another session"))),
+        _ => Ok(()),
+    }
+}
+
+/// What a transaction reports that cannot go on from what it saw.
+#[cold]
+pub fn conflict(what: &str) -> Error {
+    Error::new(Kind::Conflict, format!("could not serialize access: {what} was changed by another session"))
+        .with_hint("Try the transaction again.")
+}

@@ -1,0 +1,101 @@
+//! Which engine scores a version in this session, and opening it.
+//!
+//! Registration has compiled the model and compared both engines; what it chose stands in the registry. A session follows
+//! that unless `e2i_serve.engine` says otherwise. The native engine never touches the ONNX Runtime library.
+
+use e2i_core::native::{InstructionSet, NativeEngine};
+use e2i_core::{Engine, Error, Interface, Kind, Result};
+use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, watchdog};
+
+use crate::catalog::model::{Stored, Version};
+use crate::catalog::schema::Schema;
+use crate::pg::interrupt;
+use crate::settings::{self, EngineChoice};
+
+/// What decides about an engine besides the version; a loaded model is good as long as this has not changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Preference {
+    engine: EngineChoice,
+    instruction_set: InstructionSet,
+}
+
+impl Preference {
+    /// What the settings say now.
+    pub fn current() -> Self {
+        Self { engine: settings::engine(), instruction_set: settings::instruction_set() }
+    }
+}
+
+/// The engine of a version in this session.
+///
+/// # Errors
+/// What reading or loading reports; [`Kind::Unsupported`] when the engine that the setting forces cannot score the version.
+pub fn open(schema: Schema, version: &Version, preference: Preference) -> Result<Box<dyn Engine>> {
+    let stored = Stored::find(schema, version)?;
+    let is_native = stored.engine == "native";
+    match preference.engine {
+        EngineChoice::Native if !is_native => {
+            let why = stored.engine_reason.unwrap_or_else(|| "it was registered without a compiled form".to_owned());
+            let message = format!("model {} cannot be scored by the native engine", version.reference());
+            Err(Error::new(Kind::Unsupported, message)
+                .with_detail(format!("Reason: {why}."))
+                .with_hint("SET e2i_serve.engine = 'auto';"))
+        }
+        EngineChoice::OnnxRuntime => on_runtime(schema, version, &stored),
+        _ if is_native => Ok(Box::new(open_native(schema, version, &stored, preference.instruction_set)?)),
+        _ => on_runtime(schema, version, &stored),
+    }
+}
+
+/// The native engine of a version. A compiled form that this build does not read, because another wrote it, is made anew.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_native(
+    schema: Schema,
+    version: &Version,
+    stored: &Stored,
+    instruction_set: InstructionSet,
+) -> Result<NativeEngine> {
+    let opened = match stored.plan(schema, version)? {
+        Some(plan) => NativeEngine::open(&plan, instruction_set),
+        None => Err(Error::new(Kind::BadModel, "there is no compiled form")),
+    };
+    let mut engine = match opened {
+        Err(error) if error.kind() == Kind::BadModel => {
+            let (model, preprocessor) = stored.artifacts(schema, version)?;
+            let plan = compile(&model, preprocessor.as_deref(), &version.interface)?.map_err(|_| error)?;
+            NativeEngine::open(&plan, instruction_set)?
+        }
+        other => other?,
+    };
+    engine.set_probe(interrupt::pending);
+    Ok(engine)
+}
+
+/// Compiles a model for the native engine; the inner error is why it cannot be.
+///
+/// # Errors
+/// What reading the model reports.
+pub fn compile(
+    model: &[u8],
+    preprocessor: Option<&[u8]>,
+    interface: &Interface,
+) -> Result<std::result::Result<Vec<u8>, String>> {
+    let (model, first) = (Model::parse(model)?, preprocessor.map(Model::parse).transpose()?);
+    Ok(e2i_onnx::compile(&model, first.as_ref(), interface).map_err(|refusal| refusal.to_string()))
+}
+
+fn on_runtime(schema: Schema, version: &Version, stored: &Stored) -> Result<Box<dyn Engine>> {
+    let (model, preprocessor) = stored.artifacts(schema, version)?;
+    let artifacts = Artifacts { model: &model, preprocessor: preprocessor.as_deref() };
+    watchdog::set_probe(interrupt::pending);
+    let runtime = Runtime::load(&settings::onnxruntime_library())?;
+    loop {
+        match RuntimeEngine::load(runtime, &version.interface, artifacts, settings::intra_op_threads()) {
+            // Returns only when the interrupt was withdrawn meanwhile.
+            Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
+            other => return Ok(Box::new(other?)),
+        }
+    }
+}
