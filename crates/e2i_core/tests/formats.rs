@@ -6,8 +6,11 @@
 use std::path::PathBuf;
 
 use e2i_core::formats::{self, Trained};
-use e2i_core::native::{Forest, Function, Image, ImageWriter, InstructionSet, Precision, Rows, Scratch, SumsMut};
-use e2i_core::{ElementType, Kind, Task};
+use e2i_core::native::{
+    Forest, Function, Image, ImageWriter, InstructionSet, NativeEngine, Precision, Rows, Scratch, SumsMut,
+    compile_trained,
+};
+use e2i_core::{Batch, Column, ElementType, Engine, Kind, OutputSet, Outputs, Task};
 use serde_json::Value;
 
 fn folder() -> PathBuf {
@@ -98,6 +101,43 @@ fn predictions_are_the_librarys_to_the_bit() {
             assert_bits(&predictions, &row.prediction, &place);
             let classifies = trained.interface.task.is_classification();
             assert_eq!(row.label, classifies.then_some(label), "{place}");
+        }
+    }
+}
+
+#[test]
+fn the_native_engine_predicts_as_the_library() {
+    for file in files(&[".json", ".ubj", ".txt"]) {
+        let model = file.rsplit_once('.').unwrap().0;
+        if model == "lgb_linear" {
+            continue;
+        }
+        let trained = read(&file);
+        let input = &trained.interface.inputs[0];
+        let image = compile_trained(trained.framework, input.element, &trained.ensemble, &trained.link).unwrap();
+        let rows = golden(model);
+        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            let mut engine = NativeEngine::open(&image, set).unwrap();
+            for at_once in [1, rows.len()] {
+                for (start, rows) in rows.chunks(at_once).enumerate() {
+                    let mut batch = Batch::new(&trained.interface.inputs, rows.len());
+                    let cells = rows.iter().flat_map(|row| row.features.iter().copied());
+                    batch.tensors_mut()[0].values = match input.element {
+                        ElementType::Float64 => Column::Float64(cells.collect()),
+                        _ => Column::Float32(cells.map(|cell| cell as f32).collect()),
+                    };
+                    let mut outputs = Outputs::default();
+                    engine.score(&batch, OutputSet::BOTH, &mut outputs).unwrap();
+                    for (index, row) in rows.iter().enumerate() {
+                        let place = format!("{file}, {set}, row {} of {at_once}", start * at_once + index);
+                        let cells = index * outputs.width..(index + 1) * outputs.width;
+                        let got: Vec<f64> = cells.map(|cell| outputs.main.number(cell).unwrap()).collect();
+                        assert_bits(&got, &row.prediction, &place);
+                        let label = row.label.map(|label| label as f64);
+                        assert_eq!(label, outputs.label.number(index), "{place}");
+                    }
+                }
+            }
         }
     }
 }

@@ -110,6 +110,7 @@ impl NativeEngine {
     }
 
     /// Whether the batch is of the plan's tensors, so that every step finds as many cells as it expects.
+    #[inline]
     fn check_batch(&self, batch: &Batch) -> Result<()> {
         let expected = &self.plan.values[..self.plan.inputs];
         let fits = |(tensor, value): (&Tensor, &ValueType)| {
@@ -228,10 +229,16 @@ impl Engine for NativeEngine {
 }
 
 /// Empties an output and gives it the type that is written into it. Texts stay, to be written over.
+#[inline]
 fn prepare(column: &mut Column, element: Option<ElementType>) {
     match element {
         Some(element) if column.element() != element => *column = Column::zeros(element, 0),
         Some(ElementType::Text) => {}
-        _ => column.resize(0),
+        _ => match column {
+            // The commonest first; none of these gives memory back.
+            Column::Float32(cells) => cells.clear(),
+            Column::Int64(cells) => cells.clear(),
+            other => other.resize(0),
+        },
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::constants::Constants;
 use super::elementary;
 use super::frame::Frame;
-use super::lanes::{LANES, lanes};
+use super::lanes::{LANES, Lanes, lanes};
 use super::scale::Scale;
 use super::unary::UnaryFunction;
 use super::{Operation, ValueType};
@@ -242,6 +242,64 @@ lanes! {
     }
 }
 
+/// Sums of one block of outputs.
+#[inline(always)]
+fn block<L: Lanes>(row: &[f32], weights: &[[f32; LANES]]) -> L {
+    let (fours, rest) = row.as_chunks::<SUMS>();
+    let (weight_fours, weight_rest) = weights.as_chunks::<SUMS>();
+    let mut sums = [L::zero(); SUMS];
+    for (x, w) in fours.iter().zip(weight_fours) {
+        sums[0] = sums[0].add(L::splat(x[0]).multiply(L::load(&w[0])));
+        sums[1] = sums[1].add(L::splat(x[1]).multiply(L::load(&w[1])));
+        sums[2] = sums[2].add(L::splat(x[2]).multiply(L::load(&w[2])));
+        sums[3] = sums[3].add(L::splat(x[3]).multiply(L::load(&w[3])));
+    }
+    for ((x, w), sum) in rest.iter().zip(weight_rest).zip(&mut sums) {
+        *sum = sum.add(L::splat(*x).multiply(L::load(w)));
+    }
+    sums[0].add(sums[1]).add(sums[2].add(sums[3]))
+}
+
+/// The same for two blocks at once, which read each input once.
+#[inline(always)]
+fn two_blocks<L: Lanes>(row: &[f32], weights: &[[f32; LANES]], more: &[[f32; LANES]]) -> (L, L) {
+    let (fours, rest) = row.as_chunks::<SUMS>();
+    let (weight_fours, weight_rest) = weights.as_chunks::<SUMS>();
+    let (more_fours, more_rest) = more.as_chunks::<SUMS>();
+    let (mut a, mut b) = ([L::zero(); SUMS], [L::zero(); SUMS]);
+    for ((x, v), w) in fours.iter().zip(weight_fours).zip(more_fours) {
+        let x = [L::splat(x[0]), L::splat(x[1]), L::splat(x[2]), L::splat(x[3])];
+        a[0] = a[0].add(x[0].multiply(L::load(&v[0])));
+        b[0] = b[0].add(x[0].multiply(L::load(&w[0])));
+        a[1] = a[1].add(x[1].multiply(L::load(&v[1])));
+        b[1] = b[1].add(x[1].multiply(L::load(&w[1])));
+        a[2] = a[2].add(x[2].multiply(L::load(&v[2])));
+        b[2] = b[2].add(x[2].multiply(L::load(&w[2])));
+        a[3] = a[3].add(x[3].multiply(L::load(&v[3])));
+        b[3] = b[3].add(x[3].multiply(L::load(&w[3])));
+    }
+    for ((((x, v), w), a), b) in rest.iter().zip(weight_rest).zip(more_rest).zip(&mut a).zip(&mut b) {
+        let x = L::splat(*x);
+        *a = a.add(x.multiply(L::load(v)));
+        *b = b.add(x.multiply(L::load(w)));
+    }
+    (a[0].add(a[1]).add(a[2].add(a[3])), b[0].add(b[1]).add(b[2].add(b[3])))
+}
+
+/// Multiplies by the factor, adds the bias and writes a block, of which the last may be cut.
+#[inline(always)]
+fn write_block<L: Lanes>(total: L, factor: f32, bias: &[f32], sums: &mut [f32]) {
+    let total = if factor == 1.0 { total } else { total.multiply(L::splat(factor)) };
+    if let (Some(sums), Some(bias)) = (sums.first_chunk_mut::<LANES>(), bias.first_chunk::<LANES>()) {
+        total.add(L::load(bias)).store(sums);
+        return;
+    }
+    let mut cells = [0.0; LANES];
+    total.store(&mut cells);
+    cells.iter_mut().zip(bias).for_each(|(cell, bias)| *cell += *bias);
+    sums.iter_mut().zip(&cells).for_each(|(sum, cell)| *sum = *cell);
+}
+
 lanes! {
     /// Lanes over outputs.
     fn by_outputs<L>(
@@ -253,49 +311,27 @@ lanes! {
         factor: f32,
         output: &mut [f32],
     ) {
+        let weights = weights.as_chunks::<LANES>().0;
         let (mut input, mut output) = (input, output);
         while let (Some((row, more_input)), Some((sums, more_output))) =
             (input.split_at_checked(inputs), output.split_at_mut_checked(outputs))
         {
             (input, output) = (more_input, more_output);
-            let (fours, rest) = row.as_chunks::<SUMS>();
-            let mut all_weights = weights;
-            for (block, sums) in sums.chunks_mut(LANES).enumerate() {
-                let Some((weights, more_weights)) = all_weights.split_at_checked(inputs * LANES) else { break };
-                all_weights = more_weights;
-                let (mut s0, mut s1, mut s2, mut s3) = (L::zero(), L::zero(), L::zero(), L::zero());
-                let (weight_fours, weight_rest) = weights.as_chunks::<LANES>().0.as_chunks::<SUMS>();
-                for (x, w) in fours.iter().zip(weight_fours) {
-                    s0 = s0.add(L::splat(x[0]).multiply(L::load(&w[0])));
-                    s1 = s1.add(L::splat(x[1]).multiply(L::load(&w[1])));
-                    s2 = s2.add(L::splat(x[2]).multiply(L::load(&w[2])));
-                    s3 = s3.add(L::splat(x[3]).multiply(L::load(&w[3])));
-                }
-                if let ([x, ..], [w, ..]) = (rest, weight_rest) {
-                    s0 = s0.add(L::splat(*x).multiply(L::load(w)));
-                }
-                if let ([_, x, ..], [_, w, ..]) = (rest, weight_rest) {
-                    s1 = s1.add(L::splat(*x).multiply(L::load(w)));
-                }
-                if let ([_, _, x], [_, _, w]) = (rest, weight_rest) {
-                    s2 = s2.add(L::splat(*x).multiply(L::load(w)));
-                }
-                let mut total = s0.add(s1).add(s2.add(s3));
-                if factor != 1.0 {
-                    total = total.multiply(L::splat(factor));
-                }
-                let start = block * LANES;
-                let count = sums.len();
-                if let Some(sums) = sums.first_chunk_mut::<LANES>() {
-                    if let Some(bias) = bias.get(start..).and_then(|bias| bias.first_chunk::<LANES>()) {
-                        total = total.add(L::load(bias));
-                    }
-                    total.store(sums);
+            let (mut weights, mut bias, mut sums) = (weights, bias, sums);
+            while !sums.is_empty() {
+                let Some((first, rest)) = weights.split_at_checked(inputs) else { break };
+                if sums.len() > LANES && let Some((second, rest)) = rest.split_at_checked(inputs) {
+                    let (a, b) = two_blocks::<L>(row, first, second);
+                    let (left, right) = sums.split_at_mut(LANES);
+                    let (here, there) = bias.split_at_checked(LANES).unwrap_or((bias, &[]));
+                    write_block(a, factor, here, left);
+                    let (now, after) = right.split_at_mut(right.len().min(LANES));
+                    write_block(b, factor, there, now);
+                    (weights, bias, sums) = (rest, there.get(LANES..).unwrap_or(&[]), after);
                 } else {
-                    let mut cells = [0.0; LANES];
-                    total.store(&mut cells);
-                    cells.iter_mut().zip(bias.iter().skip(start)).for_each(|(cell, bias)| *cell += *bias);
-                    sums.iter_mut().zip(&cells[..count]).for_each(|(sum, cell)| *sum = *cell);
+                    let (now, after) = sums.split_at_mut(sums.len().min(LANES));
+                    write_block(block::<L>(row, first), factor, bias, now);
+                    (weights, bias, sums) = (rest, bias.get(LANES..).unwrap_or(&[]), after);
                 }
             }
         }
