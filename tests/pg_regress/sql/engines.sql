@@ -41,7 +41,7 @@ FROM rows JOIN ml_model_registry ON model_name = model WHERE engine = 'native';
 RESET e2i_serve.engine;
 SELECT count(DISTINCT model) > 5 AS models, count(*) > 1000 AS scores FROM scores;
 SELECT model, n FROM scores WHERE forced <> 'onnxruntime' GROUP BY 1, 2 HAVING count(DISTINCT score) <> 1;
-SELECT a.model, max(abs(x - y)) < 1e-5 AS close, bool_and(x = y OR a.model !~ 'xgboost|lightgbm|forest|hist|catboost|isolation') AS trees_equal
+SELECT a.model, max(abs(x - y) / greatest(1, abs(y))) < 1e-5 AS close, bool_and(x = y OR a.model !~ 'xgboost|lightgbm|forest|hist|catboost|isolation') AS trees_equal
 FROM scores a JOIN scores b USING (model, n), unnest(a.score, b.score) AS pair (x, y)
 WHERE a.forced = 'auto' AND b.forced = 'onnxruntime' GROUP BY 1 ORDER BY a.model COLLATE "C";
 

@@ -5,7 +5,7 @@
 
 use crate::batch::{Batch, Column};
 use crate::engine::Outputs;
-use crate::interface::Interface;
+use crate::interface::{ElementType, Interface};
 
 /// Numbers that models treat in different ways: signs, zeros, fractions.
 const MODERATE: [f64; 8] = [0.0, 1.0, -1.0, 0.5, -0.0, 2.0, 0.1, -3.5];
@@ -13,15 +13,18 @@ const MODERATE: [f64; 8] = [0.0, 1.0, -1.0, 0.5, -0.0, 2.0, 0.1, -3.5];
 /// And magnitudes that are seldom met.
 const EXTREME: [f64; 8] = [10.0, 0.01, 37.0, -250.0, 1e3, 123_456.0, 1e-6, -1e6];
 
-/// Largest difference of two float32 numbers that is taken for rounding, relative to 1 or the largest number of the batch:
-/// where large terms cancel, what is left of them is rounded as they are.
+/// Largest difference of two float32 numbers that is taken for rounding, relative to 1 or the largest number of the row.
 const ROUNDING_SINGLE: f64 = 4e-6;
 
 /// The same for float64.
 const ROUNDING_DOUBLE: f64 = 1e-11;
 
+/// How many times the distance by which nudged rows move an answer is taken for rounding, too: where large terms cancel,
+/// what is left of them is rounded as they are.
+const REACH: f64 = 16.0;
+
 /// `rows` rows like the first of `sample`, with every number replaced by one of many kinds, `extreme` ones among them or not:
-/// those make answers that hide how exact the others are, and are compared apart. Texts and integers stay: a category that
+/// those are for exact models, others round them without bounds. Texts and integers stay: a category that
 /// the model does not know may be an error. The same every time.
 #[must_use]
 pub fn varied(interface: &Interface, sample: &Batch, rows: usize, extreme: bool) -> Batch {
@@ -56,32 +59,63 @@ pub fn varied(interface: &Interface, sample: &Batch, rows: usize, extreme: bool)
     batch
 }
 
-/// The first row in which two engines disagree, in words; `None` when they agree.
+/// The same rows with every number moved to its neighbour: how far answers move with them is how far rounding reaches.
 #[must_use]
-pub fn disagreement(ours: &Outputs, theirs: &Outputs) -> Option<String> {
-    if ours.label.len() != theirs.label.len() || ours.main.len() != theirs.main.len() || ours.width != theirs.width {
-        return Some("the answers are not of one shape".to_owned());
+pub fn nudged(batch: &Batch) -> Batch {
+    let mut batch = batch.clone();
+    for tensor in batch.tensors_mut() {
+        match &mut tensor.values {
+            Column::Float32(cells) => cells.iter_mut().for_each(|cell| *cell = cell.next_up()),
+            Column::Float64(cells) => cells.iter_mut().for_each(|cell| *cell = cell.next_up()),
+            Column::Int32(_) | Column::Int64(_) | Column::Bool(_) | Column::Text(_) => {}
+        }
     }
-    let differs = |ours: &Column, theirs: &Column, width: usize| {
-        let numbers = (0..theirs.len()).filter_map(|index| theirs.number(index)).filter(|number| number.is_finite());
-        let largest = numbers.fold(1.0, |largest: f64, number| largest.max(number.abs()));
-        let at = (0..ours.len()).find(|index| !same(ours, theirs, *index, largest))?;
-        let (ours, theirs) = (ours.shown(at)?, theirs.shown(at)?);
-        Some(format!("in row {}, {ours} instead of {theirs}", at / width.max(1) + 1))
-    };
-    differs(&ours.main, &theirs.main, ours.width).or_else(|| differs(&ours.label, &theirs.label, 1))
+    batch
 }
 
-fn same(ours: &Column, theirs: &Column, at: usize, largest: f64) -> bool {
-    let close = |ours: f64, theirs: f64, rounding: f64| {
-        ours == theirs || (ours.is_nan() && theirs.is_nan()) || (ours - theirs).abs() <= rounding * largest
-    };
-    match (ours, theirs) {
-        (Column::Float32(ours), Column::Float32(theirs)) => {
-            close(f64::from(ours[at]), f64::from(theirs[at]), ROUNDING_SINGLE)
+/// The first row in which two engines disagree, in words; `None` when they agree: to the last bit, or to rounding where
+/// `nudged` holds the other engine's answers to nudged rows.
+#[must_use]
+pub fn disagreement(ours: &Outputs, theirs: &Outputs, nudged: Option<&Outputs>) -> Option<String> {
+    let shape = |outputs: &Outputs| (outputs.label.len(), outputs.main.len(), outputs.width);
+    if shape(ours) != shape(theirs) || nudged.is_some_and(|nudged| shape(nudged) != shape(theirs)) {
+        return Some("the answers are not of one shape".to_owned());
+    }
+    let (width, main) = (ours.width.max(1), &theirs.main);
+    let rounding = if main.element() == ElementType::Float64 { ROUNDING_DOUBLE } else { ROUNDING_SINGLE };
+    let moved = |nudged: &Outputs, at: usize| Some((main.number(at)? - nudged.main.number(at)?).abs());
+    let tolerance = |row: usize| match nudged {
+        None => 0.0,
+        Some(nudged) => {
+            let cells = row * width..(row + 1) * width;
+            let largest = cells.clone().filter_map(|at| main.number(at)).filter(|number| number.is_finite());
+            let farthest = cells.filter_map(|at| moved(nudged, at)).filter(|number| number.is_finite());
+            rounding * largest.fold(1.0, |a: f64, b| a.max(b.abs())) + REACH * farthest.fold(0.0, f64::max)
         }
-        (Column::Float64(ours), Column::Float64(theirs)) => close(ours[at], theirs[at], ROUNDING_DOUBLE),
-        (ours, theirs) => ours.element() == theirs.element() && ours.shown(at) == theirs.shown(at),
+    };
+    let told = |ours: &Column, theirs: &Column, at: usize, row: usize| {
+        Some(format!("in row {}, {} instead of {}", row + 1, ours.shown(at)?, theirs.shown(at)?))
+    };
+    for row in 0..ours.main.len() / width {
+        let tolerance = tolerance(row);
+        let differs = (row * width..(row + 1) * width).find(|at| !same(&ours.main, main, *at, tolerance));
+        if let Some(at) = differs {
+            return told(&ours.main, main, at, row);
+        }
+    }
+    let at = (0..ours.label.len()).find(|at| !same(&ours.label, &theirs.label, *at, 0.0))?;
+    told(&ours.label, &theirs.label, at, at)
+}
+
+fn same(ours: &Column, theirs: &Column, at: usize, tolerance: f64) -> bool {
+    if ours.element() != theirs.element() {
+        return false;
+    }
+    match (ours.number(at), theirs.number(at)) {
+        (Some(ours), Some(theirs)) => {
+            ours == theirs || (ours.is_nan() && theirs.is_nan()) || (ours - theirs).abs() <= tolerance
+        }
+        _ => ours.shown(at) == theirs.shown(at),
     }
 }
 
@@ -128,17 +162,22 @@ mod tests {
     #[test]
     fn rounding_is_agreement_and_more_is_not() {
         let ours = answers(&[0.25, 0.75, 1000.0, f32::NAN]);
-        assert_eq!(disagreement(&ours, &answers(&[0.250_000_1, 0.751, 1000.001, f32::NAN])), None);
-        let told = disagreement(&ours, &answers(&[0.25, 0.75, 1000.5, f32::NAN])).unwrap();
-        assert_eq!(told, "in row 2, 1000 instead of 1000.5");
-        assert!(disagreement(&ours, &answers(&[0.25, 0.75, 1000.0, 1.0])).is_some());
+        let near = answers(&[0.250_000_1, 0.75, 1000.001, f32::NAN]);
+        assert_eq!(disagreement(&ours, &near, Some(&near)), None);
+        assert_eq!(disagreement(&ours, &near, None).unwrap(), "in row 1, 0.25 instead of 0.25000008940696716");
+        let far = answers(&[0.25, 0.75, 1000.5, f32::NAN]);
+        assert_eq!(disagreement(&ours, &far, Some(&far)).unwrap(), "in row 2, 1000 instead of 1000.5");
+        // Their own answer moves by a tenth when the row moves by nothing to speak of.
+        assert_eq!(disagreement(&ours, &far, Some(&answers(&[0.25, 0.75, 1000.6, f32::NAN]))), None);
+        let number = answers(&[0.25, 0.75, 1000.0, 1.0]);
+        assert!(disagreement(&ours, &number, Some(&number)).is_some());
     }
 
     #[test]
     fn a_label_must_be_the_same() {
         let (ours, mut theirs) = (answers(&[0.5, 0.5]), answers(&[0.5, 0.5]));
         theirs.label = Column::Int64(vec![0]);
-        assert_eq!(disagreement(&ours, &theirs).unwrap(), "in row 1, 1 instead of 0");
+        assert_eq!(disagreement(&ours, &theirs, Some(&theirs)).unwrap(), "in row 1, 1 instead of 0");
     }
 
     #[test]

@@ -77,6 +77,12 @@ impl NativeEngine {
         Ok(engine)
     }
 
+    /// Whether every engine that follows the model's definition gives the same bits.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        !self.plan.steps.iter().any(|step| step.operator.rounds())
+    }
+
     /// Sets what is asked before each block of rows: whether to stop.
     pub fn set_probe(&mut self, interrupted: fn() -> bool) {
         self.interrupted = interrupted;

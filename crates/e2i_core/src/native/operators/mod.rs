@@ -97,6 +97,14 @@ macro_rules! operators {
     };
 }
 
+impl Operator {
+    /// Whether its result depends on an order of additions or on how a function is approximated, so that another engine may
+    /// round otherwise.
+    pub(crate) fn rounds(&self) -> bool {
+        matches!(self, Self::Linear(_) | Self::Normalize(_) | Self::Reduce(_) | Self::Softmax(_) | Self::Unary(_))
+    }
+}
+
 operators! {
     /// The index of the least or greatest cell of a group.
     ArgExtreme,
