@@ -12,7 +12,7 @@ sql a shop "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS
 # What there is of models: versions, artifacts, deployments, and the events of the registrations.
 THERE="SELECT string_agg(model_name || ':' || model_version, ' ' ORDER BY model_name, model_version), (SELECT count(DISTINCT sha256) FROM ml_model_artifacts),
         (SELECT count(*) FROM ml_bentoml_services), (SELECT count(*) FROM ml_model_events) FROM ml_model_registry;"
-is 'before' "$(sql a shop "$THERE")" 'sum:1|1|1|2'
+is 'before' "$(sql a shop "$THERE")" 'sum:1|2|1|2'
 
 # Waits until the server is back after a crash.
 back() { wait_for a shop "SELECT pg_postmaster_start_time() IS NOT NULL AND NOT pg_is_in_recovery() AND (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'checkpointer') = 1"; }
@@ -39,7 +39,7 @@ wait_for a shop "SELECT state = 'active' AND now() - query_start > '0.7 s' FROM 
 kill_backend "$pid"
 back
 is 'killed while the model is tried out: the server restarted once' "$(server_log 'all server processes terminated; reinitializing')" 1
-is 'killed while the model is tried out: nothing of it' "$(sql a shop "$THERE")" 'sum:1|1|1|2'
+is 'killed while the model is tried out: nothing of it' "$(sql a shop "$THERE")" 'sum:1|2|1|2'
 is 'killed while the model is tried out: the others score' "$(sql a shop "SELECT e2i_predict('sum', ARRAY[10])")" 11
 for ((i = 0; i < 100; i++)); do
     left=$(orphans)
