@@ -168,12 +168,12 @@ impl Opened<'_> {
                 let codes = codes.0.as_ptr().cast::<__m512i>();
                 [_mm512_load_si512(codes), _mm512_load_si512(codes.add(1))]
             };
-            if self.leaves.lone {
-                let mut sum = sums[0];
+            if let Some(target) = self.leaves.lone {
+                let mut sum = sums[target];
                 for tree in self.trees {
                     sum += tree.weights[self.leaf(tree, registers)];
                 }
-                sums[0] = sum;
+                sums[target] = sum;
             } else {
                 for (tree, payload) in self.trees.iter().zip(self.leaves.payloads) {
                     sums[self.leaves.columns[payload.targets as usize] as usize] +=
