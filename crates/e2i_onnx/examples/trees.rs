@@ -19,7 +19,12 @@ const ROUNDS: usize = 11;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, rows] = arguments.as_slice() else { panic!("trees MODEL.onnx ROWS.f32") };
+    let (model, rows, only) = match arguments.as_slice() {
+        [model, rows] => (model, rows, None),
+        [model, rows, set] => (model, rows, Some(InstructionSet::from_name(set).expect("a set of instructions"))),
+        _ => panic!("trees MODEL.onnx ROWS.f32 [portable | avx2 | avx512 | avx512vbmi]"),
+    };
+    let tried = |set: &InstructionSet| set.is_available() && only.is_none_or(|only| only == *set);
     let bytes = std::fs::read(model).expect("the model");
     let parsed = Model::parse(&bytes).expect("a model");
     let operator = trees_of(&parsed).expect("trees");
@@ -50,7 +55,7 @@ fn main() {
         for round in 0..ROUNDS {
             let (time, expected) = by_runtime(&mut engine, &interface.inputs, &rows, width, batch);
             least[0] = least[0].min(time);
-            for (index, set) in InstructionSet::ALL.into_iter().enumerate().filter(|(_, set)| set.is_available()) {
+            for (index, set) in InstructionSet::ALL.into_iter().enumerate().filter(|(_, set)| tried(set)) {
                 let (time, got) = native.pass(&operator, &rows, width, batch, set);
                 least[index + 1] = least[index + 1].min(time);
                 let differ = got.iter().zip(&expected).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
@@ -58,7 +63,7 @@ fn main() {
             }
         }
         println!("{batch:>5} rows: runtime {:>9.1} ns a row", least[0]);
-        for (set, least_of) in InstructionSet::ALL.into_iter().zip(&least[1..]) {
+        for (set, least_of) in InstructionSet::ALL.into_iter().zip(&least[1..]).filter(|(set, _)| tried(set)) {
             let kernel = native.forest.kernel(set, batch);
             println!(
                 "        {:<12} {least_of:>9.1} ns a row, {:>5.1} times faster: {kernel}",
