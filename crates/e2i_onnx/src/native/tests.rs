@@ -186,7 +186,8 @@ fn listed(random: &mut Random) -> Case {
             let value = threshold(random);
             let value = if double { value } else { f64::from(value as f32) };
             values.push(value);
-            (yes.push(0), no.push(0));
+            yes.push(0);
+            no.push(0);
             if is_leaf {
                 modes.push("LEAF");
             } else {

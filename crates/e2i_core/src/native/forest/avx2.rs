@@ -111,9 +111,9 @@ unsafe fn ranks_of_singles(search: &[f32], levels: u32, values: &[f32], ranks: &
         let from = group * 8 * TOGETHER;
         let (mut of, mut bounds) = ([_mm256_setzero_ps(); TOGETHER], [_mm256_setzero_ps(); TOGETHER]);
         let mut places = [_mm256_set1_epi32(1); TOGETHER];
-        for k in 0..TOGETHER {
+        for (k, of) in of.iter_mut().enumerate() {
             // SAFETY: there are `BLOCK` values.
-            of[k] = unsafe { _mm256_loadu_ps(values.as_ptr().add(from + 8 * k)) };
+            *of = unsafe { _mm256_loadu_ps(values.as_ptr().add(from + 8 * k)) };
         }
         for level in 0..levels {
             // SAFETY: a place of level `l` lies between 2^l and 2^(l + 1), within the tree, which has 16 places at least.
@@ -151,8 +151,8 @@ unsafe fn ranks_of_singles(search: &[f32], levels: u32, values: &[f32], ranks: &
                 places[k] = _mm256_sub_epi32(_mm256_add_epi32(places[k], places[k]), above);
             }
         }
-        for k in 0..TOGETHER {
-            let rank = _mm256_sub_epi32(places[k], _mm256_set1_epi32(1 << levels));
+        for (k, place) in places.iter().enumerate() {
+            let rank = _mm256_sub_epi32(*place, _mm256_set1_epi32(1 << levels));
             // SAFETY: there are `BLOCK` ranks.
             unsafe { _mm256_storeu_si256(ranks.as_mut_ptr().add(from + 8 * k).cast(), rank) };
         }

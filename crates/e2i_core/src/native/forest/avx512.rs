@@ -167,9 +167,9 @@ unsafe fn ranks_of_singles(search: &[f32], levels: u32, values: &[f32], ranks: &
         let from = group * 16 * TOGETHER;
         let (mut of, mut bounds) = ([_mm512_setzero_ps(); TOGETHER], [_mm512_setzero_ps(); TOGETHER]);
         let mut places = [one; TOGETHER];
-        for k in 0..TOGETHER {
+        for (k, of) in of.iter_mut().enumerate() {
             // SAFETY: there are `BLOCK` values.
-            of[k] = unsafe { _mm512_loadu_ps(values.as_ptr().add(from + 16 * k)) };
+            *of = unsafe { _mm512_loadu_ps(values.as_ptr().add(from + 16 * k)) };
         }
         for level in 0..levels {
             // SAFETY: a place of level `l` lies between 2^l and 2^(l + 1), within the tree, which has 16 places at least.
@@ -212,8 +212,8 @@ unsafe fn ranks_of_singles(search: &[f32], levels: u32, values: &[f32], ranks: &
                 places[k] = _mm512_mask_add_epi32(doubled, above, doubled, one);
             }
         }
-        for k in 0..TOGETHER {
-            let rank = _mm512_sub_epi32(places[k], _mm512_set1_epi32(1 << levels));
+        for (k, place) in places.iter().enumerate() {
+            let rank = _mm512_sub_epi32(*place, _mm512_set1_epi32(1 << levels));
             // SAFETY: there are `BLOCK` ranks.
             unsafe { _mm512_storeu_si512(ranks.as_mut_ptr().add(from + 16 * k).cast(), rank) };
         }

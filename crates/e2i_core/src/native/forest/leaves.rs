@@ -130,7 +130,10 @@ pub(super) fn compile<A: Number>(
         targets: ensemble.targets,
         rule,
         base_first: ensemble.base_first,
-        lone: columns.first().filter(|first| one_each && columns.iter().all(|other| other == *first)).map(|t| *t as usize),
+        lone: columns
+            .first()
+            .filter(|first| one_each && columns.iter().all(|other| other == *first))
+            .map(|t| *t as usize),
         one_each,
         payloads: writer.push(&payloads),
         columns: writer.push(&columns),

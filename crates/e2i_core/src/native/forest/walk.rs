@@ -353,6 +353,7 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
 /// # Safety
 /// Every `left + 1` of the nodes must be a place of its tree, and every column a place of its row.
 #[inline(always)]
+#[allow(clippy::neg_cmp_op_on_partial_ord, reason = "what is not comparable goes to the no side")]
 unsafe fn walk<S: Step, const N: usize>(trees: &[&[S]; N], rows: &[&[S::Number]; N], depth: u32) -> [u32; N] {
     let mut at = [0usize; N];
     let step = |at: &mut [usize; N]| {
