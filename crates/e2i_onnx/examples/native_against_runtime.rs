@@ -107,7 +107,6 @@ fn pass(engine: &mut impl Engine, batches: &[Batch], count: usize, scores: &mut 
     let begun = Instant::now();
     for batch in batches {
         engine.score(batch, OutputSet::MAIN, &mut outputs).expect("it scores");
-        let width = outputs.width;
         // The last number of each row; no division, which would cost as much as a small model.
         let width = outputs.width;
         let mut last = width - 1;

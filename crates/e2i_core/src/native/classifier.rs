@@ -322,9 +322,8 @@ fn softmax(row: &mut [Score], keep_zero: bool, single: bool) {
     let mut total = 0f32;
     for score in row.iter_mut() {
         let value = score.sum as f32;
-        // NaN is neither greater nor less and counts as zero, as in the runtime.
-        let is_large = value.abs() > 0.000_000_1;
-        if keep_zero && !is_large {
+        let counts = !keep_zero || value.abs() > 0.000_000_1;
+        if !counts {
             score.sum = in_type(score.sum * f64::from(scale));
         } else {
             let power = (value - greatest).exp();

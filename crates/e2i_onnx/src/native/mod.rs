@@ -27,6 +27,8 @@ mod elementwise;
 mod encoders;
 mod linear;
 #[cfg(test)]
+mod operator_tests;
+#[cfg(test)]
 mod pipeline_tests;
 mod preprocessing;
 mod reduce;

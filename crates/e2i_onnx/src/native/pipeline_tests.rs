@@ -17,7 +17,7 @@ use crate::proto::{
 use crate::{Artifacts, Model, Options, Runtime, RuntimeEngine, compile, describe};
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -45,32 +45,32 @@ fn attribute(name: &str, kind: i32) -> Attribute {
     Attribute { name: name.into(), kind, ..Attribute::default() }
 }
 
-fn float(name: &str, float: f32) -> Attribute {
+pub(super) fn float(name: &str, float: f32) -> Attribute {
     Attribute { float, ..attribute(name, 1) }
 }
 
-fn int(name: &str, int: i64) -> Attribute {
+pub(super) fn int(name: &str, int: i64) -> Attribute {
     Attribute { int, ..attribute(name, 2) }
 }
 
-fn text(name: &str, value: &'static str) -> Attribute {
+pub(super) fn text(name: &str, value: &'static str) -> Attribute {
     Attribute { text: Bytes::from_static(value.as_bytes()), ..attribute(name, 3) }
 }
 
-fn floats(name: &str, floats: Vec<f32>) -> Attribute {
+pub(super) fn floats(name: &str, floats: Vec<f32>) -> Attribute {
     Attribute { floats, ..attribute(name, 6) }
 }
 
-fn ints(name: &str, ints: Vec<i64>) -> Attribute {
+pub(super) fn ints(name: &str, ints: Vec<i64>) -> Attribute {
     Attribute { ints, ..attribute(name, 7) }
 }
 
-fn texts(name: &str, texts: &[&'static str]) -> Attribute {
+pub(super) fn texts(name: &str, texts: &[&'static str]) -> Attribute {
     let strings = texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect();
     Attribute { strings, ..attribute(name, 8) }
 }
 
-fn info(name: &str, element: i32, axes: &[Option<usize>]) -> ValueInfo {
+pub(super) fn info(name: &str, element: i32, axes: &[Option<usize>]) -> ValueInfo {
     let dims = axes.iter().map(|axis| Dimension { value: axis.map(|axis| DimensionValue::Fixed(axis as i64)) });
     let shape = Some(Shape { dims: dims.collect() });
     ValueInfo {
@@ -89,12 +89,12 @@ struct Matrix {
 }
 
 #[derive(Default)]
-struct Pipeline {
-    graph: GraphProto,
+pub(super) struct Pipeline {
+    pub(super) graph: GraphProto,
     names: usize,
 }
 
-const CITIES: [&str; 5] = ["Aachen", "Bonn", "Ulm", "", "Zürich"];
+pub(super) const CITIES: [&str; 5] = ["Aachen", "Bonn", "Ulm", "", "Zürich"];
 
 impl Pipeline {
     fn fresh(&mut self) -> String {
@@ -102,7 +102,7 @@ impl Pipeline {
         format!("t{}", self.names)
     }
 
-    fn node(&mut self, operator: &str, inputs: &[&str], attributes: Vec<Attribute>) -> String {
+    pub(super) fn node(&mut self, operator: &str, inputs: &[&str], attributes: Vec<Attribute>) -> String {
         const ML: [&str; 9] = [
             "Scaler",
             "Imputer",
@@ -150,7 +150,7 @@ impl Pipeline {
         name
     }
 
-    fn input(&mut self, element: i32, width: usize) -> String {
+    pub(super) fn input(&mut self, element: i32, width: usize) -> String {
         let name = self.fresh();
         self.graph.inputs.push(info(&name, element, &[None, Some(width)]));
         name
@@ -379,11 +379,15 @@ impl Pipeline {
     }
 
     fn model(self) -> Vec<u8> {
+        self.model_of(17, 3)
+    }
+
+    pub(super) fn model_of(self, version: i64, ml_version: i64) -> Vec<u8> {
         let set = |domain: &str, version| OperatorSet { domain: domain.into(), version };
         let model = ModelProto {
             ir_version: 8,
             graph: Some(self.graph),
-            opset_import: vec![set("", 17), set("ai.onnx.ml", 3)],
+            opset_import: vec![set("", version), set("ai.onnx.ml", ml_version)],
             ..ModelProto::default()
         };
         model.encode_to_vec()
@@ -391,7 +395,7 @@ impl Pipeline {
 }
 
 /// Numbers of ordinary size with some that are missing, whole, zero or large; categories known and not.
-fn fill(batch: &mut Batch, random: &mut Random) {
+pub(super) fn fill(batch: &mut Batch, random: &mut Random) {
     for tensor in batch.tensors_mut() {
         match &mut tensor.values {
             Column::Float32(cells) => cells.iter_mut().for_each(|cell| {
@@ -415,7 +419,7 @@ fn fill(batch: &mut Batch, random: &mut Random) {
     }
 }
 
-fn runtime() -> &'static Runtime {
+pub(super) fn runtime() -> &'static Runtime {
     let path = std::env::var("E2I_ONNXRUNTIME").expect("E2I_ONNXRUNTIME is the path of libonnxruntime.so");
     Runtime::load(Path::new(&path)).expect("the runtime loads")
 }

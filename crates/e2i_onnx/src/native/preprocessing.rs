@@ -1,12 +1,11 @@
 //! Numbers made ready for a model: scaled, normalised, imputed, cut in two.
 
-use e2i_core::native::operators::{Binary, BinaryFunction, Cast, Constants, Impute, Norm, Normalize, Scale};
+use e2i_core::native::operators::{Binarize, Binary, BinaryFunction, Constants, Impute, Norm, Normalize, Scale};
 use e2i_core::{Column, ElementType};
 
 use super::defaults::{float, floats, int, ints, string};
 use super::symbol::RowValue;
 use super::{Lowered, Lowering, Symbol};
-use crate::graph::attribute;
 use crate::proto::NodeProto;
 
 impl Lowering<'_, '_> {
@@ -90,19 +89,13 @@ impl Lowering<'_, '_> {
         Ok(Symbol::Rows(self.step(impute, &[value.id], value.element, value.before, value.axes)?))
     }
 
-    /// 1 for what is greater than a threshold, else 0. The runtime refuses NaN there, which a comparison takes for 0: only
-    /// types without NaN are lowered.
+    /// 1 for what is greater than a threshold, else 0.
     pub(super) fn binarizer(&mut self, node: &NodeProto) -> Lowered<Symbol> {
         let value = self.rows(node, 0)?;
-        let threshold = attribute(node, "threshold").map_or(0.0, |threshold| threshold.float);
-        if value.element.is_float() {
-            return Err("it is an error for NaN".into());
+        if value.element != ElementType::Float32 {
+            return Err(format!("its input is {}", value.element));
         }
-        let single = self.cast_rows(&value, ElementType::Float32)?;
-        let right = Some(Constants::write(&Column::Float32(vec![threshold]), self.plan.tables()));
-        let greater = Binary { function: BinaryFunction::Greater, left: None, right };
-        let axes = value.axes.clone();
-        let flags = self.step(greater, &[single.id], ElementType::Bool, value.before, axes.clone())?;
-        Ok(Symbol::Rows(self.step(Cast {}, &[flags.id], value.element, value.before, axes)?))
+        let binarize = Binarize { threshold: self.plan.table(&[float(node, "threshold", 0.0)]) };
+        Ok(Symbol::Rows(self.step(binarize, &[value.id], value.element, value.before, value.axes)?))
     }
 }

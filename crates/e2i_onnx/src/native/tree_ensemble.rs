@@ -160,7 +160,7 @@ impl Lists<'_> {
         if is_small {
             return Ok(members.into_iter().map(|member| (member, member)).collect());
         }
-        if !members.iter().all(|member| member.fract() == 0.0 && member.abs() < WHOLE) {
+        if members.iter().any(|member| member.fract() != 0.0 || member.abs() >= WHOLE) {
             return Err(refused(self.node, "a set has members that are no whole numbers, or great ones"));
         }
         let below = |number: f64| match self.precision {

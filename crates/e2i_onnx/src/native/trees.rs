@@ -330,7 +330,7 @@ fn listed_trees(node: &NodeProto, what: &str, targets: usize, precision: Precisi
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(refused(node, "the nodes of a tree are not in one place"));
     }
-    let mut weights = leaf_weights(node, what, targets, precision, &places, count)?;
+    let weights = leaf_weights(node, what, targets, precision, &places, count)?;
     let mut read = Trees::default();
     for (number, start) in starts.iter().enumerate() {
         let end = starts.get(number + 1).copied().unwrap_or(count);
@@ -338,7 +338,7 @@ fn listed_trees(node: &NodeProto, what: &str, targets: usize, precision: Precisi
         for place in *start..end {
             let mode = modes[place].as_ref();
             if mode == b"LEAF" {
-                let mut weights = std::mem::take(&mut weights[place]);
+                let mut weights = weights[place].clone();
                 if targets == 1 {
                     // The runtime adds the first weight, or for want of one what stands where branches have thresholds.
                     weights.truncate(1);
@@ -358,15 +358,38 @@ fn listed_trees(node: &NodeProto, what: &str, targets: usize, precision: Precisi
             };
             let tracks = |place: usize| missing.get(place) == Some(&1);
             let tracks_true = tracks(place);
-            // The runtime makes one set of the branches that ask for equality one after the other, and sends missing values
-            // where the first of them does.
+            if mode == b"BRANCH_EQ" && !weights[place].is_empty() {
+                // The runtime gives the weight to another node if it makes the branch part of a set.
+                return Err(refused(node, "a branch has a weight"));
+            }
             if mode == b"BRANCH_EQ"
                 && let Some(next) = places.get(&(trees[place], no[place]))
                 && modes[*next].as_ref() == mode
-                && (features[*next], yes[*next]) == (features[place], yes[place])
-                && tracks(*next) != tracks_true
+                && features[*next] == features[place]
             {
-                return Err(refused(node, "the branches of a set send missing values to different sides"));
+                // The runtime makes one set of the branches that ask for equality one after the other, if what follows
+                // looks the same to it, and sends missing values where the first of them does.
+                let child = |place: usize, side: &[i64]| places.get(&(trees[place], side[place])).copied();
+                let alike = |a: usize, b: usize| {
+                    let looks = modes[a] == modes[b] && features[a] == features[b] && values[a] == values[b];
+                    let (first, second) = (&weights[a], &weights[b]);
+                    let weigh = match (first.first(), second.first()) {
+                        (Some(first), Some(second)) => first.value == second.value,
+                        _ => true,
+                    };
+                    let is_leaf = modes[a].as_ref() == b"LEAF";
+                    (looks && (!is_leaf || weigh), first == second && tracks(a) == tracks(b))
+                };
+                let sides = |a: usize| [child(a, yes), child(a, no)];
+                let is_leaf = |a: usize| modes[a].as_ref() == b"LEAF";
+                let one_set = match (child(place, yes), child(*next, yes)) {
+                    (Some(a), Some(b)) if a == b => Some(true),
+                    (Some(a), Some(b)) => likeness(a, b, &alike, &sides, &is_leaf),
+                    _ => None,
+                };
+                if one_set.is_some_and(|same| !same || tracks(*next) != tracks_true) {
+                    return Err(refused(node, "the runtime takes branches for a set that are none"));
+                }
             }
             let feature = read.feature(features[place])?;
             let asked = Asked::from_mode(mode).ok_or_else(|| refused(node, "a node has an unknown mode"))?;
@@ -375,6 +398,40 @@ fn listed_trees(node: &NodeProto, what: &str, targets: usize, precision: Precisi
         read.trees.push(Tree { nodes });
     }
     Ok(read)
+}
+
+/// Whether the nodes below two places look the same to the runtime, which does not look at everything, and if they do,
+/// whether they are.
+fn likeness(
+    a: usize,
+    b: usize,
+    alike: &impl Fn(usize, usize) -> (bool, bool),
+    sides: &impl Fn(usize) -> [Option<usize>; 2],
+    is_leaf: &impl Fn(usize) -> bool,
+) -> Option<bool> {
+    /// More are taken to look the same without being so.
+    const PAIRS: usize = 4096;
+    let (mut left, mut pairs, mut same) = (vec![(a, b)], 0, true);
+    while let Some((a, b)) = left.pop() {
+        pairs += 1;
+        if pairs > PAIRS {
+            return Some(false);
+        }
+        if a == b {
+            continue;
+        }
+        let (looks, is) = alike(a, b);
+        if !looks {
+            return None;
+        }
+        same &= is;
+        if !is_leaf(a) {
+            for (a, b) in sides(a).into_iter().zip(sides(b)) {
+                left.push((a?, b?));
+            }
+        }
+    }
+    Some(same)
 }
 
 /// The weights of each node, in the order in which they are listed.

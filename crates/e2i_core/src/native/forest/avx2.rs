@@ -93,69 +93,76 @@ impl Vector for Avx2 {
 }
 
 /// Unsigned comparison of bytes, which AVX2 lacks.
-#[inline(always)]
-unsafe fn at_most(code: __m256i, threshold: __m256i) -> __m256i {
-    // SAFETY: only registers are touched.
-    unsafe { _mm256_cmpeq_epi8(_mm256_min_epu8(code, threshold), code) }
+#[target_feature(enable = "avx2")]
+#[inline]
+fn at_most(code: __m256i, threshold: __m256i) -> __m256i {
+    _mm256_cmpeq_epi8(_mm256_min_epu8(code, threshold), code)
 }
 
-/// The levels of a search tree up to 64 places are held in registers; deeper ones are gathered.
-#[inline(always)]
+/// The levels of a search tree up to 64 places are held in registers; deeper ones are gathered. Loops are written out: what
+/// is passed to `map` and its like is compiled without the instructions.
+#[target_feature(enable = "avx2")]
+#[inline]
 unsafe fn ranks_of_singles(search: &[f32], levels: u32, values: &[f32], ranks: &mut [u32; BLOCK]) {
     /// Registers that are searched for together.
     const TOGETHER: usize = 4;
-    // SAFETY: a place of level `l` lies between 2^l and 2^(l + 1), within the tree; values and ranks are `BLOCK`.
-    unsafe {
-        let at = |place: usize| _mm256_loadu_ps(search.as_ptr().add(place));
-        for group in 0..BLOCK / 8 / TOGETHER {
-            let from = group * 8 * TOGETHER;
-            let values: [__m256; TOGETHER] =
-                std::array::from_fn(|k| _mm256_loadu_ps(values.as_ptr().add(from + 8 * k)));
-            let mut places = [_mm256_set1_epi32(1); TOGETHER];
-            for level in 0..levels {
-                let bounds: [__m256; TOGETHER] = match level {
-                    0..=2 => {
-                        let table = at(0);
-                        places.map(|place| _mm256_permutevar8x32_ps(table, place))
-                    }
-                    3 => {
-                        let table = at(8);
-                        places.map(|place| _mm256_permutevar8x32_ps(table, place))
+    let search = search.as_ptr();
+    for group in 0..BLOCK / 8 / TOGETHER {
+        let from = group * 8 * TOGETHER;
+        let (mut of, mut bounds) = ([_mm256_setzero_ps(); TOGETHER], [_mm256_setzero_ps(); TOGETHER]);
+        let mut places = [_mm256_set1_epi32(1); TOGETHER];
+        for (k, of) in of.iter_mut().enumerate() {
+            // SAFETY: there are `BLOCK` values.
+            *of = unsafe { _mm256_loadu_ps(values.as_ptr().add(from + 8 * k)) };
+        }
+        for level in 0..levels {
+            // SAFETY: a place of level `l` lies between 2^l and 2^(l + 1), within the tree, which has 16 places at least.
+            unsafe {
+                match level {
+                    0..=3 => {
+                        let table = _mm256_loadu_ps(search.add(if level < 3 { 0 } else { 8 }));
+                        for k in 0..TOGETHER {
+                            bounds[k] = _mm256_permutevar8x32_ps(table, places[k]);
+                        }
                     }
                     4 => {
-                        let tables = [at(16), at(24)];
-                        places.map(|place| pick(&tables, place))
+                        let (low, high) = (_mm256_loadu_ps(search.add(16)), _mm256_loadu_ps(search.add(24)));
+                        for k in 0..TOGETHER {
+                            bounds[k] = pick(low, high, places[k]);
+                        }
                     }
                     5 => {
-                        let (low, high) = ([at(32), at(40)], [at(48), at(56)]);
-                        places.map(|place| {
-                            let half = _mm256_castsi256_ps(_mm256_slli_epi32::<27>(place));
-                            _mm256_blendv_ps(pick(&low, place), pick(&high, place), half)
-                        })
+                        let (a, b) = (_mm256_loadu_ps(search.add(32)), _mm256_loadu_ps(search.add(40)));
+                        let (c, d) = (_mm256_loadu_ps(search.add(48)), _mm256_loadu_ps(search.add(56)));
+                        for k in 0..TOGETHER {
+                            let half = _mm256_castsi256_ps(_mm256_slli_epi32::<27>(places[k]));
+                            bounds[k] = _mm256_blendv_ps(pick(a, b, places[k]), pick(c, d, places[k]), half);
+                        }
                     }
-                    _ => places.map(|place| _mm256_i32gather_ps::<4>(search.as_ptr(), place)),
-                };
-                for k in 0..TOGETHER {
-                    let above = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GT_OQ>(values[k], bounds[k]));
-                    places[k] = _mm256_sub_epi32(_mm256_add_epi32(places[k], places[k]), above);
+                    _ => {
+                        for k in 0..TOGETHER {
+                            bounds[k] = _mm256_i32gather_ps::<4>(search, places[k]);
+                        }
+                    }
                 }
             }
-            for (k, place) in places.into_iter().enumerate() {
-                let rank = _mm256_sub_epi32(place, _mm256_set1_epi32(1 << levels));
-                _mm256_storeu_si256(ranks.as_mut_ptr().add(from + 8 * k).cast(), rank);
+            for k in 0..TOGETHER {
+                let above = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GT_OQ>(of[k], bounds[k]));
+                places[k] = _mm256_sub_epi32(_mm256_add_epi32(places[k], places[k]), above);
             }
+        }
+        for (k, place) in places.iter().enumerate() {
+            let rank = _mm256_sub_epi32(*place, _mm256_set1_epi32(1 << levels));
+            // SAFETY: there are `BLOCK` ranks.
+            unsafe { _mm256_storeu_si256(ranks.as_mut_ptr().add(from + 8 * k).cast(), rank) };
         }
     }
 }
 
 /// One of 16 numbers.
-#[inline(always)]
-unsafe fn pick(tables: &[__m256; 2], place: __m256i) -> __m256 {
-    // SAFETY: only registers are touched.
-    unsafe {
-        let half = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(place));
-        let low = _mm256_permutevar8x32_ps(tables[0], place);
-        let high = _mm256_permutevar8x32_ps(tables[1], place);
-        _mm256_blendv_ps(low, high, half)
-    }
+#[target_feature(enable = "avx2")]
+#[inline]
+fn pick(low: __m256, high: __m256, place: __m256i) -> __m256 {
+    let half = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(place));
+    _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, place), _mm256_permutevar8x32_ps(high, place), half)
 }

@@ -113,30 +113,42 @@ unsafe fn half_of_mut(bytes: *mut __m512i, half: usize) -> *mut __m512i {
     unsafe { bytes.add(half) }
 }
 
-/// Weights are picked from registers: tables of up to 256 are 16 of them.
-#[inline(always)]
+/// Weights are picked from registers: tables of up to 256 are 16 of them. Loops are written out here and below: what is
+/// passed to `map` and its like is compiled without the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
 unsafe fn add_singles<const HALVES: usize, const TABLES: usize>(leaves: &Bytes, weights: &[f32], sums: &mut [f32]) {
-    // SAFETY: masked loads read only what exists; the rows are within the block.
-    unsafe {
-        let tables: [__m512; TABLES] = std::array::from_fn(|table| {
-            let left = weights.len().saturating_sub(16 * table).min(16);
-            let mask = ((1u32 << left) - 1) as __mmask16;
-            if left == 0 { _mm512_setzero_ps() } else { _mm512_maskz_loadu_ps(mask, weights.as_ptr().add(16 * table)) }
-        });
-        for rows in 0..HALVES * 4 {
-            let leaves = _mm512_cvtepu8_epi32(_mm_load_si128(leaves.0.as_ptr().cast::<__m128i>().add(rows)));
-            let mut picked = [_mm512_setzero_ps(); 8];
-            for pair in 0..TABLES / 2 {
-                picked[pair] = _mm512_permutex2var_ps(tables[2 * pair], leaves, tables[2 * pair + 1]);
+    let mut tables = [_mm512_setzero_ps(); TABLES];
+    for (table, weights) in tables.iter_mut().zip(weights.chunks(16)) {
+        let mask = ((1u32 << weights.len()) - 1) as __mmask16;
+        // SAFETY: masked loads read only what exists.
+        *table = unsafe { _mm512_maskz_loadu_ps(mask, weights.as_ptr()) };
+    }
+    for rows in 0..HALVES * 4 {
+        // SAFETY: the rows are within the block.
+        let leaves = unsafe { _mm512_cvtepu8_epi32(_mm_load_si128(leaves.0.as_ptr().cast::<__m128i>().add(rows))) };
+        let mut picked = [_mm512_setzero_ps(); 8];
+        for pair in 0..TABLES / 2 {
+            picked[pair] = _mm512_permutex2var_ps(tables[2 * pair], leaves, tables[2 * pair + 1]);
+        }
+        if TABLES > 8 {
+            let high = _mm512_test_epi32_mask(leaves, _mm512_set1_epi32(128));
+            for pair in 0..4 {
+                picked[pair] = _mm512_mask_blend_ps(high, picked[pair], picked[pair + 4]);
             }
-            let (mut count, mut bit) = (TABLES / 2, 32);
-            while count > 1 {
-                let high = _mm512_test_epi32_mask(leaves, _mm512_set1_epi32(bit));
-                for pair in 0..count / 2 {
-                    picked[pair] = _mm512_mask_blend_ps(high, picked[2 * pair], picked[2 * pair + 1]);
-                }
-                (count, bit) = (count / 2, bit * 2);
+        }
+        if TABLES > 4 {
+            let high = _mm512_test_epi32_mask(leaves, _mm512_set1_epi32(64));
+            for pair in 0..2 {
+                picked[pair] = _mm512_mask_blend_ps(high, picked[pair], picked[pair + 2]);
             }
+        }
+        if TABLES > 2 {
+            let high = _mm512_test_epi32_mask(leaves, _mm512_set1_epi32(32));
+            picked[0] = _mm512_mask_blend_ps(high, picked[0], picked[1]);
+        }
+        // SAFETY: there are `BLOCK` sums.
+        unsafe {
             let sum = sums.as_mut_ptr().add(16 * rows);
             _mm512_storeu_ps(sum, _mm512_add_ps(_mm512_loadu_ps(sum), picked[0]));
         }
@@ -144,67 +156,81 @@ unsafe fn add_singles<const HALVES: usize, const TABLES: usize>(leaves: &Bytes, 
 }
 
 /// The levels of a search tree up to 256 places are held in registers; deeper ones are gathered.
-#[inline(always)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
 unsafe fn ranks_of_singles(search: &[f32], levels: u32, values: &[f32], ranks: &mut [u32; BLOCK]) {
     /// Registers that are searched for together.
     const TOGETHER: usize = 4;
-    // SAFETY: a place of level `l` lies between 2^l and 2^(l + 1), within the tree; values and ranks are `BLOCK`.
-    unsafe {
-        let at = |place: usize| _mm512_loadu_ps(search.as_ptr().add(place));
-        let one = _mm512_set1_epi32(1);
-        let first = at(0);
-        for group in 0..BLOCK / 16 / TOGETHER {
-            let from = group * 16 * TOGETHER;
-            let values: [__m512; TOGETHER] =
-                std::array::from_fn(|k| _mm512_loadu_ps(values.as_ptr().add(from + 16 * k)));
-            let mut places = [one; TOGETHER];
-            for level in 0..levels {
-                let bounds: [__m512; TOGETHER] = match level {
-                    0..=3 => places.map(|place| _mm512_permutexvar_ps(place, first)),
-                    4 => {
-                        let table = at(16);
-                        places.map(|place| _mm512_permutexvar_ps(place, table))
+    let search = search.as_ptr();
+    let one = _mm512_set1_epi32(1);
+    for group in 0..BLOCK / 16 / TOGETHER {
+        let from = group * 16 * TOGETHER;
+        let (mut of, mut bounds) = ([_mm512_setzero_ps(); TOGETHER], [_mm512_setzero_ps(); TOGETHER]);
+        let mut places = [one; TOGETHER];
+        for (k, of) in of.iter_mut().enumerate() {
+            // SAFETY: there are `BLOCK` values.
+            *of = unsafe { _mm512_loadu_ps(values.as_ptr().add(from + 16 * k)) };
+        }
+        for level in 0..levels {
+            // SAFETY: a place of level `l` lies between 2^l and 2^(l + 1), within the tree, which has 16 places at least.
+            unsafe {
+                match level {
+                    0..=4 => {
+                        let table = _mm512_loadu_ps(search.add(if level < 4 { 0 } else { 16 }));
+                        for k in 0..TOGETHER {
+                            bounds[k] = _mm512_permutexvar_ps(places[k], table);
+                        }
                     }
                     5 => {
-                        let tables = [at(32), at(48)];
-                        places.map(|place| _mm512_permutex2var_ps(tables[0], place, tables[1]))
+                        let (low, high) = (_mm512_loadu_ps(search.add(32)), _mm512_loadu_ps(search.add(48)));
+                        for k in 0..TOGETHER {
+                            bounds[k] = _mm512_permutex2var_ps(low, places[k], high);
+                        }
                     }
                     6 => {
-                        let tables = [at(64), at(80), at(96), at(112)];
-                        places.map(|place| pick(&tables, place))
+                        for k in 0..TOGETHER {
+                            bounds[k] = pick(search.add(64), places[k]);
+                        }
                     }
                     7 => {
-                        let low = [at(128), at(144), at(160), at(176)];
-                        let high = [at(192), at(208), at(224), at(240)];
-                        places.map(|place| {
-                            let half = _mm512_test_epi32_mask(place, _mm512_set1_epi32(64));
-                            _mm512_mask_blend_ps(half, pick(&low, place), pick(&high, place))
-                        })
+                        for k in 0..TOGETHER {
+                            let half = _mm512_test_epi32_mask(places[k], _mm512_set1_epi32(64));
+                            let (low, high) = (pick(search.add(128), places[k]), pick(search.add(192), places[k]));
+                            bounds[k] = _mm512_mask_blend_ps(half, low, high);
+                        }
                     }
-                    _ => places.map(|place| _mm512_i32gather_ps::<4>(place, search.as_ptr())),
-                };
-                for k in 0..TOGETHER {
-                    let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(values[k], bounds[k]);
-                    let doubled = _mm512_add_epi32(places[k], places[k]);
-                    places[k] = _mm512_mask_add_epi32(doubled, above, doubled, one);
+                    _ => {
+                        for k in 0..TOGETHER {
+                            bounds[k] = _mm512_i32gather_ps::<4>(places[k], search);
+                        }
+                    }
                 }
             }
-            for (k, place) in places.into_iter().enumerate() {
-                let rank = _mm512_sub_epi32(place, _mm512_set1_epi32(1 << levels));
-                _mm512_storeu_si512(ranks.as_mut_ptr().add(from + 16 * k).cast(), rank);
+            for k in 0..TOGETHER {
+                let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(of[k], bounds[k]);
+                let doubled = _mm512_add_epi32(places[k], places[k]);
+                places[k] = _mm512_mask_add_epi32(doubled, above, doubled, one);
             }
+        }
+        for (k, place) in places.iter().enumerate() {
+            let rank = _mm512_sub_epi32(*place, _mm512_set1_epi32(1 << levels));
+            // SAFETY: there are `BLOCK` ranks.
+            unsafe { _mm512_storeu_si512(ranks.as_mut_ptr().add(from + 16 * k).cast(), rank) };
         }
     }
 }
 
-/// One of 64 numbers.
-#[inline(always)]
-unsafe fn pick(tables: &[__m512; 4], place: __m512i) -> __m512 {
-    // SAFETY: only registers are touched.
-    unsafe {
-        let half = _mm512_test_epi32_mask(place, _mm512_set1_epi32(32));
-        let low = _mm512_permutex2var_ps(tables[0], place, tables[1]);
-        let high = _mm512_permutex2var_ps(tables[2], place, tables[3]);
-        _mm512_mask_blend_ps(half, low, high)
-    }
+/// One of the 64 numbers from `table` on.
+///
+/// # Safety
+/// There must be 64.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
+unsafe fn pick(table: *const f32, place: __m512i) -> __m512 {
+    // SAFETY: as promised by the caller.
+    let at = |offset: usize| unsafe { _mm512_loadu_ps(table.add(offset)) };
+    let half = _mm512_test_epi32_mask(place, _mm512_set1_epi32(32));
+    let low = _mm512_permutex2var_ps(at(0), place, at(16));
+    let high = _mm512_permutex2var_ps(at(32), place, at(48));
+    _mm512_mask_blend_ps(half, low, high)
 }

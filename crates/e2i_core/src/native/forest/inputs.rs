@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 use super::broken;
-use super::number::{Given, NAN_AND_ZERO, Number, as_read, missing_code};
+use super::number::{Given, NAN_ALONE, NAN_AND_ZERO, Number, as_read, missing_code};
 use super::shape::{Column, Shape};
 use crate::error::{Error, Kind, Result};
 use crate::native::image::{Image, ImageWriter, Section};
@@ -70,6 +70,8 @@ pub(super) struct Inputs {
     pub single: Section<f32>,
     pub double: Section<f64>,
     pub bits: Section<u32>,
+    /// Whether every source is one column of numbers, no set, and only NaN is missing in it.
+    pub plain: bool,
 }
 
 /// The tables, opened.
@@ -81,6 +83,7 @@ pub(super) struct Opened<'i, T> {
     pub codes: &'i [Output],
     pub search: &'i [T],
     pub bits: &'i [u32],
+    pub plain: bool,
 }
 
 /// Where the columns of a shape are found among the tables' columns.
@@ -173,8 +176,10 @@ pub(super) fn compile<T: Number>(
         return Err(Error::new(Kind::Limit, "the model has too many thresholds"));
     }
     let (single, double) = push(writer, &search);
+    let plain = is_plain(&sources, &numbers);
     let inputs = Inputs {
         width,
+        plain,
         sources: writer.push(&sources),
         numbers: writer.push(&numbers),
         codes: writer.push(&codes),
@@ -183,6 +188,11 @@ pub(super) fn compile<T: Number>(
         bits: writer.push(&bits),
     };
     Ok((inputs, places))
+}
+
+fn is_plain(sources: &[Source], numbers: &[Output]) -> bool {
+    let lone = |(index, source): (u32, &Source)| source.numbers == [index, index + 1] && source.missing == NAN_ALONE;
+    (0..).zip(sources).all(lone) && numbers.iter().all(|output| output.flags & SET == 0)
 }
 
 /// Where the threshold of a rank lies in a search tree: its level is given by the zeros that `rank + 1` ends in.
@@ -237,6 +247,7 @@ impl Inputs {
             }
         }
         let complete = next[0] as usize == outputs[0].len() && next[1] as usize == outputs[1].len();
+        let complete = complete && self.plain == is_plain(image.slice(self.sources), outputs[0]);
         if complete { Ok(()) } else { Err(broken("the number of columns")) }
     }
 
@@ -248,6 +259,7 @@ impl Inputs {
             codes: image.slice(self.codes),
             search: image.slice(search),
             bits: image.slice(self.bits),
+            plain: self.plain,
         }
     }
 }
@@ -269,6 +281,14 @@ impl<T: Number> Opened<'_, T> {
     /// Writes the numbers that branches compare, in the order of the columns of numbers.
     #[inline(always)]
     pub(super) fn numbers<E: Given<T>>(&self, row: &[E], into: &mut [T]) {
+        if self.plain {
+            for ((source, output), into) in self.sources.iter().zip(self.numbers).zip(into) {
+                let value = row[source.column as usize].given();
+                // A missing value above all thresholds is NaN already.
+                *into = if value.is_nan() & (output.flags & MISSING_LOW != 0) { T::LOWEST } else { value };
+            }
+            return;
+        }
         for source in self.sources {
             let (value, missing) = as_read(row[source.column as usize].given(), source.missing);
             let range = source.numbers[0] as usize..source.numbers[1] as usize;

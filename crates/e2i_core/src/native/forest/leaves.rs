@@ -47,8 +47,8 @@ pub(super) struct Leaves {
     pub targets: usize,
     pub rule: Rule,
     pub base_first: bool,
-    /// Whether every tree adds one weight, to the only target.
-    pub lone: bool,
+    /// The target to which every tree adds one weight, if it is the same for all.
+    pub lone: Option<usize>,
     /// Whether every tree adds one weight, to a target of its own choice.
     pub one_each: bool,
     pub payloads: Section<Payload>,
@@ -65,7 +65,7 @@ pub(super) struct Opened<'i, A> {
     pub targets: usize,
     pub rule: Rule,
     pub base_first: bool,
-    pub lone: bool,
+    pub lone: Option<usize>,
     pub payloads: &'i [Payload],
     pub columns: &'i [u32],
     pub weights: &'i [A],
@@ -123,14 +123,18 @@ pub(super) fn compile<A: Number>(
     for base in &ensemble.base {
         exactly::<A>(*base)?;
     }
-    let one_each = payloads.iter().all(|payload: &Payload| payload.count == 1);
+    let summed = matches!(rule, Rule::Sum | Rule::Average);
+    let one_each = summed && payloads.iter().all(|payload: &Payload| payload.count == 1);
     let (single, double) = push(writer, &weights);
     Ok(Leaves {
         targets: ensemble.targets,
         rule,
         base_first: ensemble.base_first,
-        lone: one_each && ensemble.targets == 1 && matches!(rule, Rule::Sum | Rule::Average),
-        one_each: one_each && matches!(rule, Rule::Sum | Rule::Average),
+        lone: columns
+            .first()
+            .filter(|first| one_each && columns.iter().all(|other| other == *first))
+            .map(|t| *t as usize),
+        one_each,
         payloads: writer.push(&payloads),
         columns: writer.push(&columns),
         single,
@@ -223,7 +227,11 @@ impl Leaves {
                 return Err(broken("the leaves"));
             }
         }
-        if (self.one_each && !summed) || (self.lone && !(self.one_each && self.targets == 1)) {
+        let lone = self.lone.is_none_or(|lone| {
+            let same = |payload: &Payload| columns[payload.targets as usize] as usize == lone;
+            self.one_each && lone < self.targets && image.slice(self.payloads).iter().all(same)
+        });
+        if (self.one_each && !summed) || !lone {
             return Err(broken("the leaves' targets"));
         }
         Ok(())

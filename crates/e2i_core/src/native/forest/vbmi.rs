@@ -29,6 +29,10 @@ const FULL: usize = 1 << DEPTH;
 /// Columns of bytes that two registers hold.
 const COLUMNS: usize = 128;
 
+/// Trees whose ways are read off together.
+#[cfg(target_arch = "x86_64")]
+const TOGETHER: usize = 8;
+
 /// Levels of search that two comparisons of 16 thresholds replace.
 const LEVELS: u32 = 8;
 
@@ -168,12 +172,19 @@ impl Opened<'_> {
                 let codes = codes.0.as_ptr().cast::<__m512i>();
                 [_mm512_load_si512(codes), _mm512_load_si512(codes.add(1))]
             };
-            if self.leaves.lone {
-                let mut sum = sums[0];
-                for tree in self.trees {
+            if let Some(target) = self.leaves.lone {
+                let mut sum = sums[target];
+                let mut groups = self.trees.chunks_exact(TOGETHER);
+                for group in &mut groups {
+                    let places = self.leaves(group, registers);
+                    for (tree, place) in group.iter().zip(places) {
+                        sum += tree.weights[place as usize % FULL];
+                    }
+                }
+                for tree in groups.remainder() {
                     sum += tree.weights[self.leaf(tree, registers)];
                 }
-                sums[0] = sum;
+                sums[target] = sum;
             } else {
                 for (tree, payload) in self.trees.iter().zip(self.leaves.payloads) {
                     sums[self.leaves.columns[payload.targets as usize] as usize] +=
@@ -184,9 +195,10 @@ impl Opened<'_> {
         }
     }
 
+    /// The answers of all branches of a tree; 1 is no.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt,bmi1,bmi2")]
     #[inline]
-    fn leaf(&self, tree: &Full, codes: [__m512i; 2]) -> usize {
+    fn answers(&self, tree: &Full, codes: [__m512i; 2]) -> u64 {
         // SAFETY: the arrays are as long as a register.
         let (columns, thresholds) = unsafe {
             (_mm512_loadu_si512(tree.columns.as_ptr().cast()), _mm512_loadu_si512(tree.thresholds.as_ptr().cast()))
@@ -196,12 +208,40 @@ impl Opened<'_> {
         } else {
             _mm512_permutex2var_epi8(codes[0], columns, codes[1])
         };
-        let answers = _mm512_cmpgt_epu8_mask(beside, thresholds);
+        _mm512_cmpgt_epu8_mask(beside, thresholds)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt,bmi1,bmi2")]
+    #[inline]
+    fn leaf(&self, tree: &Full, codes: [__m512i; 2]) -> usize {
+        let answers = self.answers(tree, codes);
         let mut place = 1u64;
         for _ in 0..DEPTH {
             place = 2 * place + (answers >> place & 1);
         }
         place as usize % FULL
+    }
+
+    /// The leaves of some trees, whose ways are read off side by side.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt,bmi1,bmi2")]
+    #[inline]
+    fn leaves(&self, trees: &[Full], codes: [__m512i; 2]) -> [u64; TOGETHER] {
+        let mut answers = [0; TOGETHER];
+        for (answers, tree) in answers.iter_mut().zip(trees) {
+            *answers = self.answers(tree, codes);
+        }
+        let one = _mm512_set1_epi64(1);
+        // SAFETY: the array is as long as a register.
+        let answers = unsafe { _mm512_loadu_si512(answers.as_ptr().cast()) };
+        let mut places = one;
+        for _ in 0..DEPTH {
+            let answer = _mm512_and_si512(_mm512_srlv_epi64(answers, places), one);
+            places = _mm512_add_epi64(_mm512_add_epi64(places, places), answer);
+        }
+        let mut leaves = [0; TOGETHER];
+        // SAFETY: as above.
+        unsafe { _mm512_storeu_si512(leaves.as_mut_ptr().cast(), places) };
+        leaves
     }
 
     /// The codes of a row. In a feature of up to 255 thresholds two comparisons count those below the value: 15 that split
@@ -230,7 +270,15 @@ impl Opened<'_> {
             } else {
                 self.inputs.rank(source, value)
             };
-            for column in source.codes[0] as usize..source.codes[1] as usize {
+            let [first, end] = source.codes.map(|column| column as usize);
+            if source.levels <= LEVELS && end == first + 1 && self.inputs.codes[first].flags & SET == 0 {
+                // What is most frequent, in short: all thresholds are in one column.
+                let low = self.inputs.codes[first].flags & MISSING_LOW != 0;
+                let absent = if low { 0 } else { PER_BYTE as u32 };
+                codes.0[first % COLUMNS] = if missing { absent } else { rank } as u8;
+                continue;
+            }
+            for column in first..end {
                 let output = &self.inputs.codes[column];
                 codes.0[column % COLUMNS] = if missing {
                     if output.flags & MISSING_LOW != 0 { 0 } else { PER_BYTE as u8 }

@@ -305,10 +305,12 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
 
     #[inline(always)]
     fn add(&self, tree: usize, ends: &[u32], sums: &mut [A]) {
-        if self.leaves.lone {
-            let payloads = &self.leaves.payloads[tree..tree + ends.len()];
-            let weights = payloads.iter().zip(ends).map(|(of, leaf)| self.leaves.weights[(of.weights + leaf) as usize]);
-            sums[0] = weights.fold(sums[0], |sum, weight| sum + weight);
+        if let Some(target) = self.leaves.lone {
+            let mut sum = sums[target];
+            for (of, leaf) in self.leaves.payloads[tree..tree + ends.len()].iter().zip(ends) {
+                sum = sum + self.leaves.weights[(of.weights + leaf) as usize];
+            }
+            sums[target] = sum;
         } else {
             ends.iter().enumerate().for_each(|(k, leaf)| self.leaves.add_leaf(tree + k, *leaf, sums));
         }
@@ -326,9 +328,9 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
                 let rows: [&[S::Number]; ROWS] = std::array::from_fn(|_| numbers.next().unwrap_or(&[]));
                 // SAFETY: the nodes passed `check`; the buffer holds as many rows as are scored, of one number a column.
                 let ends = unsafe { walk(&[nodes; ROWS], &rows, span.depth) };
-                if self.leaves.lone {
+                if let Some(target) = self.leaves.lone {
                     let first = self.leaves.payloads[tree].weights;
-                    for (sum, leaf) in sums.iter_mut().zip(ends) {
+                    for (sum, leaf) in sums.iter_mut().skip(target).step_by(targets).zip(ends) {
                         *sum = *sum + self.leaves.weights[(first + leaf) as usize];
                     }
                 } else {
@@ -351,6 +353,7 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
 /// # Safety
 /// Every `left + 1` of the nodes must be a place of its tree, and every column a place of its row.
 #[inline(always)]
+#[allow(clippy::neg_cmp_op_on_partial_ord, reason = "what is not comparable goes to the no side")]
 unsafe fn walk<S: Step, const N: usize>(trees: &[&[S]; N], rows: &[&[S::Number]; N], depth: u32) -> [u32; N] {
     let mut at = [0usize; N];
     let step = |at: &mut [usize; N]| {

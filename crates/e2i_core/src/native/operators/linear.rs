@@ -133,7 +133,13 @@ impl Linear {
         if outputs >= MANY_OUTPUTS {
             by_outputs(set, inputs, outputs, input, weights, bias, factor, product);
         } else {
-            by_inputs(set, inputs, outputs, input, scale, weights, bias, factor, product);
+            let (offsets, scales) = scale;
+            let tables = ByInputs { inputs, outputs, offsets, scales, weights, bias, factor };
+            if offsets.is_empty() {
+                plain_by_inputs(set, tables, input, product);
+            } else {
+                scaled_by_inputs(set, tables, input, product);
+            }
         }
         if let (Some(function), [Column::Float32(result), ..]) = (self.after, rest)
             && let Some(result) = result.get_mut(..count)
@@ -177,68 +183,105 @@ impl Linear {
     }
 }
 
+/// Tables and shape of a product with lanes over inputs.
+#[derive(Clone, Copy)]
+pub(super) struct ByInputs<'a> {
+    inputs: usize,
+    outputs: usize,
+    /// As many as inputs, or none.
+    offsets: &'a [f32],
+    scales: &'a [f32],
+    weights: &'a [f32],
+    bias: &'a [f32],
+    factor: f32,
+}
+
+/// Lanes of a row; with `SCALED`, after offset and scale.
+#[inline(always)]
+fn prepared<L: Lanes, const SCALED: bool>(x: &[f32; LANES], offset: &[f32; LANES], scale: &[f32; LANES]) -> L {
+    if SCALED { L::load(x).subtract(L::load(offset)).multiply(L::load(scale)) } else { L::load(x) }
+}
+
+/// The last lanes of a row, zero where a chunk before had them.
+#[inline(always)]
+fn last_lanes<L: Lanes, const SCALED: bool>(row: &[f32], tables: ByInputs<'_>, rest: usize) -> L {
+    const NONE: &[f32; LANES] = &[0.0; LANES];
+    if let Some(end) = row.last_chunk::<LANES>() {
+        let offset = tables.offsets.last_chunk().unwrap_or(NONE);
+        let scale = tables.scales.last_chunk().unwrap_or(NONE);
+        return prepared::<L, SCALED>(end, offset, scale).kept_from(LANES - rest);
+    }
+    let mut cells = [0.0; LANES];
+    cells.iter_mut().rev().zip(row.iter().rev()).for_each(|(cell, x)| *cell = *x);
+    L::load(&cells)
+}
+
+/// The product of rows, two outputs at a time so that each input is read once for both.
+#[inline(always)]
+fn by_inputs<L: Lanes, const SCALED: bool>(tables: ByInputs<'_>, input: &[f32], output: &mut [f32]) {
+    const NONE: &[f32; LANES] = &[0.0; LANES];
+    let ByInputs { inputs, outputs, factor, bias, .. } = tables;
+    let (whole, rest) = (inputs / LANES, inputs % LANES);
+    let chunks_of_output = inputs.div_ceil(LANES);
+    let (offsets, scales) = (tables.offsets.as_chunks::<LANES>().0, tables.scales.as_chunks::<LANES>().0);
+    let finish = |total: f32, output: usize| {
+        let total = if factor == 1.0 { total } else { total * factor };
+        if let Some(bias) = bias.get(output) { total + bias } else { total }
+    };
+    // Cut piece by piece: chunks would be counted with divisions, which one row would feel.
+    let (mut input, mut output) = (input, output);
+    while let (Some((row, more_input)), Some((sums, more_output))) =
+        (input.split_at_checked(inputs), output.split_at_mut_checked(outputs))
+    {
+        (input, output) = (more_input, more_output);
+        let last = if rest > 0 { last_lanes::<L, SCALED>(row, tables, rest) } else { L::zero() };
+        let chunks = row.as_chunks::<LANES>().0;
+        let mut weights = tables.weights.as_chunks::<LANES>().0;
+        let mut done = 0;
+        while let (Some((first, after_first)), true) = (weights.split_at_checked(chunks_of_output), done < outputs) {
+            // Without a second output the first is computed twice, and one result is dropped.
+            let (second, after_second) = match after_first.split_at_checked(chunks_of_output) {
+                Some(both) if done + 1 < outputs => both,
+                _ => (first, after_first),
+            };
+            let (mut a, mut b) = (L::zero(), L::zero());
+            for (index, ((x, v), w)) in chunks.iter().zip(&first[..whole]).zip(&second[..whole]).enumerate() {
+                let (offset, scale) = if SCALED {
+                    (offsets.get(index).unwrap_or(NONE), scales.get(index).unwrap_or(NONE))
+                } else {
+                    (NONE, NONE)
+                };
+                let x = prepared::<L, SCALED>(x, offset, scale);
+                a = a.add(x.multiply(L::load(v)));
+                b = b.add(x.multiply(L::load(w)));
+            }
+            if rest > 0
+                && let (Some(v), Some(w)) = (first.last(), second.last())
+            {
+                a = a.add(last.multiply(L::load(v)));
+                b = b.add(last.multiply(L::load(w)));
+            }
+            sums[done] = finish(a.sum(), done);
+            if let Some(sum) = sums.get_mut(done + 1) {
+                *sum = finish(b.sum(), done + 1);
+            }
+            done += 2;
+            weights = after_second;
+        }
+    }
+}
+
 lanes! {
     /// Lanes over inputs.
-    fn by_inputs<L>(
-        inputs: usize,
-        outputs: usize,
-        input: &[f32],
-        scale: (&[f32], &[f32]),
-        weights: &[f32],
-        bias: &[f32],
-        factor: f32,
-        output: &mut [f32],
-    ) {
-        let rest = inputs % LANES;
-        let padded = inputs.next_multiple_of(LANES);
-        let (offsets, scales) = (scale.0.as_chunks::<LANES>().0, scale.1.as_chunks::<LANES>().0);
-        let ends = scale.0.last_chunk::<LANES>().zip(scale.1.last_chunk::<LANES>());
-        // Cut piece by piece: chunks would be counted with divisions, which one row would feel.
-        let (mut input, mut output) = (input, output);
-        while let (Some((row, more_input)), Some((sums, more_output))) =
-            (input.split_at_checked(inputs), output.split_at_mut_checked(outputs))
-        {
-            (input, output) = (more_input, more_output);
-            // The last lanes of the row, zero where a chunk before had them.
-            let mut last = L::zero();
-            if rest > 0 {
-                if let Some(end) = row.last_chunk::<LANES>() {
-                    last = L::load(end);
-                    if let Some((offset, scale)) = ends {
-                        last = last.subtract(L::load(offset)).multiply(L::load(scale));
-                    }
-                    last = last.kept_from(LANES - rest);
-                } else {
-                    let mut cells = [0.0; LANES];
-                    cells.iter_mut().rev().zip(row.iter().rev()).for_each(|(cell, x)| *cell = *x);
-                    last = L::load(&cells);
-                }
-            }
-            let chunks = row.as_chunks::<LANES>().0;
-            let mut all_weights = weights;
-            for (index, sum) in sums.iter_mut().enumerate() {
-                let Some((weights, more_weights)) = all_weights.split_at_checked(padded) else { break };
-                all_weights = more_weights;
-                let weights = weights.as_chunks::<LANES>().0;
-                let mut lanes = L::zero();
-                if offsets.is_empty() {
-                    for (x, w) in chunks.iter().zip(weights) {
-                        lanes = lanes.add(L::load(x).multiply(L::load(w)));
-                    }
-                } else {
-                    for (((x, w), offset), scale) in chunks.iter().zip(weights).zip(offsets).zip(scales) {
-                        let x = L::load(x).subtract(L::load(offset)).multiply(L::load(scale));
-                        lanes = lanes.add(x.multiply(L::load(w)));
-                    }
-                }
-                if rest > 0 && let Some(w) = weights.last() {
-                    lanes = lanes.add(last.multiply(L::load(w)));
-                }
-                let total = lanes.sum();
-                let total = if factor == 1.0 { total } else { total * factor };
-                *sum = if let Some(bias) = bias.get(index) { total + bias } else { total };
-            }
-        }
+    fn plain_by_inputs<L>(tables: ByInputs<'_>, input: &[f32], output: &mut [f32]) {
+        by_inputs::<L, false>(tables, input, output);
+    }
+}
+
+lanes! {
+    /// Lanes over inputs, after offset and scale.
+    fn scaled_by_inputs<L>(tables: ByInputs<'_>, input: &[f32], output: &mut [f32]) {
+        by_inputs::<L, true>(tables, input, output);
     }
 }
 

@@ -19,6 +19,7 @@ use super::instruction_set::InstructionSet;
 use super::plan::ValueType;
 use crate::error::Result;
 
+mod binarize;
 mod binary;
 mod cast;
 mod category;
@@ -38,6 +39,7 @@ mod trees;
 mod unary;
 mod vectorised;
 
+pub use binarize::Binarize;
 pub use binary::{Binary, BinaryFunction};
 pub use cast::Cast;
 pub use category::{Lookup, OneHot, Pick, Unknown};
@@ -108,6 +110,8 @@ impl Operator {
 operators! {
     /// The index of the least or greatest cell of a group.
     ArgExtreme,
+    /// Numbers cut in two.
+    Binarize,
     /// Two cells into one.
     Binary,
     /// Another element type.

@@ -1,0 +1,62 @@
+"""Makes the models and rows that `cargo run --release --example trees -p e2i_onnx` times.
+
+Versions are those of tests/models/requirements.txt. Writes into target/bench/, which is not committed:
+
+rows.f32:  10,000 rows of 30 float32.
+ref.onnx:  XGBoost, two classes, 100 trees of depth at most 6.
+lgb.onnx:  LightGBM, two classes, 100 trees of 31 leaves.
+big.onnx:  XGBoost, two classes, 500 trees of depth at most 8.
+forest.onnx: a random forest, 100 trees grown to the end.
+classes.onnx: XGBoost, five classes, 50 trees of depth at most 5 for each.
+oblivious.onnx: CatBoost, 200 symmetric trees of depth 6.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from catboost import CatBoostRegressor
+from lightgbm import LGBMClassifier
+from onnxmltools import convert_lightgbm, convert_xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType
+from skl2onnx import to_onnx
+from sklearn.ensemble import RandomForestClassifier
+from xgboost import XGBClassifier
+
+FEATURES = 30
+HERE = Path(__file__).parent.parent / "target" / "bench"
+
+
+def data(rows, seed):
+    """Normal features and a target with interactions, so that trees grow to their full depth."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, FEATURES)).astype(np.float32)
+    weights = np.random.default_rng(7).normal(size=FEATURES)
+    signal = x @ weights + 2 * x[:, 0] * x[:, 1] - 1.5 * np.abs(x[:, 2]) * x[:, 3] + random.normal(size=rows) * 2
+    return x, signal
+
+
+def main():
+    HERE.mkdir(parents=True, exist_ok=True)
+    x, signal = data(20_000, 7)
+    y = (signal > 0).astype(int)
+    data(10_000, 8)[0].tofile(HERE / "rows.f32")
+    kind = [("input", FloatTensorType([None, FEATURES]))]
+
+    def write(name, model):
+        (HERE / name).write_bytes(model.SerializeToString())
+
+    xgb = {"learning_rate": 0.1, "tree_method": "hist", "n_jobs": 1, "random_state": 7}
+    write("ref.onnx", convert_xgboost(XGBClassifier(n_estimators=100, max_depth=6, **xgb).fit(x, y), initial_types=kind))
+    write("big.onnx", convert_xgboost(XGBClassifier(n_estimators=500, max_depth=8, **xgb).fit(x, y), initial_types=kind))
+    five = np.digitize(signal, np.quantile(signal, [0.2, 0.4, 0.6, 0.8]))
+    write("classes.onnx", convert_xgboost(XGBClassifier(n_estimators=50, max_depth=5, **xgb).fit(x, five), initial_types=kind))
+    leaves = LGBMClassifier(n_estimators=100, num_leaves=31, verbose=-1, n_jobs=1, random_state=7).fit(x, y)
+    write("lgb.onnx", convert_lightgbm(leaves, initial_types=kind, zipmap=False))
+    forest = RandomForestClassifier(n_estimators=100, n_jobs=1, random_state=7).fit(x[:10_000], y[:10_000])
+    write("forest.onnx", to_onnx(forest, x[:1], options={"zipmap": False}))
+    cat = CatBoostRegressor(iterations=200, depth=6, verbose=False, thread_count=1, random_seed=7).fit(x, signal)
+    cat.save_model(str(HERE / "oblivious.onnx"), format="onnx")
+
+
+if __name__ == "__main__":
+    main()
