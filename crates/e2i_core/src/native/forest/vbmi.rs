@@ -186,9 +186,21 @@ impl Opened<'_> {
                 }
                 sums[target] = sum;
             } else {
-                for (tree, payload) in self.trees.iter().zip(self.leaves.payloads) {
-                    sums[self.leaves.columns[payload.targets as usize] as usize] +=
-                        tree.weights[self.leaf(tree, registers)];
+                let mut payloads = self.leaves.payloads.iter();
+                let mut add = |weight: f32| {
+                    if let Some(payload) = payloads.next() {
+                        sums[self.leaves.columns[payload.targets as usize] as usize] += weight;
+                    }
+                };
+                let mut groups = self.trees.chunks_exact(TOGETHER);
+                for group in &mut groups {
+                    let places = self.leaves(group, registers);
+                    for (tree, place) in group.iter().zip(places) {
+                        add(tree.weights[place as usize % FULL]);
+                    }
+                }
+                for tree in groups.remainder() {
+                    add(tree.weights[self.leaf(tree, registers)]);
                 }
             }
             sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.finish(target, *sum));
