@@ -5,8 +5,10 @@
 use std::arch::x86_64::*;
 
 use super::blend::{Bench, Bytes, Op, Opened, Portable, Vector};
+use super::coded;
 use super::inputs::{self, BLOCK};
 use super::number::{Given, Number};
+use super::ranks::{self, Count, TOGETHER};
 
 /// AVX2.
 pub(super) struct Avx2;
@@ -24,6 +26,37 @@ pub(super) unsafe fn sums<T: Number, A: Number, E: Given<T>>(
 ) {
     // SAFETY: as promised by the caller.
     unsafe { tables.sums::<Avx2, E>(input, bench, out) };
+}
+
+/// Runs the kernel for one row.
+///
+/// # Safety
+/// As [`coded::Opened::sums`].
+#[target_feature(enable = "avx2,popcnt,bmi1,bmi2")]
+pub(super) unsafe fn coded<T: Number, A: Number, E: Given<T>>(
+    tables: &coded::Opened<'_, T, A>,
+    input: &[E],
+    out: &mut [A],
+) {
+    // SAFETY: as promised by the caller.
+    unsafe { tables.sums::<Avx2, E>(input, out) };
+}
+
+impl Count for Avx2 {
+    #[inline(always)]
+    unsafe fn below<T: Number>(value: T, numbers: &[T; TOGETHER]) -> u32 {
+        match (bytemuck::try_cast::<T, f32>(value), bytemuck::try_cast_slice::<T, f32>(numbers)) {
+            // SAFETY: as promised by the caller; there are as many numbers as in two registers.
+            (Ok(value), Ok(numbers)) if size_of::<T>() == 4 => unsafe {
+                let value = _mm256_set1_ps(value);
+                let low = _mm256_cmp_ps::<_CMP_GT_OQ>(value, _mm256_loadu_ps(numbers.as_ptr()));
+                let high = _mm256_cmp_ps::<_CMP_GT_OQ>(value, _mm256_loadu_ps(numbers.as_ptr().add(8)));
+                ((_mm256_movemask_ps(high) as u32) << 8 | _mm256_movemask_ps(low) as u32).count_ones()
+            },
+            // SAFETY: needs nothing special.
+            _ => unsafe { ranks::Portable::below(value, numbers) },
+        }
+    }
 }
 
 impl Vector for Avx2 {

@@ -5,8 +5,10 @@
 use std::arch::x86_64::*;
 
 use super::blend::{Bytes, Op, Opened, Portable, Vector};
+use super::coded;
 use super::inputs::{self, BLOCK};
 use super::number::{Given, Number};
+use super::ranks::{self, Count, TOGETHER};
 
 /// AVX-512 F, BW, DQ and VL.
 pub(super) struct Avx512;
@@ -24,6 +26,35 @@ pub(super) unsafe fn sums<T: Number, A: Number, E: Given<T>>(
 ) {
     // SAFETY: as promised by the caller.
     unsafe { tables.sums::<Avx512, E>(input, bench, out) };
+}
+
+/// Runs the kernel for one row.
+///
+/// # Safety
+/// As [`coded::Opened::sums`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2")]
+pub(super) unsafe fn coded<T: Number, A: Number, E: Given<T>>(
+    tables: &coded::Opened<'_, T, A>,
+    input: &[E],
+    out: &mut [A],
+) {
+    // SAFETY: as promised by the caller.
+    unsafe { tables.sums::<Avx512, E>(input, out) };
+}
+
+impl Count for Avx512 {
+    #[inline(always)]
+    unsafe fn below<T: Number>(value: T, numbers: &[T; TOGETHER]) -> u32 {
+        match (bytemuck::try_cast::<T, f32>(value), bytemuck::try_cast_slice::<T, f32>(numbers)) {
+            // SAFETY: as promised by the caller; there are as many numbers as in a register.
+            (Ok(value), Ok(numbers)) if size_of::<T>() == 4 => unsafe {
+                let numbers = _mm512_loadu_ps(numbers.as_ptr());
+                _mm512_cmp_ps_mask::<_CMP_GT_OQ>(_mm512_set1_ps(value), numbers).count_ones()
+            },
+            // SAFETY: needs nothing special.
+            _ => unsafe { ranks::Portable::below(value, numbers) },
+        }
+    }
 }
 
 impl Vector for Avx512 {

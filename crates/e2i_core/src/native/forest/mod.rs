@@ -16,9 +16,11 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod blend;
+mod coded;
 mod inputs;
 mod leaves;
 mod number;
+mod ranks;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -68,9 +70,11 @@ pub struct Scratch {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forest {
     inputs: inputs::Inputs,
+    ranks: ranks::Ranks,
     leaves: leaves::Leaves,
     walk: walk::Walk,
     blend: Option<blend::Blend>,
+    coded: Option<coded::Coded>,
     rowwise: Option<vbmi::Rowwise>,
     compared_in: Kept,
     added_in: Kept,
@@ -120,12 +124,14 @@ impl Forest {
         ensemble.check()?;
         let shape = shape::shape(ensemble)?;
         let double = ensemble.compared_in == Precision::Double;
-        let (inputs, places) = if double {
+        let ((inputs, places), ranks) = if double {
             let push = |writer: &mut ImageWriter, table: &[f64]| (Section::default(), writer.push(table));
-            inputs::compile(ensemble.width, &shape, writer, push)?
+            let inputs = inputs::compile(ensemble.width, &shape, writer, push)?;
+            (inputs, ranks::compile(&shape, writer, push)?)
         } else {
             let push = |writer: &mut ImageWriter, table: &[f32]| (writer.push(table), Section::default());
-            inputs::compile(ensemble.width, &shape, writer, push)?
+            let inputs = inputs::compile(ensemble.width, &shape, writer, push)?;
+            (inputs, ranks::compile(&shape, writer, push)?)
         };
         let mut rowwise = None;
         let leaves = if ensemble.added_in == Precision::Double {
@@ -153,7 +159,9 @@ impl Forest {
         Ok(Self {
             walk: walk::compile(&shape, &places, double, writer)?,
             blend: blend::compile(&shape, &places, inputs.codes.len(), writer),
+            coded: coded::compile(&shape, &places, inputs.codes.len(), writer),
             rowwise,
+            ranks,
             compared_in: ensemble.compared_in.into(),
             added_in: ensemble.added_in.into(),
             branches: shape.trees.iter().map(|tree| tree.asks.len()).sum(),
@@ -169,8 +177,14 @@ impl Forest {
     /// [`Kind::BadModel`] if not.
     pub fn check(&self, image: &Image) -> Result<()> {
         match self.compared_in {
-            Kept::Single => self.inputs.check(image, self.inputs.single)?,
-            Kept::Double => self.inputs.check(image, self.inputs.double)?,
+            Kept::Single => {
+                self.inputs.check(image, self.inputs.single)?;
+                self.ranks.check(image, &self.inputs, self.ranks.single)?;
+            }
+            Kept::Double => {
+                self.inputs.check(image, self.inputs.double)?;
+                self.ranks.check(image, &self.inputs, self.ranks.double)?;
+            }
         }
         match self.added_in {
             Kept::Single => self.leaves.check(image, self.leaves.single)?,
@@ -187,6 +201,9 @@ impl Forest {
         }
         if let Some(blend) = &self.blend {
             blend.check(image, self.inputs.codes.len(), payloads)?;
+        }
+        if let Some(coded) = &self.coded {
+            coded.check(image, self.inputs.codes.len(), payloads)?;
         }
         if let Some(rowwise) = &self.rowwise {
             if !self.leaves.one_each || (self.compared_in, self.added_in) != (Kept::Single, Kept::Single) {
@@ -234,6 +251,7 @@ impl Forest {
         let set = usable(set);
         match self.blended(set, rows) {
             0 if self.is_rowwise(set) => "tree at once (AVX-512 VBMI)",
+            0 if self.coded.is_some() => "coded walk",
             0 => "interleaved walk",
             _ => match set {
                 InstructionSet::Portable => "blend",
@@ -354,18 +372,20 @@ impl ScratchOf for f64 {
 
 impl Task<'_, '_> {
     fn compared<A: ScratchOf>(self, weights: Section<A>, out: &mut [A]) {
-        let (inputs, walk) = (&self.forest.inputs, &self.forest.walk);
+        let (inputs, ranks, walk) = (&self.forest.inputs, &self.forest.ranks, &self.forest.walk);
         match self.forest.compared_in {
-            Kept::Double => self.given(weights, inputs.double, walk.double, out),
-            Kept::Single if !walk.narrow.is_empty() => self.given(weights, inputs.single, walk.narrow, out),
-            Kept::Single => self.given(weights, inputs.single, walk.single, out),
+            Kept::Double => self.given(weights, (inputs.double, ranks.double), walk.double, out),
+            Kept::Single if !walk.narrow.is_empty() => {
+                self.given(weights, (inputs.single, ranks.single), walk.narrow, out);
+            }
+            Kept::Single => self.given(weights, (inputs.single, ranks.single), walk.single, out),
         }
     }
 
     fn given<S: Step, A: ScratchOf>(
         self,
         weights: Section<A>,
-        search: Section<S::Number>,
+        thresholds: (Section<S::Number>, Section<S::Number>),
         nodes: Section<S>,
         out: &mut [A],
     ) where
@@ -374,8 +394,8 @@ impl Task<'_, '_> {
         f64: Given<S::Number>,
     {
         match self.input {
-            Rows::Single(input) => self.run(input, weights, search, nodes, out),
-            Rows::Double(input) => self.run(input, weights, search, nodes, out),
+            Rows::Single(input) => self.run(input, weights, thresholds, nodes, out),
+            Rows::Double(input) => self.run(input, weights, thresholds, nodes, out),
         }
     }
 
@@ -383,7 +403,7 @@ impl Task<'_, '_> {
         self,
         input: &[E],
         weights: Section<A>,
-        search: Section<S::Number>,
+        thresholds: (Section<S::Number>, Section<S::Number>),
         nodes: Section<S>,
         out: &mut [A],
     ) where
@@ -391,7 +411,7 @@ impl Task<'_, '_> {
     {
         let forest = self.forest;
         let (width, targets) = (forest.inputs.width, forest.leaves.targets);
-        let inputs = forest.inputs.open(self.image, search);
+        let inputs = forest.inputs.open(self.image, thresholds.0);
         let leaves = forest.leaves.open(self.image, weights);
         let blended = forest.blended(self.set, out.len() / targets);
         let (blocks, out) = out.split_at_mut(blended * targets);
@@ -410,7 +430,13 @@ impl Task<'_, '_> {
         {
             let inputs = forest.inputs.open(self.image, forest.inputs.single);
             let leaves = forest.leaves.open(self.image, forest.leaves.single);
-            run_rowwise(&rowwise.open(self.image, inputs, leaves), input, out);
+            let ranks = forest.ranks.open(self.image, forest.ranks.single, inputs);
+            run_rowwise(&rowwise.open(self.image, ranks, leaves), input, out);
+            return;
+        }
+        if let Some(coded) = &forest.coded {
+            let ranks = forest.ranks.open(self.image, thresholds.1, inputs);
+            run_coded(&coded.open(self.image, ranks, leaves), self.set, input, out);
             return;
         }
         forest.walk.open(self.image, nodes, inputs, leaves).sums(input, S::Number::numbers(self.scratch), out);
@@ -433,6 +459,25 @@ fn run_blend<T: Number, A: Number, E: Given<T>>(
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => avx2::sums(tables, input, bench, out),
             _ => tables.sums::<blend::Portable, E>(input, bench, out),
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+fn run_coded<T: Number, A: Number, E: Given<T>>(
+    tables: &coded::Opened<'_, T, A>,
+    set: InstructionSet,
+    input: &[E],
+    out: &mut [A],
+) {
+    // SAFETY: `set` is one that the processor has, and the tables passed `Forest::check` before the first use.
+    unsafe {
+        match set {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 | InstructionSet::Avx512Vbmi => avx512::coded(tables, input, out),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => avx2::coded(tables, input, out),
+            _ => tables.sums::<ranks::Portable, E>(input, out),
         }
     }
 }

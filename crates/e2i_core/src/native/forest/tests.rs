@@ -358,7 +358,7 @@ fn the_kernel_follows_from_shape_rows_and_instructions() {
     }
     assert!(kernels.contains("interleaved walk") && kernels.contains("blend"), "{kernels:?}");
     if InstructionSet::Avx512Vbmi.is_available() {
-        assert_eq!(kernels.len(), 5, "{kernels:?}");
+        assert_eq!(kernels.len(), 6, "{kernels:?}");
     }
 }
 

@@ -10,12 +10,12 @@ use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 use super::broken;
-use super::inputs::{self, Inputs, Places};
-#[cfg(target_arch = "x86_64")]
-use super::inputs::{MISSING_LOW, PER_BYTE, SET};
+use super::inputs::{Inputs, Places};
 use super::leaves;
 #[cfg(target_arch = "x86_64")]
-use super::number::{Given, as_read};
+use super::number::Given;
+#[cfg(target_arch = "x86_64")]
+use super::ranks::{self, Codes};
 use super::shape::{Ask, Next, Plain, Shape};
 use crate::error::Result;
 use crate::native::image::{Image, ImageWriter, Section};
@@ -33,9 +33,6 @@ const COLUMNS: usize = 128;
 #[cfg(target_arch = "x86_64")]
 const TOGETHER: usize = 8;
 
-/// Levels of search that two comparisons of 16 thresholds replace.
-const LEVELS: u32 = 8;
-
 /// A tree. Branch 1 is the root; those of `k` are `2k`, where its test holds, and `2k + 1`.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -49,9 +46,6 @@ pub(super) struct Full {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Rowwise {
     trees: Section<Full>,
-    /// The thresholds of each source in order, from where `starts` says, each followed by 16 times infinity.
-    sorted: Section<f32>,
-    starts: Section<u32>,
 }
 
 /// Makes the tables, where the shape of the trees allows it: one weight a leaf, added in float32.
@@ -69,17 +63,7 @@ pub(super) fn compile(
     for (number, plain) in shape.trees.iter().enumerate() {
         trees.push(full(plain, shape, places, |leaf| weights(number, leaf))?);
     }
-    let (mut sorted, mut starts) = (vec![], vec![]);
-    // In the order of the sources, which leave out features that nobody reads.
-    let mut read = vec![false; shape.features.len()];
-    shape.columns.iter().for_each(|column| read[column.feature as usize] = true);
-    for (feature, _) in shape.features.iter().zip(read).filter(|(_, read)| *read) {
-        starts.push(u32::try_from(sorted.len()).ok()?);
-        sorted.extend(feature.bounds.iter().map(|bound| *bound as f32));
-        let size = (feature.bounds.len() + 1).next_power_of_two() + 16;
-        sorted.resize(starts.last().map_or(0, |start| *start as usize) + size, f32::INFINITY);
-    }
-    Some(Rowwise { trees: writer.push(&trees), sorted: writer.push(&sorted), starts: writer.push(&starts) })
+    Some(Rowwise { trees: writer.push(&trees) })
 }
 
 /// Unfolds a tree; a leaf above the last level is the answer of every branch below it.
@@ -106,32 +90,21 @@ impl Rowwise {
     /// Whether the tables of an image are what the loops rely on.
     pub(super) fn check(&self, image: &Image, inputs: &Inputs, payloads: &[leaves::Payload]) -> Result<()> {
         image.check(self.trees)?;
-        image.check(self.sorted)?;
-        image.check(self.starts)?;
-        let (starts, sources) = (image.slice(self.starts), image.slice(inputs.sources));
-        if self.trees.len() != payloads.len() || starts.len() != sources.len() || inputs.codes.len() > COLUMNS {
-            return Err(broken("the number of trees"));
+        if self.trees.len() == payloads.len() && inputs.codes.len() <= COLUMNS {
+            Ok(())
+        } else {
+            Err(broken("the number of trees"))
         }
-        let fits = |(start, source): (&u32, &inputs::Source)| {
-            source.levels > LEVELS || *start as usize + (1usize << source.levels) + 16 <= self.sorted.len()
-        };
-        if starts.iter().zip(sources).all(fits) { Ok(()) } else { Err(broken("the thresholds")) }
     }
 
     #[cfg(target_arch = "x86_64")]
     pub(super) fn open<'i>(
         &self,
         image: &'i Image,
-        inputs: inputs::Opened<'i, f32>,
+        ranks: ranks::Opened<'i, f32>,
         leaves: leaves::Opened<'i, f32>,
     ) -> Opened<'i> {
-        Opened {
-            trees: image.slice(self.trees),
-            sorted: image.slice(self.sorted),
-            starts: image.slice(self.starts),
-            inputs,
-            leaves,
-        }
+        Opened { trees: image.slice(self.trees), ranks, leaves }
     }
 }
 
@@ -139,19 +112,12 @@ impl Rowwise {
 #[cfg(target_arch = "x86_64")]
 pub(super) struct Opened<'i> {
     trees: &'i [Full],
-    sorted: &'i [f32],
-    starts: &'i [u32],
-    inputs: inputs::Opened<'i, f32>,
+    ranks: ranks::Opened<'i, f32>,
     leaves: leaves::Opened<'i, f32>,
 }
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
-
-/// The codes of a row: two registers.
-#[cfg(target_arch = "x86_64")]
-#[repr(align(64))]
-struct Codes([u8; COLUMNS]);
 
 #[cfg(target_arch = "x86_64")]
 impl Opened<'_> {
@@ -161,11 +127,11 @@ impl Opened<'_> {
     /// The processor must have AVX-512 with VBMI, and the tables must have passed [`Rowwise::check`].
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt,bmi1,bmi2")]
     pub(super) unsafe fn sums<E: Given<f32>>(&self, input: &[E], out: &mut [f32]) {
-        let (width, targets) = (self.inputs.width, self.leaves.targets);
-        let mut codes = Codes([0; COLUMNS]);
+        let (width, targets) = (self.ranks.inputs.width, self.leaves.targets);
+        let mut codes = Codes([0; ranks::COLUMNS]);
         for (row, sums) in out.chunks_exact_mut(targets).enumerate() {
             // SAFETY: as promised by the caller.
-            unsafe { self.codes(&input[row * width..(row + 1) * width], &mut codes) };
+            unsafe { self.ranks.codes::<super::avx512::Avx512, E>(&input[row * width..(row + 1) * width], &mut codes) };
             sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.start(target));
             // SAFETY: as promised by the caller; the array is as long as two registers.
             let registers: [__m512i; 2] = unsafe {
@@ -215,7 +181,7 @@ impl Opened<'_> {
         let (columns, thresholds) = unsafe {
             (_mm512_loadu_si512(tree.columns.as_ptr().cast()), _mm512_loadu_si512(tree.thresholds.as_ptr().cast()))
         };
-        let beside = if self.inputs.codes.len() <= FULL {
+        let beside = if self.ranks.inputs.codes.len() <= FULL {
             _mm512_permutexvar_epi8(columns, codes[0])
         } else {
             _mm512_permutex2var_epi8(codes[0], columns, codes[1])
@@ -254,52 +220,5 @@ impl Opened<'_> {
         // SAFETY: as above.
         unsafe { _mm512_storeu_si512(leaves.as_mut_ptr().cast(), places) };
         leaves
-    }
-
-    /// The codes of a row. In a feature of up to 255 thresholds two comparisons count those below the value: 15 that split
-    /// them evenly, the first levels of the search tree, and the 16 that follow the one that was found.
-    ///
-    /// # Safety
-    /// As [`Opened::sums`].
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt,bmi1,bmi2")]
-    unsafe fn codes<E: Given<f32>>(&self, row: &[E], codes: &mut Codes) {
-        for (source, start) in self.inputs.sources.iter().zip(self.starts) {
-            let (value, missing) = as_read(row[source.column as usize].given(), source.missing);
-            let rank = if source.levels <= LEVELS {
-                let all = _mm512_set1_ps(value);
-                let search = self.inputs.search_of(source);
-                // SAFETY: a search tree has 16 places at least; 16 thresholds follow wherever the first comparison leads.
-                unsafe {
-                    let first = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(all, _mm512_loadu_ps(search.as_ptr())).count_ones();
-                    if source.levels <= 4 {
-                        first
-                    } else {
-                        let from = first << (source.levels - 4);
-                        let sorted = _mm512_loadu_ps(self.sorted.as_ptr().add((*start + from) as usize));
-                        from + _mm512_cmp_ps_mask::<_CMP_GT_OQ>(all, sorted).count_ones()
-                    }
-                }
-            } else {
-                self.inputs.rank(source, value)
-            };
-            let [first, end] = source.codes.map(|column| column as usize);
-            if source.levels <= LEVELS && end == first + 1 && self.inputs.codes[first].flags & SET == 0 {
-                // What is most frequent, in short: all thresholds are in one column.
-                let low = self.inputs.codes[first].flags & MISSING_LOW != 0;
-                let absent = if low { 0 } else { PER_BYTE as u32 };
-                codes.0[first % COLUMNS] = if missing { absent } else { rank } as u8;
-                continue;
-            }
-            for column in first..end {
-                let output = &self.inputs.codes[column];
-                codes.0[column % COLUMNS] = if missing {
-                    if output.flags & MISSING_LOW != 0 { 0 } else { PER_BYTE as u8 }
-                } else if output.flags & SET != 0 {
-                    u8::from(!self.inputs.is_member(output, rank))
-                } else {
-                    rank.saturating_sub(output.base).min(PER_BYTE as u32) as u8
-                };
-            }
-        }
     }
 }
