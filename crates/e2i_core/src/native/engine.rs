@@ -26,6 +26,60 @@ pub struct StepDescription {
     pub kernel: String,
 }
 
+/// What runs for what a caller wants.
+struct Schedule {
+    steps: Vec<Scheduled>,
+    /// Whether a step writes the label, or the numbers, where the caller reads them.
+    label_in_place: bool,
+    main_in_place: bool,
+}
+
+/// A step that runs.
+struct Scheduled {
+    step: usize,
+    /// Which of its outputs are needed, a bit each.
+    needed: u64,
+    to: Destination,
+}
+
+/// Where the outputs of a step go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Destination {
+    /// Where later steps find them.
+    Columns,
+    /// The first, which alone is needed and by nobody else, where the caller reads the label.
+    Label,
+    /// Likewise the numbers.
+    Main,
+}
+
+impl Schedule {
+    fn new(plan: &Plan, wanted: OutputSet) -> Self {
+        let label = plan.label.filter(|_| wanted.label);
+        let main = plan.main.filter(|_| wanted.main);
+        let needed = plan.needed(label.into_iter().chain(main));
+        let read = |value| {
+            let steps = plan.steps.iter().zip(&needed).filter(|(_, needed)| **needed != 0);
+            steps.flat_map(|(step, _)| &step.inputs).any(|input| *input == value)
+        };
+        let scheduled = |(index, needed): (usize, &u64)| {
+            let step = &plan.steps[index];
+            let first = Some(step.first_output);
+            let alone = *needed == 1 && (step.outputs == 1 || step.operator.writes_first_alone());
+            let to = match alone && !read(step.first_output) && label != main {
+                true if first == label => Destination::Label,
+                true if first == main => Destination::Main,
+                _ => Destination::Columns,
+            };
+            (*needed != 0).then_some(Scheduled { step: index, needed: *needed, to })
+        };
+        let steps: Vec<Scheduled> = needed.iter().enumerate().filter_map(scheduled).collect();
+        let in_place = |to| steps.iter().any(|step| step.to == to);
+        let (label_in_place, main_in_place) = (in_place(Destination::Label), in_place(Destination::Main));
+        Self { steps, label_in_place, main_in_place }
+    }
+}
+
 /// A model that is computed here.
 pub struct NativeEngine {
     image: Image,
@@ -36,8 +90,8 @@ pub struct NativeEngine {
     /// Rows that the columns hold.
     rows: usize,
     block_rows: usize,
-    /// The steps to run and which of their outputs are needed: for the label, for the numbers, for both.
-    schedules: [Vec<(usize, u64)>; 3],
+    /// The steps to run: for the label, for the numbers, for both.
+    schedules: [Schedule; 3],
     scratch: Scratch,
     /// Whether the caller wants to be interrupted; asked before each block.
     interrupted: fn() -> bool,
@@ -52,11 +106,7 @@ impl NativeEngine {
         let (image, plan) = Image::open::<Plan>(image)?;
         plan.check(&image)?;
         let set = if set.is_available() { set } else { InstructionSet::best().min(set) };
-        let schedule = |wanted: OutputSet| {
-            let outputs = plan.label.filter(|_| wanted.label).into_iter().chain(plan.main.filter(|_| wanted.main));
-            plan.needed(outputs).into_iter().enumerate().filter(|(_, needed)| *needed != 0).collect()
-        };
-        let schedules = [OutputSet::LABEL, OutputSet::MAIN, OutputSet::BOTH].map(schedule);
+        let schedules = [OutputSet::LABEL, OutputSet::MAIN, OutputSet::BOTH].map(|wanted| Schedule::new(&plan, wanted));
         let row_bytes: usize = plan.values.iter().skip(plan.inputs).map(bytes_a_row).sum();
         let block_rows = (BLOCK_BYTES / row_bytes.max(1)).clamp(1, BLOCK_ROWS);
         // Whole blocks of rows suit the kernels that take many rows at once.
@@ -131,11 +181,24 @@ impl NativeEngine {
         }
     }
 
-    fn score_block(&mut self, batch: &Batch, from: usize, rows: usize, schedule: usize) -> Result<()> {
+    /// Runs the steps for a block of rows. `outputs`, if the block is the whole batch, are written in place where that can be.
+    fn score_block(
+        &mut self,
+        batch: &Batch,
+        from: usize,
+        rows: usize,
+        schedule: usize,
+        mut outputs: Option<&mut Outputs>,
+    ) -> Result<()> {
         let inputs = self.plan.inputs;
-        for &(step, needed) in &self.schedules[schedule] {
-            let step = &self.plan.steps[step];
+        for scheduled in &self.schedules[schedule].steps {
+            let step = &self.plan.steps[scheduled.step];
             let (before, after) = self.columns.split_at_mut(step.first_output as usize);
+            let outputs = match (&mut outputs, scheduled.to) {
+                (Some(outputs), Destination::Main) => std::slice::from_mut(&mut outputs.main),
+                (Some(outputs), Destination::Label) => std::slice::from_mut(&mut outputs.label),
+                _ => &mut after[..step.outputs as usize],
+            };
             let mut frame = Frame {
                 image: &self.image,
                 set: self.set,
@@ -146,9 +209,9 @@ impl NativeEngine {
                 computed: before,
                 values: &self.plan.values,
                 inputs: &step.inputs,
-                outputs: &mut after[..step.outputs as usize],
+                outputs,
                 first_output: step.first_output as usize,
-                needed,
+                needed: scheduled.needed,
                 scratch: &mut self.scratch,
             };
             step.operator.run(&mut frame).map_err(|error| named(&error, &step.node))?;
@@ -192,7 +255,7 @@ impl Engine for NativeEngine {
         let cells: usize = self.plan.values.iter().skip(self.plan.inputs).map(bytes_a_row).sum();
         let steps = self.plan.steps.len() * size_of::<super::plan::Step>()
             + self.plan.values.len() * (size_of::<ValueType>() + size_of::<Column>())
-            + self.schedules.iter().map(|schedule| schedule.len() * size_of::<(usize, u64)>()).sum::<usize>();
+            + self.schedules.iter().map(|schedule| schedule.steps.len() * size_of::<Scheduled>()).sum::<usize>();
         size_of::<Self>() + self.image.memory_bytes() + cells * self.rows + steps + self.scratch.memory_bytes()
     }
 
@@ -201,13 +264,16 @@ impl Engine for NativeEngine {
         let label = self.plan.label.filter(|_| wanted.label);
         let main = self.plan.main.filter(|_| wanted.main);
         outputs.width = main.map_or(0, |main| self.plan.values[main as usize].width);
-        prepare(&mut outputs.label, label.map(|label| self.plan.values[label as usize].element));
-        prepare(&mut outputs.main, main.map(|main| self.plan.values[main as usize].element));
         let schedule = match (wanted.label, wanted.main) {
             (true, true) => 2,
             (false, true) => 1,
             _ => 0,
         };
+        let is_block = batch.rows() <= self.block_rows;
+        let Schedule { label_in_place, main_in_place, .. } = self.schedules[schedule];
+        let (label_in_place, main_in_place) = (label_in_place && is_block, main_in_place && is_block);
+        prepare(&mut outputs.label, label.map(|id| self.plan.values[id as usize]), batch.rows(), label_in_place);
+        prepare(&mut outputs.main, main.map(|id| self.plan.values[id as usize]), batch.rows(), main_in_place);
         let mut from = 0;
         while from < batch.rows() {
             if from > 0 && (self.interrupted)() {
@@ -217,11 +283,11 @@ impl Engine for NativeEngine {
             if rows > self.rows {
                 self.hold(rows);
             }
-            self.score_block(batch, from, rows, schedule)?;
-            if let Some(label) = label {
+            self.score_block(batch, from, rows, schedule, is_block.then_some(&mut *outputs))?;
+            if let Some(label) = label.filter(|_| !label_in_place) {
                 self.copy(batch, from, rows, label, &mut outputs.label);
             }
-            if let Some(main) = main {
+            if let Some(main) = main.filter(|_| !main_in_place) {
                 self.copy(batch, from, rows, main, &mut outputs.main);
             }
             from += rows;
@@ -234,17 +300,21 @@ impl Engine for NativeEngine {
     }
 }
 
-/// Empties an output and gives it the type that is written into it. Texts stay, to be written over.
+/// Gives an output the type that is written into it, and empties it, or gives it the length of `rows` for a step that writes
+/// over what stands there. Texts stay, to be written over.
 #[inline]
-fn prepare(column: &mut Column, element: Option<ElementType>) {
-    match element {
-        Some(element) if column.element() != element => *column = Column::zeros(element, 0),
-        Some(ElementType::Text) => {}
-        _ => match column {
-            // The commonest first; none of these gives memory back.
-            Column::Float32(cells) => cells.clear(),
-            Column::Int64(cells) => cells.clear(),
-            other => other.resize(0),
-        },
+fn prepare(column: &mut Column, value: Option<ValueType>, rows: usize, in_place: bool) {
+    if let Some(value) = value.filter(|value| column.element() != value.element) {
+        *column = Column::zeros(value.element, 0);
+    }
+    let length = value.filter(|_| in_place).map_or(0, |value| rows * value.width);
+    match column {
+        // The commonest first; none of these gives memory back.
+        Column::Float32(cells) if cells.len() == length => {}
+        Column::Float32(cells) => cells.resize(length, 0.0),
+        Column::Int64(cells) if cells.len() == length => {}
+        Column::Int64(cells) => cells.resize(length, 0),
+        Column::Text(_) if !in_place && value.is_some() => {}
+        other => other.resize(length),
     }
 }

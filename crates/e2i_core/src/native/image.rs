@@ -86,6 +86,15 @@ impl ImageWriter {
         Section { place, of: PhantomData }
     }
 
+    /// A copy of a table; empty for a section that was not written here.
+    #[must_use]
+    pub fn table<T: Pod>(&self, section: Section<T>) -> Vec<T> {
+        let (from, count) = section.place;
+        let end = count.checked_mul(size_of::<T>()).and_then(|size| from.checked_add(size));
+        let bytes = end.and_then(|end| self.tables.get(from..end)).unwrap_or(&[]);
+        bytes.chunks_exact(size_of::<T>().max(1)).map(bytemuck::pod_read_unaligned).collect()
+    }
+
     /// The image: `head` describes the tables.
     ///
     /// # Errors

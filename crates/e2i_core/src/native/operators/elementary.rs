@@ -50,13 +50,13 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
-fn logistic(x: f32) -> f32 {
+pub(super) fn logistic(x: f32) -> f32 {
     (1.0 / (1.0 + exp_double(-f64::from(x)))) as f32
 }
 
 /// The hyperbolic tangent, from e^2|x| - 1, which keeps small values exact.
 #[inline(always)]
-fn tanh(x: f32) -> f32 {
+pub(super) fn tanh(x: f32) -> f32 {
     let (power, rest) = parts(2.0 * f64::from(x).abs());
     let grown = power * rest + (power - 1.0);
     ((grown / (grown + 2.0)) as f32).copysign(x)

@@ -13,6 +13,9 @@ pub(super) const LANES: usize = 16;
 
 /// Sixteen float32. Methods are inlined into functions that enable the instructions that they use.
 pub(super) trait Lanes: Copy {
+    /// How many rows a product computes at once: as many sums as there are registers for.
+    const ROWS: usize;
+
     fn zero() -> Self;
     fn splat(value: f32) -> Self;
     fn load(cells: &[f32; LANES]) -> Self;
@@ -29,6 +32,8 @@ pub(super) trait Lanes: Copy {
 }
 
 impl Lanes for [f32; LANES] {
+    const ROWS: usize = 2;
+
     #[inline(always)]
     fn zero() -> Self {
         [0.0; LANES]
@@ -103,6 +108,8 @@ fn sum_of_eight(eight: __m256) -> f32 {
 // only for a set that the processor has; loads and stores are unaligned and of arrays of sixteen.
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Avx2 {
+    const ROWS: usize = 4;
+
     #[inline(always)]
     fn zero() -> Self {
         // SAFETY: see above.
@@ -186,6 +193,8 @@ pub(super) struct Avx512(__m512);
 // As for AVX2, with AVX-512 F and DQ.
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Avx512 {
+    const ROWS: usize = 8;
+
     #[inline(always)]
     fn zero() -> Self {
         // SAFETY: see above.

@@ -30,7 +30,9 @@ mod frame;
 mod impute;
 mod lanes;
 mod linear;
+mod network;
 mod normalize;
+mod products;
 mod reduce;
 mod scale;
 mod select;
@@ -48,6 +50,7 @@ pub use constants::{Constants, Texts, Values};
 pub(crate) use frame::{Cells, Frame, Scratch};
 pub use impute::Impute;
 pub use linear::Linear;
+pub use network::Network;
 pub use normalize::{Norm, Normalize};
 pub use reduce::{ArgExtreme, Reduce, Reduction};
 pub use scale::Scale;
@@ -100,10 +103,23 @@ macro_rules! operators {
 }
 
 impl Operator {
+    /// Whether it can be given its first output alone where that alone is needed.
+    pub(crate) fn writes_first_alone(&self) -> bool {
+        matches!(self, Self::Network(_) | Self::Trained(_))
+    }
+
     /// Whether its result depends on an order of additions or on how a function is approximated, so that another engine may
     /// round otherwise.
     pub(crate) fn rounds(&self) -> bool {
-        matches!(self, Self::Linear(_) | Self::Normalize(_) | Self::Reduce(_) | Self::Softmax(_) | Self::Unary(_))
+        matches!(
+            self,
+            Self::Linear(_)
+                | Self::Network(_)
+                | Self::Normalize(_)
+                | Self::Reduce(_)
+                | Self::Softmax(_)
+                | Self::Unary(_)
+        )
     }
 }
 
@@ -130,6 +146,8 @@ operators! {
     Linear,
     /// A category mapped to something else.
     Lookup,
+    /// Products one after the other, with functions between them.
+    Network,
     /// A row divided by its norm.
     Normalize,
     /// A category as zeros and a one.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
-use super::lanes::{LANES, lanes};
+use super::lanes::{LANES, Lanes, lanes};
 use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::interface::ElementType;
@@ -35,30 +35,36 @@ impl Scale {
     }
 }
 
-lanes! {
-    fn scale_rows<L>(input: &[f32], offset: &[f32], scale: &[f32], output: &mut [f32]) {
-        let width = offset.len();
-        for (x, y) in input.chunks_exact(width).zip(output.chunks_exact_mut(width)) {
-            let whole = x.as_chunks::<LANES>().0.iter().zip(y.as_chunks_mut::<LANES>().0);
-            let tables = offset.as_chunks::<LANES>().0.iter().zip(scale.as_chunks::<LANES>().0);
-            for ((x, y), (offset, scale)) in whole.zip(tables) {
-                L::load(x).subtract(L::load(offset)).multiply(L::load(scale)).store(y);
-            }
-            let done = width / LANES * LANES;
-            if done == width {
-                continue;
-            }
-            // The last lanes overlap those before, which come out the same again.
-            if let (Some(x), Some(y), Some(offset), Some(scale)) =
-                (x.last_chunk::<LANES>(), y.last_chunk_mut::<LANES>(), offset.last_chunk(), scale.last_chunk())
-            {
-                L::load(x).subtract(L::load(offset)).multiply(L::load(scale)).store(y);
-            } else {
-                for (((x, offset), scale), y) in x.iter().zip(offset).zip(scale).zip(y) {
-                    *y = (*x - *offset) * *scale;
-                }
+/// Rows of as many cells as there are offsets.
+#[inline(always)]
+pub(super) fn scaled<L: Lanes>(input: &[f32], offset: &[f32], scale: &[f32], output: &mut [f32]) {
+    let width = offset.len();
+    for (x, y) in input.chunks_exact(width).zip(output.chunks_exact_mut(width)) {
+        let whole = x.as_chunks::<LANES>().0.iter().zip(y.as_chunks_mut::<LANES>().0);
+        let tables = offset.as_chunks::<LANES>().0.iter().zip(scale.as_chunks::<LANES>().0);
+        for ((x, y), (offset, scale)) in whole.zip(tables) {
+            L::load(x).subtract(L::load(offset)).multiply(L::load(scale)).store(y);
+        }
+        let done = width / LANES * LANES;
+        if done == width {
+            continue;
+        }
+        // The last lanes overlap those before, which come out the same again.
+        if let (Some(x), Some(y), Some(offset), Some(scale)) =
+            (x.last_chunk::<LANES>(), y.last_chunk_mut::<LANES>(), offset.last_chunk(), scale.last_chunk())
+        {
+            L::load(x).subtract(L::load(offset)).multiply(L::load(scale)).store(y);
+        } else {
+            for (((x, offset), scale), y) in x.iter().zip(offset).zip(scale).zip(y) {
+                *y = (*x - *offset) * *scale;
             }
         }
+    }
+}
+
+lanes! {
+    fn scale_rows<L>(input: &[f32], offset: &[f32], scale: &[f32], output: &mut [f32]) {
+        scaled::<L>(input, offset, scale, output);
     }
 }
 
