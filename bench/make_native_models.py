@@ -64,7 +64,7 @@ def main():
     categories.booster_.save_model(HERE / "categories.txt")
     forest = RandomForestClassifier(n_estimators=100, n_jobs=1, random_state=7).fit(x[:10_000], y[:10_000])
     write("forest.onnx", to_onnx(forest, x[:1], options={"zipmap": False}))
-    cat = CatBoostRegressor(iterations=200, depth=6, verbose=False, thread_count=1, random_seed=7).fit(x, signal)
+    cat = CatBoostRegressor(iterations=200, depth=6, verbose=False, thread_count=1, random_seed=7, allow_writing_files=False).fit(x, signal)
     cat.save_model(str(HERE / "oblivious.onnx"), format="onnx")
 
 
