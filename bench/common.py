@@ -35,6 +35,17 @@ def timed(before, queries):
     return list(zip(times, values, strict=True))
 
 
+def kept_open(script):
+    """A session that has run the script and stays until it is closed with `communicate`."""
+    session = subprocess.Popen(CLIENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    session.stdin.write(script + "\n\\echo ready\n")
+    session.stdin.flush()
+    for line in session.stdout:
+        if line.strip() == "ready":
+            return session
+    sys.exit("a session ended early")
+
+
 def register(name, path):
     sql(f"SELECT e2i_register_model('{name}', '\\x{path.read_bytes().hex()}', feature_names => {NAMES});")
 
@@ -47,7 +58,8 @@ def load_rows(count):
         subprocess.run([example("runtime_alone"), "rows", str(count)], stdout=file, check=True)
     columns = ", ".join(f"f{i} float8" for i in range(FEATURES))
     names = ", ".join(f"f{i}" for i in range(FEATURES))
-    sql(f"CREATE EXTENSION IF NOT EXISTS e2i_serve; DROP TABLE IF EXISTS bench_row, bench_array; CREATE TABLE bench_row ({columns});")
+    sql("CREATE EXTENSION IF NOT EXISTS e2i_serve; DROP TABLE IF EXISTS bench_row, bench_array;")
+    sql(f"CREATE TABLE bench_row ({columns});")
     with open(rows, encoding="utf-8") as file:
         if subprocess.run([*CLIENT, "-c", "COPY bench_row FROM STDIN CSV"], stdin=file, check=False).returncode:
             sys.exit("the rows were not loaded")
@@ -59,7 +71,8 @@ def load_rows(count):
 
 
 def build(name):
-    subprocess.run(["cargo", "build", "-q", "--release", "-p", "e2i_onnx", "--example", name], cwd=HERE.parent, check=True)
+    command = ["cargo", "build", "-q", "--release", "-p", "e2i_onnx", "--example", name]
+    subprocess.run(command, cwd=HERE.parent, check=True)
 
 
 def example(name):
