@@ -24,7 +24,7 @@ is 'another session scores' "$(ask scorer "SELECT e2i_predict('sum', ARRAY[10]);
 dies() {
     like "$1" "$(ask registrar "SET e2i_serve.onnxruntime_library = '$NODES/a/$2.so'; SELECT e2i_register_model('bad', plus(2));")" "$3"
     is "$1: the session goes on, without a child" "$(ask registrar "SELECT pid = pg_backend_pid(), pg_read_file(format('/proc/self/task/%s/children', pid)) = '' FROM me;
-        SELECT count(*) FROM ml_model_registry WHERE model_name = 'bad'; SELECT count(*) FROM ml_model_artifacts; SELECT count(*) FROM ml_model_events WHERE model_name = 'bad';")" $'t|t\n0\n1\n0'
+        SELECT count(*) FROM ml_model_registry WHERE model_name = 'bad'; SELECT count(*) FROM ml_model_artifacts; SELECT count(*) FROM ml_model_events WHERE model_name = 'bad';")" $'t|t\n0\n2\n0'
     is "$1: so does another" "$(ask scorer "SELECT e2i_predict('sum', ARRAY[10]);")" 11
 }
 crashed() { printf 'ERROR:  the model "bad" crashed the process in which it was tried out: %s*It is not registered. No session was affected.' "$1"; }
