@@ -2,17 +2,18 @@
 //!
 //! `sides MODEL ROWS.f32 SCORES` scores all rows of the file (30 float32 each) one at a time and 4,096 at a time, the sides
 //! in turn, and prints `BATCH SIDE NANOSECONDS` a row of every pass, then `load SIDE NANOSECONDS`: creating a session
-//! against opening a compiled model. A line `kernel BATCH SET TEXT` says what ran. Every number of every pass is compared:
-//! bit by bit, but for models whose operators round differently, there to a few units in the last places. The model is
-//! ONNX, or a file of XGBoost or LightGBM, which has no runtime beside it; the scores go to SCORES for their own library
-//! to be compared with, in the type they have.
+//! against opening a compiled model. Time is the thread's own on a processor, so that others on the machine disturb less.
+//! A line `kernel BATCH SET TEXT` says what ran. Every number of every pass is compared: bit by bit, but for models whose
+//! operators round differently, there to a few units in the last places. The model is ONNX, or a file of XGBoost or
+//! LightGBM, which has no runtime beside it; the scores go to SCORES, in the type they have, for their own library to be
+//! compared with.
 
 mod alone;
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::Duration;
 
-use alone::Alone;
+use alone::{Alone, own_time};
 use e2i_core::native::{InstructionSet, NativeEngine, compile_trained};
 use e2i_core::{Batch, Column, Engine, Interface, OutputSet, Outputs, formats};
 use e2i_onnx::{Model, Options, compile, describe};
@@ -53,13 +54,13 @@ fn main() {
             };
             if let Some(runtime) = &mut runtime {
                 let mut all = Vec::with_capacity(rows.len() / FEATURES * width);
-                let begun = Instant::now();
+                let begun = own_time();
                 rows.chunks(batch * FEATURES).for_each(|some| all.extend_from_slice(black_box(runtime.score(some))));
                 report("onnxruntime", a_row(begun, &rows));
                 compare("onnxruntime", exact, Column::Float32(all), &mut expected);
             }
             for native in &mut natives {
-                let begun = Instant::now();
+                let begun = own_time();
                 let all = native.pass(&rows, batch);
                 report(native.engine.instruction_set().name(), a_row(begun, &rows));
                 compare(native.engine.instruction_set().name(), exact, all, &mut expected);
@@ -73,13 +74,13 @@ fn main() {
     }
     for _ in 0..PASSES {
         if let Some(environment) = &environment {
-            let begun = Instant::now();
+            let begun = own_time();
             black_box(alone::session(environment, &bytes));
-            println!("load onnxruntime {}", begun.elapsed().as_nanos());
+            println!("load onnxruntime {}", (own_time() - begun).as_nanos());
         }
-        let begun = Instant::now();
+        let begun = own_time();
         black_box(open(InstructionSet::best()));
-        println!("load native {}", begun.elapsed().as_nanos());
+        println!("load native {}", (own_time() - begun).as_nanos());
     }
     let of_native = natives[0].pass(&rows, BATCHES[1]);
     let bytes: Vec<u8> = match of_native {
@@ -104,8 +105,8 @@ fn compiled(bytes: &[u8]) -> (Interface, Vec<u8>) {
     (interface, image)
 }
 
-fn a_row(begun: Instant, rows: &[f32]) -> f64 {
-    begun.elapsed().as_nanos() as f64 / (rows.len() / FEATURES) as f64
+fn a_row(begun: Duration, rows: &[f32]) -> f64 {
+    (own_time() - begun).as_nanos() as f64 / (rows.len() / FEATURES) as f64
 }
 
 /// The first scores are what all others are compared with.

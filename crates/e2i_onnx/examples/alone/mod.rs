@@ -1,4 +1,4 @@
-//! ONNX Runtime's C API and nothing else: what the programs beside this folder hold against the engines.
+//! ONNX Runtime's C API and nothing else: what the programs beside this folder hold against the engines. And their clock.
 //!
 //! One thread, the values of inputs and outputs made once and used again, only the numbers asked for: nobody who calls the
 //! runtime can be faster. For models with one float32 input, whose numbers are the last output.
@@ -8,6 +8,7 @@
 use std::ffi::{CString, c_void};
 use std::path::Path;
 use std::ptr;
+use std::time::Duration;
 
 use ort::environment::Environment;
 use ort::session::Session;
@@ -72,6 +73,15 @@ impl Alone {
         });
         &self.cells[1]
     }
+}
+
+/// How long this thread has been on a processor.
+pub fn own_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the out pointer is valid.
+    let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(status, 0, "the thread has a clock");
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn check(status: sys::OrtStatusPtr) {
