@@ -1,13 +1,14 @@
-"""Makes the models and rows that `cargo run --release --example trees -p e2i_onnx` times.
+"""Makes the models that are too large for `bench/models` and the rows that `--example trees -p e2i_onnx` scores.
 
-Versions are those of tests/models/requirements.txt. Writes into target/bench/, which is not committed:
+Versions are those of tests/models/requirements.txt. Writes into target/bench/, which is not committed; 30 features each:
 
 rows.f32:  10,000 rows of 30 float32.
-ref.onnx:  XGBoost, two classes, 100 trees of depth at most 6.
-lgb.onnx:  LightGBM, two classes, 100 trees of 31 leaves.
+ref.onnx, ref.ubj:  XGBoost, two classes, 100 trees of depth at most 6.
+lgb.onnx, lgb.txt:  LightGBM, two classes, 100 trees of 31 leaves.
 big.onnx:  XGBoost, two classes, 500 trees of depth at most 8.
 forest.onnx: a random forest, 100 trees grown to the end.
 classes.onnx: XGBoost, five classes, 50 trees of depth at most 5 for each.
+categories.txt: LightGBM as above, the first five features codes of twelve categories.
 oblivious.onnx: CatBoost, 200 symmetric trees of depth 6.
 """
 
@@ -46,15 +47,24 @@ def main():
         (HERE / name).write_bytes(model.SerializeToString())
 
     xgb = {"learning_rate": 0.1, "tree_method": "hist", "n_jobs": 1, "random_state": 7}
-    write("ref.onnx", convert_xgboost(XGBClassifier(n_estimators=100, max_depth=6, **xgb).fit(x, y), initial_types=kind))
+    ref = XGBClassifier(n_estimators=100, max_depth=6, **xgb).fit(x, y)
+    ref.save_model(HERE / "ref.ubj")
+    write("ref.onnx", convert_xgboost(ref, initial_types=kind))
     write("big.onnx", convert_xgboost(XGBClassifier(n_estimators=500, max_depth=8, **xgb).fit(x, y), initial_types=kind))
     five = np.digitize(signal, np.quantile(signal, [0.2, 0.4, 0.6, 0.8]))
     write("classes.onnx", convert_xgboost(XGBClassifier(n_estimators=50, max_depth=5, **xgb).fit(x, five), initial_types=kind))
-    leaves = LGBMClassifier(n_estimators=100, num_leaves=31, verbose=-1, n_jobs=1, random_state=7).fit(x, y)
+    lgb = {"n_estimators": 100, "num_leaves": 31, "verbose": -1, "n_jobs": 1, "random_state": 7}
+    leaves = LGBMClassifier(**lgb).fit(x, y)
+    leaves.booster_.save_model(HERE / "lgb.txt")
     write("lgb.onnx", convert_lightgbm(leaves, initial_types=kind, zipmap=False))
+    codes = np.random.default_rng(9).integers(0, 12, size=(len(x), 5))
+    effects = np.random.default_rng(10).normal(size=(5, 12)) * 2
+    chosen = signal + effects[np.arange(5), codes].sum(axis=1) > 0
+    categories = LGBMClassifier(**lgb).fit(np.hstack([codes, x[:, 5:]]), chosen, categorical_feature=range(5))
+    categories.booster_.save_model(HERE / "categories.txt")
     forest = RandomForestClassifier(n_estimators=100, n_jobs=1, random_state=7).fit(x[:10_000], y[:10_000])
     write("forest.onnx", to_onnx(forest, x[:1], options={"zipmap": False}))
-    cat = CatBoostRegressor(iterations=200, depth=6, verbose=False, thread_count=1, random_seed=7).fit(x, signal)
+    cat = CatBoostRegressor(iterations=200, depth=6, verbose=False, thread_count=1, random_seed=7, allow_writing_files=False).fit(x, signal)
     cat.save_model(str(HERE / "oblivious.onnx"), format="onnx")
 
 
