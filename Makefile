@@ -84,6 +84,8 @@ demo-stop:      ## stop it and delete it
 	@scripts/demo stop
 test:           ## everything; PG_MAJOR=17 or 18 runs it on that PostgreSQL
 	@scripts/test
+nightly:        ## the native engine against the runtime at length: 100,000 random graphs, a million rows a model
+	@scripts/nightly
 bench:          ## nanoseconds a row, next to the runtime alone
 	@scripts/bench
 unit:           ## the pure crates' tests and the house rules (no PostgreSQL)
@@ -105,5 +107,5 @@ dev-stop:       ## stop and delete the dev cluster
 audit:          ## licences and advisories of the dependencies (needs cargo-deny)
 	@scripts/audit
 
-.PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop test bench unit sql \
+.PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop test nightly bench unit sql \
         isolation cluster regress-accept docs psql dev-stop audit

@@ -36,6 +36,8 @@ mod shape;
 mod symbol;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod threshold_tests;
 mod tree_ensemble;
 pub(crate) mod trees;
 
