@@ -73,6 +73,9 @@ endif
 target/onnxruntime/libonnxruntime.so: scripts/onnxruntime.env
 	@scripts/onnxruntime
 
+target/onnx_backend/version: scripts/onnx_backend.env
+	@scripts/onnx_backend
+
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '  make %-15s %s\n' "$$t" "$$d"; done
 
@@ -88,7 +91,7 @@ nightly:        ## the native engine against the runtime at length: 100,000 rand
 	@scripts/nightly
 bench:          ## nanoseconds a row, next to the runtime alone
 	@scripts/bench
-unit:           ## the pure crates' tests and the house rules (no PostgreSQL)
+unit: target/onnxruntime/libonnxruntime.so target/onnx_backend/version ## the pure crates' tests and the house rules (no PostgreSQL)
 	cargo test --workspace --exclude $(EXTENSION)
 sql:            ## TEST=name: build, install, run one pg_regress test on the kept dev cluster
 	@scripts/dev sql "$(TEST)"

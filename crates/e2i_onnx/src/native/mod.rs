@@ -20,6 +20,8 @@ use crate::graph::Model;
 use crate::proto::NodeProto;
 
 pub(crate) mod attributes;
+#[cfg(test)]
+mod backend_tests;
 mod columns;
 mod constant;
 mod defaults;
