@@ -34,6 +34,8 @@ mod operator_tests;
 mod pipeline_tests;
 mod preprocessing;
 mod reduce;
+#[cfg(test)]
+mod reference_tests;
 mod shape;
 mod symbol;
 #[cfg(test)]
