@@ -27,6 +27,8 @@ mod constant;
 mod defaults;
 mod elementwise;
 mod encoders;
+#[cfg(test)]
+mod hostile_tests;
 mod linear;
 #[cfg(test)]
 mod operator_tests;
