@@ -9,7 +9,7 @@ use pgrx::pg_sys;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
 /// Which engine scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PostgresGucEnum)]
 pub enum EngineChoice {
     /// What registration chose.
     #[name = c"auto"]

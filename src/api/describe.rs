@@ -15,7 +15,7 @@ use crate::error::OrRaise;
 use crate::pg::varlena;
 use crate::session::cache::resolve;
 use crate::session::engines;
-use crate::settings::{self, EngineChoice};
+use crate::settings;
 
 /// One row a feature and one an output of a model: name, type, shape, whether it must be given, what stands for NULL. Then
 /// the engine that scores it in this session, with the reason where it is not the native one, and the native engine's steps
@@ -84,8 +84,10 @@ fn engine_rows(schema: Schema, version: &Version) -> Result<Vec<EngineRow>> {
     /// Rows of a large batch, for which other kernels may run.
     const MANY: usize = 1024;
     let stored = Stored::find(schema, version)?;
-    if stored.engine != "native" || settings::engine() == EngineChoice::OnnxRuntime {
-        return Ok(vec![("engine", 1, "onnxruntime".to_owned(), stored.engine_reason)]);
+    match engines::is_native(&stored, version, settings::engine()) {
+        Ok(true) => {}
+        Ok(false) => return Ok(vec![("engine", 1, "onnxruntime".to_owned(), stored.engine_reason)]),
+        Err(error) => return Ok(vec![("engine", 1, stored.engine, Some(error.message().to_owned()))]),
     }
     let engine = engines::open_native(schema, version, &stored, settings::instruction_set())?;
     let mut rows = vec![("engine", 1, "native".to_owned(), Some(engine.instruction_set().to_string()))];

@@ -126,7 +126,7 @@ fn check_framework(framework: Option<&str>) -> Result<()> {
         None => Ok(()),
         Some(other) => {
             Err(Error::new(Kind::Unsupported, format!("models of the framework {other:?} cannot be registered"))
-                .with_hint("Export the model to ONNX and leave framework out."))
+                .with_hint("One of onnx, xgboost, lightgbm; export others to ONNX, and leave framework out."))
         }
     }
 }

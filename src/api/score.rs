@@ -10,6 +10,7 @@ use crate::datum::features::Spelling;
 use crate::datum::result;
 use crate::error::OrRaise;
 use crate::pg::{call_site, varlena};
+use crate::session::engines::Preference;
 use crate::session::{Answer, CallSite};
 
 /// What a reference may be.
@@ -33,7 +34,7 @@ unsafe fn answer(
         let arguments = (*fcinfo).args.as_slice(2);
         let reference = varlena::text(arguments[0].value);
         let site: &mut CallSite = call_site::state(fcinfo);
-        let target = site.target(|| schema_for(fcinfo, reference, references), reference, question)?;
+        let target = site.target(|| place_of(fcinfo, reference, references), reference, question)?;
         Ok(match target.answer(spelling, arguments[1].value)? {
             Answer::Number(number) => pg_sys::Datum::from(number.to_bits()),
             Answer::Label(label) => result::text(&label),
@@ -42,14 +43,24 @@ unsafe fn answer(
     }
 }
 
-/// The schema of the call, once for each reference of a call site; refuses what is looser than a pinned function takes.
-unsafe fn schema_for(fcinfo: pg_sys::FunctionCallInfo, reference: &str, references: References) -> Result<Schema> {
+/// The schema and the engine of the call, once for each reference of a call site. A pinned function refuses what is looser
+/// than it takes, and no setting changes its engine.
+unsafe fn place_of(
+    fcinfo: pg_sys::FunctionCallInfo,
+    reference: &str,
+    references: References,
+) -> Result<(Schema, Preference)> {
     if references == References::Pinned && !matches!(ModelReference::parse(reference)?.selector, Selector::Version(_)) {
         return Err(Error::new(Kind::BadOption, format!("e2i_predict_pinned takes name:version, got {reference:?}"))
             .with_hint("What another reference means can change, and the result of this function must not."));
     }
     // SAFETY: as the caller promises.
-    Ok(unsafe { Schema::of_call(fcinfo) })
+    let schema = unsafe { Schema::of_call(fcinfo) };
+    let preference = match references {
+        References::Any => Preference::current(),
+        References::Pinned => Preference::registered(),
+    };
+    Ok((schema, preference))
 }
 
 /// Defines a function of the server's version-1 calling convention.

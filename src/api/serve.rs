@@ -17,6 +17,7 @@ use crate::datum::jsonb::{Container, Value};
 use crate::error::OrRaise;
 use crate::pg::{interrupt, varlena};
 use crate::session::cache::Routed;
+use crate::session::engines::Preference;
 use crate::session::{Answer, LoadedModel, cache, is_sampled, shadow};
 
 /// Rows that are bound and scored together; bounds the memory of a batch whatever the payload holds.
@@ -32,7 +33,7 @@ fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
         (Schema::of_call(fcinfo), varlena::text(arguments[0].value), varlena::bytes(arguments[1].value))
     };
     let serve = || {
-        let routed = cache::routed(schema, reference)?;
+        let routed = cache::routed(schema, reference, Preference::current())?;
         let (model, is_split) = (routed.model.clone(), routed.split.is_some());
         let scoring = Instant::now();
         let rows = Rows::of(features(Container::root(payload))?)?;

@@ -13,12 +13,14 @@ use crate::catalog::invalidation;
 use crate::catalog::model::{ModelId, Version, describe, existing, identify, route};
 use crate::catalog::schema::Schema;
 use crate::pg::encoding;
+use crate::session::engines::Preference;
 use crate::session::model::LoadedModel;
-use crate::settings;
+use crate::settings::{self, EngineChoice};
 
 #[derive(Default)]
 struct Cache {
-    models: HashMap<ModelId, Rc<LoadedModel>>,
+    /// By version and by the engine that was asked for.
+    models: HashMap<(ModelId, EngineChoice), Rc<LoadedModel>>,
     /// How often each version was loaded; forgotten when the version is dropped.
     loads: HashMap<ModelId, u32>,
     turn: u64,
@@ -56,25 +58,25 @@ pub struct Routed {
 ///
 /// # Errors
 /// As [`resolve`], and what loading reports.
-pub fn routed(schema: Schema, text: &str) -> Result<Routed> {
+pub fn routed(schema: Schema, text: &str, preference: Preference) -> Result<Routed> {
     // Before resolving, which fails for a version that was dropped: what is gone shall not stay in memory.
     sweep(schema);
     encoding::require_utf8()?;
     let reference = ModelReference::parse(text)?;
     let route = route(schema, &reference)?;
-    let model = loaded(schema, &route.id, &reference)?;
+    let load = |id: &ModelId| loaded(schema, id, &reference, preference);
+    let model = load(&route.id)?;
     let split = match route.traffic.as_slice() {
         [] => None,
         traffic => {
             let shares: Vec<f64> = traffic.iter().map(|(_, share)| *share).collect();
-            let models = traffic.iter().map(|(id, _)| loaded(schema, id, &reference)).collect::<Result<Vec<_>>>()?;
+            let models = traffic.iter().map(|(id, _)| load(id)).collect::<Result<Vec<_>>>()?;
             Some((Split::new(&shares, route.traffic_by.as_deref(), model.interface())?, models))
         }
     };
     // A shadow that the caller may not see, or that does not load, is left out: callers must not notice it.
-    let shadow = route.shadow.and_then(|(id, sample)| {
-        loaded(schema, &id, &reference).ok().map(|model| (reference.name.clone(), model, sample))
-    });
+    let shadow =
+        route.shadow.and_then(|(id, sample)| load(&id).ok().map(|model| (reference.name.clone(), model, sample)));
     Ok(Routed { model, split, shadow })
 }
 
@@ -83,26 +85,27 @@ pub fn routed(schema: Schema, text: &str) -> Result<Routed> {
 /// # Errors
 /// As [`routed`].
 pub fn model(schema: Schema, reference: &str) -> Result<Rc<LoadedModel>> {
-    routed(schema, reference).map(|routed| routed.model)
+    routed(schema, reference, Preference::current()).map(|routed| routed.model)
 }
 
 /// A version by its identity, from the cache or loaded into it.
-fn loaded(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Rc<LoadedModel>> {
+fn loaded(schema: Schema, id: &ModelId, reference: &ModelReference, preference: Preference) -> Result<Rc<LoadedModel>> {
     let version = describe(schema, id, reference)?;
     // No borrow is held while a model loads: that runs queries, and they may score.
+    let key = (version.id, preference.engine);
     let known =
-        CACHE.with(|cache| cache.borrow().models.get(&version.id).filter(|model| model.is_preferred()).cloned());
+        CACHE.with(|cache| cache.borrow().models.get(&key).filter(|model| model.preference == preference).cloned());
     let model = match known {
         Some(model) => {
             model.hits.set(model.hits.get() + 1);
             model
         }
         None => {
-            let model = Rc::new(LoadedModel::load(schema, &version)?);
+            let model = Rc::new(LoadedModel::load(schema, &version, preference)?);
             CACHE.with(|cache| {
                 let mut cache = cache.borrow_mut();
                 *cache.loads.entry(version.id).or_default() += 1;
-                cache.models.insert(version.id, model.clone());
+                cache.models.insert(key, model.clone());
             });
             model
         }
@@ -123,7 +126,7 @@ impl Cache {
         while bytes > limit && self.models.len() > 1 {
             let Some(oldest) = self.models.values().min_by_key(|model| model.turn.get()).cloned() else { break };
             bytes -= oldest.memory_bytes();
-            self.models.remove(&oldest.id);
+            self.models.remove(&(oldest.id, oldest.preference.engine));
         }
     }
 }
@@ -139,7 +142,7 @@ fn sweep(schema: Schema) {
         let alive = existing(schema, &known);
         CACHE.with(|cache| {
             let mut cache = cache.borrow_mut();
-            cache.models.retain(|id, _| alive.contains(id));
+            cache.models.retain(|(id, _), _| alive.contains(id));
             cache.loads.retain(|id, _| alive.contains(id));
         });
     }

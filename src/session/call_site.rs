@@ -12,6 +12,7 @@ use pgrx::pg_sys;
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::pg::snapshot;
+use crate::session::engines::Preference;
 use crate::session::target::Target;
 
 /// Most models that one call site keeps, for a model argument that differs from row to row.
@@ -40,7 +41,7 @@ impl CallSite {
     /// Unknown references, models that do not load, questions that a model cannot answer.
     pub fn target(
         &mut self,
-        schema: impl FnOnce() -> Result<Schema>,
+        place: impl FnOnce() -> Result<(Schema, Preference)>,
         reference: &str,
         question: Question,
     ) -> Result<&mut Target> {
@@ -51,7 +52,8 @@ impl CallSite {
                 if self.targets.len() >= MAX_TARGETS {
                     self.targets.clear();
                 }
-                let target = Target::resolve(schema()?, reference, question)?;
+                let (schema, preference) = place()?;
+                let target = Target::resolve(schema, reference, question, preference)?;
                 self.targets.push((reference.into(), target));
                 self.targets.len() - 1
             }

@@ -14,13 +14,19 @@ use crate::pg::interrupt;
 use crate::settings::{self, EngineChoice};
 
 /// What decides about an engine besides the version; a loaded model is good as long as this has not changed.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preference {
-    engine: EngineChoice,
+    /// Which engine is asked for.
+    pub engine: EngineChoice,
     instruction_set: InstructionSet,
 }
 
 impl Preference {
+    /// What registration chose, whatever `e2i_serve.engine` says: for answers that must not change.
+    pub fn registered() -> Self {
+        Self { engine: EngineChoice::Auto, ..Self::current() }
+    }
+
     /// What the settings say now.
     pub fn current() -> Self {
         Self { engine: settings::engine(), instruction_set: settings::instruction_set() }
@@ -33,10 +39,23 @@ impl Preference {
 /// What reading or loading reports; [`Kind::Unsupported`] when the engine that the setting forces cannot score the version.
 pub fn open(schema: Schema, version: &Version, preference: Preference) -> Result<Box<dyn Engine>> {
     let stored = Stored::find(schema, version)?;
+    if is_native(&stored, version, preference.engine)? {
+        Ok(Box::new(open_native(schema, version, &stored, preference.instruction_set)?))
+    } else {
+        on_runtime(schema, version, &stored)
+    }
+}
+
+/// Whether the native engine scores a version, or else ONNX Runtime.
+///
+/// # Errors
+/// [`Kind::Unsupported`] when the engine that is forced cannot score it.
+pub fn is_native(stored: &Stored, version: &Version, choice: EngineChoice) -> Result<bool> {
     let is_native = stored.engine == "native";
-    match preference.engine {
+    match choice {
         EngineChoice::Native if !is_native => {
-            let why = stored.engine_reason.unwrap_or_else(|| "it was registered without a compiled form".to_owned());
+            let why =
+                stored.engine_reason.clone().unwrap_or_else(|| "it was registered without a compiled form".to_owned());
             let message = format!("model {} cannot be scored by the native engine", version.reference());
             Err(Error::new(Kind::Unsupported, message)
                 .with_detail(format!("Reason: {why}."))
@@ -50,9 +69,8 @@ pub fn open(schema: Schema, version: &Version, preference: Preference) -> Result
             );
             Err(Error::new(Kind::Unsupported, message).with_hint("SET e2i_serve.engine = 'auto';"))
         }
-        EngineChoice::OnnxRuntime => on_runtime(schema, version, &stored),
-        _ if is_native => Ok(Box::new(open_native(schema, version, &stored, preference.instruction_set)?)),
-        _ => on_runtime(schema, version, &stored),
+        EngineChoice::OnnxRuntime => Ok(false),
+        EngineChoice::Auto | EngineChoice::Native => Ok(is_native),
     }
 }
 

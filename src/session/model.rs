@@ -22,7 +22,8 @@ pub struct LoadedModel {
     /// Binds features to it; holds its interface and reference.
     pub binder: Binder,
     engine: RefCell<Box<dyn Engine>>,
-    preference: Preference,
+    /// What its engine was chosen by.
+    pub preference: Preference,
     /// How long loading took.
     pub load_time: Duration,
     /// Statements that found it loaded.
@@ -38,9 +39,8 @@ impl LoadedModel {
     ///
     /// # Errors
     /// What reading or the runtime reports.
-    pub fn load(schema: Schema, version: &Version) -> Result<Self> {
+    pub fn load(schema: Schema, version: &Version, preference: Preference) -> Result<Self> {
         let begun = Instant::now();
-        let preference = Preference::current();
         let engine = engines::open(schema, version, preference)?;
         Ok(Self {
             id: version.id,
@@ -54,11 +54,6 @@ impl LoadedModel {
             last_used: Cell::new(0),
             turn: Cell::new(0),
         })
-    }
-
-    /// Whether the settings still ask for the engine that it was loaded into.
-    pub fn is_preferred(&self) -> bool {
-        self.preference == Preference::current()
     }
 
     /// What it takes and gives.

@@ -11,6 +11,7 @@ use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Spelling};
 use crate::session::cache::{self, Routed};
+use crate::session::engines::Preference;
 use crate::session::model::LoadedModel;
 use crate::session::shadow;
 
@@ -98,10 +99,10 @@ impl Target {
     ///
     /// # Errors
     /// Unknown references, models that do not load, questions that a model cannot answer.
-    pub fn resolve(schema: Schema, reference: &str, question: Question) -> Result<Self> {
+    pub fn resolve(schema: Schema, reference: &str, question: Question, preference: Preference) -> Result<Self> {
         // Read before resolving: a change that is heard of meanwhile must count as later.
         let registry_changes = invalidation::registry_changes();
-        let Routed { model, split, shadow } = cache::routed(schema, reference)?;
+        let Routed { model, split, shadow } = cache::routed(schema, reference, preference)?;
         let mut arms = vec![Arm::new(model, question)?];
         let split = match split {
             None => None,

@@ -8,10 +8,11 @@ use e2i_core::{Check, Error, Examples, Kind, Result};
 use e2i_onnx::watchdog;
 
 use crate::catalog::examples::examples;
-use crate::catalog::model::Version;
+use crate::catalog::model::{Stored, Version};
 use crate::catalog::schema::Schema;
 use crate::pg::child::{self, Limits, Outcome};
 use crate::session::LoadedModel;
+use crate::session::engines::Preference;
 use crate::session::proof::{Candidate, Proved, compare, prove};
 use crate::settings;
 
@@ -28,7 +29,7 @@ pub fn try_out(candidate: &Candidate<'_>) -> Result<Proved> {
     };
     let outcome = child::run(&limits, || {
         watchdog::after_fork();
-        answer(prove(candidate, &library, limits.threads))
+        answer(prove(candidate, &library))
     })?;
     let subject = format!("the model {:?}", candidate.name);
     match outcome {
@@ -109,7 +110,9 @@ pub fn verify(model: &LoadedModel, examples: &Examples) -> Result<Vec<Check>> {
 /// # Errors
 /// What loading or scoring reports, or the first differences.
 pub fn still_proves(schema: Schema, version: &Version) -> Result<()> {
-    let model = LoadedModel::load(schema, version)?;
+    // Of a version that is scored from its compiled form, the bytes that it was made from are looked at, too.
+    Stored::find(schema, version)?.artifacts(schema, version)?;
+    let model = LoadedModel::load(schema, version, Preference::current())?;
     match examples(schema, &version.id)? {
         Some(examples) => examples.judge(&verify(&model, &examples)?),
         None => Ok(()),

@@ -65,7 +65,7 @@ impl Signature {
         }
         if columns.len() != interface.features.len() {
             return Err(bad(format!(
-                "the signature has {} inputs, the graph takes {} features",
+                "the signature has {} inputs, the model takes {} features",
                 columns.len(),
                 interface.features.len()
             )));
@@ -195,7 +195,7 @@ impl Interface {
         if names.len() != self.features.len() {
             return Err(Error::new(
                 Kind::BadOption,
-                format!("feature_names has {} names, the graph takes {} features", names.len(), self.features.len()),
+                format!("feature_names has {} names, the model takes {} features", names.len(), self.features.len()),
             ));
         }
         for (feature, name) in self.features.iter_mut().zip(names) {
@@ -245,7 +245,7 @@ fn check_tensor(interface: &Interface, element: &str, shape: &[i64]) -> Result<(
     let width: i64 = shape.iter().skip(1).product();
     if width >= 0 && width != interface.features.len() as i64 {
         return Err(bad(format!(
-            "the signature's tensor has {width} values a row, the graph takes {} features",
+            "the signature's tensor has {width} values a row, the model takes {} features",
             interface.features.len()
         )));
     }
@@ -253,7 +253,7 @@ fn check_tensor(interface: &Interface, element: &str, shape: &[i64]) -> Result<(
         None => Ok(()),
         Some(feature) => Err(Error::new(
             Kind::TypeMismatch,
-            format!("the signature's tensor is {element}, the graph takes {} there", feature.element),
+            format!("the signature's tensor is {element}, the model takes {} there", feature.element),
         )),
     }
 }

@@ -33,7 +33,7 @@ impl Model {
         let bytes = Bytes::copy_from_slice(bytes);
         let not_onnx = |why: String| {
             Error::new(Kind::BadModel, format!("the artifact is not an ONNX model: {why}")).with_hint(
-                "Export the model to ONNX, for instance with skl2onnx.to_onnx(model, X).SerializeToString().",
+                "Give an ONNX model, as skl2onnx.to_onnx(model, X).SerializeToString() makes it, or the file that save_model of XGBoost (JSON, UBJSON) or LightGBM wrote.",
             )
         };
         if bytes.is_empty() {

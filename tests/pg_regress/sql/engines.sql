@@ -51,6 +51,14 @@ SELECT e2i_predict_label('notes_tfidf', features) FROM rows WHERE model = 'notes
 RESET e2i_serve.engine;
 SELECT e2i_predict_label('notes_tfidf', features) IS NOT NULL AS scored FROM rows WHERE model = 'notes_tfidf' LIMIT 1;
 
+-- A pinned score is the registered engine's, whatever a session prefers: it may stand in an index.
+CREATE TABLE pinned AS SELECT n, features, e2i_predict_pinned('hcp_churn:1', features) AS score FROM rows WHERE model = 'hcp_churn';
+SET e2i_serve.engine = 'onnxruntime';
+SELECT count(*) > 10 AS rows, count(*) FILTER (WHERE score <> e2i_predict_pinned('hcp_churn:1', features)) AS changed FROM pinned;
+SELECT kind, name, note FROM e2i_describe_model('hcp_churn') WHERE kind NOT IN ('feature', 'output');
+RESET e2i_serve.engine;
+DROP TABLE pinned;
+
 -- A session that scores natively never opens the ONNX Runtime library, and holds little.
 \c -
 SET client_min_messages = warning;

@@ -38,6 +38,22 @@ SELECT e2i_predict('named', '{"e": 1, "d": 0, "c": null, "b": 2, "a": 3}') = e2i
 SELECT regress.raised(format('SELECT e2i_register_model(''wrong'', bytes, %s) FROM saved WHERE file = ''xgb_binary.json''', option))
 FROM unnest(ARRAY[$$framework => 'onnx'$$, $$framework => 'sklearn'$$, $$task => 'regression'$$, $$feature_names => '{a}'$$, $$preprocessor => 'x'$$]) AS option;
 
+-- Damaged files, cut at each eighth and with single bytes changed, are refused or scored; nothing else happens.
+CREATE TABLE damaged AS
+SELECT file, 'cut' AS damage, substring(bytes FOR length(bytes) * i / 8) AS bytes FROM saved, generate_series(0, 7) i WHERE file IN ('xgb_sets.json', 'xgb_sets.ubj', 'lgb_sets.txt')
+UNION ALL
+SELECT file, 'changed', set_byte(bytes, (i * 7919 + 13) % length(bytes), (i * 31) % 256) FROM saved, generate_series(1, 20) i WHERE file IN ('xgb_sets.json', 'xgb_sets.ubj', 'lgb_sets.txt');
+CREATE FUNCTION pg_temp.outcome(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM e2i_register_model('damaged', bytes, deploy => false);
+    PERFORM e2i_predict_vector('damaged:' || (SELECT max(model_version::int) FROM ml_model_registry WHERE model_name = 'damaged'), '[1, 2, null, 4, 5]');
+    RETURN 'scored or refused';
+EXCEPTION WHEN invalid_parameter_value OR feature_not_supported OR program_limit_exceeded THEN
+    RETURN 'scored or refused';
+END $$;
+SELECT damage, pg_temp.outcome(bytes) AS outcome, count(*) FROM damaged GROUP BY 1, 2 ORDER BY 1;
+DROP TABLE damaged;
+
 -- ONNX Runtime is no part of it.
 \c -
 SET client_min_messages = warning;

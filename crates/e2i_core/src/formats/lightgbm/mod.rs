@@ -130,7 +130,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Trained> {
         line = next;
     }
     if line.is_none() {
-        return Err(broken(format!("it ends after {} trees without saying so", trees.len())));
+        return Err(broken(format!("it ends after tree {} without saying so", trees.len())));
     }
     let stated = header.get("tree_sizes").map_or(trees.len(), |sizes| sizes.split_ascii_whitespace().count());
     if stated != trees.len() || !trees.len().is_multiple_of(targets) {
