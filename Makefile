@@ -73,6 +73,9 @@ endif
 target/onnxruntime/libonnxruntime.so: scripts/onnxruntime.env
 	@scripts/onnxruntime
 
+target/onnx_backend/version: scripts/onnx_backend.env
+	@scripts/onnx_backend
+
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r t d; do printf '  make %-15s %s\n' "$$t" "$$d"; done
 
@@ -84,9 +87,11 @@ demo-stop:      ## stop it and delete it
 	@scripts/demo stop
 test:           ## everything; PG_MAJOR=17 or 18 runs it on that PostgreSQL
 	@scripts/test
+nightly:        ## the native engine against the runtime at length: 100,000 random graphs, a million rows a model
+	@scripts/nightly
 bench:          ## nanoseconds a row, next to the runtime alone
 	@scripts/bench
-unit:           ## the pure crates' tests and the house rules (no PostgreSQL)
+unit: target/onnxruntime/libonnxruntime.so target/onnx_backend/version ## the pure crates' tests and the house rules (no PostgreSQL)
 	cargo test --workspace --exclude $(EXTENSION)
 sql:            ## TEST=name: build, install, run one pg_regress test on the kept dev cluster
 	@scripts/dev sql "$(TEST)"
@@ -105,5 +110,5 @@ dev-stop:       ## stop and delete the dev cluster
 audit:          ## licences and advisories of the dependencies (needs cargo-deny)
 	@scripts/audit
 
-.PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop test bench unit sql \
+.PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop test nightly bench unit sql \
         isolation cluster regress-accept docs psql dev-stop audit

@@ -20,11 +20,15 @@ use crate::graph::Model;
 use crate::proto::NodeProto;
 
 pub(crate) mod attributes;
+#[cfg(test)]
+mod backend_tests;
 mod columns;
 mod constant;
 mod defaults;
 mod elementwise;
 mod encoders;
+#[cfg(test)]
+mod hostile_tests;
 mod linear;
 #[cfg(test)]
 mod operator_tests;
@@ -32,10 +36,14 @@ mod operator_tests;
 mod pipeline_tests;
 mod preprocessing;
 mod reduce;
+#[cfg(test)]
+mod reference_tests;
 mod shape;
 mod symbol;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod threshold_tests;
 mod tree_ensemble;
 pub(crate) mod trees;
 

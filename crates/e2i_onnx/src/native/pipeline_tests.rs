@@ -20,7 +20,7 @@ use crate::{Artifacts, Model, Options, Runtime, RuntimeEngine, compile, describe
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,11 +28,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
 
-    fn unit(&mut self) -> f32 {
+    pub(super) fn unit(&mut self) -> f32 {
         (self.next() as f64 / u64::MAX as f64 * 2.0 - 1.0) as f32
     }
 
@@ -436,8 +436,11 @@ fn singles(column: &Column) -> &[f32] {
 fn random_pipelines_score_as_on_the_runtime() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (count, seed) = (number("E2I_PIPELINES", 300), number("E2I_PIPELINE_SEED", 0));
-    let mut exact_ones = 0;
+    let (mut exact_ones, first) = (0, seed);
     for seed in seed..seed + count {
+        if seed > first && (seed - first).is_multiple_of(1_000) {
+            println!("{} of {count} pipelines", seed - first);
+        }
         let mut random = Random(seed.wrapping_mul(0x1234_5677));
         let mut pipeline = Pipeline::default();
         let mut parts = vec![];
@@ -504,5 +507,6 @@ fn random_pipelines_score_as_on_the_runtime() {
         }
         exact_ones += u64::from(exact);
     }
+    println!("{count} pipelines, {exact_ones} to the bit");
     assert!(count < 100 || exact_ones > count / 20, "only {exact_ones} pipelines are exact");
 }

@@ -9,8 +9,8 @@ use super::attributes::{int, ints, numbers, refused, small_numbers};
 use super::trees::{Asked, TARGETS, TreeOperator, Trees, regression};
 use crate::proto::NodeProto;
 
-/// Nodes of all trees at most, where trees have nodes in common.
-const NODES: usize = 1 << 24;
+/// How often the trees may hold a node of the lists, on average: a short list of roots would else be a gigabyte of trees.
+const COPIES: usize = 2;
 
 /// The lists.
 struct Lists<'n> {
@@ -55,7 +55,7 @@ pub(super) fn read(node: &NodeProto, precision: Precision, width: usize) -> Resu
     for root in ints(node, "tree_roots") {
         let tree = lists.tree(*root, &mut trees)?;
         nodes += tree.nodes.len();
-        if nodes > NODES {
+        if nodes > COPIES * (lists.modes.len() + lists.leaves.len()) {
             return Err(Error::new(Kind::Limit, "the trees of the model have too many nodes in common"));
         }
         trees.trees.push(tree);
