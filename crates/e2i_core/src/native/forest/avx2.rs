@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::blend::{Bench, Bytes, Op, Opened, Portable, Vector};
+use super::blend::{Bench, Bytes, Op, Opened, Portable, Quad, Vector};
 use super::coded;
 use super::inputs::{self, BLOCK};
 use super::number::{Given, Number};
@@ -75,6 +75,33 @@ impl Vector for Avx2 {
             }
             // SAFETY: needs nothing special.
             _ => unsafe { Portable::ranks(inputs, source, values, ranks) },
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn quads<const HALVES: usize>(quads: &[Quad], codes: &[Bytes], slots: &mut [Bytes]) {
+        let (codes, slots) = (codes.as_ptr(), slots.as_mut_ptr());
+        for quad in quads {
+            // SAFETY: columns and slots exist, as promised by the caller, and are aligned to a register.
+            unsafe {
+                let [a, b, c, d] = quad.leaves;
+                let (a, b) = (_mm256_set1_epi8(a as i8), _mm256_set1_epi8(b as i8));
+                let (c, d) = (_mm256_set1_epi8(c as i8), _mm256_set1_epi8(d as i8));
+                let [at, at_yes, at_no] = quad.thresholds;
+                let (at, at_yes) = (_mm256_set1_epi8(at as i8), _mm256_set1_epi8(at_yes as i8));
+                let at_no = _mm256_set1_epi8(at_no as i8);
+                let [upper, yes, no] = quad.columns;
+                let (upper, out) = (codes.add(upper.into()).cast::<__m256i>(), slots.add(quad.out.into()));
+                let (yes, no) = (codes.add(yes.into()).cast::<__m256i>(), codes.add(no.into()).cast::<__m256i>());
+                for part in 0..HALVES * 2 {
+                    let below_yes = at_most(_mm256_load_si256(yes.add(part)), at_yes);
+                    let below_no = at_most(_mm256_load_si256(no.add(part)), at_no);
+                    let below = at_most(_mm256_load_si256(upper.add(part)), at);
+                    let yes = _mm256_blendv_epi8(b, a, below_yes);
+                    let no = _mm256_blendv_epi8(d, c, below_no);
+                    _mm256_store_si256(out.cast::<__m256i>().add(part), _mm256_blendv_epi8(no, yes, below));
+                }
+            }
         }
     }
 

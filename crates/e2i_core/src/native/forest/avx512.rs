@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::blend::{Bytes, Op, Opened, Portable, Vector};
+use super::blend::{Bytes, Op, Opened, Portable, Quad, Vector};
 use super::coded;
 use super::inputs::{self, BLOCK};
 use super::number::{Given, Number};
@@ -73,6 +73,33 @@ impl Vector for Avx512 {
             }
             // SAFETY: needs nothing special.
             _ => unsafe { Portable::ranks(inputs, source, values, ranks) },
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn quads<const HALVES: usize>(quads: &[Quad], codes: &[Bytes], slots: &mut [Bytes]) {
+        let (codes, slots) = (codes.as_ptr(), slots.as_mut_ptr());
+        for quad in quads {
+            // SAFETY: columns and slots exist, as promised by the caller, and are aligned to a register.
+            unsafe {
+                let [a, b, c, d] = quad.leaves;
+                let (a, b) = (_mm512_set1_epi8(a as i8), _mm512_set1_epi8(b as i8));
+                let (c, d) = (_mm512_set1_epi8(c as i8), _mm512_set1_epi8(d as i8));
+                let [at, at_yes, at_no] = quad.thresholds;
+                let (at, at_yes) = (_mm512_set1_epi8(at as i8), _mm512_set1_epi8(at_yes as i8));
+                let at_no = _mm512_set1_epi8(at_no as i8);
+                let [upper, yes, no] = quad.columns;
+                let (upper, out) = (codes.add(upper.into()).cast(), slots.add(quad.out.into()).cast());
+                let (yes, no) = (codes.add(yes.into()).cast(), codes.add(no.into()).cast());
+                for half in 0..HALVES {
+                    let below_yes = _mm512_cmple_epu8_mask(_mm512_load_si512(half_of(yes, half)), at_yes);
+                    let below_no = _mm512_cmple_epu8_mask(_mm512_load_si512(half_of(no, half)), at_no);
+                    let below = _mm512_cmple_epu8_mask(_mm512_load_si512(half_of(upper, half)), at);
+                    let yes = _mm512_mask_blend_epi8(below_yes, b, a);
+                    let no = _mm512_mask_blend_epi8(below_no, d, c);
+                    _mm512_store_si512(half_of_mut(out, half), _mm512_mask_blend_epi8(below, no, yes));
+                }
+            }
         }
     }
 

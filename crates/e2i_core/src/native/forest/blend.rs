@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::broken;
 use super::inputs::{self, BLOCK, Places};
 use super::leaves;
-use super::number::{Given, Number, as_read};
-use super::shape::{Next, Plain, Shape};
+use super::number::{Given, NAN_ALONE, Number, as_read};
+use super::shape::{Ask, Next, Plain, Shape};
 use crate::error::Result;
 use crate::native::image::{Image, ImageWriter, Section};
 
@@ -45,14 +45,31 @@ pub(super) struct Op {
     pub out: u16,
 }
 
+/// A branch whose sides are branches between two leaves that nobody else reads: three comparisons, and nothing that is
+/// written but what the upper one chooses.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Quad {
+    /// Columns of the branch, of its yes side and of its no side.
+    pub columns: [u16; 3],
+    /// The slot that is written.
+    pub out: u16,
+    pub thresholds: [u8; 3],
+    unused: u8,
+    /// The leaves of the yes side, then those of the no side.
+    pub leaves: [u8; 4],
+}
+
 /// Where the branches of a tree lie.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Span {
+    pub first_quad: u32,
+    pub quads: u32,
     pub first: u32,
     /// Branches between two leaves, which come first.
     pub pairs: u32,
-    /// All branches.
+    /// All branches that are not in quads.
     pub ops: u32,
     /// The slot of the root.
     pub root: u32,
@@ -62,6 +79,7 @@ pub(super) struct Span {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Blend {
     pub spans: Section<Span>,
+    pub quads: Section<Quad>,
     pub ops: Section<Op>,
     /// Slots that a block needs; the first 256 hold the leaves.
     pub slots: usize,
@@ -72,12 +90,14 @@ pub(super) fn compile(shape: &Shape, places: &Places, columns: usize, writer: &m
     if columns > COLUMNS || shape.trees.iter().any(|tree| tree.leaves.len() > LEAVES || tree.asks.len() > 4 * LEAVES) {
         return None;
     }
-    let (mut spans, mut ops, mut slots) = (vec![], vec![], LEAVES);
+    let (mut spans, mut quads, mut ops, mut slots) = (vec![], vec![], vec![], LEAVES);
     for plain in &shape.trees {
-        let first = ops.len();
-        let (root, used) = lay_out(plain, shape, places, &mut ops)?;
+        let (first_quad, first) = (quads.len(), ops.len());
+        let (root, used) = lay_out(plain, shape, places, &mut quads, &mut ops)?;
         let pairs = ops[first..].iter().take_while(|op| is_pair(op)).count();
         spans.push(Span {
+            first_quad: u32::try_from(first_quad).ok()?,
+            quads: (quads.len() - first_quad) as u32,
             first: u32::try_from(first).ok()?,
             pairs: pairs as u32,
             ops: (ops.len() - first) as u32,
@@ -86,23 +106,26 @@ pub(super) fn compile(shape: &Shape, places: &Places, columns: usize, writer: &m
         slots = slots.max(used);
     }
     u32::try_from(ops.len()).ok()?;
-    Some(Blend { spans: writer.push(&spans), ops: writer.push(&ops), slots })
+    Some(Blend { spans: writer.push(&spans), quads: writer.push(&quads), ops: writer.push(&ops), slots })
 }
 
 fn is_pair(op: &Op) -> bool {
     usize::from(op.yes) < LEAVES && usize::from(op.no) < LEAVES
 }
 
-/// Writes the branches of a tree, those between two leaves first. Slots are used again when nobody reads them any more, so
+/// Writes the branches of a tree, quads and those between two leaves first. Slots are used again when nobody reads them any more, so
 /// that they stay in the first-level cache. Returns the slot of the root and how many slots were used.
-fn lay_out(plain: &Plain, shape: &Shape, places: &Places, ops: &mut Vec<Op>) -> Option<(u16, usize)> {
+fn lay_out(
+    plain: &Plain,
+    shape: &Shape,
+    places: &Places,
+    quads: &mut Vec<Quad>,
+    ops: &mut Vec<Op>,
+) -> Option<(u16, usize)> {
     let slot_of_leaf = |leaf: u32| u16::try_from(leaf).ok();
     if let Next::Leaf(leaf) = plain.root {
         return Some((slot_of_leaf(leaf)?, LEAVES));
     }
-    let is_leaf = |next: Next| matches!(next, Next::Leaf(_));
-    let (pairs, rest): (Vec<usize>, Vec<usize>) =
-        (0..plain.asks.len()).partition(|ask| is_leaf(plain.asks[*ask].yes) && is_leaf(plain.asks[*ask].no));
     let mut readers = vec![0u32; plain.asks.len()];
     for next in plain.asks.iter().flat_map(|ask| [ask.yes, ask.no]) {
         if let Next::Ask(ask) = next {
@@ -110,6 +133,24 @@ fn lay_out(plain: &Plain, shape: &Shape, places: &Places, ops: &mut Vec<Op>) -> 
         }
     }
     let (mut slots, mut free, mut used) = (vec![0u16; plain.asks.len()], vec![], LEAVES);
+    let mut within = vec![false; plain.asks.len()];
+    for (index, ask) in plain.asks.iter().enumerate() {
+        let Some(sides) = sides_of_quad(plain, ask, &readers) else { continue };
+        let out = u16::try_from(used).ok()?;
+        let mut quad = Quad { columns: [0; 3], out, thresholds: [0; 3], unused: 0, leaves: [0; 4] };
+        for (at, of) in [ask, &plain.asks[sides[0]], &plain.asks[sides[1]]].into_iter().enumerate() {
+            let (column, threshold) = places.code(shape, of.column, of.bound)?;
+            (quad.columns[at], quad.thresholds[at]) = (u16::try_from(column).ok()?, threshold);
+        }
+        for (leaf, next) in quad.leaves.iter_mut().zip(sides.iter().flat_map(|side| ends_of(&plain.asks[*side]))) {
+            *leaf = u8::try_from(next?).ok()?;
+        }
+        quads.push(quad);
+        (slots[index], used) = (out, used + 1);
+        [index, sides[0], sides[1]].into_iter().for_each(|ask| within[ask] = true);
+    }
+    let (pairs, rest): (Vec<usize>, Vec<usize>) =
+        (0..plain.asks.len()).filter(|ask| !within[*ask]).partition(|ask| is_between_leaves(&plain.asks[*ask]));
     for index in pairs.into_iter().chain(rest) {
         let ask = &plain.asks[index];
         let mut slot = |next: Next| match next {
@@ -138,13 +179,34 @@ fn lay_out(plain: &Plain, shape: &Shape, places: &Places, ops: &mut Vec<Op>) -> 
     Some((*slots.last()?, used))
 }
 
+/// The leaves of a branch, where its sides are some.
+fn ends_of(ask: &Ask) -> [Option<u32>; 2] {
+    [ask.yes, ask.no].map(|next| match next {
+        Next::Leaf(leaf) => Some(leaf),
+        Next::Ask(_) => None,
+    })
+}
+
+fn is_between_leaves(ask: &Ask) -> bool {
+    ends_of(ask).iter().all(Option::is_some)
+}
+
+/// The branches of the yes and no sides of a [`Quad`], if a branch is one.
+fn sides_of_quad(plain: &Plain, ask: &Ask, readers: &[u32]) -> Option<[usize; 2]> {
+    let (Next::Ask(yes), Next::Ask(no)) = (ask.yes, ask.no) else { return None };
+    let sides = [yes as usize, no as usize];
+    let alone = |side: &usize| readers[*side] == 1 && is_between_leaves(&plain.asks[*side]);
+    sides.iter().all(alone).then_some(sides)
+}
+
 impl Blend {
     /// Whether the tables of an image are what the loops rely on: every slot that is read was written before, for the
     /// same tree, and what arrives at a root are numbers of leaves of this tree.
     pub(super) fn check(&self, image: &Image, columns: usize, payloads: &[leaves::Payload]) -> Result<()> {
         image.check(self.spans)?;
+        image.check(self.quads)?;
         image.check(self.ops)?;
-        let (spans, ops) = (image.slice(self.spans), image.slice(self.ops));
+        let (spans, quads, ops) = (image.slice(self.spans), image.slice(self.quads), image.slice(self.ops));
         if spans.len() != payloads.len() || self.slots < LEAVES || self.slots > usize::from(u16::MAX) + 1 {
             return Err(broken("the number of trees"));
         }
@@ -157,6 +219,19 @@ impl Blend {
             let readable = |slot: u32, written: &[u32]| {
                 if (slot as usize) < LEAVES { slot < payload.leaves } else { written.get(slot as usize) == Some(&tree) }
             };
+            let first = span.first_quad as usize;
+            let quads = first.checked_add(span.quads as usize).and_then(|end| quads.get(first..end));
+            let Some(quads) = quads else { return Err(broken("a tree")) };
+            for quad in quads {
+                let out = usize::from(quad.out);
+                if quad.columns.iter().any(|column| usize::from(*column) >= columns)
+                    || quad.leaves.iter().any(|leaf| u32::from(*leaf) >= payload.leaves)
+                    || !(LEAVES..self.slots).contains(&out)
+                {
+                    return Err(broken("a branch"));
+                }
+                written[out] = tree;
+            }
             for (index, op) in ops.iter().enumerate() {
                 let out = usize::from(op.out);
                 if usize::from(op.column) >= columns
@@ -182,7 +257,8 @@ impl Blend {
         inputs: inputs::Opened<'i, T>,
         leaves: leaves::Opened<'i, A>,
     ) -> Opened<'i, T, A> {
-        Opened { spans: image.slice(self.spans), ops: image.slice(self.ops), slots: self.slots, inputs, leaves }
+        let (spans, quads, ops) = (image.slice(self.spans), image.slice(self.quads), image.slice(self.ops));
+        Opened { spans, quads, ops, slots: self.slots, inputs, leaves }
     }
 }
 
@@ -190,6 +266,7 @@ impl Blend {
 #[derive(Clone, Copy)]
 pub(super) struct Opened<'i, T, A> {
     spans: &'i [Span],
+    quads: &'i [Quad],
     ops: &'i [Op],
     slots: usize,
     inputs: inputs::Opened<'i, T>,
@@ -218,6 +295,9 @@ pub(super) trait Vector {
         values: &[T; BLOCK],
         ranks: &mut [u32; BLOCK],
     );
+
+    /// Branches with both of their sides.
+    unsafe fn quads<const HALVES: usize>(quads: &[Quad], codes: &[Bytes], slots: &mut [Bytes]);
 
     /// Branches between two leaves.
     unsafe fn pairs<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]);
@@ -262,12 +342,22 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
 
     #[inline(always)]
     unsafe fn codes<V: Vector, E: Given<T>>(&self, input: &[E], rows: usize, codes: &mut [Bytes]) {
-        let width = self.inputs.width;
+        let width = self.inputs.width.max(1);
         let (mut values, mut missing, mut ranks) = ([T::ZERO; BLOCK], [false; BLOCK], [0; BLOCK]);
         for source in self.inputs.sources.iter().filter(|source| source.codes[0] < source.codes[1]) {
-            let column = input.iter().skip(source.column as usize).step_by(width.max(1));
-            for ((value, missing), given) in values.iter_mut().zip(&mut missing).zip(column).take(rows) {
-                (*value, *missing) = as_read(given.given(), source.missing);
+            let column = source.column as usize;
+            for (value, row) in values.iter_mut().zip(input[..rows * width].chunks_exact(width)) {
+                *value = row[column].given();
+            }
+            // What follows takes whole registers; so it is kept apart from what does not.
+            if source.missing == NAN_ALONE {
+                for (missing, value) in missing.iter_mut().zip(&values) {
+                    *missing = value.is_nan();
+                }
+            } else {
+                for (missing, value) in missing.iter_mut().zip(&mut values) {
+                    (*value, *missing) = as_read(*value, source.missing);
+                }
             }
             // SAFETY: as promised by the caller.
             unsafe { V::ranks(&self.inputs, source, &values, &mut ranks) };
@@ -282,8 +372,10 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
         for (span, payload) in self.spans.iter().zip(self.leaves.payloads) {
             let ops = &self.ops[span.first as usize..(span.first + span.ops) as usize];
             let (pairs, rest) = ops.split_at(span.pairs as usize);
+            let quads = &self.quads[span.first_quad as usize..(span.first_quad + span.quads) as usize];
             // SAFETY: as promised by the caller.
             unsafe {
+                V::quads::<HALVES>(quads, &bench.codes, &mut bench.slots);
                 V::pairs::<HALVES>(pairs, &bench.codes, &mut bench.slots);
                 V::blend::<HALVES>(rest, &bench.codes, &mut bench.slots);
             }
@@ -321,6 +413,19 @@ impl Vector for Portable {
         ranks: &mut [u32; BLOCK],
     ) {
         inputs.ranks(source, values, ranks);
+    }
+
+    #[inline(always)]
+    unsafe fn quads<const HALVES: usize>(quads: &[Quad], codes: &[Bytes], slots: &mut [Bytes]) {
+        for quad in quads {
+            let [upper, yes, no] = quad.columns.map(|column| &codes[usize::from(column)].0);
+            let ([at, at_yes, at_no], [a, b, c, d]) = (quad.thresholds, quad.leaves);
+            let out = &mut slots[usize::from(quad.out)].0;
+            for row in 0..HALVES * BLOCK / 2 {
+                let (yes, no) = (if yes[row] <= at_yes { a } else { b }, if no[row] <= at_no { c } else { d });
+                out[row] = if upper[row] <= at { yes } else { no };
+            }
+        }
     }
 
     #[inline(always)]

@@ -392,10 +392,7 @@ unsafe fn walk_full<const SIZE: usize, const N: usize>(
 /// The group and its places, which are the first of `places`, must have passed the check.
 #[inline(never)]
 unsafe fn walk(places: &[Place], group: &Group, codes: &[u8; COLUMNS]) -> [u8; TREES] {
-    let mut at = [0usize; TREES];
-    for k in 0..TREES {
-        at[k] = usize::from(group.roots[k]);
-    }
+    let mut at = group.roots.map(usize::from);
     for _ in 0..group.depth {
         for at in &mut at {
             // SAFETY: as promised by the caller.
@@ -404,10 +401,6 @@ unsafe fn walk(places: &[Place], group: &Group, codes: &[u8; COLUMNS]) -> [u8; T
             *at = (place >> 16) as usize + usize::from(code > place as u8);
         }
     }
-    let mut found = [0; TREES];
-    for k in 0..TREES {
-        // SAFETY: as above.
-        found[k] = unsafe { *places.get_unchecked(at[k]) >> 8 } as u8;
-    }
-    found
+    // SAFETY: as above.
+    at.map(|at| unsafe { *places.get_unchecked(at) >> 8 } as u8)
 }
