@@ -149,8 +149,8 @@ CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     deploying constant text[] := ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
-        'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow'];
-    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired'];
+        'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics'];
+    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset'];
     home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
     called regprocedure;
 BEGIN
@@ -162,7 +162,8 @@ BEGIN
     EXECUTE format('GRANT SELECT ON %I.ml_model_registry TO %s', home, role);
     IF kind <> 'scorer' THEN
         EXECUTE format('GRANT SELECT ON %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies,
-            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.e2i_models, %1$I.e2i_services TO %2$s', home, role);
+            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.e2i_models, %1$I.e2i_services, %1$I.e2i_serving_stats TO %2$s',
+            home, role);
         FOR called IN
             SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
                 JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass

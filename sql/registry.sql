@@ -5,7 +5,9 @@ CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_model_reg
     FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
 CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_model_aliases
     FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
-CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_bentoml_services
+-- Not of a change of health, which changes nothing for who scores.
+CREATE TRIGGER registry_changed AFTER INSERT OR DELETE
+    OR UPDATE OF model_id, service_name, status, traffic, traffic_by, shadow_id, shadow_sample ON ml_bentoml_services
     FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
 CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_model_registry
     FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
@@ -25,6 +27,41 @@ CREATE VIEW e2i_session_cache AS
 
 CREATE VIEW e2i_shadow_scores AS
     SELECT service, version, shadow, answer, shadow_answer, difference, error, scored_at FROM e2i_shadow_comparisons();
+
+CREATE VIEW e2i_serving_stats AS
+    SELECT service, model, version, engine, requests, predictions, errors, avg_ms, p50_ms, p95_ms, p99_ms, max_ms, since,
+           errors_by_kind, batches, loads, load_ms, hits, sessions, memory_bytes
+    FROM e2i_serving_counters();
+COMMENT ON VIEW e2i_serving_stats IS 'what was served since the counters were set back, one row for a version and engine of a service';
+COMMENT ON COLUMN e2i_serving_stats.service IS 'what was called; NULL for a version called by its own name, or only loaded';
+COMMENT ON COLUMN e2i_serving_stats.model IS 'name of the model; NULL for calls that did not find one';
+COMMENT ON COLUMN e2i_serving_stats.version IS 'its version';
+COMMENT ON COLUMN e2i_serving_stats.engine IS 'native or onnxruntime';
+COMMENT ON COLUMN e2i_serving_stats.requests IS 'uses by a statement';
+COMMENT ON COLUMN e2i_serving_stats.predictions IS 'rows scored';
+COMMENT ON COLUMN e2i_serving_stats.errors IS 'calls that failed';
+COMMENT ON COLUMN e2i_serving_stats.avg_ms IS 'mean time of a call: a row, or a payload of e2i_serve; the first of a statement and one in 64 are timed';
+COMMENT ON COLUMN e2i_serving_stats.p50_ms IS 'half of the calls took no longer';
+COMMENT ON COLUMN e2i_serving_stats.p95_ms IS '95 of 100 took no longer';
+COMMENT ON COLUMN e2i_serving_stats.p99_ms IS '99 of 100 took no longer';
+COMMENT ON COLUMN e2i_serving_stats.max_ms IS 'the longest';
+COMMENT ON COLUMN e2i_serving_stats.since IS 'since when is counted';
+COMMENT ON COLUMN e2i_serving_stats.errors_by_kind IS 'errors by what went wrong';
+COMMENT ON COLUMN e2i_serving_stats.batches IS 'how often so many rows, or fewer, were scored together';
+COMMENT ON COLUMN e2i_serving_stats.loads IS 'how often the version was loaded, for all services together';
+COMMENT ON COLUMN e2i_serving_stats.load_ms IS 'mean time to load it';
+COMMENT ON COLUMN e2i_serving_stats.hits IS 'how often a statement found it loaded';
+COMMENT ON COLUMN e2i_serving_stats.sessions IS 'sessions that hold it now';
+COMMENT ON COLUMN e2i_serving_stats.memory_bytes IS 'memory that it takes in them together';
+REVOKE EXECUTE ON FUNCTION e2i_serving_counters FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_serving_stats_reset FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_prometheus_metrics FROM PUBLIC;
+GRANT SELECT ON e2i_serving_stats TO pg_monitor;
+GRANT EXECUTE ON FUNCTION e2i_serving_counters TO pg_monitor;
+GRANT EXECUTE ON FUNCTION e2i_prometheus_metrics TO pg_monitor;
+COMMENT ON FUNCTION e2i_serving_counters IS 'what the view e2i_serving_stats shows, or the same for each function';
+COMMENT ON FUNCTION e2i_serving_stats_reset IS 'sets this database''s counters of what was served back';
+COMMENT ON FUNCTION e2i_prometheus_metrics IS 'what was counted, in the text format of Prometheus';
 
 -- Registering and dropping are granted, not public.
 REVOKE EXECUTE ON FUNCTION e2i_register_model FROM PUBLIC;

@@ -7,6 +7,7 @@
 //! * [`session`]: which version a reference means for this call, and the loaded models of this backend;
 //! * [`catalog`]: the registry's tables, privileges, invalidation;
 //! * [`datum`]: values from and to PostgreSQL's own binary forms, without logic;
+//! * [`metrics`]: what is counted meanwhile, and its way into tables;
 //! * [`pg`]: small safe wrappers over `pg_sys`; [`settings`], [`error`].
 #![allow(unsafe_code)]
 #![deny(ffi_unwind_calls)]
@@ -15,6 +16,7 @@ mod api;
 mod catalog;
 mod datum;
 mod error;
+mod metrics;
 mod pg;
 mod session;
 mod settings;
@@ -36,6 +38,7 @@ pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", finalize);
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
     catalog::invalidation::listen();
+    metrics::listen();
 }
 
 #[cfg(test)]

@@ -65,6 +65,12 @@ static VALIDATION_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 /// address space of the runtime library.
 static VALIDATION_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(2 * 1024 * 1024);
 
+/// On: counting costs about a nanosecond a row.
+static METRICS: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+/// A place is a function of a version called through a service, and takes 1.7 kB of shared memory.
+static METRICS_PLACES: GucSetting<i32> = GucSetting::<i32>::new(1000);
+
 /// Defines the settings and reserves their prefix.
 pub fn define() {
     GucRegistry::define_string_guc(
@@ -141,8 +147,34 @@ pub fn define() {
         GucContext::Suset,
         GucFlags::UNIT_KB,
     );
+    GucRegistry::define_bool_guc(
+        c"e2i_serve.metrics",
+        c"Whether what is served is counted.",
+        c"See the view e2i_serving_stats.",
+        &METRICS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    // The server takes it only now.
+    // SAFETY: reads a variable.
+    if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+        define_places();
+    }
     // SAFETY: a plain C string; the prefix is ours.
     unsafe { reserve_prefix(c"e2i_serve") };
+}
+
+fn define_places() {
+    GucRegistry::define_int_guc(
+        c"e2i_serve.metrics_max",
+        c"How many different things can be counted: each function of each version of each service.",
+        c"What finds no room is counted together.",
+        &METRICS_PLACES,
+        16,
+        1_000_000,
+        GucContext::Postmaster,
+        GucFlags::default(),
+    );
 }
 
 #[cfg(feature = "pg14")]
@@ -209,6 +241,17 @@ pub fn validation_timeout() -> Option<Duration> {
 /// Memory of a try-out.
 pub fn validation_memory_bytes() -> usize {
     usize::try_from(VALIDATION_MEMORY.get()).unwrap_or_default().saturating_mul(1024)
+}
+
+/// Whether what is served is counted.
+#[inline]
+pub fn metrics() -> bool {
+    METRICS.get()
+}
+
+/// Places among the counters.
+pub fn metrics_places() -> usize {
+    usize::try_from(METRICS_PLACES.get()).unwrap_or_default()
 }
 
 /// A setting as SHOW writes it, for messages.

@@ -6,6 +6,7 @@ mod alias;
 mod annotate;
 mod deploy;
 mod describe;
+mod metrics;
 mod register;
 mod score;
 mod serve;

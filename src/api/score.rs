@@ -3,6 +3,7 @@
 
 use e2i_core::reading::Question;
 use e2i_core::{Error, Kind, ModelReference, Result, Selector};
+use e2i_metrics::Function;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::schema::Schema;
@@ -29,13 +30,25 @@ unsafe fn answer(
     spelling: Spelling,
     references: References,
 ) -> Result<pg_sys::Datum> {
+    let function = match (references, question) {
+        (References::Pinned, _) => Function::Pinned,
+        (_, Question::Prediction) => Function::Predict,
+        (_, Question::Label) => Function::Label,
+        (_, Question::Probabilities) => Function::Probabilities,
+        (_, Question::Vector) => Function::Vector,
+    };
     // SAFETY: the server passes a valid fcinfo with two arguments of the declared types.
     unsafe {
         let arguments = (*fcinfo).args.as_slice(2);
         let reference = varlena::text(arguments[0].value);
         let site: &mut CallSite = call_site::state(fcinfo);
-        let target = site.target(|| place_of(fcinfo, reference, references), reference, question)?;
-        Ok(match target.answer(spelling, arguments[1].value)? {
+        let clock = site.enter();
+        let target = site.target(|| place_of(fcinfo, reference, references), reference, question, function)?;
+        let answer = target.answer(spelling, arguments[1].value)?;
+        if let Some(begun) = clock {
+            target.time(begun.elapsed());
+        }
+        Ok(match answer {
             Answer::Number(number) => pg_sys::Datum::from(number.to_bits()),
             Answer::Label(label) => result::text(&label),
             Answer::Numbers(numbers) => result::float8_array(&numbers),

@@ -6,6 +6,7 @@ use std::time::Instant;
 use e2i_core::reading::{Question, needed};
 use e2i_core::traffic::position;
 use e2i_core::{Batch, Error, Kind, OutputSet, Outputs, Result, Task};
+use e2i_metrics::Function;
 use pgrx::datum::JsonB;
 use pgrx::prelude::*;
 use pgrx::{direct_function_call, pg_sys};
@@ -15,7 +16,8 @@ use crate::catalog::schema::Schema;
 use crate::datum::features::FeatureSource;
 use crate::datum::jsonb::{Container, Value};
 use crate::error::OrRaise;
-use crate::pg::{interrupt, varlena};
+use crate::metrics::counter::{self, Counter};
+use crate::pg::{interrupt, snapshot, varlena};
 use crate::session::cache::Routed;
 use crate::session::engines::Preference;
 use crate::session::{Answer, LoadedModel, cache, is_sampled, shadow};
@@ -33,12 +35,22 @@ fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
         (Schema::of_call(fcinfo), varlena::text(arguments[0].value), varlena::bytes(arguments[1].value))
     };
     let serve = || {
-        let routed = cache::routed(schema, reference, Preference::current())?;
+        let routed = cache::routed(schema, reference, Preference::current())
+            .inspect_err(|error| counter::unresolved(Function::Serve, error.kind()))?;
         let (model, is_split) = (routed.model.clone(), routed.split.is_some());
+        let counter = model.counter(Function::Serve, &routed.service);
+        if let Some(counter) = &counter {
+            counter.request(&snapshot::mark());
+        }
+        let counted = |error: &Error| {
+            if let Some(counter) = &counter {
+                counter.error(error.kind());
+            }
+        };
         let scoring = Instant::now();
-        let rows = Rows::of(features(Container::root(payload))?)?;
+        let rows = features(Container::root(payload)).and_then(Rows::of).inspect_err(counted)?;
         let gives_probabilities = needed(model.interface(), Question::Probabilities, model.reference()).is_ok();
-        let scored = score(routed, &rows)?;
+        let scored = score(routed, &rows).inspect_err(counted)?;
         let took = scoring.elapsed();
         let mut answer = json!({
             "model_id": model.reference(),
@@ -61,6 +73,10 @@ fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
                     .insert("probabilities".into(), probabilities.into_iter().map(Option::unwrap_or_default).collect());
             }
             fields.insert("predictions".into(), Json::Array(predictions));
+        }
+        if let Some(counter) = &counter {
+            counter.count(|tally| tally.calls += 1);
+            counter.time(begun.elapsed());
         }
         Ok(JsonB(answer))
     };
@@ -162,11 +178,13 @@ struct Part {
     outputs: Outputs,
     /// For each row of the batch, its place among the rows that are scored together, if its answer is wanted.
     places: Vec<Option<usize>>,
+    counter: Option<Rc<Counter>>,
 }
 
 impl Part {
     /// `predictions` holds the number of `e2i_predict` where there is one, else the label, else all numbers.
-    fn new(model: Rc<LoadedModel>) -> Self {
+    fn new(model: Rc<LoadedModel>, function: Function, service: &str) -> Self {
+        let counter = model.counter(function, service);
         let (interface, name) = (model.interface(), model.reference());
         let question = if needed(interface, Question::Prediction, name).is_ok() {
             Question::Prediction
@@ -182,7 +200,7 @@ impl Part {
         let wanted = OutputSet { label: interface.label.is_some() && label, main: interface.main.is_some() };
         let batch = Batch::new(&interface.inputs, 0);
         let (source, outputs, places) = (FeatureSource::default(), Outputs::default(), vec![]);
-        Self { model, question, wanted, probabilities, source, batch, outputs, places }
+        Self { model, question, wanted, probabilities, source, batch, outputs, places, counter }
     }
 
     fn clear(&mut self) {
@@ -204,6 +222,9 @@ impl Part {
             return Ok(());
         }
         self.model.score(&self.batch, self.wanted, &mut self.outputs)?;
+        if let Some(counter) = &self.counter {
+            counter.count(|tally| tally.batch(self.places.iter().flatten().count() as u64, 1));
+        }
         for (row, place) in self.places.iter().enumerate() {
             let Some(place) = *place else { continue };
             let answer = Answer::read(self.question, &self.model, &self.outputs, row)?;
@@ -227,25 +248,26 @@ fn to_json(answer: Answer) -> Json {
 
 /// Scores all rows, each with the version that its share of traffic belongs to, and sampled ones also with the shadow.
 fn score(routed: Routed, rows: &Rows<'_>) -> Result<Vec<Scored>> {
-    let mut parts = vec![Part::new(routed.model)];
+    let service = routed.service;
+    let mut parts = vec![Part::new(routed.model, Function::Serve, &service)];
     let split = routed.split.map(|(split, models)| {
         let places: Vec<usize> = models
             .into_iter()
             .map(|model| match parts.iter().position(|part| part.model.id == model.id) {
                 Some(known) => known,
                 None => {
-                    parts.push(Part::new(model));
+                    parts.push(Part::new(model, Function::Serve, &service));
                     parts.len() - 1
                 }
             })
             .collect();
         (split, places)
     });
-    let mut shadow = routed.shadow.map(|(service, model, sample)| (service, Part::new(model), sample));
+    let mut shadow = routed.shadow.map(|(model, sample)| (Part::new(model, Function::Shadow, &service), sample));
     let mut scored: Vec<Scored> = Vec::new();
     let mut rows = rows.iter();
     loop {
-        parts.iter_mut().chain(shadow.iter_mut().map(|(_, part, _)| part)).for_each(Part::clear);
+        parts.iter_mut().chain(shadow.iter_mut().map(|(part, _)| part)).for_each(Part::clear);
         let mut together = 0;
         for row in rows.by_ref().take(ROWS_AT_ONCE) {
             let row = row?;
@@ -260,7 +282,7 @@ fn score(routed: Routed, rows: &Rows<'_>) -> Result<Vec<Scored>> {
                     parts[chosen].bind(row, Some(together)).map_err(in_row)?;
                 }
             }
-            if let Some((_, part, _)) = shadow.as_mut().filter(|(_, _, sample)| is_sampled(place, *sample)) {
+            if let Some((part, _)) = shadow.as_mut().filter(|(_, sample)| is_sampled(place, *sample)) {
                 // A row that the shadow cannot bind is not compared.
                 if part.bind(row, Some(together)).is_err()
                     && let Some(last) = part.places.last_mut()
@@ -282,8 +304,8 @@ fn score(routed: Routed, rows: &Rows<'_>) -> Result<Vec<Scored>> {
                 answers[place] = Some((answer, Scored { prediction, probabilities, version: version.clone() }));
             })?;
         }
-        if let Some((service, part, _)) = &mut shadow {
-            compare(service, part, &answers);
+        if let Some((part, _)) = &mut shadow {
+            compare(&service, part, &answers);
         }
         scored.extend(answers.into_iter().flatten().map(|(_, scored)| scored));
     }

@@ -6,7 +6,7 @@ use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use e2i_core::traffic::Split;
-use e2i_core::{ModelReference, Result};
+use e2i_core::{ModelReference, Result, Selector};
 use pgrx::pg_sys;
 
 use crate::catalog::invalidation;
@@ -48,10 +48,12 @@ pub fn resolve(schema: Schema, reference: &str) -> Result<Version> {
 pub struct Routed {
     /// The version that is meant; of a service, the active one.
     pub model: Rc<LoadedModel>,
+    /// The service that was called; empty for a version called by its name or alias.
+    pub service: String,
     /// The split of a service's traffic, and the version of each share.
     pub split: Option<(Split, Vec<Rc<LoadedModel>>)>,
-    /// Service, shadow version and the share of rows that it scores.
-    pub shadow: Option<(String, Rc<LoadedModel>, f64)>,
+    /// The service's shadow version and the share of rows that it scores.
+    pub shadow: Option<(Rc<LoadedModel>, f64)>,
 }
 
 /// What a reference means now, for this caller, loaded.
@@ -75,9 +77,9 @@ pub fn routed(schema: Schema, text: &str, preference: Preference) -> Result<Rout
         }
     };
     // A shadow that the caller may not see, or that does not load, is left out: callers must not notice it.
-    let shadow =
-        route.shadow.and_then(|(id, sample)| load(&id).ok().map(|model| (reference.name.clone(), model, sample)));
-    Ok(Routed { model, split, shadow })
+    let shadow = route.shadow.and_then(|(id, sample)| load(&id).ok().map(|model| (model, sample)));
+    let service = if reference.selector == Selector::Deployed { reference.name.clone() } else { String::new() };
+    Ok(Routed { model, service, split, shadow })
 }
 
 /// The loaded model that a reference means now, for this caller.
@@ -97,7 +99,7 @@ fn loaded(schema: Schema, id: &ModelId, reference: &ModelReference, preference: 
         CACHE.with(|cache| cache.borrow().models.get(&key).filter(|model| model.preference == preference).cloned());
     let model = match known {
         Some(model) => {
-            model.hits.set(model.hits.get() + 1);
+            model.hit();
             model
         }
         None => {
@@ -162,6 +164,15 @@ pub fn list(schema: Schema) -> Vec<(Rc<LoadedModel>, u32)> {
         models.sort_by_key(|(model, _)| std::cmp::Reverse(model.turn.get()));
         models
     })
+}
+
+/// This process ends: what it holds goes with it.
+pub fn leave() {
+    CACHE.with(|cache| {
+        if let Ok(cache) = cache.try_borrow() {
+            cache.models.values().for_each(|model| model.leave());
+        }
+    });
 }
 
 /// Drops all loaded models and returns how many there were.

@@ -5,15 +5,20 @@
 //! is asked for again when the snapshot is another one *and* the registry has changed since; the snapshot of a statement
 //! does not change.
 
+use std::time::Instant;
+
 use e2i_core::Result;
 use e2i_core::reading::Question;
+use e2i_metrics::Function;
 use pgrx::pg_sys;
 
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
+use crate::metrics::counter;
 use crate::pg::snapshot;
 use crate::session::engines::Preference;
 use crate::session::target::Target;
+use crate::settings;
 
 /// Most models that one call site keeps, for a model argument that differs from row to row.
 const MAX_TARGETS: usize = 64;
@@ -25,6 +30,9 @@ pub struct CallSite {
     targets: Vec<(Box<str>, Target)>,
     /// For which snapshot and role the targets are good.
     seen: Option<Moment>,
+    /// Number of statements seen, and of calls.
+    statements: u64,
+    calls: u64,
 }
 
 /// A statement's snapshot, by what tells it from others, and the role it runs as.
@@ -34,7 +42,19 @@ struct Moment {
     user: pg_sys::Oid,
 }
 
+/// One call in so many is timed, besides the first of a statement: reading the clock twice costs 44 ns.
+const CALLS_A_TIMING: u64 = 64;
+
 impl CallSite {
+    /// A call begins: forgets what is out of date, and starts the clock if the call is to be timed.
+    #[inline]
+    pub fn enter(&mut self) -> Option<Instant> {
+        let is_new = self.forget_if_outdated();
+        self.statements += u64::from(is_new);
+        self.calls += 1;
+        ((is_new || self.calls.is_multiple_of(CALLS_A_TIMING)) && settings::metrics()).then(Instant::now)
+    }
+
     /// The target of a reference, resolved on the first row of a statement.
     ///
     /// # Errors
@@ -44,38 +64,47 @@ impl CallSite {
         place: impl FnOnce() -> Result<(Schema, Preference)>,
         reference: &str,
         question: Question,
+        function: Function,
     ) -> Result<&mut Target> {
-        self.forget_if_outdated();
         let index = match self.targets.iter().position(|(known, _)| **known == *reference) {
             Some(index) => index,
             None => {
                 if self.targets.len() >= MAX_TARGETS {
                     self.targets.clear();
                 }
-                let (schema, preference) = place()?;
-                let target = Target::resolve(schema, reference, question, preference)?;
+                let resolved = place().and_then(|(schema, preference)| {
+                    Target::resolve(schema, reference, question, preference, function)
+                });
+                let target = resolved.inspect_err(|error| counter::unresolved(function, error.kind()))?;
                 self.targets.push((reference.into(), target));
                 self.targets.len() - 1
             }
         };
-        Ok(&mut self.targets[index].1)
+        let target = &mut self.targets[index].1;
+        if target.statement != self.statements {
+            target.statement = self.statements;
+            target.request(self.seen.map(|seen| seen.snapshot).unwrap_or_default());
+        }
+        Ok(target)
     }
 
     /// Under another snapshot: drops what was resolved before the registry changed. Under another role: drops everything.
+    /// Whether anything is another than before.
     #[inline]
-    fn forget_if_outdated(&mut self) {
+    fn forget_if_outdated(&mut self) -> bool {
         let now = Moment { snapshot: snapshot::mark(), user: snapshot::user() };
-        let Some(seen) = self.seen.replace(now) else { return };
+        let Some(seen) = self.seen.replace(now) else { return true };
         if seen == now {
-            return;
+            return false;
         }
         if seen.user != now.user {
             self.targets.clear();
-            return;
+            return true;
         }
         // An expression of a PL/pgSQL function takes no lock, which is where a session usually hears of changes.
         invalidation::hear();
         let registry_changes = invalidation::registry_changes();
         self.targets.retain(|(_, target)| target.registry_changes == registry_changes);
+        true
     }
 }

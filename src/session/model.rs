@@ -1,15 +1,19 @@
 //! A model that this backend has loaded.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2i_core::{Batch, Binder, Engine, Interface, Kind, OutputSet, Outputs, Result};
+use e2i_metrics::{Function, Scorer};
 
 use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
-use crate::pg::interrupt;
+use crate::metrics::counter::{self, Counter};
+use crate::pg::{interrupt, wait};
 use crate::session::engines::{self, Preference};
+use crate::settings;
 
 /// A version with its engine.
 pub struct LoadedModel {
@@ -32,6 +36,17 @@ pub struct LoadedModel {
     pub last_used: Cell<i64>,
     /// Order of use among the loaded models; larger is later.
     pub turn: Cell<u64>,
+    scorer: Scorer,
+    /// What it counts of its own loading and use.
+    loading: Rc<Counter>,
+    /// Bytes that were counted as held.
+    held: i64,
+}
+
+impl Drop for LoadedModel {
+    fn drop(&mut self) {
+        self.leave();
+    }
 }
 
 impl LoadedModel {
@@ -41,7 +56,19 @@ impl LoadedModel {
     /// What reading or the runtime reports.
     pub fn load(schema: Schema, version: &Version, preference: Preference) -> Result<Self> {
         let begun = Instant::now();
-        let engine = engines::open(schema, version, preference)?;
+        let engine = {
+            let _state = wait::loading();
+            engines::open(schema, version, preference)?
+        };
+        let load_time = begun.elapsed();
+        let scorer = Scorer::named(engine.name());
+        let loading = Counter::of(Function::Load, scorer, version.id, "", &version.reference());
+        let held = i64::try_from(engine.memory_bytes()).unwrap_or(i64::MAX);
+        loading.load(1, held);
+        loading.count(|tally| {
+            tally.loads += 1;
+            tally.load_ns += counter::nanoseconds(load_time);
+        });
         Ok(Self {
             id: version.id,
             name: version.name.clone(),
@@ -49,11 +76,30 @@ impl LoadedModel {
             binder: Binder::new(Arc::new(version.interface.clone()), version.reference()),
             engine: RefCell::new(engine),
             preference,
-            load_time: begun.elapsed(),
+            load_time,
             hits: Cell::new(0),
             last_used: Cell::new(0),
             turn: Cell::new(0),
+            scorer,
+            loading,
+            held,
         })
+    }
+
+    /// A statement found it loaded.
+    pub fn hit(&self) {
+        self.hits.set(self.hits.get() + 1);
+        self.loading.count(|tally| tally.hits += 1);
+    }
+
+    /// It goes from memory, now or with the process.
+    pub fn leave(&self) {
+        self.loading.load(-1, -self.held);
+    }
+
+    /// Where calls of a function through a service are counted, if they are.
+    pub fn counter(&self, function: Function, service: &str) -> Option<Rc<Counter>> {
+        settings::metrics().then(|| Counter::of(function, self.scorer, self.id, service, self.reference()))
     }
 
     /// What it takes and gives.

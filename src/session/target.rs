@@ -1,15 +1,19 @@
 //! What scores a row: the active version, or the one that the row's share of traffic belongs to, and beside it the shadow.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use e2i_core::reading::{self, Question, needed};
 use e2i_core::traffic::{Split, position};
 use e2i_core::{Batch, OutputSet, Outputs, Result};
+use e2i_metrics::Function;
 use pgrx::pg_sys;
 
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Spelling};
+use crate::metrics::counter::Counter;
+use crate::pg::snapshot::Mark;
 use crate::session::cache::{self, Routed};
 use crate::session::engines::Preference;
 use crate::session::model::LoadedModel;
@@ -53,13 +57,16 @@ pub struct Arm {
     source: FeatureSource,
     batch: Batch,
     outputs: Outputs,
+    /// `None` where nothing is counted.
+    counter: Option<Rc<Counter>>,
 }
 
 impl Arm {
-    fn new(model: Rc<LoadedModel>, question: Question) -> Result<Self> {
+    fn new(model: Rc<LoadedModel>, question: Question, function: Function, service: &str) -> Result<Self> {
+        let counter = model.counter(function, service);
         let wanted = needed(model.interface(), question, model.reference())?;
         let batch = Batch::new(&model.interface().inputs, 1);
-        Ok(Self { model, wanted, source: FeatureSource::default(), batch, outputs: Outputs::default() })
+        Ok(Self { model, wanted, source: FeatureSource::default(), batch, outputs: Outputs::default(), counter })
     }
 
     /// # Safety
@@ -73,7 +80,11 @@ impl Arm {
     #[inline]
     fn answer(&mut self, question: Question) -> Result<Answer> {
         self.model.score(&self.batch, self.wanted, &mut self.outputs)?;
-        Answer::read(question, &self.model, &self.outputs, 0)
+        let answer = Answer::read(question, &self.model, &self.outputs, 0)?;
+        if let Some(counter) = &self.counter {
+            counter.row();
+        }
+        Ok(answer)
     }
 }
 
@@ -81,6 +92,8 @@ impl Arm {
 pub struct Target {
     /// Number of registry changes that the session had heard of when the reference was resolved.
     pub registry_changes: u64,
+    /// The call site's number of the statement that used it last.
+    pub statement: u64,
     question: Question,
     arms: Vec<Arm>,
     /// The split, and for each of its shares the arm.
@@ -99,11 +112,17 @@ impl Target {
     ///
     /// # Errors
     /// Unknown references, models that do not load, questions that a model cannot answer.
-    pub fn resolve(schema: Schema, reference: &str, question: Question, preference: Preference) -> Result<Self> {
+    pub fn resolve(
+        schema: Schema,
+        reference: &str,
+        question: Question,
+        preference: Preference,
+        function: Function,
+    ) -> Result<Self> {
         // Read before resolving: a change that is heard of meanwhile must count as later.
         let registry_changes = invalidation::registry_changes();
-        let Routed { model, split, shadow } = cache::routed(schema, reference, preference)?;
-        let mut arms = vec![Arm::new(model, question)?];
+        let Routed { model, service, split, shadow } = cache::routed(schema, reference, preference)?;
+        let mut arms = vec![Arm::new(model, question, function, &service)?];
         let split = match split {
             None => None,
             Some((split, models)) => {
@@ -112,17 +131,33 @@ impl Target {
                     let known = arms.iter().position(|arm| arm.model.id == model.id);
                     places.push(known.unwrap_or(arms.len()));
                     if known.is_none() {
-                        arms.push(Arm::new(model, question)?);
+                        arms.push(Arm::new(model, question, function, &service)?);
                     }
                 }
                 Some((split, places))
             }
         };
         // A shadow that cannot answer the question is left out: callers must not notice it.
-        let shadow = shadow.and_then(|(service, model, sample)| {
-            Arm::new(model, question).ok().map(|arm| Shadow { service, arm, sample })
+        let shadow = shadow.and_then(|(model, sample)| {
+            let arm = Arm::new(model, question, Function::Shadow, &service).ok()?;
+            Some(Shadow { service, arm, sample })
         });
-        Ok(Self { registry_changes, question, arms, split, shadow })
+        Ok(Self { registry_changes, statement: 0, question, arms, split, shadow })
+    }
+
+    /// A statement begins to use it.
+    pub fn request(&self, mark: Mark) {
+        if let Some(counter) = &self.arms[0].counter {
+            counter.request(&mark);
+        }
+    }
+
+    /// A call took so long.
+    #[cold]
+    pub fn time(&self, time: Duration) {
+        if let Some(counter) = &self.arms[0].counter {
+            counter.time(time);
+        }
     }
 
     /// Scores one row.
@@ -134,6 +169,18 @@ impl Target {
     /// What binding or the engine reports.
     #[inline]
     pub unsafe fn answer(&mut self, spelling: Spelling, datum: pg_sys::Datum) -> Result<Answer> {
+        // SAFETY: as the caller promises.
+        let answer = unsafe { self.score(spelling, datum) };
+        if let (Err(error), Some(counter)) = (&answer, &self.arms[0].counter) {
+            counter.error(error.kind());
+        }
+        answer
+    }
+
+    /// # Safety
+    /// As [`Target::answer`].
+    #[inline]
+    unsafe fn score(&mut self, spelling: Spelling, datum: pg_sys::Datum) -> Result<Answer> {
         // SAFETY: as the caller promises, here and below.
         unsafe { self.arms[0].bind(spelling, datum)? };
         let chosen = match &self.split {
@@ -169,6 +216,9 @@ impl Target {
         // SAFETY: as the caller promises.
         let bound = unsafe { shadow.arm.bind(spelling, datum) };
         let other = bound.and_then(|()| shadow.arm.answer(self.question));
+        if let (Err(error), Some(counter)) = (&other, &shadow.arm.counter) {
+            counter.error(error.kind());
+        }
         shadow::keep(&shadow.service, self.arms[chosen].model.reference(), shadow.arm.model.reference(), answer, other);
     }
 }

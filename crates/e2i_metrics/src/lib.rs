@@ -1,0 +1,19 @@
+//! What is counted while models serve, and what follows from it.
+//!
+//! A [`Tally`] is what one backend, one place of the board or one interval has counted; a [`Board`] is the bounded table of
+//! tallies that all backends of a server add to; [`latency`] says how times fall into buckets and what a percentile is;
+//! [`health`] is the one rule for a service's health; [`exposition`] writes the text that Prometheus reads.
+//!
+//! What may enter: what can be said without a clock, a lock or a table. The caller brings the memory, holds the lock and reads
+//! the clock.
+
+mod board;
+pub mod exposition;
+pub mod health;
+mod key;
+pub mod latency;
+mod tally;
+
+pub use board::{Board, Place, Row};
+pub use key::{Function, Key, Name, Scorer};
+pub use tally::{BATCHES, KINDS, Loaded, Tally, kind_name};

@@ -1,0 +1,191 @@
+//! What was counted: what the view `e2i_serving_stats` shows, `e2i_serving_stats_reset`, `e2i_prometheus_metrics`.
+
+use std::cell::Cell;
+
+use e2i_metrics::{Function, Loaded, Row, Tally, exposition, kind_name};
+use pgrx::datum::JsonB;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
+
+use crate::catalog::schema::Schema;
+use crate::error::OrRaise;
+use crate::metrics::{board, services};
+
+/// Counts of a version for a service, and of its function where they are not put together.
+struct Served {
+    row: Row,
+    /// Counts of loading the version, whichever service was called.
+    loading: Tally,
+    loaded: Loaded,
+}
+
+/// What was served in this database, one row for a version and engine of a service, or for each function of it. Read through
+/// the view `e2i_serving_stats`.
+#[pg_extern(volatile, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn e2i_serving_counters(
+    by_function: default!(bool, false),
+) -> TableIterator<
+    'static,
+    (
+        name!(service, Option<String>),
+        name!(model, Option<String>),
+        name!(version, Option<String>),
+        name!(engine, Option<String>),
+        name!(function, Option<String>),
+        name!(requests, i64),
+        name!(predictions, i64),
+        name!(errors, i64),
+        name!(avg_ms, Option<f64>),
+        name!(p50_ms, Option<f64>),
+        name!(p95_ms, Option<f64>),
+        name!(p99_ms, Option<f64>),
+        name!(max_ms, Option<f64>),
+        name!(since, TimestampWithTimeZone),
+        name!(errors_by_kind, Option<JsonB>),
+        name!(batches, Option<JsonB>),
+        name!(loads, i64),
+        name!(load_ms, Option<f64>),
+        name!(hits, i64),
+        name!(sessions, i64),
+        name!(memory_bytes, i64),
+    ),
+> {
+    tell_if_alone();
+    let rows: Vec<_> = served(board::rows(), by_function)
+        .into_iter()
+        .map(|Served { row, loading, loaded }| {
+            let (tally, key) = (&row.total, &row.key);
+            let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            let (model, version) = key.reference.as_str().split_once(':').unwrap_or_default();
+            let ms = |nanoseconds: Option<f64>| nanoseconds.map(|ns| rounded(ns / 1e6));
+            (
+                some(key.service.as_str()),
+                some(model),
+                some(version),
+                some(key.engine()),
+                by_function.then(|| key.function().to_owned()),
+                whole(tally.requests),
+                whole(tally.predictions),
+                whole(tally.failed()),
+                ms(tally.mean_ns()),
+                ms(tally.quantile_ns(0.50)),
+                ms(tally.quantile_ns(0.95)),
+                ms(tally.quantile_ns(0.99)),
+                ms((tally.timed > 0).then_some(tally.longest_ns as f64)),
+                timestamp(row.since),
+                errors(tally),
+                batches(tally),
+                whole(loading.loads),
+                ms((loading.loads > 0).then(|| loading.load_ns as f64 / loading.loads as f64)),
+                whole(loading.hits),
+                loaded.sessions,
+                loaded.bytes,
+            )
+        })
+        .collect();
+    TableIterator::new(rows)
+}
+
+/// Sets this database's counters back.
+#[pg_extern(volatile, parallel_restricted)]
+fn e2i_serving_stats_reset() {
+    crate::metrics::counter::flush();
+    let (database, now) = (board::database(), board::now());
+    board::alone(|board| board.reset(database, now));
+}
+
+/// Everything counted in this database, in the text format of Prometheus.
+#[pg_extern(volatile, parallel_restricted)]
+fn e2i_prometheus_metrics(fcinfo: pg_sys::FunctionCallInfo) -> String {
+    tell_if_alone();
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_call(fcinfo) };
+    let services: Vec<_> =
+        services::active(schema).into_iter().map(|service| (service.name, service.health_status)).collect();
+    let lost = board::together(|board| board.lost());
+    exposition::text(&board::rows(), &services, lost)
+        .map_err(|why| e2i_core::Error::new(e2i_core::Kind::Internal, format!("the metrics cannot be written: {why}")))
+        .or_raise()
+}
+
+/// Says once a session that nobody else's calls are counted.
+fn tell_if_alone() {
+    thread_local! {
+        static TOLD: Cell<bool> = const { Cell::new(false) };
+    }
+    if !board::is_shared() && !TOLD.replace(true) {
+        ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, "only this session's calls are counted", "")
+            .set_hint("Add to postgresql.conf and restart: shared_preload_libraries = 'e2i_serve'")
+            .report(PgLogLevel::NOTICE);
+    }
+}
+
+/// Puts together what belongs to one line.
+fn served(rows: Vec<Row>, by_function: bool) -> Vec<Served> {
+    let (loads, calls): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.key.is(Function::Load));
+    let mut found: Vec<Served> = vec![];
+    for row in calls {
+        let is_same = |other: &Row| {
+            (row.key.service, row.key.model, row.key.engine())
+                == (other.key.service, other.key.model, other.key.engine())
+                && row.key.is(Function::Shadow) == other.key.is(Function::Shadow)
+        };
+        match found.iter_mut().find(|known| !by_function && is_same(&known.row)) {
+            Some(known) => {
+                known.row.total.add(&row.total);
+                known.row.since = known.row.since.min(row.since);
+            }
+            None => found.push(Served { row, loading: Tally::default(), loaded: Loaded::default() }),
+        }
+    }
+    for load in loads {
+        let mut used = false;
+        for known in &mut found {
+            if (known.row.key.model, known.row.key.engine()) == (load.key.model, load.key.engine()) {
+                (known.loading, known.loaded, used) = (load.total, load.loaded, true);
+            }
+        }
+        if !used {
+            let (loading, loaded) = (load.total, load.loaded);
+            found.push(Served { row: Row { total: Tally::default(), ..load }, loading, loaded });
+        }
+    }
+    found.sort_by(|one, other| {
+        let name = |it: &Served| (it.row.key.service.as_str().to_owned(), it.row.key.reference.as_str().to_owned());
+        name(one).cmp(&name(other))
+    });
+    found
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// To nanoseconds, as the clock gives them.
+fn rounded(milliseconds: f64) -> f64 {
+    (milliseconds * 1e6).round() / 1e6
+}
+
+fn timestamp(microseconds: i64) -> TimestampWithTimeZone {
+    // SAFETY: a timestamp that the server itself made.
+    unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(microseconds), false) }
+        .unwrap_or_else(TimestampWithTimeZone::positive_infinity)
+}
+
+/// `{"bad_value": 3}`.
+fn errors(tally: &Tally) -> Option<JsonB> {
+    let kinds = tally.errors.iter().enumerate().filter(|(_, count)| **count > 0);
+    let found: serde_json::Map<_, _> =
+        kinds.filter_map(|(kind, count)| Some((kind_name(kind)?.to_owned(), (*count).into()))).collect();
+    (!found.is_empty()).then(|| JsonB(found.into()))
+}
+
+/// `{"1": 200, "1000": 4}`: how often so many rows, or fewer but more than the bound before, were scored together.
+fn batches(tally: &Tally) -> Option<JsonB> {
+    let bounds = e2i_metrics::BATCHES.iter().map(ToString::to_string).chain(["more".to_owned()]);
+    let found: serde_json::Map<_, _> =
+        bounds.zip(tally.batches).filter(|(_, count)| *count > 0).map(|(bound, count)| (bound, count.into())).collect();
+    (!found.is_empty()).then(|| JsonB(found.into()))
+}

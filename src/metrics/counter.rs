@@ -1,0 +1,196 @@
+//! What this backend has counted and not yet handed over.
+//!
+//! Counting a row is one addition to memory that nobody else writes; the clock is read for one call in 64 and for the first of
+//! a statement. What was counted goes to the board at the end of the transaction, whether it commits or not, because it was
+//! served either way, and every thousand rows within one.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use e2i_core::Kind;
+use e2i_metrics::{Function, Key, Loaded, Place, Scorer, Tally};
+use pgrx::{pg_guard, pg_sys};
+
+use crate::catalog::model::ModelId;
+use crate::metrics::{board, statement};
+use crate::pg::snapshot::Mark;
+use crate::session::cache;
+use crate::settings;
+
+/// Rows after which a timed call hands over what was counted, so that a long statement is seen while it runs.
+const ROWS_AT_MOST: u64 = 1024;
+
+/// Counters that a session keeps.
+const COUNTERS: usize = 1024;
+
+/// Counts for one key.
+pub struct Counter {
+    key: Key,
+    place: Cell<Option<Place>>,
+    /// Rows scored one by one, which are also calls.
+    rows: Cell<u64>,
+    /// Everything else.
+    tally: RefCell<Tally>,
+    loaded: Cell<Loaded>,
+    is_pending: Cell<bool>,
+}
+
+type Known = (Function, Scorer, ModelId);
+
+thread_local! {
+    static COUNTERS_OF: RefCell<HashMap<Known, Vec<Rc<Counter>>>> = RefCell::new(HashMap::new());
+    static PENDING: RefCell<Vec<Rc<Counter>>> = const { RefCell::new(vec![]) };
+    static KNOWN: Cell<usize> = const { Cell::new(0) };
+    static WATCHES_END: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Hands over at the end of each transaction; called once, when the library is loaded.
+pub fn listen() {
+    // SAFETY: the callback lives as long as the library, which is never unloaded.
+    unsafe { pg_sys::RegisterXactCallback(Some(at_end_of_transaction), std::ptr::null_mut()) };
+}
+
+/// Sees to it that what this process holds is given back when it ends. Not at `listen`: that may be in the postmaster, whose
+/// children drop what it has registered.
+fn watch_end() {
+    if !WATCHES_END.replace(true) {
+        // SAFETY: as above.
+        unsafe { pg_sys::before_shmem_exit(Some(at_end_of_process), pg_sys::Datum::from(0)) };
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn at_end_of_process(_code: std::ffi::c_int, _argument: pg_sys::Datum) {
+    cache::leave();
+    flush();
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
+    use pg_sys::XactEvent as E;
+    if !matches!(event, E::XACT_EVENT_PRE_COMMIT | E::XACT_EVENT_PARALLEL_PRE_COMMIT | E::XACT_EVENT_PRE_PREPARE) {
+        flush();
+    }
+}
+
+/// Hands everything over.
+pub fn flush() {
+    let pending = PENDING.with(|pending| pending.try_borrow_mut().map(|mut pending| std::mem::take(&mut *pending)));
+    pending.into_iter().flatten().for_each(|counter| counter.flush());
+}
+
+impl Counter {
+    /// The counter of a function, an engine, a version and a service; the last is empty for a version called by its name.
+    pub fn of(function: Function, scorer: Scorer, model: ModelId, service: &str, reference: &str) -> Rc<Self> {
+        COUNTERS_OF.with_borrow_mut(|known| {
+            if KNOWN.get() >= COUNTERS {
+                KNOWN.set(0);
+                known.clear();
+            }
+            let same = known.entry((function, scorer, model)).or_default();
+            let key = Key::new(board::database(), function, scorer, model, service, reference);
+            if let Some(counter) = same.iter().find(|counter| counter.key == key) {
+                return counter.clone();
+            }
+            let counter = Rc::new(Self {
+                key,
+                place: Cell::new(None),
+                rows: Cell::new(0),
+                tally: RefCell::new(Tally::default()),
+                loaded: Cell::new(Loaded::default()),
+                is_pending: Cell::new(false),
+            });
+            KNOWN.set(KNOWN.get() + 1);
+            same.push(counter.clone());
+            counter
+        })
+    }
+
+    /// A statement begins to use the version.
+    pub fn request(self: &Rc<Self>, mark: &Mark) {
+        if statement::is_first(mark, self.key.number()) {
+            self.count(|tally| tally.requests += 1);
+        }
+    }
+
+    /// A row was scored by a call of its own.
+    #[inline]
+    pub fn row(self: &Rc<Self>) {
+        let rows = self.rows.get();
+        if rows == 0 {
+            self.remember();
+        }
+        self.rows.set(rows + 1);
+    }
+
+    /// Counts anything else.
+    pub fn count(self: &Rc<Self>, change: impl FnOnce(&mut Tally)) {
+        self.remember();
+        change(&mut self.tally.borrow_mut());
+    }
+
+    /// A call took so long.
+    pub fn time(self: &Rc<Self>, time: Duration) {
+        self.count(|tally| tally.time(nanoseconds(time)));
+        if self.rows.get() >= ROWS_AT_MOST {
+            self.flush();
+        }
+    }
+
+    /// A call failed.
+    pub fn error(self: &Rc<Self>, kind: Kind) {
+        self.count(|tally| {
+            tally.calls += 1;
+            tally.error(kind);
+        });
+    }
+
+    /// Something came into this session's memory, or went: sessions (1 or -1) and bytes.
+    pub fn load(self: &Rc<Self>, sessions: i64, bytes: i64) {
+        watch_end();
+        self.remember();
+        let Loaded { sessions: all_sessions, bytes: all_bytes } = self.loaded.get();
+        self.loaded.set(Loaded { sessions: all_sessions + sessions, bytes: all_bytes + bytes });
+    }
+
+    fn remember(self: &Rc<Self>) {
+        if !self.is_pending.replace(true) {
+            PENDING.with_borrow_mut(|pending| pending.push(self.clone()));
+        }
+    }
+
+    fn flush(&self) {
+        self.is_pending.set(false);
+        let (rows, mut tally) = (self.rows.take(), self.tally.replace(Tally::default()));
+        let loaded = self.loaded.take();
+        tally.batch(1, rows);
+        tally.calls += rows;
+        let added =
+            |place: Option<Place>| place.is_some_and(|place| board::together(|board| board.add(place, &tally, loaded)));
+        if added(self.place.get()) {
+            return;
+        }
+        // No place yet, or it was given away.
+        let now = board::now();
+        self.place.set(board::alone(|board| board.claim(&self.key, now)));
+        if !added(self.place.get()) {
+            board::together(|board| board.lose(&tally));
+        }
+    }
+}
+
+/// A call failed before it was known which version it means.
+pub fn unresolved(function: Function, kind: Kind) {
+    if settings::metrics() {
+        let counter = Counter::of(function, Scorer::None, ModelId::default(), "", "");
+        counter.count(|tally| tally.requests += 1);
+        counter.error(kind);
+    }
+}
+
+/// A time in nanoseconds.
+pub fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

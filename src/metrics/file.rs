@@ -1,0 +1,58 @@
+//! The file that keeps the counters while the server is down.
+//!
+//! It lies among the temporary statistics, which a base backup leaves out: a standby begins with counters of its own. It is
+//! written once an interval and at a clean shutdown, and read when shared memory is made: after a start, and after a crash of
+//! any process, so that what is lost then is at most an interval.
+
+use std::fs;
+use std::io::Write;
+
+use e2i_metrics::Board;
+use pgrx::prelude::*;
+use pgrx::{pg_guard, pg_sys};
+
+use crate::metrics::board;
+
+// Relative to the data directory, where every process of the server is.
+const FILE: &str = "pg_stat_tmp/e2i_serve.stat";
+const NEW_FILE: &str = "pg_stat_tmp/e2i_serve.stat.new";
+
+/// Takes in the file, if there is one, and sees to it that a clean shutdown writes it. Called in the postmaster.
+pub fn read(board: &Board<'_>) {
+    if let Ok(bytes) = fs::read(FILE)
+        && !board.load(&bytes)
+    {
+        ereport!(
+            PgLogLevel::LOG,
+            PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+            format!("e2i_serve: counters in {FILE} cannot be read; they begin at zero")
+        );
+    }
+    // SAFETY: the callback is a function of this library, which is never unloaded. The postmaster runs it when all other
+    // processes have ended.
+    unsafe { pg_sys::on_shmem_exit(Some(at_shutdown), pg_sys::Datum::from(0)) };
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn at_shutdown(code: std::ffi::c_int, _argument: pg_sys::Datum) {
+    // SAFETY: reads a variable. Children inherit the callback and clear it before they could get here; after a crash the
+    // counters may have been caught in the middle of a change.
+    if code == 0 && !unsafe { pg_sys::IsUnderPostmaster } {
+        write();
+    }
+}
+
+/// Writes the file. A failure is logged: counting goes on.
+pub fn write() {
+    let bytes = board::together(|board| board.save());
+    let written = fs::File::create(NEW_FILE)
+        .and_then(|mut file| file.write_all(&bytes))
+        .and_then(|()| fs::rename(NEW_FILE, FILE));
+    if let Err(error) = written {
+        ereport!(
+            PgLogLevel::LOG,
+            PgSqlErrorCode::ERRCODE_IO_ERROR,
+            format!("e2i_serve: counters cannot be kept in {FILE}: {error}")
+        );
+    }
+}

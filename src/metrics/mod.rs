@@ -1,0 +1,25 @@
+//! What is being served: counters in shared memory, and their way into tables.
+//!
+//! A call counts in its backend ([`counter`]); at the end of a transaction, and now and then within a long one, that goes to the
+//! board that all backends share ([`board`]), which a file keeps over restarts ([`file`]). From there it is read by SQL
+//! functions, and written to tables once an interval ([`interval`]) by a background worker ([`worker`]).
+//!
+//! What may enter: the server's side of counting. What a tally, a percentile or a health is stands in `e2i_metrics`.
+
+pub mod board;
+pub mod counter;
+mod file;
+pub mod services;
+pub mod statement;
+
+use pgrx::pg_sys;
+
+/// Begins to count; called once, when the library is loaded. Shared memory is there when that is while the server starts.
+pub fn listen() {
+    counter::listen();
+    // SAFETY: reads a variable.
+    if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+        board::request();
+        statement::request();
+    }
+}
