@@ -157,12 +157,12 @@ impl Groups {
     }
 }
 
-/// Whether a number may begin at `at`: not inside of a word, and not behind a decimal point. Nothing before `floor` counts,
-/// where the previous find ended.
+/// Whether a number may begin at `at`: not inside of a word, and not behind a decimal point (a comma is
+/// none: it stands between numbers more often). Nothing before `floor` counts, where the previous find ended.
 pub(crate) fn begins(text: &str, floor: usize, at: usize) -> bool {
     let mut before = text[floor..at].chars().rev();
     match before.next() {
-        Some('.' | ',') => !before.next().is_some_and(|c| c.is_ascii_digit()),
+        Some('.') => !before.next().is_some_and(|c| c.is_ascii_digit()),
         Some(c) => !in_word(c),
         None => true,
     }
@@ -173,9 +173,9 @@ pub(crate) fn ends(text: &str, at: usize) -> bool {
     !text[at..].chars().next().is_some_and(in_word)
 }
 
-/// Whether a decimal point, or a comma, and a digit come next.
+/// Whether a decimal point and a digit come next.
 pub(crate) fn decimals_follow(text: &str, at: usize) -> bool {
-    matches!(text.as_bytes()[at..], [b'.' | b',', b'0'..=b'9', ..])
+    matches!(text.as_bytes()[at..], [b'.', b'0'..=b'9', ..])
 }
 
 /// ASCII only, and digits of all scripts: where words are not spaced, as in Chinese, a number stands directly behind one.
@@ -195,7 +195,7 @@ pub(crate) fn luhn(digits: &[u8], carried: u32) -> bool {
             (_, digit) => digit * 2 / 10 + digit * 2 % 10,
         })
         .sum();
-    (sum + carried) % 10 == 0
+    (sum + carried).is_multiple_of(10)
 }
 
 /// A few digits as a number.

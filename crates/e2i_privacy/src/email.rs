@@ -54,14 +54,11 @@ fn domain_end(text: &str) -> Option<usize> {
 }
 
 /// How much of a label can be a top-level domain: a label in Punycode, or the two letters or more that it begins with. What
-/// follows a hyphen is another thing (`jane@example.com-212-555-1234`), and so is a number directly behind a letter behind
-/// which numbers begin.
+/// follows them is another thing (`jane@example.com-212-555-1234`), and no reason to let the address through.
 fn top_level(label: &str) -> Option<usize> {
     if label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--")) {
         return Some(label.trim_end_matches('-').len());
     }
-    let length = label.find(|c: char| c == '-' || c.is_numeric()).unwrap_or(label.len());
-    let (letters, rest) = label.split_at(length);
-    let cut = letters.ends_with(|c: char| c.is_ascii()) && rest.starts_with(char::is_numeric);
-    (letters.chars().nth(1).is_some() && !cut).then_some(length)
+    let letters = &label[..label.find(|c: char| c == '-' || c.is_numeric()).unwrap_or(label.len())];
+    letters.chars().nth(1).map(|_| letters.len())
 }

@@ -96,19 +96,18 @@ fn number(text: &str, floor: usize, at: usize) -> Option<(usize, Entity)> {
 /// What groups of digits look like, and where that ends.
 fn kind(text: &str, written: Written<'_>) -> Option<(usize, Entity)> {
     let end = written.end;
-    // A card's number that went through a table of floats ends in `.0`.
-    if card::is_card(written) && ends(text, end) {
-        return Some((end, Entity::CreditCard));
-    }
     if phone::is_separated(written) {
         return phone::last(text, end).map(|end| (end, Entity::PhoneNumber));
     }
-    let national = if national::is_ssn(written) {
+    let entity = if card::is_card(written) {
+        Entity::CreditCard
+    } else if national::is_ssn(written) {
         Entity::UsSsn
-    } else if national::is_npi(written) {
+    } else if national::is_npi(written) && !decimals_follow(text, end) {
+        // The others are no decimal numbers, or, of cards, some that went through a table of floats and end in `.0`.
         Entity::UsNpi
     } else {
         return None;
     };
-    (ends(text, end) && !decimals_follow(text, end)).then_some((end, national))
+    ends(text, end).then_some((end, entity))
 }

@@ -2,7 +2,7 @@
 //! America. Presidio asks libphonenumber; here the form must say it, because most runs of digits in features are something
 //! else.
 
-use crate::cursor::{Cursor, Digits, Separator, Written, decimals_follow, ends};
+use crate::cursor::{Cursor, Digits, Separator, Written, ends};
 
 /// Digits of a number with its country's code: at most 15 by ITU-T E.164, and no country's are fewer than 8 but a few islands'.
 const INTERNATIONAL: std::ops::RangeInclusive<usize> = 8..=15;
@@ -95,8 +95,7 @@ fn is_north_american(digits: &[u8]) -> bool {
 
 /// Where a number with its extension ends, if it may end there.
 pub(crate) fn last(text: &str, at: usize) -> Option<usize> {
-    let may_end = |at: &usize| ends(text, *at) && !decimals_follow(text, *at);
-    past_extension(text, at).filter(may_end).or(Some(at).filter(may_end))
+    past_extension(text, at).into_iter().chain([at]).find(|end| ends(text, *end))
 }
 
 /// `x123`, ` ext. 123`.
