@@ -15,8 +15,7 @@ use crate::{card, email, iban, national, phone};
 /// goes before a longer one that it overlaps.
 #[must_use]
 pub fn find(text: &str) -> Found<'_> {
-    let promising = text.bytes().any(|byte| byte == b'@' || byte.is_ascii_digit());
-    let at = if promising { 0 } else { text.len() };
+    let at = if has_at_or_digit(text.as_bytes()) { 0 } else { text.len() };
     Found { text, at, floor: at, email: email::next(text, at, at) }
 }
 
@@ -54,10 +53,11 @@ impl Iterator for Found<'_> {
     type Item = (Range<usize>, Entity);
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.at < self.text.len() {
+        let bytes = self.text.as_bytes();
+        while self.at < bytes.len() {
             let start = self.at;
             let email = self.email.as_ref().filter(|email| email.start == start).map(|email| email.end);
-            let number = number(self.text, self.floor, start);
+            let number = if may_begin(bytes, self.floor, start) { number(self.text, self.floor, start) } else { None };
             let Some((end, entity)) =
                 number.into_iter().chain(email.map(|end| (end, Entity::EmailAddress))).max_by_key(|(end, _)| *end)
             else {
@@ -75,6 +75,23 @@ impl Iterator for Found<'_> {
 }
 
 impl FusedIterator for Found<'_> {}
+
+/// Whether anything can be found. In blocks without a way out, which the compiler makes a few instructions each.
+fn has_at_or_digit(bytes: &[u8]) -> bool {
+    bytes
+        .chunks(64)
+        .any(|block| block.iter().fold(false, |found, byte| found | (*byte == b'@' || byte.is_ascii_digit())))
+}
+
+/// Whether a number can begin at `at`, from the bytes around it: what most places are dismissed by.
+fn may_begin(bytes: &[u8], floor: usize, at: usize) -> bool {
+    let in_word = at > floor && bytes[at - 1].is_ascii_alphanumeric();
+    match bytes[at] {
+        b'(' => true,
+        b'+' | b'0'..=b'9' => !in_word,
+        byte => !in_word && byte.is_ascii_alphabetic() && bytes.get(at + 2).is_some_and(u8::is_ascii_digit),
+    }
+}
 
 /// The longest number that begins at a byte, and where it ends. Bytes inside of a character begin none.
 fn number(text: &str, floor: usize, at: usize) -> Option<(usize, Entity)> {
