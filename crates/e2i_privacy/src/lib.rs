@@ -5,9 +5,9 @@
 //!    ([`OnPii`]), and how large a row may be;
 //! 3. [`Policy::record`] gives the row as it may be logged, [`Policy::guard`] refuses one before it is scored.
 //!
-//! The rules are arithmetic (check digits, lengths, prefixes) over bytes, written by hand: every one looks at a few dozen
-//! characters from where it begins, so a text costs time in proportion to its length whatever is in it; and a text without
-//! `@` and without a digit costs one pass over its bytes.
+//! The rules are arithmetic (check digits, lengths, prefixes) over bytes, written by hand: a number is looked
+//! for in a few dozen characters, an address between one `@` and the next, so a text costs time in proportion to its length
+//! whatever is in it; and a text without `@` and without a digit costs one quick pass over its bytes.
 //!
 //! What is not found, on purpose: names, addresses and whatever else needs a language model; numbers in columns of numbers;
 //! digits other than ASCII's (full-width, Arabic-Indic); a bare run of nine or ten digits that no check digit confirms;
