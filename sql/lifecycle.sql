@@ -48,18 +48,21 @@ CREATE TRIGGER version_is_free AFTER DELETE ON ml_model_registry FOR EACH ROW EX
 CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ml_model_events
     FOR EACH STATEMENT EXECUTE FUNCTION e2i_refuse_change();
 
--- The conditions come with the extension and are dumped as they were edited: one that is restored replaces its original.
-CREATE FUNCTION e2i_replace_policy() RETURNS trigger
+-- Rows that come with the extension are dumped as they were edited: one that is restored replaces its original. The argument
+-- is the column that tells them apart.
+CREATE FUNCTION e2i_replace_default() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    EXECUTE format('DELETE FROM %I.%I p WHERE p.id = $1', TG_TABLE_SCHEMA, TG_TABLE_NAME) USING NEW.id;
+    EXECUTE format('DELETE FROM %1$I.%2$I d WHERE d.%3$I = ($1).%3$I', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[0]) USING NEW;
     RETURN NEW;
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_replace_policy FROM PUBLIC;
-COMMENT ON FUNCTION e2i_replace_policy IS 'trigger: a condition with a known number replaces the one that had it';
-CREATE TRIGGER policy_replaces BEFORE INSERT ON ml_stage_policies FOR EACH ROW EXECUTE FUNCTION e2i_replace_policy();
+REVOKE EXECUTE ON FUNCTION e2i_replace_default FROM PUBLIC;
+COMMENT ON FUNCTION e2i_replace_default IS 'trigger: a row with a known number or name replaces the one that had it';
+CREATE TRIGGER policy_replaces BEFORE INSERT ON ml_stage_policies FOR EACH ROW EXECUTE FUNCTION e2i_replace_default('id');
 ALTER TABLE ml_stage_policies ENABLE ALWAYS TRIGGER policy_replaces;
+CREATE TRIGGER limit_replaces BEFORE INSERT ON ml_health_limits FOR EACH ROW EXECUTE FUNCTION e2i_replace_default('metric');
+ALTER TABLE ml_health_limits ENABLE ALWAYS TRIGGER limit_replaces;
 
 -- Therefore one that came with the extension cannot go: a restored dump would bring it back, switched on. Not for what
 -- arrives by replication, nor for the replacing above.
@@ -149,8 +152,9 @@ CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     deploying constant text[] := ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
-        'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics'];
-    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset'];
+        'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
+        'e2i_health'];
+    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics'];
     home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
     called regprocedure;
 BEGIN
@@ -162,7 +166,7 @@ BEGIN
     EXECUTE format('GRANT SELECT ON %I.ml_model_registry TO %s', home, role);
     IF kind <> 'scorer' THEN
         EXECUTE format('GRANT SELECT ON %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies,
-            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.e2i_models, %1$I.e2i_services, %1$I.e2i_serving_stats TO %2$s',
+            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.ml_health_limits, %1$I.e2i_models, %1$I.e2i_services, %1$I.e2i_serving_stats TO %2$s',
             home, role);
         FOR called IN
             SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
@@ -174,7 +178,7 @@ BEGIN
         END LOOP;
     END IF;
     IF kind = 'admin' THEN
-        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I.ml_stage_policies TO %s', home, role);
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %1$I.ml_stage_policies, %1$I.ml_health_limits TO %2$s', home, role);
     END IF;
 END;
 $$;

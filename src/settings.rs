@@ -71,6 +71,12 @@ static METRICS: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// A place is a function of a version called through a service, and takes 1.7 kB of shared memory.
 static METRICS_PLACES: GucSetting<i32> = GucSetting::<i32>::new(1000);
 
+/// As often as a model server's health check; a row a service then takes about 3,000 bytes an hour.
+static METRICS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30_000);
+
+/// A month, in minutes.
+static METRICS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
+
 /// Defines the settings and reserves their prefix.
 pub fn define() {
     GucRegistry::define_string_guc(
@@ -154,6 +160,26 @@ pub fn define() {
         &METRICS,
         GucContext::Suset,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.metrics_interval",
+        c"How often the background worker writes a row for each active service.",
+        c"It goes into ml_bentoml_serving_metrics. Needs the library in shared_preload_libraries.",
+        &METRICS_INTERVAL,
+        100,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.metrics_retention",
+        c"How long rows of ml_bentoml_serving_metrics are kept; 0 is for ever.",
+        c"Older ones are deleted when new ones are written.",
+        &METRICS_RETENTION,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MIN,
     );
     // The server takes it only now.
     // SAFETY: reads a variable.
@@ -247,6 +273,16 @@ pub fn validation_memory_bytes() -> usize {
 #[inline]
 pub fn metrics() -> bool {
     METRICS.get()
+}
+
+/// How often metrics are written.
+pub fn metrics_interval() -> Duration {
+    Duration::from_millis(u64::try_from(METRICS_INTERVAL.get()).unwrap_or_default())
+}
+
+/// How long they are kept; `None` is for ever.
+pub fn metrics_retention_minutes() -> Option<i32> {
+    Some(METRICS_RETENTION.get()).filter(|minutes| *minutes > 0)
 }
 
 /// Places among the counters.

@@ -41,7 +41,7 @@ fn e2i_deploy(
         let version = describe(schema, &identify(schema, &reference)?, &reference)?;
         let service = service.unwrap_or(&version.name);
         check_visible(schema, service)?;
-        deploy(schema, &version, service, record, reason, || trial::still_proves(schema, &version))
+        deploy(schema, &version, service, record, reason, || trial::still_proves(schema, &version).map(drop))
     };
     TableIterator::once(row(run().or_raise()))
 }

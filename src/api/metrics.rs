@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use e2i_core::{Error, Kind};
+use e2i_metrics::health::{self, Status};
 use e2i_metrics::{Function, Loaded, Row, Tally, exposition, kind_name};
 use pgrx::datum::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -9,8 +11,8 @@ use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 use crate::catalog::schema::Schema;
-use crate::error::OrRaise;
-use crate::metrics::{board, services};
+use crate::error::{OrRaise, raise};
+use crate::metrics::{board, interval, services};
 
 /// Counts of a version for a service, and of its function where they are not put together.
 struct Served {
@@ -106,8 +108,70 @@ fn e2i_prometheus_metrics(fcinfo: pg_sys::FunctionCallInfo) -> String {
         services::active(schema).into_iter().map(|service| (service.name, service.health_status)).collect();
     let lost = board::together(|board| board.lost());
     exposition::text(&board::rows(), &services, lost)
-        .map_err(|why| e2i_core::Error::new(e2i_core::Kind::Internal, format!("the metrics cannot be written: {why}")))
+        .map_err(|why| Error::new(Kind::Internal, format!("the metrics cannot be written: {why}")))
         .or_raise()
+}
+
+/// Writes a row of metrics for each active service, and judges its health, as the background worker does once an interval.
+/// Returns how many rows were written.
+#[pg_extern(volatile, parallel_unsafe)]
+fn e2i_flush_metrics(fcinfo: pg_sys::FunctionCallInfo) -> i32 {
+    tell_if_alone();
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_call(fcinfo) };
+    i32::try_from(interval::write(schema, true)).unwrap_or(i32::MAX)
+}
+
+/// How the active services are, or one of them: by what was called since the last row of metrics, else as it was found then.
+#[pg_extern(volatile, parallel_restricted)]
+#[allow(clippy::type_complexity)]
+fn e2i_health(
+    service: default!(Option<String>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
+    'static,
+    (
+        name!(service, String),
+        name!(version, String),
+        name!(status, String),
+        name!(reason, Option<String>),
+        name!(requests, i64),
+        name!(error_rate, Option<f64>),
+        name!(p95_ms, Option<f64>),
+        name!(checked_at, Option<TimestampWithTimeZone>),
+    ),
+> {
+    tell_if_alone();
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_call(fcinfo) };
+    let (tables, now, rows, limits) = (schema.quoted(), board::now(), board::rows(), interval::limits(schema));
+    let mut services = services::active(schema);
+    if let Some(wanted) = &service {
+        services.retain(|known| known.name == *wanted);
+        if services.is_empty() {
+            let message = format!("the service \"{wanted}\" has no active deployment");
+            raise(&Error::new(Kind::UnknownModel, message).with_hint("SELECT service FROM e2i_services;"));
+        }
+    }
+    let found: Vec<_> = services
+        .into_iter()
+        .map(|service| {
+            let interval = interval::interval(&tables, schema, &service, &rows, now);
+            let now = health::judge(&interval.tally, &limits);
+            let verdict = if now.status == Status::Unknown { service.verdict() } else { now };
+            (
+                service.name,
+                service.version,
+                verdict.status.as_str().to_owned(),
+                verdict.reason,
+                whole(interval.tally.requests),
+                interval.tally.error_rate(),
+                interval.tally.quantile_ns(0.95).map(|ns| rounded(ns / 1e6)),
+                interval.last.map(timestamp),
+            )
+        })
+        .collect();
+    TableIterator::new(found)
 }
 
 /// Says once a session that nobody else's calls are counted.

@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 
 use crate::error::raise;
-use crate::pg::{call_site, role};
+use crate::pg::{call_site, query, role};
 use e2i_core::{Error, Kind};
 
 /// Where the extension's tables are, for one call.
@@ -20,6 +20,13 @@ impl Schema {
     pub unsafe fn of_call(fcinfo: pg_sys::FunctionCallInfo) -> Self {
         // SAFETY: as the caller promises.
         Self { oid: unsafe { call_site::schema(fcinfo) } }
+    }
+
+    /// The schema of the extension in this database, if it is there.
+    pub fn of_extension() -> Option<Self> {
+        let sql =
+            "SELECT e.extnamespace FROM pg_catalog.pg_extension e WHERE e.extname OPERATOR(pg_catalog.=) 'e2i_serve'";
+        query::select(sql, &[], |row| row.get::<pg_sys::Oid>(1)).pop().flatten().map(|oid| Self { oid })
     }
 
     /// The schema as it is written in a query, quoted.

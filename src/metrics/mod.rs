@@ -9,8 +9,10 @@
 pub mod board;
 pub mod counter;
 mod file;
+pub mod interval;
 pub mod services;
 pub mod statement;
+mod worker;
 
 use pgrx::pg_sys;
 
@@ -21,5 +23,6 @@ pub fn listen() {
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
         board::request();
         statement::request();
+        worker::request();
     }
 }

@@ -104,6 +104,7 @@ fn loaded(schema: Schema, id: &ModelId, reference: &ModelReference, preference: 
         }
         None => {
             let model = Rc::new(LoadedModel::load(schema, &version, preference)?);
+            model.enter();
             CACHE.with(|cache| {
                 let mut cache = cache.borrow_mut();
                 *cache.loads.entry(version.id).or_default() += 1;

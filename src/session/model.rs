@@ -37,10 +37,8 @@ pub struct LoadedModel {
     /// Order of use among the loaded models; larger is later.
     pub turn: Cell<u64>,
     scorer: Scorer,
-    /// What it counts of its own loading and use.
-    loading: Rc<Counter>,
-    /// Bytes that were counted as held.
-    held: i64,
+    /// Where its loading is counted, and the bytes that were counted; `None` for one that is not kept.
+    held: RefCell<Option<(Rc<Counter>, i64)>>,
 }
 
 impl Drop for LoadedModel {
@@ -62,13 +60,6 @@ impl LoadedModel {
         };
         let load_time = begun.elapsed();
         let scorer = Scorer::named(engine.name());
-        let loading = Counter::of(Function::Load, scorer, version.id, "", &version.reference());
-        let held = i64::try_from(engine.memory_bytes()).unwrap_or(i64::MAX);
-        loading.load(1, held);
-        loading.count(|tally| {
-            tally.loads += 1;
-            tally.load_ns += counter::nanoseconds(load_time);
-        });
         Ok(Self {
             id: version.id,
             name: version.name.clone(),
@@ -81,20 +72,35 @@ impl LoadedModel {
             last_used: Cell::new(0),
             turn: Cell::new(0),
             scorer,
-            loading,
-            held,
+            held: RefCell::new(None),
         })
+    }
+
+    /// It is kept for later statements: counted as loaded, until it goes.
+    pub fn enter(&self) {
+        let loading = Counter::of(Function::Load, self.scorer, self.id, "", self.reference());
+        let bytes = i64::try_from(self.memory_bytes()).unwrap_or(i64::MAX);
+        loading.load(1, bytes);
+        loading.count(|tally| {
+            tally.loads += 1;
+            tally.load_ns += counter::nanoseconds(self.load_time);
+        });
+        self.held.replace(Some((loading, bytes)));
     }
 
     /// A statement found it loaded.
     pub fn hit(&self) {
         self.hits.set(self.hits.get() + 1);
-        self.loading.count(|tally| tally.hits += 1);
+        if let Some((loading, _)) = &*self.held.borrow() {
+            loading.count(|tally| tally.hits += 1);
+        }
     }
 
     /// It goes from memory, now or with the process.
     pub fn leave(&self) {
-        self.loading.load(-1, -self.held);
+        if let Some((loading, bytes)) = self.held.take() {
+            loading.load(-1, -bytes);
+        }
     }
 
     /// Where calls of a function through a service are counted, if they are.

@@ -105,16 +105,17 @@ pub fn verify(model: &LoadedModel, examples: &Examples) -> Result<Vec<Check>> {
     compare(examples, &model.binder, model.interface(), |batch, wanted, outputs| model.score(batch, wanted, outputs))
 }
 
-/// Whether a version, loaded anew, still scores its golden rows as expected; one without any is only loaded.
+/// Whether a version, loaded anew, still scores its golden rows as expected; one without any is only loaded. Says whether it
+/// has any.
 ///
 /// # Errors
 /// What loading or scoring reports, or the first differences.
-pub fn still_proves(schema: Schema, version: &Version) -> Result<()> {
+pub fn still_proves(schema: Schema, version: &Version) -> Result<bool> {
     // Of a version that is scored from its compiled form, the bytes that it was made from are looked at, too.
     Stored::find(schema, version)?.artifacts(schema, version)?;
     let model = LoadedModel::load(schema, version, Preference::current())?;
     match examples(schema, &version.id)? {
-        Some(examples) => examples.judge(&verify(&model, &examples)?),
-        None => Ok(()),
+        Some(examples) => examples.judge(&verify(&model, &examples)?).map(|()| true),
+        None => Ok(false),
     }
 }

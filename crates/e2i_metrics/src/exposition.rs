@@ -52,9 +52,9 @@ pub fn text(rows: &[Row], services: &[(String, String)], lost: (u64, u64)) -> Re
             "e2i_model_health_status",
             "Health of a service: 1 healthy, 0.5 degraded, 0 unhealthy.",
             MetricType::GAUGE,
-            services
-                .iter()
-                .filter_map(|(service, status)| Some(gauge(vec![label("service", service)], Status::number(status)?))),
+            services.iter().filter_map(|(service, status)| {
+                Some(gauge(vec![label("service", service)], Status::named(status).number()?))
+            }),
         ),
         family(
             "e2i_model_loads_total",

@@ -217,8 +217,7 @@ mod tests {
 
     #[test]
     fn time_is_reckoned_from_the_timed_calls() {
-        let mut tally = Tally::default();
-        tally.calls = 640;
+        let mut tally = Tally { calls: 640, ..Tally::default() };
         (0..10).for_each(|_| tally.time(2_000));
         assert_eq!(tally.busy_ns(), 1_280_000.0);
         assert_eq!(tally.quantile_ns(1.0), Some(2_000.0));

@@ -1,0 +1,246 @@
+//! Once an interval: what each active service served goes into a row of `ml_bentoml_serving_metrics`, its health is judged,
+//! and a change of that is told.
+
+use std::cell::RefCell;
+
+use e2i_core::{Kind, ModelReference, Result, Selector};
+use e2i_metrics::health::{Limit, Limits, Status, Verdict, judge};
+use e2i_metrics::{Function, Name, Place, Row, Tally};
+use pgrx::datum::TimestampWithTimeZone;
+use serde_json::json;
+
+use crate::catalog::event::Event;
+use crate::catalog::model::{Version, describe, identify};
+use crate::catalog::schema::Schema;
+use crate::metrics::board;
+use crate::metrics::services::{self, Service};
+use crate::pg::query::{Row as Selected, execute, select};
+use crate::pg::subtransaction;
+use crate::session::trial;
+use crate::settings;
+
+thread_local! {
+    /// What this transaction has written; the board hears of it when it commits.
+    static WRITTEN: RefCell<Vec<(Place, Tally, i64)>> = const { RefCell::new(vec![]) };
+}
+
+/// The transaction has ended.
+pub fn at_end_of_transaction(committed: bool) {
+    let written = WRITTEN.with(|written| written.try_borrow_mut().map(|mut written| std::mem::take(&mut *written)));
+    let written = written.unwrap_or_default();
+    if committed && !written.is_empty() {
+        board::alone(|board| written.iter().for_each(|(place, tally, at)| board.written(*place, tally, *at)));
+    }
+}
+
+/// A probe loads the model anew, which for one of so many bytes takes some milliseconds.
+const PROBED_OFTEN: i64 = 16 << 20;
+
+/// What a service did since its last row.
+pub struct Interval {
+    /// What was counted.
+    pub tally: Tally,
+    /// How long that is.
+    seconds: f64,
+    /// When the last row was written, as the server's timestamp; `None` without one.
+    pub last: Option<i64>,
+    /// The same of the last row with calls in it.
+    called: Option<i64>,
+    memory_bytes: i64,
+}
+
+/// Writes the rows of all active services, judges their health and forgets what is too old. Returns how many rows were written.
+/// Services that nobody called are probed, those with a large model only if `thoroughly`.
+pub fn write(schema: Schema, thoroughly: bool) -> usize {
+    let tables = schema.quoted();
+    // One at a time: two would write the same interval twice. The lock is released with the transaction, after the board has
+    // heard of it.
+    schema.as_owner(|| {
+        select(
+            "SELECT pg_catalog.pg_advisory_xact_lock($1, 0)",
+            &[schema.registry().to_u32().cast_signed().into()],
+            |_| (),
+        )
+    });
+    let (now, rows, limits) = (board::now(), board::rows(), limits(schema));
+    let services = services::active(schema);
+    for service in &services {
+        let interval = interval(&tables, schema, service, &rows, now);
+        let mut verdict = judge(&interval.tally, &limits);
+        if verdict.status == Status::Unknown {
+            let probed = (thoroughly || service.model_size <= PROBED_OFTEN).then(|| probe(schema, service)).flatten();
+            // Without a golden row, what the last callers met holds for a while.
+            verdict = probed.or_else(|| is_recent(&interval, now).then(|| service.verdict())).unwrap_or(verdict);
+        }
+        schema.as_owner(|| {
+            insert(&tables, service, &interval);
+            tell(&tables, service, &verdict);
+        });
+    }
+    WRITTEN.with_borrow_mut(|written| {
+        written.clear();
+        written.extend(rows.iter().map(|row| (row.place, row.total, now)));
+    });
+    schema.as_owner(|| forget(&tables));
+    services.len()
+}
+
+/// What a service did since its last row.
+pub fn interval(tables: &str, schema: Schema, service: &Service, rows: &[Row], now: i64) -> Interval {
+    let name = Name::new(&service.name);
+    let mut tally = Tally::default();
+    let mut begun = now;
+    let of_service =
+        |row: &&Row| row.key.service == name && !row.key.is(Function::Shadow) && !row.key.is(Function::Load);
+    for row in rows.iter().filter(of_service) {
+        let mut since = row.total.since(&row.written);
+        if since.timed == 0 {
+            since.longest_ns = 0;
+        }
+        tally.add(&since);
+        begun = begun.min(row.written_at);
+    }
+    let memory_bytes = rows
+        .iter()
+        .filter(|row| row.key.is(Function::Load) && row.key.reference == Name::new(&service.version))
+        .map(|row| row.loaded.bytes)
+        .sum();
+    let (last, called) = schema.as_owner(|| {
+        let sql = format!(
+            "SELECT pg_catalog.max(m.\"timestamp\"), pg_catalog.max(m.\"timestamp\") FILTER (WHERE m.requests OPERATOR(pg_catalog.>) 0) \
+             FROM {tables}.ml_bentoml_serving_metrics m WHERE m.service_id OPERATOR(pg_catalog.=) $1"
+        );
+        let time = |row: &Selected, at| row.get::<TimestampWithTimeZone>(at).map(i64::from);
+        select(&sql, &[service.id.into()], |row| (time(row, 1), time(row, 2))).pop().unwrap_or_default()
+    });
+    let seconds = (now - last.unwrap_or(begun)).max(1) as f64 / 1e6;
+    Interval { tally, seconds, last, called, memory_bytes }
+}
+
+/// Intervals for which the last calls tell how a service is.
+const RECENT: i64 = 10;
+
+fn is_recent(interval: &Interval, now: i64) -> bool {
+    let length = i64::try_from(settings::metrics_interval().as_micros()).unwrap_or(i64::MAX);
+    interval.called.is_some_and(|called| now.saturating_sub(called) <= length.saturating_mul(RECENT))
+}
+
+fn insert(tables: &str, service: &Service, interval: &Interval) {
+    let Interval { tally, seconds, memory_bytes, .. } = interval;
+    let ms = |ns: Option<f64>| ns.map(|ns| ns / 1e6);
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    execute(
+        &format!(
+            "INSERT INTO {tables}.ml_bentoml_serving_metrics (service_id, \"timestamp\", requests_per_second, avg_latency_ms, \
+             p50_latency_ms, p95_latency_ms, p99_latency_ms, error_rate, memory_mb, cpu_percent, requests, predictions, errors) \
+             VALUES ($1, pg_catalog.clock_timestamp(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+        ),
+        &[
+            service.id.into(),
+            (tally.requests as f64 / seconds).into(),
+            ms(tally.mean_ns()).into(),
+            ms(tally.quantile_ns(0.50)).into(),
+            ms(tally.quantile_ns(0.95)).into(),
+            ms(tally.quantile_ns(0.99)).into(),
+            tally.error_rate().into(),
+            (*memory_bytes as f64 / f64::from(1 << 20)).into(),
+            (tally.busy_ns() / 1e9 / seconds * 100.0).into(),
+            whole(tally.requests).into(),
+            whole(tally.predictions).into(),
+            whole(tally.failed()).into(),
+        ],
+    );
+}
+
+/// Scores a golden row of what is deployed, so that a model that broke while nobody called is found. `None` where it has none.
+fn probe(schema: Schema, service: &Service) -> Option<Verdict> {
+    let (name, version) = service.version.split_once(':')?;
+    let reference = ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) };
+    // Whatever happens in there is an answer about the service; the interval is written all the same.
+    let scored = subtransaction::run(|| -> Result<bool> {
+        let id = identify(schema, &reference)?;
+        let version: Version = describe(schema, &id, &reference)?;
+        trial::still_proves(schema, &version)
+    });
+    match scored {
+        Ok(Ok(false)) => None,
+        Ok(Ok(true)) => Some(Verdict { status: Status::Healthy, reason: None }),
+        Ok(Err(error)) if error.kind() == Kind::Interrupted => None,
+        Ok(Err(error)) => Some(Verdict {
+            status: Status::Unhealthy,
+            reason: Some(format!("a golden row cannot be scored: {}", error.message())),
+        }),
+        Err(message) => Some(Verdict {
+            status: Status::Unhealthy,
+            reason: Some(format!("a golden row cannot be scored: {message}")),
+        }),
+    }
+}
+
+/// Keeps a health that has changed, and tells of it.
+fn tell(tables: &str, service: &Service, verdict: &Verdict) {
+    let status = verdict.status.as_str();
+    if service.health_status == status && service.health_reason == verdict.reason {
+        return;
+    }
+    execute(
+        &format!(
+            "UPDATE {tables}.ml_bentoml_services SET health_status = $2, health_reason = $3 WHERE id OPERATOR(pg_catalog.=) $1"
+        ),
+        &[service.id.into(), status.into(), verdict.reason.as_deref().into()],
+    );
+    if service.health_status == status {
+        return;
+    }
+    let (model, version) = service.version.split_once(':').unzip();
+    Event {
+        who: "e2i_serve",
+        action: "health",
+        model,
+        version,
+        service: Some(&service.name),
+        before: Some(&service.health_status),
+        after: Some(status),
+        reason: verdict.reason.as_deref(),
+        details: None,
+    }
+    .record(tables);
+    let payload = json!({
+        "service": service.name, "version": service.version, "from": service.health_status, "to": status, "reason": verdict.reason,
+    });
+    select("SELECT pg_catalog.pg_notify('e2i_health', $1)", &[shortened(payload.to_string()).into()], |_| ());
+}
+
+/// NOTIFY takes less than 8,000 bytes.
+fn shortened(payload: String) -> String {
+    if payload.len() < 7_900 { payload } else { "{}".to_owned() }
+}
+
+/// Rows that are older than `e2i_serve.metrics_retention`.
+fn forget(tables: &str) {
+    let Some(minutes) = settings::metrics_retention_minutes() else { return };
+    execute(
+        &format!(
+            "DELETE FROM {tables}.ml_bentoml_serving_metrics WHERE \"timestamp\" OPERATOR(pg_catalog.<) \
+             (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(mins => $1))"
+        ),
+        &[minutes.into()],
+    );
+}
+
+/// The limits of health, from their table. What it does not name has none.
+pub fn limits(schema: Schema) -> Limits {
+    let none = Limit { degraded: f64::INFINITY, unhealthy: f64::INFINITY };
+    let mut limits = Limits { error_rate: none, latency_ms: none };
+    let sql = format!("SELECT l.metric, l.degraded, l.unhealthy FROM {}.ml_health_limits l", schema.quoted());
+    let found = schema
+        .as_owner(|| select(&sql, &[], |row| Some((row.get::<String>(1)?, row.get::<f64>(2)?, row.get::<f64>(3)?))));
+    for (metric, degraded, unhealthy) in found.into_iter().flatten() {
+        let limit = Limit { degraded, unhealthy };
+        match metric.as_str() {
+            "error_rate" => limits.error_rate = limit,
+            _ => limits.latency_ms = limit, // the table takes no third one
+        }
+    }
+    limits
+}

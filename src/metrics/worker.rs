@@ -1,0 +1,182 @@
+//! The background workers that write metrics to tables.
+//!
+//! One, the launcher, lives as long as the server and is connected to no database. Once an interval it keeps the counters in
+//! their file and starts, one after the other, a short-lived worker for each database that has the extension: so nobody has to
+//! say which, none is held open (it can be renamed and dropped), and what goes wrong in one ends that worker only. On a standby
+//! nothing is written until it is promoted.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, SignalWakeFlags};
+use pgrx::prelude::*;
+use pgrx::{pg_guard, pg_shmem_init, pg_sys};
+
+use crate::catalog::schema::Schema;
+use crate::metrics::{board, file, interval};
+use crate::pg::shared::Region;
+use crate::settings;
+
+/// Intervals after which a database without the extension is looked at again, unless something was counted for it.
+const ROUNDS_WITHOUT: u32 = 20;
+
+/// One word: what the last short-lived worker found.
+static FOUND: Region = Region::new(c"e2i_serve worker", || 1, 0, |_: &[AtomicU64]| ());
+const HAS_EXTENSION: u64 = 1;
+const HAS_NONE: u64 = 2;
+
+/// Asks for shared memory and registers the launcher; called while the library is preloaded.
+pub fn request() {
+    pg_shmem_init!(FOUND = true);
+    BackgroundWorkerBuilder::new("e2i_serve metrics launcher")
+        .set_type("e2i_serve metrics")
+        .set_library("e2i_serve")
+        .set_function("e2i_metrics_launcher")
+        .enable_spi_access()
+        .set_start_time(BgWorkerStartTime::ConsistentState)
+        .set_restart_time(Some(Duration::from_secs(5)))
+        .load();
+}
+
+fn found() -> Option<&'static AtomicU64> {
+    FOUND.shared().and_then(<[_]>::first)
+}
+
+/// The launcher.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
+    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
+    BackgroundWorker::connect_worker_to_spi(None, None);
+    let mut without: HashMap<u32, u32> = HashMap::new();
+    while BackgroundWorker::wait_latch(Some(settings::metrics_interval())) {
+        if BackgroundWorker::sighup_received() {
+            // SAFETY: the configuration is read where nothing else of it is in use.
+            unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
+        }
+        file::write();
+        // SAFETY: reads a state of the server.
+        if unsafe { pg_sys::RecoveryInProgress() } {
+            continue;
+        }
+        let databases = BackgroundWorker::transaction(databases);
+        let active = board::together(|board| board.databases());
+        board::alone(|board| board.keep_only(|database| databases.contains(&database)));
+        without.retain(|database, _| databases.contains(database));
+        for database in databases {
+            let rounds = without.get(&database).copied().unwrap_or_default();
+            if rounds > 0 && !active.contains(&database) {
+                without.insert(database, rounds - 1);
+                continue;
+            }
+            if write(database) == HAS_NONE {
+                without.insert(database, ROUNDS_WITHOUT);
+            } else {
+                without.remove(&database);
+            }
+            if BackgroundWorker::sigterm_received() {
+                return;
+            }
+        }
+    }
+}
+
+/// Runs the worker of a database to its end, and says what it found; 0 if it did not get so far.
+fn write(database: u32) -> u64 {
+    let Some(found) = found() else { return 0 };
+    found.store(0, Relaxed);
+    let started = BackgroundWorkerBuilder::new("e2i_serve metrics")
+        .set_type("e2i_serve metrics")
+        .set_library("e2i_serve")
+        .set_function("e2i_metrics_worker")
+        .enable_spi_access()
+        .set_start_time(BgWorkerStartTime::ConsistentState)
+        .set_restart_time(None)
+        .set_argument(Some(pg_sys::Datum::from(database)))
+        // SAFETY: reads a variable.
+        .set_notify_pid(unsafe { pg_sys::MyProcPid })
+        .load_dynamic();
+    match started {
+        Ok(worker) => {
+            // An error is the end of the server.
+            let _ = worker.wait_for_shutdown();
+        }
+        Err(_) => ereport!(
+            PgLogLevel::LOG,
+            PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            "e2i_serve: no background worker is free to write metrics; raise max_worker_processes"
+        ),
+    }
+    found.load(Relaxed)
+}
+
+/// The databases that can be connected to.
+fn databases() -> Vec<u32> {
+    let mut databases = vec![];
+    // SAFETY: a scan of a shared catalog, closed below, as the autovacuum launcher does it; rows of pg_database have this form.
+    unsafe {
+        let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as _);
+        let scan = pg_sys::table_beginscan_catalog(relation, 0, std::ptr::null_mut());
+        loop {
+            let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+            if tuple.is_null() {
+                break;
+            }
+            let database = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
+            // A negative limit other than -1 marks one whose dropping was interrupted.
+            if database.datallowconn && !database.datistemplate && database.datconnlimit >= -1 {
+                databases.push(database.oid.to_u32());
+            }
+        }
+        pg_sys::table_endscan(scan);
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as _);
+    }
+    databases
+}
+
+/// The worker of one database: writes an interval and ends.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn e2i_metrics_worker(argument: pg_sys::Datum) {
+    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGTERM);
+    let database = pg_sys::Oid::from(argument.value() as u32);
+    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
+    hide_objects();
+    let has_extension = BackgroundWorker::transaction(|| match Schema::of_extension() {
+        Some(schema) => {
+            show(c"writing metrics");
+            interval::write(schema, is_thorough());
+            true
+        }
+        None => false,
+    });
+    if let Some(found) = found() {
+        found.store(if has_extension { HAS_EXTENSION } else { HAS_NONE }, Relaxed);
+    }
+}
+
+/// One interval in ten: no worker knows what the one before did.
+fn is_thorough() -> bool {
+    let interval = i64::try_from(settings::metrics_interval().as_micros()).unwrap_or(i64::MAX).max(1);
+    (board::now() / interval) % 10 == 0
+}
+
+/// Nothing that anybody has created is found by its name alone.
+fn hide_objects() {
+    // SAFETY: C strings; the setting is one of the server's own.
+    unsafe {
+        pg_sys::SetConfigOption(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_OVERRIDE,
+        );
+    }
+}
+
+fn show(activity: &CStr) {
+    // SAFETY: a C string, which is copied.
+    unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, activity.as_ptr()) };
+}

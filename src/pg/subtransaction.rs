@@ -1,0 +1,42 @@
+//! Work that may raise an error without ending the transaction.
+
+use std::panic::AssertUnwindSafe;
+
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
+
+/// Runs `f` in a subtransaction. An ERROR in there undoes it and gives its message; a cancel or a termination goes on upwards.
+pub fn run<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    // SAFETY: the subtransaction is ended on both ways, and with it what it has opened; memory context and resource owner are
+    // those from before, as PL/pgSQL does for a block with an exception handler.
+    unsafe {
+        let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| {
+            let result = f();
+            pg_sys::ReleaseCurrentSubTransaction();
+            Ok(result)
+        }))
+        .catch_others(|error| {
+            let (CaughtError::PostgresError(report)
+            | CaughtError::ErrorReport(report)
+            | CaughtError::RustPanic { ereport: report, .. }) = &error;
+            let is_interrupt = matches!(
+                report.sql_error_code(),
+                PgSqlErrorCode::ERRCODE_QUERY_CANCELED | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
+            );
+            if is_interrupt {
+                error.rethrow();
+            }
+            let message = report.message().to_owned();
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            Err(message)
+        })
+        .execute();
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+        result
+    }
+}
