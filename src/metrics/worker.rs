@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, SignalWakeFlags};
 use pgrx::prelude::*;
@@ -51,11 +51,17 @@ pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     BackgroundWorker::connect_worker_to_spi(None, None);
     let mut without: HashMap<u32, u32> = HashMap::new();
-    while BackgroundWorker::wait_latch(Some(settings::metrics_interval())) {
+    let mut begun = Instant::now();
+    while BackgroundWorker::wait_latch(Some(settings::metrics_interval().saturating_sub(begun.elapsed()))) {
         if BackgroundWorker::sighup_received() {
             // SAFETY: the configuration is read where nothing else of it is in use.
             unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
         }
+        // Signals wake it before its time.
+        if begun.elapsed() < settings::metrics_interval() {
+            continue;
+        }
+        begun = Instant::now();
         file::write();
         // SAFETY: reads a state of the server.
         if unsafe { pg_sys::RecoveryInProgress() } {
