@@ -231,6 +231,30 @@ lanes! {
     }
 }
 
+lanes! {
+    /// A whole network for one row, whose sums nobody reads: without what only many rows need.
+    fn run_one_row<L>(
+        network: &Network,
+        image: &Image,
+        input: &[f32],
+        between: &mut [f32],
+        result: &mut [f32],
+    ) {
+        let Network { scale, layers, complement, .. } = network;
+        let function = layers.last().and_then(|last| last.after);
+        if *complement {
+            if let [rest, p] = result {
+                tile::<L, 1>(scale.as_ref(), layers, image, input, between, std::slice::from_mut(p));
+                apply(function, std::slice::from_mut(p));
+                *rest = 1.0 - *p;
+            }
+        } else {
+            tile::<L, 1>(scale.as_ref(), layers, image, input, between, result);
+            apply(function, result);
+        }
+    }
+}
+
 /// The first `count` cells from a multiple of 64 bytes on: stores and loads of whole lanes then stay within cache lines.
 #[inline]
 fn aligned(cells: &mut Vec<f32>, count: usize) -> &mut [f32] {
@@ -274,6 +298,15 @@ impl Operation for Network {
         let (input, image, set, rows) = (frame.input::<f32>(0), frame.image, frame.set, frame.rows);
         let outputs = self.layers.last().map_or(0, |last| last.outputs);
         let sums_needed = frame.needs(1);
+        let width = if self.complement { 2 } else { outputs };
+        if rows == 1 && !sums_needed {
+            let between = aligned(&mut frame.scratch.single, self.between);
+            let [Column::Float32(result), ..] = &mut *frame.outputs else { return Ok(()) };
+            if let Some(result) = result.get_mut(..width) {
+                run_one_row(set, self, image, input, between, result);
+            }
+            return Ok(());
+        }
         let (at_once, scratched) = (rows.min(MOST_ROWS), if self.complement { rows } else { 0 });
         let scratch = aligned(&mut frame.scratch.single, at_once * self.between + scratched);
         let Some((between, scratched)) = scratch.split_at_mut_checked(at_once * self.between) else { return Ok(()) };
@@ -282,7 +315,6 @@ impl Operation for Network {
             [Column::Float32(sums)] if sums_needed => sums.get_mut(..rows * outputs).unwrap_or(&mut []),
             _ => scratched,
         };
-        let width = if self.complement { 2 } else { outputs };
         if let Some(result) = result.get_mut(..rows * width) {
             run_network(set, self, image, rows, input, between, sums, result);
         }
