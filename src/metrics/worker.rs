@@ -1,6 +1,7 @@
 //! The background workers that write metrics to tables.
 //!
-//! One, the launcher, lives as long as the server and is connected to no database. Once an interval it keeps the counters in
+//! One, the launcher, lives as long as the server and is connected to no database. Once an interval, and when the inference log
+//! has records, it keeps the counters in
 //! their file and starts, one after the other, a short-lived worker for each database that has the extension: so nobody has to
 //! say which, none is held open (it can be renamed and dropped), and what goes wrong in one ends that worker only. On a standby
 //! nothing is written until it is promoted.
@@ -15,6 +16,8 @@ use pgrx::prelude::*;
 use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 
 use crate::catalog::schema::Schema;
+use crate::inference_log::pool::{self, pool};
+use crate::inference_log::write;
 use crate::metrics::{board, file, interval};
 use crate::pg::shared::Region;
 use crate::settings;
@@ -50,21 +53,32 @@ fn found() -> Option<&'static AtomicU64> {
 pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     BackgroundWorker::connect_worker_to_spi(None, None);
+    pool::serve();
     let mut without: HashMap<u32, u32> = HashMap::new();
     let mut begun = Instant::now();
-    while BackgroundWorker::wait_latch(Some(settings::metrics_interval().saturating_sub(begun.elapsed()))) {
+    loop {
+        let rest = settings::metrics_interval().saturating_sub(begun.elapsed());
+        if !BackgroundWorker::wait_latch(Some(if pool().used() > 0 { rest.min(LOG_DELAY) } else { rest })) {
+            return;
+        }
         if BackgroundWorker::sighup_received() {
             // SAFETY: the configuration is read where nothing else of it is in use.
             unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
         }
+        // SAFETY: reads a state of the server.
+        let is_standby = unsafe { pg_sys::RecoveryInProgress() };
         // Signals wake it before its time.
         if begun.elapsed() < settings::metrics_interval() {
+            if !is_standby {
+                for database in pool().databases() {
+                    run(database, Task::Log);
+                }
+            }
             continue;
         }
         begun = Instant::now();
         file::write();
-        // SAFETY: reads a state of the server.
-        if unsafe { pg_sys::RecoveryInProgress() } {
+        if is_standby {
             continue;
         }
         let databases = BackgroundWorker::transaction(databases);
@@ -77,7 +91,7 @@ pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
                 without.insert(database, rounds - 1);
                 continue;
             }
-            if write(database) == HAS_NONE {
+            if run(database, Task::Interval) == HAS_NONE {
                 without.insert(database, ROUNDS_WITHOUT);
             } else {
                 without.remove(&database);
@@ -89,8 +103,32 @@ pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
     }
 }
 
+/// How long records of the inference log wait for others, so that not each one takes a process.
+const LOG_DELAY: Duration = Duration::from_millis(500);
+
+/// What a short-lived worker is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// All that there is once an interval.
+    Interval,
+    /// Only write records of the inference log down.
+    Log,
+}
+
+impl Task {
+    /// The argument of the worker: the database, and above it what is to be done.
+    fn argument(self, database: u32) -> pg_sys::Datum {
+        pg_sys::Datum::from(u64::from(database) | u64::from(self == Self::Log) << 32)
+    }
+
+    fn of(argument: pg_sys::Datum) -> (u32, Self) {
+        let task = if argument.value() >> 32 == 0 { Self::Interval } else { Self::Log };
+        (argument.value() as u32, task)
+    }
+}
+
 /// Runs the worker of a database to its end, and says what it found; 0 if it did not get so far.
-fn write(database: u32) -> u64 {
+fn run(database: u32, task: Task) -> u64 {
     let Some(found) = found() else { return 0 };
     found.store(0, Relaxed);
     let started = BackgroundWorkerBuilder::new("e2i_serve metrics")
@@ -100,7 +138,7 @@ fn write(database: u32) -> u64 {
         .enable_spi_access()
         .set_start_time(BgWorkerStartTime::ConsistentState)
         .set_restart_time(None)
-        .set_argument(Some(pg_sys::Datum::from(database)))
+        .set_argument(Some(task.argument(database)))
         // SAFETY: reads a variable.
         .set_notify_pid(unsafe { pg_sys::MyProcPid })
         .load_dynamic();
@@ -147,13 +185,19 @@ fn databases() -> Vec<u32> {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn e2i_metrics_worker(argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGTERM);
-    let database = pg_sys::Oid::from(argument.value() as u32);
-    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
+    let (database, task) = Task::of(argument);
+    BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
     hide_objects();
     let has_extension = BackgroundWorker::transaction(|| match Schema::of_extension() {
         Some(schema) => {
             show(c"writing metrics");
-            interval::write(schema, is_thorough());
+            match task {
+                Task::Interval => drop(interval::write(schema, is_thorough())),
+                Task::Log => {
+                    interval::lock(schema);
+                    write::write(schema);
+                }
+            }
             true
         }
         None => false,
