@@ -191,7 +191,8 @@ COMMENT ON COLUMN ml_inference_log_policies.on_pii IS 'personal data in texts: b
 COMMENT ON COLUMN ml_inference_log_policies.set_by IS 'role that set it';
 COMMENT ON COLUMN ml_inference_log_policies.set_at IS 'when it was set';
 
--- Partitions are made by who writes, one a day in UTC.
+-- Partitions are made by who writes, one a day in UTC. Their indexes are their own: a dump does not know those of a table that
+-- belongs to an extension, and would make the partitions' twice.
 CREATE TABLE ml_inference_log (
     request_id    uuid NOT NULL,
     logged_at     timestamptz NOT NULL,
@@ -210,8 +211,6 @@ CREATE TABLE ml_inference_log (
     caller        text,
     trace_id      text
 ) PARTITION BY RANGE (logged_at);
-CREATE INDEX ml_inference_log_by_service ON ml_inference_log (service_name, logged_at);
-CREATE INDEX ml_inference_log_by_request ON ml_inference_log (request_id);
 COMMENT ON TABLE ml_inference_log IS 'sampled rows of services with what was answered; see e2i_set_inference_log';
 COMMENT ON COLUMN ml_inference_log.request_id IS 'the same for all versions that scored a row';
 COMMENT ON COLUMN ml_inference_log.logged_at IS 'when';

@@ -96,6 +96,9 @@ fn make_partitions(tables: &str) {
             ),
             &[],
         );
+        for columns in ["service_name, logged_at", "request_id"] {
+            execute(&format!("CREATE INDEX ON {tables}.{name} ({columns})"), &[]);
+        }
     }
 }
 

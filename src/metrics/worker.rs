@@ -11,7 +11,7 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, SignalWakeFlags};
+use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::prelude::*;
 use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 
@@ -20,6 +20,7 @@ use crate::inference_log::pool::{self, pool};
 use crate::inference_log::write;
 use crate::metrics::{board, file, interval};
 use crate::pg::shared::Region;
+use crate::pg::worker::{self, OnTermination};
 use crate::settings;
 
 /// Intervals after which a database without the extension is looked at again, unless something was counted for it.
@@ -51,20 +52,14 @@ fn found() -> Option<&'static AtomicU64> {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
+    worker::accept_signals(OnTermination::Note);
     BackgroundWorker::connect_worker_to_spi(None, None);
     pool::serve();
     let mut without: HashMap<u32, u32> = HashMap::new();
     let mut begun = Instant::now();
     loop {
         let rest = settings::metrics_interval().saturating_sub(begun.elapsed());
-        if !BackgroundWorker::wait_latch(Some(if pool().used() > 0 { rest.min(LOG_DELAY) } else { rest })) {
-            return;
-        }
-        if BackgroundWorker::sighup_received() {
-            // SAFETY: the configuration is read where nothing else of it is in use.
-            unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
-        }
+        worker::wait(if pool().used() > 0 { rest.min(LOG_DELAY) } else { rest });
         // SAFETY: reads a state of the server.
         let is_standby = unsafe { pg_sys::RecoveryInProgress() };
         // Signals wake it before its time.
@@ -96,15 +91,15 @@ pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
             } else {
                 without.remove(&database);
             }
-            if BackgroundWorker::sigterm_received() {
-                return;
-            }
         }
     }
 }
 
 /// How long records of the inference log wait for others, so that not each one takes a process.
 const LOG_DELAY: Duration = Duration::from_millis(500);
+
+/// How long one database may keep the others waiting, for a lock that somebody holds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a short-lived worker is to do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,10 +138,7 @@ fn run(database: u32, task: Task) -> u64 {
         .set_notify_pid(unsafe { pg_sys::MyProcPid })
         .load_dynamic();
     match started {
-        Ok(worker) => {
-            // An error is the end of the server.
-            let _ = worker.wait_for_shutdown();
-        }
+        Ok(started) => worker::wait_for(&started, PATIENCE),
         Err(_) => ereport!(
             PgLogLevel::LOG,
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
@@ -184,10 +176,10 @@ fn databases() -> Vec<u32> {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn e2i_metrics_worker(argument: pg_sys::Datum) {
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGTERM);
+    worker::accept_signals(OnTermination::Die);
     let (database, task) = Task::of(argument);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
-    hide_objects();
+    settle();
     let has_extension = BackgroundWorker::transaction(|| match Schema::of_extension() {
         Some(schema) => {
             show(c"writing metrics");
@@ -213,13 +205,18 @@ fn is_thorough() -> bool {
     (board::now() / interval) % 10 == 0
 }
 
-/// Nothing that anybody has created is found by its name alone.
-fn hide_objects() {
-    // SAFETY: C strings; the setting is one of the server's own.
+/// Nothing that anybody has created is found by its name alone, and nobody who holds a lock keeps a worker for long.
+fn settle() {
+    set(c"search_path", c"pg_catalog, pg_temp");
+    set(c"lock_timeout", c"5s");
+}
+
+fn set(name: &CStr, value: &CStr) {
+    // SAFETY: C strings; the settings are the server's own.
     unsafe {
         pg_sys::SetConfigOption(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
+            name.as_ptr(),
+            value.as_ptr(),
             pg_sys::GucContext::PGC_SUSET,
             pg_sys::GucSource::PGC_S_OVERRIDE,
         );
