@@ -8,6 +8,7 @@
 //! * [`catalog`]: the registry's tables, privileges, invalidation;
 //! * [`datum`]: values from and to PostgreSQL's own binary forms, without logic;
 //! * [`metrics`]: what is counted meanwhile, and its way into tables;
+//! * [`explain`]: what `EXPLAIN (ANALYZE)` says of it;
 //! * [`pg`]: small safe wrappers over `pg_sys`; [`settings`], [`error`].
 #![allow(unsafe_code)]
 #![deny(ffi_unwind_calls)]
@@ -16,6 +17,7 @@ mod api;
 mod catalog;
 mod datum;
 mod error;
+mod explain;
 mod metrics;
 mod pg;
 mod session;
@@ -39,6 +41,7 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define();
     catalog::invalidation::listen();
     metrics::listen();
+    explain::listen();
 }
 
 #[cfg(test)]

@@ -77,6 +77,13 @@ static METRICS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 /// A month, in minutes.
 static METRICS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
 
+/// What an EXPLAIN wants of the calls under it, see `crate::explain`. A setting because the server hands those to parallel workers
+/// and sets them back after an ERROR; nobody else has a use for it.
+static EXPLAINING: GucSetting<i32> = GucSetting::<i32>::new(0);
+
+/// Its name.
+pub const EXPLAINING_NAME: &CStr = c"e2i_serve.explaining";
+
 /// Defines the settings and reserves their prefix.
 pub fn define() {
     GucRegistry::define_string_guc(
@@ -181,6 +188,16 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_MIN,
     );
+    GucRegistry::define_int_guc(
+        EXPLAINING_NAME,
+        c"Set while EXPLAIN (ANALYZE) runs a statement.",
+        c"Parallel workers learn from it what to count. Not to be set by anybody.",
+        &EXPLAINING,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::NO_SHOW_ALL | GucFlags::NO_RESET_ALL | GucFlags::DISALLOW_IN_FILE,
+    );
     // The server takes it only now.
     // SAFETY: reads a variable.
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
@@ -273,6 +290,12 @@ pub fn validation_memory_bytes() -> usize {
 #[inline]
 pub fn metrics() -> bool {
     METRICS.get()
+}
+
+/// What an EXPLAIN wants of the calls under it; 0 without one.
+#[inline]
+pub fn explaining() -> i32 {
+    EXPLAINING.get()
 }
 
 /// How often metrics are written.

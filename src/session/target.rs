@@ -12,6 +12,8 @@ use pgrx::pg_sys;
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Spelling};
+use crate::explain;
+use crate::metrics::clock::Clock;
 use crate::metrics::counter::Counter;
 use crate::pg::snapshot::Mark;
 use crate::session::cache::{self, Routed};
@@ -99,6 +101,9 @@ pub struct Target {
     /// The split, and for each of its shares the arm.
     split: Option<(Split, Vec<usize>)>,
     shadow: Option<Shadow>,
+    /// The arm that scored the last row, and what the shadow took of it, if that was timed.
+    chosen: usize,
+    beside: Duration,
 }
 
 struct Shadow {
@@ -142,7 +147,7 @@ impl Target {
             let arm = Arm::new(model, question, Function::Shadow, &service).ok()?;
             Some(Shadow { service, arm, sample })
         });
-        Ok(Self { registry_changes, statement: 0, question, arms, split, shadow })
+        Ok(Self { registry_changes, statement: 0, question, arms, split, shadow, chosen: 0, beside: Duration::ZERO })
     }
 
     /// A statement begins to use it.
@@ -152,11 +157,12 @@ impl Target {
         }
     }
 
-    /// A call took so long.
+    /// A call has scored a row, for so long.
     #[cold]
-    pub fn time(&self, time: Duration) {
-        if let Some(counter) = &self.arms[0].counter {
-            counter.time(time);
+    pub fn time(&mut self, clock: &Clock) {
+        let took = clock.read().without(std::mem::take(&mut self.beside));
+        if let Some(counter) = &self.arms[self.chosen].counter {
+            counter.time(took);
         }
     }
 
@@ -194,6 +200,7 @@ impl Target {
             // SAFETY: as above.
             unsafe { self.arms[chosen].bind(spelling, datum)? };
         }
+        self.chosen = chosen;
         let answer = self.arms[chosen].answer(self.question)?;
         if self.shadow.is_some() {
             // SAFETY: as above.
@@ -213,11 +220,16 @@ impl Target {
         if !is_sampled(position(active.model.interface(), &active.batch, 0, None), shadow.sample) {
             return;
         }
+        let clock = explain::is_timed().then(Clock::start);
         // SAFETY: as the caller promises.
         let bound = unsafe { shadow.arm.bind(spelling, datum) };
         let other = bound.and_then(|()| shadow.arm.answer(self.question));
         if let (Err(error), Some(counter)) = (&other, &shadow.arm.counter) {
             counter.error(error.kind());
+        }
+        if let (Some(clock), Some(counter)) = (clock, &shadow.arm.counter) {
+            self.beside = clock.read().busy;
+            counter.busy(self.beside);
         }
         shadow::keep(&shadow.service, self.arms[chosen].model.reference(), shadow.arm.model.reference(), answer, other);
     }
