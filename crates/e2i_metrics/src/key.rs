@@ -98,7 +98,8 @@ impl std::fmt::Debug for Name {
 
 /// Who served what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
+// Aligned for `words`.
+#[repr(C, align(8))]
 pub struct Key {
     /// The database, by its number.
     pub database: u32,
@@ -184,5 +185,12 @@ mod tests {
         let shadow = key(Function::Shadow, Scorer::Native, "churn");
         assert!(shadow != plain && shadow.is(Function::Shadow));
         assert_eq!(key(Function::Shadow, Scorer::Native, ""), shadow);
+    }
+
+    #[test]
+    fn a_key_is_words_wherever_it_lies() {
+        let key = Key::new(1, Function::Predict, Scorer::Native, [7; 16], "", "churn:1");
+        let pairs = [(1u32, key), (2, key)];
+        assert!(pairs.iter().all(|(_, key)| key.words().len() == Key::WORDS && key.number() == pairs[0].1.number()));
     }
 }
