@@ -138,4 +138,4 @@ SELECT explained($$ SELECT e2i_predict('churn', features) FROM patient $$);
 DROP VIEW IF EXISTS timed;
 DROP FUNCTION score_or_null, explained, explained_or_error, explained_as_json;
 DROP TABLE patient;
-SELECT e2i_drop_model('churn:2', force => true), e2i_drop_model('churn:1', force => true), e2i_drop_model('risk', force => true);
+CALL regress.begin_anew();
