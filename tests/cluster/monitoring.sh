@@ -75,9 +75,11 @@ for name in e2i_model_errors e2i_failed; do
     is "$name: by kind" "$(line $name 'sum|1|native|sum|e2i_predict') $(line $name '|||')" "missing_value|1 e2i_predict|unknown_model|1"
 done
 for name in e2i_model_health e2i_health; do is "$name: of each service" "$(sort <<<"${ANSWER[$name]}")" $'an \\"odd\\" name|1\nsum|1'; done
+# The view has rounded the mean time to nanoseconds.
+rounded() { awk -F'|' '{ printf "%d|%.5f|%d\n", $1, $2, $3 }'; }
 for name in e2i e2i_loaded; do
-    is "$name: loads, time, memory" "$(line $name 'sum|2|native')" \
-        "$(for metric in loads_total load_seconds memory_bytes; do sample "e2i_model_$metric{model=\"sum\",version=\"2\",engine=\"native\"}"; done | paste -sd'|')"
+    is "$name: loads, time, memory" "$(line $name 'sum|2|native' | rounded)" \
+        "$(for metric in loads_total load_seconds memory_bytes; do sample "e2i_model_$metric{model=\"sum\",version=\"2\",engine=\"native\"}"; done | paste -sd'|' | rounded)"
 done
 for name in e2i_requests e2i_lost; do is "$name: none" "${ANSWER[$name]}" 0; done
 is 'e2i_latency: every bucket' "$(wc -l <<<"${ANSWER[e2i_latency]}")" "$(grep -c '^e2i_model_request_latency_seconds_bucket' <<<"$TEXT")"
@@ -93,6 +95,36 @@ is 'both name the metrics that the text names' "$(
             "$MONITORING/postgres_exporter/queries.yaml"
     } | sort -u
 )" "$(sed -n 's/^# TYPE \([^ ]*\) .*/\1/p' <<<"$TEXT" | sort -u)"
+
+# The program itself, on a port of the loopback interface that was free a moment ago.
+if have prometheus-postgres-exporter; then
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    DATA_SOURCE_NAME="host=$HOST_NODES/a user=watcher dbname=shop sslmode=disable" prometheus-postgres-exporter \
+        --extend.query-path="$MONITORING/postgres_exporter/queries.yaml" --disable-default-metrics --disable-settings-metrics \
+        --no-collector.database --no-collector.bgwriter --web.listen-address="127.0.0.1:$port" >"$fifos/exporter.log" 2>&1 &
+    exporter=$!
+    PAGE=$(python3 - "http://127.0.0.1:$port/metrics" <<'PYTHON'
+import sys, time, urllib.request
+direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+for _ in range(100):
+    try:
+        print(direct.open(sys.argv[1], timeout=10).read().decode())
+        break
+    except OSError:
+        time.sleep(0.1)
+PYTHON
+    )
+    kill "$exporter"
+    wait "$exporter" 2>/dev/null || true
+    families() { grep '^e2i_' | sed 's/[{ ].*//' | sort | uniq -c; }
+    total() { awk -v name="$1{" 'index($0, name) == 1 { all += $NF } END { print all + 0 }'; }
+    is 'postgres_exporter: the samples of the text' "$(families <<<"$PAGE")" "$(families <<<"$TEXT")"
+    for metric in requests_total predictions_total errors_total loads_total health_status request_latency_seconds_bucket request_latency_seconds_count; do
+        is "postgres_exporter: e2i_model_$metric" "$(total "e2i_model_$metric" <<<"$PAGE")" "$(total "e2i_model_$metric" <<<"$TEXT")"
+    done
+else
+    printf 'skipped - %s: prometheus-postgres-exporter is not installed\n' "$TOPIC"
+fi
 
 # --- Grafana ------------------------------------------------------------------------------------------------------------
 
