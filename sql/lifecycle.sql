@@ -113,6 +113,24 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION e2i_archive_expired IS 'archives versions that left production long enough ago and serve nothing';
 
+CREATE FUNCTION e2i_shadow_report(service text, since interval DEFAULT '7 days')
+    RETURNS TABLE (version text, shadow text, "rows" bigint, failed bigint, mean_difference double precision,
+        max_difference double precision, labels_changed double precision)
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT a.model_name || ':' || a.model_version, s.model_name || ':' || s.model_version, count(*),
+           count(*) FILTER (WHERE s.status = 'error'),
+           avg(abs(s.prediction - a.prediction)), max(abs(s.prediction - a.prediction)),
+           avg(CASE WHEN s.label IS NOT NULL THEN s.label <> a.label
+                    WHEN r.task = 'binary_classification' THEN (s.prediction > 0.5) <> (a.prediction > 0.5)
+               END::integer::double precision)
+    FROM ml_inference_log s LEFT JOIN ml_model_registry r ON (r.model_name, r.model_version) = (s.model_name, s.model_version) JOIN ml_inference_log a ON a.request_id = s.request_id AND a.served_as <> 'shadow'
+        AND a.logged_at > s.logged_at - interval '1 minute' AND a.logged_at < s.logged_at + interval '1 minute'
+    WHERE s.service_name = service AND s.served_as = 'shadow' AND s.logged_at > now() - since
+    GROUP BY 1, 2 ORDER BY 1, 2;
+END;
+COMMENT ON FUNCTION e2i_shadow_report IS 'how far a service''s shadow is from what callers got, by the inference log';
+
 CREATE VIEW e2i_models AS
     SELECT r.model_name AS model, r.model_version AS version,
            (SELECT string_agg(a.alias, ', ' ORDER BY a.alias) FROM ml_model_aliases a
@@ -153,8 +171,8 @@ CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
 DECLARE
     deploying constant text[] := ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
         'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
-        'e2i_health'];
-    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics'];
+        'e2i_health', 'e2i_shadow_report'];
+    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics', 'e2i_set_inference_log'];
     home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
     called regprocedure;
 BEGIN
@@ -166,7 +184,7 @@ BEGIN
     EXECUTE format('GRANT SELECT ON %I.ml_model_registry TO %s', home, role);
     IF kind <> 'scorer' THEN
         EXECUTE format('GRANT SELECT ON %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies,
-            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.ml_health_limits, %1$I.e2i_models, %1$I.e2i_services, %1$I.e2i_serving_stats TO %2$s',
+            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.ml_health_limits, %1$I.ml_inference_log_policies, %1$I.e2i_models, %1$I.e2i_services, %1$I.e2i_serving_stats TO %2$s',
             home, role);
         FOR called IN
             SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
@@ -178,6 +196,7 @@ BEGIN
         END LOOP;
     END IF;
     IF kind = 'admin' THEN
+        EXECUTE format('GRANT SELECT ON %I.ml_inference_log TO %s', home, role);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %1$I.ml_stage_policies, %1$I.ml_health_limits TO %2$s', home, role);
     END IF;
 END;

@@ -9,6 +9,8 @@ CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_model_ali
 CREATE TRIGGER registry_changed AFTER INSERT OR DELETE
     OR UPDATE OF model_id, service_name, status, traffic, traffic_by, shadow_id, shadow_sample ON ml_bentoml_services
     FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_inference_log_policies
+    FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
 CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_model_registry
     FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
 CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_model_aliases
@@ -18,6 +20,7 @@ CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_bentoml_services
 ALTER TABLE ml_model_registry ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE ml_model_aliases ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE ml_bentoml_services ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE ml_inference_log_policies ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE ml_model_registry ENABLE ALWAYS TRIGGER registry_truncated;
 ALTER TABLE ml_model_aliases ENABLE ALWAYS TRIGGER registry_truncated;
 ALTER TABLE ml_bentoml_services ENABLE ALWAYS TRIGGER registry_truncated;
@@ -59,6 +62,9 @@ REVOKE EXECUTE ON FUNCTION e2i_prometheus_metrics FROM PUBLIC;
 GRANT SELECT ON e2i_serving_stats TO pg_monitor;
 GRANT EXECUTE ON FUNCTION e2i_serving_counters TO pg_monitor;
 GRANT EXECUTE ON FUNCTION e2i_prometheus_metrics TO pg_monitor;
+REVOKE EXECUTE ON FUNCTION e2i_set_inference_log FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_shadow_report FROM PUBLIC;
+COMMENT ON FUNCTION e2i_set_inference_log IS 'lets a sample of a service''s rows be logged in ml_inference_log; NULL ends that';
 REVOKE EXECUTE ON FUNCTION e2i_flush_metrics FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_health FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION e2i_health TO pg_monitor;

@@ -175,6 +175,60 @@ COMMENT ON COLUMN ml_bentoml_serving_metrics.requests IS 'uses by a statement, i
 COMMENT ON COLUMN ml_bentoml_serving_metrics.predictions IS 'rows scored, in the interval';
 COMMENT ON COLUMN ml_bentoml_serving_metrics.errors IS 'calls that failed, in the interval';
 
+CREATE TABLE ml_inference_log_policies (
+    service_name text PRIMARY KEY,
+    sample       double precision NOT NULL CHECK (sample BETWEEN 0 AND 1),
+    redact       text[] NOT NULL DEFAULT '{}',
+    on_pii       text NOT NULL DEFAULT 'redact_log' CHECK (on_pii IN ('block', 'redact_log', 'allow')),
+    set_by       text NOT NULL DEFAULT current_user,
+    set_at       timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ml_inference_log_policies IS 'services whose rows are logged, and what of them; written by e2i_set_inference_log';
+COMMENT ON COLUMN ml_inference_log_policies.service_name IS 'the service';
+COMMENT ON COLUMN ml_inference_log_policies.sample IS 'share of rows that are logged';
+COMMENT ON COLUMN ml_inference_log_policies.redact IS 'features whose values are never logged';
+COMMENT ON COLUMN ml_inference_log_policies.on_pii IS 'personal data in texts: block refuses the row, redact_log keeps it out of the log, allow does not look';
+COMMENT ON COLUMN ml_inference_log_policies.set_by IS 'role that set it';
+COMMENT ON COLUMN ml_inference_log_policies.set_at IS 'when it was set';
+
+-- Partitions are made by who writes, one a day in UTC. Their indexes are their own: a dump does not know those of a table that
+-- belongs to an extension, and would make the partitions' twice.
+CREATE TABLE ml_inference_log (
+    request_id    uuid NOT NULL,
+    logged_at     timestamptz NOT NULL,
+    service_name  text NOT NULL,
+    model_name    text NOT NULL,
+    model_version text NOT NULL,
+    served_as     text NOT NULL CHECK (served_as IN ('active', 'canary', 'shadow')),
+    status        text NOT NULL CHECK (status IN ('ok', 'error')),
+    duration_ms   double precision,
+    features      jsonb,
+    prediction    double precision,
+    label         text,
+    probabilities double precision[],
+    error_code    text,
+    payload_code  text,
+    caller        text,
+    trace_id      text
+) PARTITION BY RANGE (logged_at);
+COMMENT ON TABLE ml_inference_log IS 'sampled rows of services with what was answered; see e2i_set_inference_log';
+COMMENT ON COLUMN ml_inference_log.request_id IS 'the same for all versions that scored a row';
+COMMENT ON COLUMN ml_inference_log.logged_at IS 'when';
+COMMENT ON COLUMN ml_inference_log.service_name IS 'what was called';
+COMMENT ON COLUMN ml_inference_log.model_name IS 'the model that scored';
+COMMENT ON COLUMN ml_inference_log.model_version IS 'its version';
+COMMENT ON COLUMN ml_inference_log.served_as IS 'active, canary or shadow';
+COMMENT ON COLUMN ml_inference_log.status IS 'ok or error';
+COMMENT ON COLUMN ml_inference_log.duration_ms IS 'how long the call took; of e2i_serve, its payload until then';
+COMMENT ON COLUMN ml_inference_log.features IS 'what the model saw, redacted';
+COMMENT ON COLUMN ml_inference_log.prediction IS 'the number that was answered';
+COMMENT ON COLUMN ml_inference_log.label IS 'the label that was answered';
+COMMENT ON COLUMN ml_inference_log.probabilities IS 'the numbers that were answered, 40 at most';
+COMMENT ON COLUMN ml_inference_log.error_code IS 'SQLSTATE of the error';
+COMMENT ON COLUMN ml_inference_log.payload_code IS 'why there are no features: payload_too_large, or failed';
+COMMENT ON COLUMN ml_inference_log.caller IS 'role that called';
+COMMENT ON COLUMN ml_inference_log.trace_id IS 'e2i_serve.trace_id, or the trace id of a traceparent in it';
+
 CREATE TABLE ml_health_limits (
     metric    text PRIMARY KEY CHECK (metric IN ('error_rate', 'p95_latency_ms')),
     degraded  double precision NOT NULL,
@@ -241,7 +295,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow or health';
+COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log or health';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';
@@ -258,6 +312,7 @@ SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_services_deployment_seq',
 SELECT pg_catalog.pg_extension_config_dump('ml_stage_policies', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_stage_policies_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_health_limits', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_inference_log_policies', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_events', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_events_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics', '');

@@ -27,6 +27,13 @@ fn sqlstate(kind: Kind) -> PgSqlErrorCode {
     }
 }
 
+/// The SQLSTATE of an error, as it is written: five characters.
+pub fn code(kind: Kind) -> String {
+    let packed = sqlstate(kind) as u32;
+    // The server packs six bits a character (MAKE_SQLSTATE).
+    (0..5).map(|at| char::from(b'0' + ((packed >> (6 * at)) & 0x3f) as u8)).collect()
+}
+
 /// Raises an error of the pure crates as a PostgreSQL ERROR.
 #[cold]
 pub fn raise(error: &Error) -> ! {

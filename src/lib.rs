@@ -8,6 +8,7 @@
 //! * [`catalog`]: the registry's tables, privileges, invalidation;
 //! * [`datum`]: values from and to PostgreSQL's own binary forms, without logic;
 //! * [`metrics`]: what is counted meanwhile, and its way into tables;
+//! * [`inference_log`]: sampled rows with their answers, on their way into a table;
 //! * [`pg`]: small safe wrappers over `pg_sys`; [`settings`], [`error`].
 #![allow(unsafe_code)]
 #![deny(ffi_unwind_calls)]
@@ -16,6 +17,7 @@ mod api;
 mod catalog;
 mod datum;
 mod error;
+mod inference_log;
 mod metrics;
 mod pg;
 mod session;

@@ -77,6 +77,15 @@ static METRICS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 /// A month, in minutes.
 static METRICS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
 
+/// 1,024 records of 4 kB. They wait half a second at most, or until half are taken.
+static INFERENCE_LOG_BUFFER: GucSetting<i32> = GucSetting::<i32>::new(4 * 1024);
+
+/// A month.
+static INFERENCE_LOG_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
+
+/// Empty: none.
+static TRACE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
 /// Defines the settings and reserves their prefix.
 pub fn define() {
     GucRegistry::define_string_guc(
@@ -181,6 +190,24 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_MIN,
     );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.inference_log_retention",
+        c"Days for which rows of ml_inference_log are kept; 0 is for ever.",
+        c"Partitions of days before are dropped by the background worker.",
+        &INFERENCE_LOG_RETENTION,
+        0,
+        36_500,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"e2i_serve.trace_id",
+        c"What the inference log notes as trace of the rows that follow.",
+        c"A trace id, or a traceparent as W3C Trace Context writes it, of which the trace id is taken.",
+        &TRACE_ID,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     // The server takes it only now.
     // SAFETY: reads a variable.
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
@@ -200,6 +227,16 @@ fn define_places() {
         1_000_000,
         GucContext::Postmaster,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.inference_log_buffer",
+        c"Shared memory for rows that wait to be written to ml_inference_log.",
+        c"A row takes 4 kB. What finds no room is dropped and counted; scoring never waits.",
+        &INFERENCE_LOG_BUFFER,
+        64,
+        1024 * 1024,
+        GucContext::Postmaster,
+        GucFlags::UNIT_KB,
     );
 }
 
@@ -283,6 +320,28 @@ pub fn metrics_interval() -> Duration {
 /// How long they are kept; `None` is for ever.
 pub fn metrics_retention_minutes() -> Option<i32> {
     Some(METRICS_RETENTION.get()).filter(|minutes| *minutes > 0)
+}
+
+/// Records of the inference log that can wait.
+pub fn inference_log_slots() -> usize {
+    usize::try_from(INFERENCE_LOG_BUFFER.get()).unwrap_or_default() / 4
+}
+
+/// How long the inference log is kept; `None` is for ever.
+pub fn inference_log_retention_days() -> Option<i32> {
+    Some(INFERENCE_LOG_RETENTION.get()).filter(|days| *days > 0)
+}
+
+/// The trace that rows belong to: of a traceparent (W3C Trace Context, section 3.2: `00-trace-parent-flags`) the second part.
+pub fn trace_id() -> Option<String> {
+    let text = TRACE_ID.get()?.to_string_lossy().into_owned();
+    let mut parts = text.split('-');
+    let id = match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(version), Some(trace), Some(_), Some(_), None) if version.len() == 2 && trace.len() == 32 => trace,
+        _ => text.as_str(),
+    };
+    let id = &id[..id.floor_char_boundary(128)];
+    (!id.is_empty()).then(|| id.to_owned())
 }
 
 /// Places among the counters.

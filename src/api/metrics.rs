@@ -12,6 +12,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 use crate::catalog::schema::Schema;
 use crate::error::{OrRaise, raise};
+use crate::inference_log::pool::pool;
 use crate::metrics::{board, interval, services};
 
 /// Counts of a version for a service, and of its function where they are not put together.
@@ -107,7 +108,7 @@ fn e2i_prometheus_metrics(fcinfo: pg_sys::FunctionCallInfo) -> String {
     let services: Vec<_> =
         services::active(schema).into_iter().map(|service| (service.name, service.health_status)).collect();
     let lost = board::together(|board| board.lost());
-    exposition::text(&board::rows(), &services, lost)
+    exposition::text(&board::rows(), &services, lost, pool().dropped())
         .map_err(|why| Error::new(Kind::Internal, format!("the metrics cannot be written: {why}")))
         .or_raise()
 }

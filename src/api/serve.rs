@@ -16,6 +16,7 @@ use crate::catalog::schema::Schema;
 use crate::datum::features::FeatureSource;
 use crate::datum::jsonb::{Container, Value};
 use crate::error::OrRaise;
+use crate::inference_log::record::{self, Capacity, Log, Outcome};
 use crate::metrics::counter::{self, Counter};
 use crate::pg::{interrupt, snapshot, varlena};
 use crate::session::cache::Routed;
@@ -50,7 +51,7 @@ fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
         let scoring = Instant::now();
         let rows = features(Container::root(payload)).and_then(Rows::of).inspect_err(counted)?;
         let gives_probabilities = needed(model.interface(), Question::Probabilities, model.reference()).is_ok();
-        let scored = score(routed, &rows).inspect_err(counted)?;
+        let scored = score(routed, &rows, begun).inspect_err(counted)?;
         let took = scoring.elapsed();
         let mut answer = json!({
             "model_id": model.reference(),
@@ -217,7 +218,7 @@ impl Part {
     }
 
     /// Scores what was bound, and hands out the answers that are wanted.
-    fn score(&mut self, mut take: impl FnMut(usize, Answer, Option<Json>)) -> Result<()> {
+    fn score(&mut self, mut take: impl FnMut((&Batch, usize), usize, Answer, Option<Json>)) -> Result<()> {
         if self.places.iter().all(Option::is_none) {
             return Ok(());
         }
@@ -232,7 +233,7 @@ impl Part {
                 true => Some(to_json(Answer::read(Question::Probabilities, &self.model, &self.outputs, row)?)),
                 false => None,
             };
-            take(place, answer, probabilities);
+            take((&self.batch, row), place, answer, probabilities);
         }
         Ok(())
     }
@@ -247,7 +248,8 @@ fn to_json(answer: Answer) -> Json {
 }
 
 /// Scores all rows, each with the version that its share of traffic belongs to, and sampled ones also with the shadow.
-fn score(routed: Routed, rows: &Rows<'_>) -> Result<Vec<Scored>> {
+fn score(routed: Routed, rows: &Rows<'_>, begun: Instant) -> Result<Vec<Scored>> {
+    let log = routed.log;
     let service = routed.service;
     let mut parts = vec![Part::new(routed.model, Function::Serve, &service)];
     let split = routed.split.map(|(split, models)| {
@@ -269,10 +271,15 @@ fn score(routed: Routed, rows: &Rows<'_>) -> Result<Vec<Scored>> {
     loop {
         parts.iter_mut().chain(shadow.iter_mut().map(|(part, _)| part)).for_each(Part::clear);
         let mut together = 0;
+        // For each row the number of its request, and whether the shadow scores it too.
+        let mut requests: Vec<(u128, bool)> = vec![];
         for row in rows.by_ref().take(ROWS_AT_ONCE) {
             let row = row?;
             let in_row = |error: Error| error.in_row(scored.len() + together + 1);
             parts[0].bind(row, Some(together)).map_err(in_row)?;
+            if let Some(log) = &log {
+                log.guard(&parts[0].model, &parts[0].batch, together).map_err(in_row)?;
+            }
             let active = &parts[0];
             let place = position(active.model.interface(), &active.batch, together, None);
             if let Some((split, places)) = &split {
@@ -282,7 +289,11 @@ fn score(routed: Routed, rows: &Rows<'_>) -> Result<Vec<Scored>> {
                     parts[chosen].bind(row, Some(together)).map_err(in_row)?;
                 }
             }
-            if let Some((part, _)) = shadow.as_mut().filter(|(_, sample)| is_sampled(place, *sample)) {
+            let is_compared = shadow.as_ref().is_some_and(|(_, sample)| is_sampled(place, *sample));
+            if log.is_some() {
+                requests.push((record::request(), is_compared));
+            }
+            if let Some((part, _)) = shadow.as_mut().filter(|_| is_compared) {
                 // A row that the shadow cannot bind is not compared.
                 if part.bind(row, Some(together)).is_err()
                     && let Some(last) = part.places.last_mut()
@@ -297,24 +308,37 @@ fn score(routed: Routed, rows: &Rows<'_>) -> Result<Vec<Scored>> {
         }
         interrupt::check();
         let mut answers: Vec<Option<(Answer, Scored)>> = (0..together).map(|_| None).collect();
-        for part in &mut parts {
-            let version = part.model.reference().to_owned();
-            part.score(|place, answer, probabilities| {
+        for (index, part) in parts.iter_mut().enumerate() {
+            let (model, version) = (part.model.clone(), part.model.reference().to_owned());
+            let capacity = if index == 0 { Capacity::Active } else { Capacity::Canary };
+            part.score(|row, place, answer, probabilities| {
+                if let (Some(log), Some((request, is_compared))) = (&log, requests.get(place))
+                    && (*is_compared || log.draw())
+                {
+                    let (row, took) = (Some(row), Some(begun.elapsed()));
+                    log.keep(*request, &Outcome { model: &model, capacity, row, answer: Ok(&answer), took });
+                }
                 let prediction = to_json(answer.clone());
                 answers[place] = Some((answer, Scored { prediction, probabilities, version: version.clone() }));
             })?;
         }
         if let Some((part, _)) = &mut shadow {
-            compare(&service, part, &answers);
+            compare(&service, part, &answers, log.as_ref().map(|log| (log, requests.as_slice())));
         }
         scored.extend(answers.into_iter().flatten().map(|(_, scored)| scored));
     }
 }
 
 /// Scores the sampled rows with the shadow; what goes wrong there is nobody's error.
-fn compare(service: &str, part: &mut Part, answers: &[Option<(Answer, Scored)>]) {
-    let name = part.model.reference().to_owned();
-    let _ = part.score(|place, other, _| {
+fn compare(service: &str, part: &mut Part, answers: &[Option<(Answer, Scored)>], log: Option<(&Log, &[(u128, bool)])>) {
+    let (model, name) = (part.model.clone(), part.model.reference().to_owned());
+    let _ = part.score(|row, place, other, _| {
+        if let Some((log, requests)) = log
+            && let Some((request, _)) = requests.get(place)
+        {
+            let (row, capacity) = (Some(row), Capacity::Shadow);
+            log.keep(*request, &Outcome { model: &model, capacity, row, answer: Ok(&other), took: None });
+        }
         if let Some(Some((answer, scored))) = answers.get(place) {
             shadow::keep(service, &scored.version, &name, answer, Ok(other));
         }

@@ -11,6 +11,7 @@ pub mod event;
 pub mod examples;
 pub mod hold;
 pub mod invalidation;
+pub mod log_policy;
 pub mod model;
 pub mod register;
 pub mod schema;

@@ -9,7 +9,9 @@ use pgrx::datum::{JsonB, Uuid};
 
 use crate::catalog::artifact::{Address, read};
 use crate::catalog::invalidation;
+use crate::catalog::log_policy::wanted;
 use crate::catalog::schema::Schema;
+use crate::inference_log::record::Wanted;
 use crate::pg::query::{Row, select};
 
 /// The identity of a version: never reused, not even for the same name and version.
@@ -46,6 +48,8 @@ pub struct Route {
     pub traffic_by: Option<String>,
     /// The version that scores beside the active one, and the share of rows that it does.
     pub shadow: Option<(ModelId, f64)>,
+    /// What of the service's rows is logged.
+    pub log: Option<Wanted>,
 }
 
 /// The identity of the version that a reference means now.
@@ -68,13 +72,16 @@ pub fn route(schema: Schema, reference: &ModelReference) -> Result<Route> {
     let found = schema.as_owner(|| match &reference.selector {
         Selector::Deployed => {
             let sql = format!(
-                "SELECT s.model_id, s.shadow_id, s.shadow_sample, s.traffic_by, s.traffic IS NOT NULL FROM {tables}.ml_bentoml_services s \
+                "SELECT s.model_id, s.shadow_id, s.shadow_sample, s.traffic_by, s.traffic IS NOT NULL, p.sample, p.redact, p.on_pii \
+                 FROM {tables}.ml_bentoml_services s LEFT JOIN {tables}.ml_inference_log_policies p \
+                 ON p.service_name OPERATOR(pg_catalog.=) s.service_name::pg_catalog.text \
                  WHERE s.service_name OPERATOR(pg_catalog.=) $1 \
                  AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
             );
             let mut routes = select(&sql, &[name.into()], |row| {
                 let shadow = uuid(row, 2).zip(row.get::<f64>(3));
-                let route = Route { id: uuid(row, 1)?, traffic: vec![], traffic_by: row.get::<String>(4), shadow };
+                let log = wanted(row.get::<f64>(6), row.get::<Vec<String>>(7), row.get::<String>(8));
+                let route = Route { id: uuid(row, 1)?, traffic: vec![], traffic_by: row.get::<String>(4), shadow, log };
                 Some((route, row.get::<bool>(5) == Some(true)))
             });
             routes.pop().flatten().map(|(mut route, is_split)| {

@@ -14,6 +14,7 @@ use e2i_metrics::{Function, Key, Loaded, Place, Scorer, Tally};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::model::ModelId;
+use crate::inference_log::write;
 use crate::metrics::{board, interval, statement};
 use crate::pg::snapshot::Mark;
 use crate::session::cache;
@@ -73,6 +74,7 @@ unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type
     if !matches!(event, E::XACT_EVENT_PRE_COMMIT | E::XACT_EVENT_PARALLEL_PRE_COMMIT | E::XACT_EVENT_PRE_PREPARE) {
         flush();
         interval::at_end_of_transaction(event == E::XACT_EVENT_COMMIT);
+        write::at_end_of_transaction(event == E::XACT_EVENT_COMMIT);
     }
 }
 

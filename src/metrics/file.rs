@@ -7,15 +7,28 @@
 use std::fs;
 use std::io::Write;
 
-use e2i_metrics::Board;
+use e2i_metrics::{Board, Pool};
 use pgrx::prelude::*;
 use pgrx::{pg_guard, pg_sys};
 
+use crate::inference_log::pool::pool;
 use crate::metrics::board;
 
 // Relative to the data directory, where every process of the server is.
 const FILE: &str = "pg_stat_tmp/e2i_serve.stat";
 const NEW_FILE: &str = "pg_stat_tmp/e2i_serve.stat.new";
+
+// Records of the inference log that waited when the server was shut down.
+const RECORDS: &str = "pg_stat_tmp/e2i_serve.records";
+
+/// Takes in the records that a clean shutdown kept; once, because they are written down afterwards. Called in the postmaster.
+pub fn read_records(pool: &Pool<'_>) {
+    if let Ok(bytes) = fs::read(RECORDS)
+        && fs::remove_file(RECORDS).is_ok()
+    {
+        pool.load(&bytes);
+    }
+}
 
 /// Takes in the file, if there is one, and sees to it that a clean shutdown writes it. Called in the postmaster.
 pub fn read(board: &Board<'_>) {
@@ -39,7 +52,21 @@ unsafe extern "C-unwind" fn at_shutdown(code: std::ffi::c_int, _argument: pg_sys
     // counters may have been caught in the middle of a change.
     if code == 0 && !unsafe { pg_sys::IsUnderPostmaster } {
         write();
+        let records = pool().save();
+        if !records.is_empty()
+            && let Err(error) = fs::write(RECORDS, records)
+        {
+            failed(RECORDS, &error);
+        }
     }
+}
+
+fn failed(file: &str, error: &std::io::Error) {
+    ereport!(
+        PgLogLevel::LOG,
+        PgSqlErrorCode::ERRCODE_IO_ERROR,
+        format!("e2i_serve: {file} cannot be written: {error}")
+    );
 }
 
 /// Writes the file. A failure is logged: counting goes on.
@@ -49,10 +76,6 @@ pub fn write() {
         .and_then(|mut file| file.write_all(&bytes))
         .and_then(|()| fs::rename(NEW_FILE, FILE));
     if let Err(error) = written {
-        ereport!(
-            PgLogLevel::LOG,
-            PgSqlErrorCode::ERRCODE_IO_ERROR,
-            format!("e2i_serve: counters cannot be kept in {FILE}: {error}")
-        );
+        failed(FILE, &error);
     }
 }

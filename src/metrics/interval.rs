@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::catalog::event::Event;
 use crate::catalog::model::{Version, describe, identify};
 use crate::catalog::schema::Schema;
+use crate::inference_log::write;
 use crate::metrics::board;
 use crate::metrics::services::{self, Service};
 use crate::pg::query::{Row as Selected, execute, select};
@@ -31,6 +32,18 @@ pub fn at_end_of_transaction(committed: bool) {
     if committed && !written.is_empty() {
         board::alone(|board| written.iter().for_each(|(place, tally, at)| board.written(*place, tally, *at)));
     }
+}
+
+/// One at a time: two would write the same interval, or the same record of the inference log, twice. The lock is released with
+/// the transaction, after the board has heard of it.
+pub fn lock(schema: Schema) {
+    schema.as_owner(|| {
+        select(
+            "SELECT pg_catalog.pg_advisory_xact_lock($1, 0)",
+            &[schema.registry().to_u32().cast_signed().into()],
+            |_| (),
+        )
+    });
 }
 
 /// A probe loads the model anew, which for one of so many bytes takes some milliseconds.
@@ -53,15 +66,9 @@ pub struct Interval {
 /// Services that nobody called are probed, those with a large model only if `thoroughly`.
 pub fn write(schema: Schema, thoroughly: bool) -> usize {
     let tables = schema.quoted();
-    // One at a time: two would write the same interval twice. The lock is released with the transaction, after the board has
-    // heard of it.
-    schema.as_owner(|| {
-        select(
-            "SELECT pg_catalog.pg_advisory_xact_lock($1, 0)",
-            &[schema.registry().to_u32().cast_signed().into()],
-            |_| (),
-        )
-    });
+    lock(schema);
+    write::write(schema);
+    write::forget(schema);
     let (now, rows, limits) = (board::now(), board::rows(), limits(schema));
     let services = services::active(schema);
     for service in &services {

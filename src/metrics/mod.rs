@@ -8,13 +8,15 @@
 
 pub mod board;
 pub mod counter;
-mod file;
+pub mod file;
 pub mod interval;
 pub mod services;
 pub mod statement;
 mod worker;
 
 use pgrx::pg_sys;
+
+use crate::inference_log;
 
 /// Begins to count; called once, when the library is loaded. Shared memory is there when that is while the server starts.
 pub fn listen() {
@@ -24,5 +26,6 @@ pub fn listen() {
         board::request();
         statement::request();
         worker::request();
+        inference_log::pool::request();
     }
 }

@@ -1,6 +1,7 @@
 //! The background workers that write metrics to tables.
 //!
-//! One, the launcher, lives as long as the server and is connected to no database. Once an interval it keeps the counters in
+//! One, the launcher, lives as long as the server and is connected to no database. Once an interval, and when the inference log
+//! has records, it keeps the counters in
 //! their file and starts, one after the other, a short-lived worker for each database that has the extension: so nobody has to
 //! say which, none is held open (it can be renamed and dropped), and what goes wrong in one ends that worker only. On a standby
 //! nothing is written until it is promoted.
@@ -10,13 +11,16 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, SignalWakeFlags};
+use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::prelude::*;
 use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 
 use crate::catalog::schema::Schema;
+use crate::inference_log::pool::{self, pool};
+use crate::inference_log::write;
 use crate::metrics::{board, file, interval};
 use crate::pg::shared::Region;
+use crate::pg::worker::{self, OnTermination};
 use crate::settings;
 
 /// Intervals after which a database without the extension is looked at again, unless something was counted for it.
@@ -48,23 +52,28 @@ fn found() -> Option<&'static AtomicU64> {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
+    worker::accept_signals(OnTermination::Note);
     BackgroundWorker::connect_worker_to_spi(None, None);
+    pool::serve();
     let mut without: HashMap<u32, u32> = HashMap::new();
     let mut begun = Instant::now();
-    while BackgroundWorker::wait_latch(Some(settings::metrics_interval().saturating_sub(begun.elapsed()))) {
-        if BackgroundWorker::sighup_received() {
-            // SAFETY: the configuration is read where nothing else of it is in use.
-            unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
-        }
+    loop {
+        let rest = settings::metrics_interval().saturating_sub(begun.elapsed());
+        worker::wait(if pool().used() > 0 { rest.min(LOG_DELAY) } else { rest });
+        // SAFETY: reads a state of the server.
+        let is_standby = unsafe { pg_sys::RecoveryInProgress() };
         // Signals wake it before its time.
         if begun.elapsed() < settings::metrics_interval() {
+            if !is_standby {
+                for database in pool().databases() {
+                    run(database, Task::Log);
+                }
+            }
             continue;
         }
         begun = Instant::now();
         file::write();
-        // SAFETY: reads a state of the server.
-        if unsafe { pg_sys::RecoveryInProgress() } {
+        if is_standby {
             continue;
         }
         let databases = BackgroundWorker::transaction(databases);
@@ -77,20 +86,44 @@ pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
                 without.insert(database, rounds - 1);
                 continue;
             }
-            if write(database) == HAS_NONE {
+            if run(database, Task::Interval) == HAS_NONE {
                 without.insert(database, ROUNDS_WITHOUT);
             } else {
                 without.remove(&database);
-            }
-            if BackgroundWorker::sigterm_received() {
-                return;
             }
         }
     }
 }
 
+/// How long records of the inference log wait for others, so that not each one takes a process.
+const LOG_DELAY: Duration = Duration::from_millis(500);
+
+/// How long one database may keep the others waiting, for a lock that somebody holds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a short-lived worker is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// All that there is once an interval.
+    Interval,
+    /// Only write records of the inference log down.
+    Log,
+}
+
+impl Task {
+    /// The argument of the worker: the database, and above it what is to be done.
+    fn argument(self, database: u32) -> pg_sys::Datum {
+        pg_sys::Datum::from(u64::from(database) | u64::from(self == Self::Log) << 32)
+    }
+
+    fn of(argument: pg_sys::Datum) -> (u32, Self) {
+        let task = if argument.value() >> 32 == 0 { Self::Interval } else { Self::Log };
+        (argument.value() as u32, task)
+    }
+}
+
 /// Runs the worker of a database to its end, and says what it found; 0 if it did not get so far.
-fn write(database: u32) -> u64 {
+fn run(database: u32, task: Task) -> u64 {
     let Some(found) = found() else { return 0 };
     found.store(0, Relaxed);
     let started = BackgroundWorkerBuilder::new("e2i_serve metrics")
@@ -100,15 +133,12 @@ fn write(database: u32) -> u64 {
         .enable_spi_access()
         .set_start_time(BgWorkerStartTime::ConsistentState)
         .set_restart_time(None)
-        .set_argument(Some(pg_sys::Datum::from(database)))
+        .set_argument(Some(task.argument(database)))
         // SAFETY: reads a variable.
         .set_notify_pid(unsafe { pg_sys::MyProcPid })
         .load_dynamic();
     match started {
-        Ok(worker) => {
-            // An error is the end of the server.
-            let _ = worker.wait_for_shutdown();
-        }
+        Ok(started) => worker::wait_for(&started, PATIENCE),
         Err(_) => ereport!(
             PgLogLevel::LOG,
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
@@ -146,14 +176,20 @@ fn databases() -> Vec<u32> {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn e2i_metrics_worker(argument: pg_sys::Datum) {
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGTERM);
-    let database = pg_sys::Oid::from(argument.value() as u32);
-    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
-    hide_objects();
+    worker::accept_signals(OnTermination::Die);
+    let (database, task) = Task::of(argument);
+    BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(database)), None);
+    settle();
     let has_extension = BackgroundWorker::transaction(|| match Schema::of_extension() {
         Some(schema) => {
             show(c"writing metrics");
-            interval::write(schema, is_thorough());
+            match task {
+                Task::Interval => drop(interval::write(schema, is_thorough())),
+                Task::Log => {
+                    interval::lock(schema);
+                    write::write(schema);
+                }
+            }
             true
         }
         None => false,
@@ -169,13 +205,18 @@ fn is_thorough() -> bool {
     (board::now() / interval) % 10 == 0
 }
 
-/// Nothing that anybody has created is found by its name alone.
-fn hide_objects() {
-    // SAFETY: C strings; the setting is one of the server's own.
+/// Nothing that anybody has created is found by its name alone, and nobody who holds a lock keeps a worker for long.
+fn settle() {
+    set(c"search_path", c"pg_catalog, pg_temp");
+    set(c"lock_timeout", c"5s");
+}
+
+fn set(name: &CStr, value: &CStr) {
+    // SAFETY: C strings; the settings are the server's own.
     unsafe {
         pg_sys::SetConfigOption(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
+            name.as_ptr(),
+            value.as_ptr(),
             pg_sys::GucContext::PGC_SUSET,
             pg_sys::GucSource::PGC_S_OVERRIDE,
         );

@@ -1,4 +1,4 @@
-//! Small safe wrappers over `pg_sys`: call sites, child processes, interrupts, queries, roles, shared memory, snapshots, subtransactions, variable-length values, wait events.
+//! Small safe wrappers over `pg_sys`: call sites, child processes, interrupts, queries, roles, shared memory, snapshots, subtransactions, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.
@@ -14,3 +14,4 @@ pub mod snapshot;
 pub mod subtransaction;
 pub mod varlena;
 pub mod wait;
+pub mod worker;

@@ -12,6 +12,7 @@ use pgrx::pg_sys;
 use crate::catalog::invalidation;
 use crate::catalog::model::{ModelId, Version, describe, existing, identify, route};
 use crate::catalog::schema::Schema;
+use crate::inference_log::record::Log;
 use crate::pg::encoding;
 use crate::session::engines::Preference;
 use crate::session::model::LoadedModel;
@@ -54,6 +55,8 @@ pub struct Routed {
     pub split: Option<(Split, Vec<Rc<LoadedModel>>)>,
     /// The service's shadow version and the share of rows that it scores.
     pub shadow: Option<(Rc<LoadedModel>, f64)>,
+    /// The log of the service's rows.
+    pub log: Option<Log>,
 }
 
 /// What a reference means now, for this caller, loaded.
@@ -79,7 +82,8 @@ pub fn routed(schema: Schema, text: &str, preference: Preference) -> Result<Rout
     // A shadow that the caller may not see, or that does not load, is left out: callers must not notice it.
     let shadow = route.shadow.and_then(|(id, sample)| load(&id).ok().map(|model| (model, sample)));
     let service = if reference.selector == Selector::Deployed { reference.name.clone() } else { String::new() };
-    Ok(Routed { model, service, split, shadow })
+    let log = route.log.as_ref().map(|wanted| Log::new(&service, wanted));
+    Ok(Routed { model, service, split, shadow, log })
 }
 
 /// The loaded model that a reference means now, for this caller.

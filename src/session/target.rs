@@ -1,17 +1,18 @@
 //! What scores a row: the active version, or the one that the row's share of traffic belongs to, and beside it the shadow.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2i_core::reading::{self, Question, needed};
 use e2i_core::traffic::{Split, position};
-use e2i_core::{Batch, OutputSet, Outputs, Result};
+use e2i_core::{Batch, Error, OutputSet, Outputs, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Spelling};
+use crate::inference_log::record::{self, Capacity, Log, Outcome};
 use crate::metrics::counter::Counter;
 use crate::pg::snapshot::Mark;
 use crate::session::cache::{self, Routed};
@@ -99,6 +100,9 @@ pub struct Target {
     /// The split, and for each of its shares the arm.
     split: Option<(Split, Vec<usize>)>,
     shadow: Option<Shadow>,
+    log: Option<Log>,
+    /// Which arm scored the last row.
+    chosen: usize,
 }
 
 struct Shadow {
@@ -121,7 +125,7 @@ impl Target {
     ) -> Result<Self> {
         // Read before resolving: a change that is heard of meanwhile must count as later.
         let registry_changes = invalidation::registry_changes();
-        let Routed { model, service, split, shadow } = cache::routed(schema, reference, preference)?;
+        let Routed { model, service, split, shadow, log } = cache::routed(schema, reference, preference)?;
         let mut arms = vec![Arm::new(model, question, function, &service)?];
         let split = match split {
             None => None,
@@ -142,7 +146,7 @@ impl Target {
             let arm = Arm::new(model, question, Function::Shadow, &service).ok()?;
             Some(Shadow { service, arm, sample })
         });
-        Ok(Self { registry_changes, statement: 0, question, arms, split, shadow })
+        Ok(Self { registry_changes, statement: 0, question, arms, split, shadow, log, chosen: 0 })
     }
 
     /// A statement begins to use it.
@@ -169,18 +173,43 @@ impl Target {
     /// What binding or the engine reports.
     #[inline]
     pub unsafe fn answer(&mut self, spelling: Spelling, datum: pg_sys::Datum) -> Result<Answer> {
+        let drawn = self.log.as_ref().is_some_and(Log::draw).then(Instant::now);
         // SAFETY: as the caller promises.
-        let answer = unsafe { self.score(spelling, datum) };
-        if let (Err(error), Some(counter)) = (&answer, &self.arms[0].counter) {
-            counter.error(error.kind());
+        let answer = unsafe { self.score(spelling, datum, drawn) };
+        if let Err(error) = &answer {
+            if let Some(counter) = &self.arms[0].counter {
+                counter.error(error.kind());
+            }
+            if drawn.is_some() {
+                self.note(record::request(), Err(error), drawn);
+            }
         }
         answer
+    }
+
+    /// Writes the last row to the log.
+    #[cold]
+    fn note(&self, request: u128, answer: std::result::Result<&Answer, &Error>, drawn: Option<Instant>) {
+        let Some(log) = &self.log else { return };
+        let arm = &self.arms[self.chosen];
+        log.keep(
+            request,
+            &Outcome {
+                model: &arm.model,
+                capacity: if self.chosen == 0 { Capacity::Active } else { Capacity::Canary },
+                // What was bound only in part is not shown.
+                row: answer.is_ok().then_some((&arm.batch, 0)),
+                answer,
+                took: drawn.map(|drawn| drawn.elapsed()),
+            },
+        );
     }
 
     /// # Safety
     /// As [`Target::answer`].
     #[inline]
-    unsafe fn score(&mut self, spelling: Spelling, datum: pg_sys::Datum) -> Result<Answer> {
+    unsafe fn score(&mut self, spelling: Spelling, datum: pg_sys::Datum, drawn: Option<Instant>) -> Result<Answer> {
+        self.chosen = 0;
         // SAFETY: as the caller promises, here and below.
         unsafe { self.arms[0].bind(spelling, datum)? };
         let chosen = match &self.split {
@@ -193,25 +222,38 @@ impl Target {
         if chosen != 0 {
             // SAFETY: as above.
             unsafe { self.arms[chosen].bind(spelling, datum)? };
+            self.chosen = chosen;
+        }
+        if let Some(log) = &self.log {
+            log.guard(&self.arms[chosen].model, &self.arms[chosen].batch, 0)?;
         }
         let answer = self.arms[chosen].answer(self.question)?;
-        if self.shadow.is_some() {
-            // SAFETY: as above.
-            unsafe { self.shadow(spelling, datum, chosen, &answer) };
+        // SAFETY: as above.
+        let compared = self.shadow.is_some() && unsafe { self.shadow(spelling, datum, chosen, &answer, drawn) };
+        if drawn.is_some() && !compared {
+            self.note(record::request(), Ok(&answer), drawn);
         }
         Ok(answer)
     }
 
-    /// Scores a sampled row with the shadow and keeps both answers. What goes wrong there is kept, not raised.
+    /// Scores a sampled row with the shadow and keeps both answers, in the log too if there is one. What goes wrong there is
+    /// kept, not raised. Whether the row was sampled.
     ///
     /// # Safety
     /// As [`Target::answer`].
     #[cold]
-    unsafe fn shadow(&mut self, spelling: Spelling, datum: pg_sys::Datum, chosen: usize, answer: &Answer) {
-        let Some(shadow) = &mut self.shadow else { return };
+    unsafe fn shadow(
+        &mut self,
+        spelling: Spelling,
+        datum: pg_sys::Datum,
+        chosen: usize,
+        answer: &Answer,
+        drawn: Option<Instant>,
+    ) -> bool {
+        let Some(shadow) = &mut self.shadow else { return false };
         let active = &self.arms[0];
         if !is_sampled(position(active.model.interface(), &active.batch, 0, None), shadow.sample) {
-            return;
+            return false;
         }
         // SAFETY: as the caller promises.
         let bound = unsafe { shadow.arm.bind(spelling, datum) };
@@ -219,7 +261,22 @@ impl Target {
         if let (Err(error), Some(counter)) = (&other, &shadow.arm.counter) {
             counter.error(error.kind());
         }
+        if let Some(log) = &self.log {
+            let request = record::request();
+            let row = other.is_ok().then_some((&shadow.arm.batch, 0));
+            let outcome = Outcome {
+                model: &shadow.arm.model,
+                capacity: Capacity::Shadow,
+                row,
+                answer: other.as_ref(),
+                took: None,
+            };
+            log.keep(request, &outcome);
+            self.note(request, Ok(answer), drawn);
+        }
+        let Some(shadow) = &self.shadow else { return true };
         shadow::keep(&shadow.service, self.arms[chosen].model.reference(), shadow.arm.model.reference(), answer, other);
+        true
     }
 }
 

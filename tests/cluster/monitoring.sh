@@ -81,7 +81,7 @@ for name in e2i e2i_loaded; do
     is "$name: loads, time, memory" "$(line $name 'sum|2|native' | rounded)" \
         "$(for metric in loads_total load_seconds memory_bytes; do sample "e2i_model_$metric{model=\"sum\",version=\"2\",engine=\"native\"}"; done | paste -sd'|' | rounded)"
 done
-for name in e2i_requests e2i_lost; do is "$name: none" "${ANSWER[$name]}" 0; done
+is 'nothing was lost' "${ANSWER[e2i_requests]} ${ANSWER[e2i_inference_log]} ${ANSWER[e2i_lost]}" '0 0 0|0'
 is 'e2i_latency: every bucket' "$(wc -l <<<"${ANSWER[e2i_latency]}")" "$(grep -c '^e2i_model_request_latency_seconds_bucket' <<<"$TEXT")"
 is 'e2i_latency: the last bucket has all' "$(line e2i_latency 'sum|1|native|sum|e2i_predict|+Inf')" "$(sample "e2i_model_request_latency_seconds_count{$SUM}")"
 is 'e2i_timed: calls' "$(line e2i_timed 'sum|1|native|sum|e2i_predict' | cut -d'|' -f2)" "$(sample "e2i_model_request_latency_seconds_count{$SUM}")"

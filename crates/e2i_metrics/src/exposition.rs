@@ -17,7 +17,12 @@ use crate::tally::{KINDS, kind_name};
 ///
 /// # Errors
 /// What the encoder reports, which for these families is nothing.
-pub fn text(rows: &[Row], services: &[(String, String)], lost: (u64, u64)) -> Result<String, String> {
+pub fn text(
+    rows: &[Row],
+    services: &[(String, String)],
+    lost: (u64, u64),
+    records_dropped: u64,
+) -> Result<String, String> {
     let rows = &merged(rows);
     let served = || rows.iter().filter(|row| !row.key.is(Function::Load));
     let loaded = || rows.iter().filter(|row| row.key.is(Function::Load));
@@ -85,6 +90,12 @@ pub fn text(rows: &[Row], services: &[(String, String)], lost: (u64, u64)) -> Re
             "Requests that found no room among the counters.",
             MetricType::COUNTER,
             std::iter::once(counter(vec![], lost.0)),
+        ),
+        family(
+            "e2i_inference_log_dropped_total",
+            "Rows that found no room on their way to the inference log.",
+            MetricType::COUNTER,
+            std::iter::once(counter(vec![], records_dropped)),
         ),
     ];
     // A family without a metric is not valid.
@@ -205,7 +216,7 @@ mod tests {
         let loads = Tally { loads: 2, load_ns: 4_000_000, ..Tally::default() };
         assert!(board.add(place, &loads, Loaded { sessions: 1, bytes: 2048 }));
         let rows: Vec<Row> = board.rows(1).collect();
-        let text = text(&rows, &[("churn".into(), "degraded".into()), ("new".into(), "unknown".into())], (4, 4));
+        let text = text(&rows, &[("churn".into(), "degraded".into()), ("new".into(), "unknown".into())], (4, 4), 7);
         let text = text.expect("the text");
         let lines = |start: &str| text.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>();
         let same = r#"model="churn",version="1",engine="native",service="a \"quoted\\name\"\nof two lines",function="e2i_predict""#;
@@ -217,6 +228,7 @@ mod tests {
         assert!(lines("e2i_model_load_seconds")[0].ends_with(" 0.002"));
         assert!(lines("e2i_model_memory_bytes")[0].ends_with(" 2048"));
         assert_eq!(lines("e2i_requests_not_counted_total"), ["e2i_requests_not_counted_total 4"]);
+        assert_eq!(lines("e2i_inference_log_dropped_total"), ["e2i_inference_log_dropped_total 7"]);
         let buckets = lines("e2i_model_request_latency_seconds_bucket");
         assert_eq!(buckets.len(), BOUNDS.len() + 1);
         assert!(buckets.iter().any(|line| line.contains("le=\"0.005\"") && line.ends_with(" 1")));
@@ -245,7 +257,7 @@ mod tests {
             let loads = Tally { loads: 1, load_ns: 1_000, ..Tally::default() };
             assert!(board.add(place, &loads, Loaded { sessions: 1, bytes: 8 }));
         }
-        let text = text(&board.rows(1).collect::<Vec<_>>(), &[], (0, 0)).expect("the text");
+        let text = text(&board.rows(1).collect::<Vec<_>>(), &[], (0, 0), 0).expect("the text");
         let values = |start: &str| {
             let lines = text.lines().filter(|line| line.starts_with(start));
             lines.filter_map(|line| line.rsplit_once(' ')).map(|(_, value)| value).collect::<Vec<_>>()

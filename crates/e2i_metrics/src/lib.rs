@@ -2,7 +2,7 @@
 //!
 //! A [`Tally`] is what one backend, one place of the board or one interval has counted; a [`Board`] is the bounded table of
 //! tallies that all backends of a server add to; [`latency`] says how times fall into buckets and what a percentile is;
-//! [`health`] is the one rule for a service's health; [`exposition`] writes the text that Prometheus reads.
+//! [`health`] is the one rule for a service's health; a [`Pool`] carries records to who writes them down; [`exposition`] writes the text that Prometheus reads.
 //!
 //! What may enter: what can be said without a clock, a lock or a table. The caller brings the memory, holds the lock and reads
 //! the clock.
@@ -12,8 +12,10 @@ pub mod exposition;
 pub mod health;
 mod key;
 pub mod latency;
+mod pool;
 mod tally;
 
 pub use board::{Board, Place, Row};
 pub use key::{Function, Key, Name, Scorer};
+pub use pool::{Pool, Put, RECORD};
 pub use tally::{BATCHES, KINDS, Loaded, Tally, kind_name};

@@ -90,3 +90,4 @@ SELECT line FROM regexp_split_to_table(e2i_prometheus_metrics(), '\n') line WHER
 SELECT * FROM e2i_health('nobody');
 DROP PROCEDURE fail;
 DROP TABLE patient;
+CALL regress.begin_anew();

@@ -182,8 +182,13 @@ impl Image {
     #[must_use]
     pub fn slice<T: Pod>(&self, section: Section<T>) -> &[T] {
         let (from, count) = section.place;
-        let bytes: &[u8] = bytemuck::cast_slice(&self.lines);
         let start = self.tables.0.saturating_add(from);
+        if const { ALIGNMENT.is_multiple_of(size_of::<T>()) && align_of::<T>() <= ALIGNMENT } {
+            // Whole lines are whole elements, and sections begin with a line: nothing is left to be checked but the bounds.
+            let (cells, start) = (bytemuck::cast_slice::<Line, T>(&self.lines), start / size_of::<T>());
+            return cells.get(start..start.saturating_add(count)).unwrap_or(&[]);
+        }
+        let bytes: &[u8] = bytemuck::cast_slice(&self.lines);
         let end = start.saturating_add(count.saturating_mul(size_of::<T>()));
         bytes.get(start..end).map_or(&[], |bytes| bytemuck::try_cast_slice(bytes).unwrap_or(&[]))
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use e2i_core::native::{InstructionSet, NativeEngine};
-use e2i_core::{Batch, Column, Engine, OutputSet, Outputs};
+use e2i_core::{Batch, Column, Engine, Interface, OutputSet, Outputs};
 use prost::Message;
 
 use crate::proto::{
@@ -432,6 +432,23 @@ fn singles(column: &Column) -> &[f32] {
     }
 }
 
+/// A row of a batch as a batch.
+fn one_row(batch: &Batch, interface: &Interface, row: usize) -> Batch {
+    let mut one = Batch::new(&interface.inputs, 1);
+    for (from, to) in batch.tensors().iter().zip(one.tensors_mut()) {
+        let cells = row * from.width..(row + 1) * from.width;
+        to.values = match &from.values {
+            Column::Float32(values) => Column::Float32(values[cells].to_vec()),
+            Column::Float64(values) => Column::Float64(values[cells].to_vec()),
+            Column::Int32(values) => Column::Int32(values[cells].to_vec()),
+            Column::Int64(values) => Column::Int64(values[cells].to_vec()),
+            Column::Bool(values) => Column::Bool(values[cells].to_vec()),
+            Column::Text(values) => Column::Text(values[cells].to_vec()),
+        };
+    }
+    one
+}
+
 #[test]
 fn random_pipelines_score_as_on_the_runtime() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
@@ -482,6 +499,14 @@ fn random_pipelines_score_as_on_the_runtime() {
             let (a, b) = (singles(&expected.main), singles(&got.main));
             let bits: Vec<u32> = b.iter().map(|cell| if cell.is_nan() { 0 } else { cell.to_bits() }).collect();
             assert_eq!(*first.get_or_insert_with(|| bits.clone()), bits, "{what}: {set}");
+            // One row alone has code of its own.
+            let (mut alone, mut its) = (NativeEngine::open(&image, set).unwrap(), Outputs::default());
+            for (row, bits) in bits.chunks_exact(got.width).enumerate().take(4) {
+                alone.score(&one_row(&batch, &interface, row), OutputSet::MAIN, &mut its).unwrap();
+                let cells = singles(&its.main);
+                let own: Vec<u32> = cells.iter().map(|cell| if cell.is_nan() { 0 } else { cell.to_bits() }).collect();
+                assert_eq!(own, bits, "{what}: {set}: row {row} alone");
+            }
             for (row, (a, b)) in a.chunks_exact(got.width).zip(b.chunks_exact(got.width)).enumerate() {
                 let size = a.iter().filter(|cell| cell.is_finite()).fold(1.0f32, |size, cell| size.max(cell.abs()));
                 for (a, b) in a.iter().zip(b) {

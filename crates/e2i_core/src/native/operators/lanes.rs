@@ -8,13 +8,19 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+use crate::native::instruction_set::InstructionSet;
+
 /// How many lanes there are.
 pub(super) const LANES: usize = 16;
 
 /// Sixteen float32. Methods are inlined into functions that enable the instructions that they use.
 pub(super) trait Lanes: Copy {
+    /// The instructions that it needs.
+    const SET: InstructionSet;
     /// How many rows a product computes at once: as many sums as there are registers for.
     const ROWS: usize;
+    /// How many sums of one row are formed at once, likewise.
+    const SUMS: usize;
 
     fn zero() -> Self;
     fn splat(value: f32) -> Self;
@@ -32,7 +38,9 @@ pub(super) trait Lanes: Copy {
 }
 
 impl Lanes for [f32; LANES] {
+    const SET: InstructionSet = InstructionSet::Portable;
     const ROWS: usize = 2;
+    const SUMS: usize = 2;
 
     #[inline(always)]
     fn zero() -> Self {
@@ -108,7 +116,9 @@ fn sum_of_eight(eight: __m256) -> f32 {
 // only for a set that the processor has; loads and stores are unaligned and of arrays of sixteen.
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Avx2 {
+    const SET: InstructionSet = InstructionSet::Avx2;
     const ROWS: usize = 4;
+    const SUMS: usize = 4;
 
     #[inline(always)]
     fn zero() -> Self {
@@ -193,7 +203,9 @@ pub(super) struct Avx512(__m512);
 // As for AVX2, with AVX-512 F and DQ.
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Avx512 {
+    const SET: InstructionSet = InstructionSet::Avx512;
     const ROWS: usize = 8;
+    const SUMS: usize = 8;
 
     #[inline(always)]
     fn zero() -> Self {

@@ -13,9 +13,10 @@ use super::elementary::{logistic, tanh};
 use super::frame::Frame;
 use super::lanes::{LANES, Lanes, lanes};
 use super::linear::{Linear, MANY_OUTPUTS};
-use super::products::{Tile, by_inputs, by_outputs};
+use super::products::{Product, Tile, by_inputs, by_outputs, row_by_inputs, row_by_outputs};
 use super::scale::{Scale, scaled};
 use super::unary::UnaryFunction;
+use super::vectorised::vectorised;
 use super::{Operation, ValueType};
 use crate::batch::Column;
 use crate::error::Result;
@@ -94,9 +95,6 @@ fn is_known(function: UnaryFunction) -> bool {
 #[inline(always)]
 fn apply(function: Option<UnaryFunction>, cells: &mut [f32]) {
     match (function, cells) {
-        // One or two are computed side by side, without the preparations of a vectorised loop.
-        (Some(UnaryFunction::Logistic), [x]) => *x = logistic(*x),
-        (Some(UnaryFunction::Logistic), [x, y]) => (*x, *y) = (logistic(*x), logistic(*y)),
         (Some(UnaryFunction::Logistic), cells) => cells.iter_mut().for_each(|x| *x = logistic(*x)),
         (Some(UnaryFunction::HyperbolicTangent), cells) => cells.iter_mut().for_each(|x| *x = tanh(*x)),
         (Some(UnaryFunction::Rectify), cells) => cells.iter_mut().for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x }),
@@ -231,6 +229,102 @@ lanes! {
     }
 }
 
+#[inline(always)]
+fn few_outputs<L: Lanes>(product: Product<'_>, row: &[f32], sums: &mut [f32]) {
+    if product.offsets.is_empty() {
+        row_by_inputs::<L, false>(product, row, sums);
+    } else {
+        row_by_inputs::<L, true>(product, row, sums);
+    }
+}
+
+vectorised! {
+    /// A function of each cell, in place.
+    fn apply_in_place(function: Option<UnaryFunction>, cells: &mut [f32]) {
+        apply(function, cells);
+    }
+}
+
+/// The same, kept out of the code around it, which has none of the constants that its loops prepare.
+#[inline(never)]
+fn apply_to_many(set: InstructionSet, function: Option<UnaryFunction>, cells: &mut [f32]) {
+    apply_in_place(set, function, cells);
+}
+
+/// The function of a result, which often is one number or two.
+#[inline(always)]
+fn apply_to_row(set: InstructionSet, function: Option<UnaryFunction>, cells: &mut [f32]) {
+    match (function, cells) {
+        (None, _) => {}
+        (Some(UnaryFunction::Logistic), [x]) => *x = logistic(*x),
+        (Some(UnaryFunction::Logistic), [x, y]) => (*x, *y) = (logistic(*x), logistic(*y)),
+        (function, cells) => apply_to_many(set, function, cells),
+    }
+}
+
+/// One row through all layers; the last layer's function is left out. What stands between layers is in whole lanes. There
+/// is little work in one row: a function of its own keeps out what only many rows need.
+#[inline(always)]
+fn row<L: Lanes>(network: &Network, image: &Image, input: &[f32], between: &mut [f32], output: &mut [f32]) {
+    let [first, ..] = network.layers.as_slice() else { return };
+    let mut from = input;
+    let mut free = between.as_chunks_mut::<LANES>().0;
+    let (mut offsets, mut scales) = network.scale.as_ref().map_or((&[][..], &[][..]), |scale| scale.tables(image));
+    if !offsets.is_empty() && (first.outputs >= MANY_OUTPUTS || first.inputs < LANES) {
+        let count = first.inputs.div_ceil(LANES);
+        let Some((room, rest)) = std::mem::take(&mut free).split_at_mut_checked(count) else { return };
+        free = rest;
+        scaled::<L>(input, offsets, scales, room.as_flattened_mut());
+        (from, offsets, scales) = (room.as_flattened(), &[], &[]);
+    }
+    for (index, layer) in network.layers.iter().enumerate() {
+        let mut product = layer.product(image);
+        let Some(row) = from.get(..layer.inputs) else { return };
+        let is_last = index + 1 == network.layers.len();
+        product.rectify = !is_last && layer.after == Some(UnaryFunction::Rectify);
+        (product.offsets, product.scales) = (offsets, scales);
+        (offsets, scales) = (&[], &[]);
+        if is_last && layer.outputs < MANY_OUTPUTS {
+            few_outputs::<L>(product, row, output);
+            return;
+        }
+        let count = layer.outputs.div_ceil(LANES);
+        let Some((room, rest)) = std::mem::take(&mut free).split_at_mut_checked(count) else { return };
+        free = rest;
+        if layer.outputs >= MANY_OUTPUTS {
+            row_by_outputs::<L>(product, row, room);
+        }
+        let Some(sums) = room.as_flattened_mut().get_mut(..layer.outputs) else { return };
+        if layer.outputs < MANY_OUTPUTS {
+            few_outputs::<L>(product, row, sums);
+        }
+        if is_last {
+            output.iter_mut().zip(sums).for_each(|(output, sum)| *output = *sum);
+            return;
+        }
+        if !product.rectify && layer.after.is_some() {
+            apply_to_many(L::SET, layer.after, sums);
+        }
+        from = sums;
+    }
+}
+
+lanes! {
+    /// A whole network for one row, whose sums nobody reads.
+    fn run_row<L>(network: &Network, image: &Image, input: &[f32], between: &mut [f32], result: &mut [f32]) {
+        let function = network.layers.last().and_then(|last| last.after);
+        if !network.complement {
+            row::<L>(network, image, input, between, result);
+            apply_to_row(L::SET, function, result);
+        } else if let [rest, p] = result {
+            let p = std::slice::from_mut(p);
+            row::<L>(network, image, input, between, p);
+            apply_to_row(L::SET, function, p);
+            *rest = 1.0 - p[0];
+        }
+    }
+}
+
 /// The first `count` cells from a multiple of 64 bytes on: stores and loads of whole lanes then stay within cache lines.
 #[inline]
 fn aligned(cells: &mut Vec<f32>, count: usize) -> &mut [f32] {
@@ -274,6 +368,15 @@ impl Operation for Network {
         let (input, image, set, rows) = (frame.input::<f32>(0), frame.image, frame.set, frame.rows);
         let outputs = self.layers.last().map_or(0, |last| last.outputs);
         let sums_needed = frame.needs(1);
+        let width = if self.complement { 2 } else { outputs };
+        if rows == 1 && !sums_needed {
+            let between = aligned(&mut frame.scratch.single, self.between + outputs.next_multiple_of(LANES));
+            let [Column::Float32(result), ..] = &mut *frame.outputs else { return Ok(()) };
+            if let Some(result) = result.get_mut(..width) {
+                run_row(set, self, image, input, between, result);
+            }
+            return Ok(());
+        }
         let (at_once, scratched) = (rows.min(MOST_ROWS), if self.complement { rows } else { 0 });
         let scratch = aligned(&mut frame.scratch.single, at_once * self.between + scratched);
         let Some((between, scratched)) = scratch.split_at_mut_checked(at_once * self.between) else { return Ok(()) };
@@ -282,7 +385,6 @@ impl Operation for Network {
             [Column::Float32(sums)] if sums_needed => sums.get_mut(..rows * outputs).unwrap_or(&mut []),
             _ => scratched,
         };
-        let width = if self.complement { 2 } else { outputs };
         if let Some(result) = result.get_mut(..rows * width) {
             run_network(set, self, image, rows, input, between, sums, result);
         }

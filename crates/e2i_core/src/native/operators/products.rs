@@ -66,7 +66,62 @@ fn finished(total: f32, product: Product<'_>, output: usize) -> f32 {
     if product.rectify && total < 0.0 { 0.0 } else { total }
 }
 
-/// Lanes over inputs: `rows` rows, two outputs at a time so that each input is read once for both.
+/// Sums of `N` outputs with lanes over inputs, each weight table after the one before.
+#[inline(always)]
+fn dots<L: Lanes, const SCALED: bool, const N: usize>(
+    product: Product<'_>,
+    chunks: &[[f32; LANES]],
+    last: L,
+    weights: [&[[f32; LANES]]; N],
+) -> [f32; N] {
+    const NONE: &[f32; LANES] = &[0.0; LANES];
+    let (offsets, scales) = (product.offsets.as_chunks::<LANES>().0, product.scales.as_chunks::<LANES>().0);
+    let mut totals = [L::zero(); N];
+    for (index, x) in chunks.iter().enumerate() {
+        let (offset, scale) =
+            if SCALED { (offsets.get(index).unwrap_or(NONE), scales.get(index).unwrap_or(NONE)) } else { (NONE, NONE) };
+        let x = prepared::<L, SCALED>(x, offset, scale);
+        for output in 0..N {
+            if let Some(w) = weights[output].get(index) {
+                totals[output] = totals[output].add(x.multiply(L::load(w)));
+            }
+        }
+    }
+    let mut sums = [0.0; N];
+    for output in 0..N {
+        if let Some(w) = weights[output].get(chunks.len()) {
+            totals[output] = totals[output].add(last.multiply(L::load(w)));
+        }
+        sums[output] = totals[output].sum();
+    }
+    sums
+}
+
+/// Lanes over inputs, one row: two outputs at a time so that each input is read once for both.
+#[inline(always)]
+pub(super) fn row_by_inputs<L: Lanes, const SCALED: bool>(product: Product<'_>, row: &[f32], output: &mut [f32]) {
+    let chunks = row.as_chunks::<LANES>().0;
+    let rest = row.len() % LANES;
+    let last = if rest > 0 { last_lanes::<L, SCALED>(row, product, rest) } else { L::zero() };
+    let count = row.len().div_ceil(LANES);
+    let mut weights = product.weights;
+    let mut done = 0;
+    let (pairs, odd) = output.as_chunks_mut::<2>();
+    for pair in pairs {
+        let Some((first, after_first)) = weights.split_at_checked(count) else { return };
+        let Some((second, after_second)) = after_first.split_at_checked(count) else { return };
+        let [a, b] = dots::<L, SCALED, 2>(product, chunks, last, [first, second]);
+        *pair = [finished(a, product, done), finished(b, product, done + 1)];
+        weights = after_second;
+        done += 2;
+    }
+    if let ([odd], Some(first)) = (odd, weights.get(..count)) {
+        let [a] = dots::<L, SCALED, 1>(product, chunks, last, [first]);
+        *odd = finished(a, product, done);
+    }
+}
+
+/// The same for `rows` rows.
 #[inline(always)]
 pub(super) fn by_inputs<L: Lanes, const SCALED: bool>(
     product: Product<'_>,
@@ -75,93 +130,61 @@ pub(super) fn by_inputs<L: Lanes, const SCALED: bool>(
     output: &mut [f32],
     stride: usize,
 ) {
-    const NONE: &[f32; LANES] = &[0.0; LANES];
-    let Product { inputs, outputs, .. } = product;
-    let (whole, rest) = (inputs / LANES, inputs % LANES);
-    let chunks_of_output = inputs.div_ceil(LANES);
-    let (offsets, scales) = (product.offsets.as_chunks::<LANES>().0, product.scales.as_chunks::<LANES>().0);
     for index in 0..rows {
-        let row = input.row(index, inputs);
-        let Some(sums) = output.get_mut(index * stride..index * stride + outputs) else { return };
-        let last = if rest > 0 { last_lanes::<L, SCALED>(row, product, rest) } else { L::zero() };
-        let chunks = row.as_chunks::<LANES>().0;
-        let mut weights = product.weights;
-        let mut done = 0;
-        while let (Some((first, after_first)), true) = (weights.split_at_checked(chunks_of_output), done < outputs) {
-            // Without a second output the first is computed twice, and one result is dropped.
-            let (second, after_second) = match after_first.split_at_checked(chunks_of_output) {
-                Some(both) if done + 1 < outputs => both,
-                _ => (first, after_first),
-            };
-            let (mut a, mut b) = (L::zero(), L::zero());
-            for (index, ((x, v), w)) in chunks.iter().zip(&first[..whole]).zip(&second[..whole]).enumerate() {
-                let (offset, scale) = if SCALED {
-                    (offsets.get(index).unwrap_or(NONE), scales.get(index).unwrap_or(NONE))
-                } else {
-                    (NONE, NONE)
-                };
-                let x = prepared::<L, SCALED>(x, offset, scale);
-                a = a.add(x.multiply(L::load(v)));
-                b = b.add(x.multiply(L::load(w)));
+        let Some(sums) = output.get_mut(index * stride..index * stride + product.outputs) else { return };
+        row_by_inputs::<L, SCALED>(product, input.row(index, product.inputs), sums);
+    }
+}
+
+/// `COUNT` of the sums of each of `BLOCKS` blocks of outputs for one row, from sum `first` on: several at a time, since each
+/// addition waits for the one before, and as many as stay in registers.
+#[inline(always)]
+fn some_sums<L: Lanes, const BLOCKS: usize, const COUNT: usize>(
+    row: &[f32],
+    weights: [&[[f32; LANES]]; BLOCKS],
+    first: usize,
+) -> [[L; BLOCKS]; COUNT] {
+    let mut sums = [[L::zero(); BLOCKS]; COUNT];
+    let (fours, rest) = row.as_chunks::<SUMS>();
+    let (mut whole, mut last): ([&[_]; BLOCKS], [&[_]; BLOCKS]) = ([&[]; BLOCKS], [&[]; BLOCKS]);
+    for block in 0..BLOCKS {
+        let (fours_of_block, rest_of_block) = weights[block].as_chunks::<SUMS>();
+        let Some(cut) = fours_of_block.get(..fours.len()) else { return sums };
+        (whole[block], last[block]) = (cut, rest_of_block);
+    }
+    for (index, x) in fours.iter().enumerate() {
+        for sum in 0..COUNT {
+            let x = L::splat(x[first + sum]);
+            for block in 0..BLOCKS {
+                sums[sum][block] = sums[sum][block].add(x.multiply(L::load(&whole[block][index][first + sum])));
             }
-            if rest > 0
-                && let (Some(v), Some(w)) = (first.last(), second.last())
-            {
-                a = a.add(last.multiply(L::load(v)));
-                b = b.add(last.multiply(L::load(w)));
-            }
-            sums[done] = finished(a.sum(), product, done);
-            if let Some(sum) = sums.get_mut(done + 1) {
-                *sum = finished(b.sum(), product, done + 1);
-            }
-            done += 2;
-            weights = after_second;
         }
     }
+    for (sum, sums) in sums.iter_mut().enumerate() {
+        let Some(x) = rest.get(first + sum) else { break };
+        for (sum_of_block, rest_of_block) in sums.iter_mut().zip(last) {
+            let Some(w) = rest_of_block.get(first + sum) else { break };
+            *sum_of_block = sum_of_block.add(L::splat(*x).multiply(L::load(w)));
+        }
+    }
+    sums
 }
 
-/// Sums of one block of outputs for one row: four at a time, since each addition waits for the one before.
+/// Sums of blocks of outputs for one row.
 #[inline(always)]
-fn block<L: Lanes>(row: &[f32], weights: &[[f32; LANES]]) -> L {
-    let (fours, rest) = row.as_chunks::<SUMS>();
-    let (weight_fours, weight_rest) = weights.as_chunks::<SUMS>();
-    let mut sums = [L::zero(); SUMS];
-    for (x, w) in fours.iter().zip(weight_fours) {
-        sums[0] = sums[0].add(L::splat(x[0]).multiply(L::load(&w[0])));
-        sums[1] = sums[1].add(L::splat(x[1]).multiply(L::load(&w[1])));
-        sums[2] = sums[2].add(L::splat(x[2]).multiply(L::load(&w[2])));
-        sums[3] = sums[3].add(L::splat(x[3]).multiply(L::load(&w[3])));
+fn blocks_of_row<L: Lanes, const BLOCKS: usize>(row: &[f32], weights: [&[[f32; LANES]]; BLOCKS]) -> [L; BLOCKS] {
+    let sums = if L::SUMS >= SUMS * BLOCKS {
+        some_sums::<L, BLOCKS, SUMS>(row, weights, 0)
+    } else {
+        let [a, b] = some_sums::<L, BLOCKS, 2>(row, weights, 0);
+        let [c, d] = some_sums::<L, BLOCKS, 2>(row, weights, 2);
+        [a, b, c, d]
+    };
+    let mut totals = sums[0];
+    for block in 0..BLOCKS {
+        totals[block] = sums[0][block].add(sums[1][block]).add(sums[2][block].add(sums[3][block]));
     }
-    for ((x, w), sum) in rest.iter().zip(weight_rest).zip(&mut sums) {
-        *sum = sum.add(L::splat(*x).multiply(L::load(w)));
-    }
-    sums[0].add(sums[1]).add(sums[2].add(sums[3]))
-}
-
-/// The same for two blocks at once, which read each input once.
-#[inline(always)]
-fn two_blocks<L: Lanes>(row: &[f32], weights: &[[f32; LANES]], more: &[[f32; LANES]]) -> (L, L) {
-    let (fours, rest) = row.as_chunks::<SUMS>();
-    let (weight_fours, weight_rest) = weights.as_chunks::<SUMS>();
-    let (more_fours, more_rest) = more.as_chunks::<SUMS>();
-    let (mut a, mut b) = ([L::zero(); SUMS], [L::zero(); SUMS]);
-    for ((x, v), w) in fours.iter().zip(weight_fours).zip(more_fours) {
-        let x = [L::splat(x[0]), L::splat(x[1]), L::splat(x[2]), L::splat(x[3])];
-        a[0] = a[0].add(x[0].multiply(L::load(&v[0])));
-        b[0] = b[0].add(x[0].multiply(L::load(&w[0])));
-        a[1] = a[1].add(x[1].multiply(L::load(&v[1])));
-        b[1] = b[1].add(x[1].multiply(L::load(&w[1])));
-        a[2] = a[2].add(x[2].multiply(L::load(&v[2])));
-        b[2] = b[2].add(x[2].multiply(L::load(&w[2])));
-        a[3] = a[3].add(x[3].multiply(L::load(&v[3])));
-        b[3] = b[3].add(x[3].multiply(L::load(&w[3])));
-    }
-    for ((((x, v), w), a), b) in rest.iter().zip(weight_rest).zip(more_rest).zip(&mut a).zip(&mut b) {
-        let x = L::splat(*x);
-        *a = a.add(x.multiply(L::load(v)));
-        *b = b.add(x.multiply(L::load(w)));
-    }
-    (a[0].add(a[1]).add(a[2].add(a[3])), b[0].add(b[1]).add(b[2].add(b[3])))
+    totals
 }
 
 /// One of the four sums of a block of outputs, for several rows.
@@ -202,12 +225,18 @@ fn block_of_rows<L: Lanes, const ROWS: usize>(rows: &[&[f32]; ROWS], weights: &[
     add_rows(left, right)
 }
 
-/// Multiplies by the factor, adds the bias, rectifies, and writes a block, of which the last may be cut.
+/// The sum of a block with factor and bias, rectified.
+#[inline(always)]
+fn finished_block<L: Lanes>(total: L, product: Product<'_>, bias: Option<&[f32; LANES]>) -> L {
+    let total = if product.factor == 1.0 { total } else { total.multiply(L::splat(product.factor)) };
+    let total = if let Some(bias) = bias { total.add(L::load(bias)) } else { total };
+    if product.rectify { total.rectify() } else { total }
+}
+
+/// Writes a finished block, of which the last may be cut.
 #[inline(always)]
 fn write_block<L: Lanes>(total: L, product: Product<'_>, bias: &[f32], sums: &mut [f32]) {
-    let total = if product.factor == 1.0 { total } else { total.multiply(L::splat(product.factor)) };
-    let total = if let Some(bias) = bias.first_chunk::<LANES>() { total.add(L::load(bias)) } else { total };
-    let total = if product.rectify { total.rectify() } else { total };
+    let total = finished_block(total, product, bias.first_chunk());
     if let Some(sums) = sums.first_chunk_mut::<LANES>() {
         total.store(sums);
         return;
@@ -215,6 +244,31 @@ fn write_block<L: Lanes>(total: L, product: Product<'_>, bias: &[f32], sums: &mu
     let mut cells = [0.0; LANES];
     total.store(&mut cells);
     sums.iter_mut().zip(&cells).for_each(|(sum, cell)| *sum = *cell);
+}
+
+/// Lanes over outputs for one row, written in whole lanes: a plain loop, in which hardly anything but products is computed.
+#[inline(always)]
+pub(super) fn row_by_outputs<L: Lanes>(product: Product<'_>, row: &[f32], output: &mut [[f32; LANES]]) {
+    let mut weights = product.weights;
+    let mut bias = product.bias.as_chunks::<LANES>().0.iter();
+    let (pairs, last) = output.as_chunks_mut::<2>();
+    for [left, right] in pairs {
+        let Some((first, after_first)) = weights.split_at_checked(row.len()) else { return };
+        let Some((second, after_second)) = after_first.split_at_checked(row.len()) else { return };
+        let [a, b] = if L::SUMS > SUMS / 2 {
+            blocks_of_row::<L, 2>(row, [first, second])
+        } else {
+            let ([a], [b]) = (blocks_of_row::<L, 1>(row, [first]), blocks_of_row::<L, 1>(row, [second]));
+            [a, b]
+        };
+        finished_block(a, product, bias.next()).store(left);
+        finished_block(b, product, bias.next()).store(right);
+        weights = after_second;
+    }
+    if let ([last], Some(first)) = (last, weights.get(..row.len())) {
+        let [total] = blocks_of_row::<L, 1>(row, [first]);
+        finished_block(total, product, bias.next()).store(last);
+    }
 }
 
 /// Lanes over outputs: as many rows as `ROWS`. Where there is room after a row's outputs, it is filled up to whole lanes.
@@ -237,26 +291,10 @@ pub(super) fn by_outputs<L: Lanes, const ROWS: usize>(
     while done < width {
         let Some((first, after_first)) = weights.split_at_checked(inputs) else { return };
         let bias = product.bias.get(done..).unwrap_or(&[]);
-        if ROWS == 1 {
-            let Some(sums) = output.get_mut(done..width) else { return };
-            if sums.len() > LANES
-                && let Some((second, after_second)) = after_first.split_at_checked(inputs)
-            {
-                let (a, b) = two_blocks::<L>(rows[0], first, second);
-                let (left, right) = sums.split_at_mut(LANES);
-                write_block(a, product, bias, left);
-                write_block(b, product, bias.get(LANES..).unwrap_or(&[]), right);
-                weights = after_second;
-                done += 2 * LANES;
-                continue;
-            }
-            write_block(block::<L>(rows[0], first), product, bias, sums);
-        } else {
-            let totals = block_of_rows::<L, ROWS>(&rows, first);
-            for (row, total) in totals.iter().enumerate() {
-                let Some(sums) = output.get_mut(row * stride + done..row * stride + width) else { return };
-                write_block(*total, product, bias, sums);
-            }
+        let totals = block_of_rows::<L, ROWS>(&rows, first);
+        for (row, total) in totals.iter().enumerate() {
+            let Some(sums) = output.get_mut(row * stride + done..row * stride + width) else { return };
+            write_block(*total, product, bias, sums);
         }
         weights = after_first;
         done += LANES;
