@@ -1,5 +1,8 @@
 //! The text that Prometheus reads, in its text format 0.0.4.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
@@ -20,6 +23,7 @@ pub fn text(
     lost: (u64, u64),
     records_dropped: u64,
 ) -> Result<String, String> {
+    let rows = &merged(rows);
     let served = || rows.iter().filter(|row| !row.key.is(Function::Load));
     let loaded = || rows.iter().filter(|row| row.key.is(Function::Load));
     let mut families = vec![
@@ -99,6 +103,30 @@ pub fn text(
     let mut text = vec![];
     TextEncoder::new().encode(&families, &mut text).map_err(|error| error.to_string())?;
     String::from_utf8(text).map_err(|error| error.to_string())
+}
+
+/// The rows, those with the same labels put together: a version that was dropped and one that was registered under its name
+/// since are two rows of the board, and no sample may come twice.
+fn merged(rows: &[Row]) -> Vec<Row> {
+    let mut merged: Vec<Row> = vec![];
+    let mut places = HashMap::new();
+    for row in rows {
+        let key = &row.key;
+        let labels = (key.service.as_str(), key.reference.as_str(), key.engine(), key.function());
+        match places.entry(labels) {
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push(row.clone());
+            }
+            Entry::Occupied(place) => {
+                let same = &mut merged[*place.get()];
+                same.total.add(&row.total);
+                same.loaded.sessions += row.loaded.sessions;
+                same.loaded.bytes += row.loaded.bytes;
+            }
+        }
+    }
+    merged
 }
 
 fn family(name: &str, help: &str, kind: MetricType, metrics: impl Iterator<Item = Metric>) -> MetricFamily {
@@ -214,5 +242,28 @@ mod tests {
             .map(|(name, _)| name)
             .collect();
         assert_eq!(samples.len(), text.lines().filter(|line| !line.starts_with('#')).count());
+    }
+
+    #[test]
+    fn a_version_that_was_registered_again_is_one_sample() {
+        let memory: Vec<_> = (0..Board::words(4)).map(|_| AtomicU64::new(0)).collect();
+        let board = Board::new(&memory);
+        for identity in [[1; 16], [2; 16]] {
+            let key = Key::new(1, Function::Predict, Scorer::Native, identity, "churn", "churn:1");
+            let place = board.claim(&key, 0).expect("a place");
+            assert!(board.add(place, &Tally { requests: 2, ..Tally::default() }, Loaded::default()));
+            let key = Key::new(1, Function::Load, Scorer::Native, identity, "", "churn:1");
+            let place = board.claim(&key, 0).expect("a place");
+            let loads = Tally { loads: 1, load_ns: 1_000, ..Tally::default() };
+            assert!(board.add(place, &loads, Loaded { sessions: 1, bytes: 8 }));
+        }
+        let text = text(&board.rows(1).collect::<Vec<_>>(), &[], (0, 0), 0).expect("the text");
+        let values = |start: &str| {
+            let lines = text.lines().filter(|line| line.starts_with(start));
+            lines.filter_map(|line| line.rsplit_once(' ')).map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        assert_eq!(values("e2i_model_requests_total"), ["4"]);
+        assert_eq!(values("e2i_model_loads_total"), ["2"]);
+        assert_eq!(values("e2i_model_memory_bytes"), ["16"]);
     }
 }
