@@ -4,7 +4,9 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-/// Runs `f` as `role`, with nothing of the caller's rights.
+/// Runs `f` as `role`, with nothing of the caller's rights, and without leaving anything behind that would run with them: a
+/// deferred trigger on a table of `role`'s would otherwise fire at commit as the caller, who may be a superuser or the
+/// background worker.
 ///
 /// When `f` raises an error the server itself restores the caller's role with the (sub)transaction, so there is nothing
 /// to undo on that way.
@@ -13,7 +15,8 @@ pub fn run_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     // SAFETY: both out pointers are valid; the context is restored below.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut before, &raw mut context);
-        pg_sys::SetUserIdAndSecContext(role, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+        let restricted = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
+        pg_sys::SetUserIdAndSecContext(role, context | restricted as i32);
     }
     let result = f();
     // SAFETY: the values came from the call above.
