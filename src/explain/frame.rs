@@ -1,6 +1,7 @@
 //! What this process collects for the statements that it explains: one, or several where a function explains another.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 
 use e2i_metrics::{Key, Tally};
 use pgrx::pg_sys;
@@ -27,8 +28,12 @@ impl Frame {
 }
 
 thread_local! {
-    /// The innermost last.
-    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(vec![]) };
+    /// The innermost last. Never dropped: at the end of a process that would be after it has left shared memory.
+    static FRAMES: ManuallyDrop<RefCell<Vec<Frame>>> = const { ManuallyDrop::new(RefCell::new(vec![])) };
+}
+
+fn frames<R>(f: impl FnOnce(&mut Vec<Frame>) -> R) -> R {
+    FRAMES.with(|frames| f(&mut frames.borrow_mut()))
 }
 
 /// While it lives, the statement is explained; an ERROR drops it, too.
@@ -40,7 +45,7 @@ pub struct Explaining {
 pub fn begin(state: *mut pg_sys::ExplainState) -> Explaining {
     let ticket = workers::claim();
     let number = ticket.as_ref().map_or(0, Ticket::number);
-    FRAMES.with_borrow_mut(|frames| frames.push(Frame { state, spent: vec![], ticket, is_parallel: false }));
+    frames(|frames| frames.push(Frame { state, spent: vec![], ticket, is_parallel: false }));
     Explaining { ticket: number }
 }
 
@@ -53,7 +58,7 @@ impl Explaining {
 
 impl Drop for Explaining {
     fn drop(&mut self) {
-        FRAMES.with_borrow_mut(|frames| {
+        frames(|frames| {
             let Some(frame) = frames.pop() else { return };
             // What a function explained is also what the statement around it did.
             if let Some(outer) = frames.last_mut() {
@@ -66,22 +71,22 @@ impl Drop for Explaining {
 
 /// Adds to the innermost statement; whether there is one.
 pub fn add(key: &Key, tally: &Tally) -> bool {
-    FRAMES.with_borrow_mut(|frames| frames.last_mut().map(|frame| frame.add(key, tally)).is_some())
+    frames(|frames| frames.last_mut().map(|frame| frame.add(key, tally)).is_some())
 }
 
 /// The innermost statement has had a plan that may have workers.
 pub fn is_parallel() {
-    FRAMES.with_borrow_mut(|frames| frames.last_mut().into_iter().for_each(|frame| frame.is_parallel = true));
+    frames(|frames| frames.last_mut().into_iter().for_each(|frame| frame.is_parallel = true));
 }
 
 /// Where the innermost statement is explained.
 pub fn state() -> Option<*mut pg_sys::ExplainState> {
-    FRAMES.with_borrow(|frames| frames.last().map(|frame| frame.state))
+    frames(|frames| frames.last().map(|frame| frame.state))
 }
 
 /// What was collected for the innermost statement, that of its workers too; whether there may be workers that it is not from.
 pub fn spent() -> (Vec<(Key, Tally)>, bool) {
-    FRAMES.with_borrow_mut(|frames| {
+    frames(|frames| {
         let Some(frame) = frames.last_mut() else { return (vec![], false) };
         let of_workers = frame.ticket.as_ref().map(workers::take).unwrap_or_default();
         of_workers.iter().for_each(|(key, tally)| frame.add(key, tally));

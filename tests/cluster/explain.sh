@@ -32,6 +32,9 @@ is 'each worker loads for itself' "$(sql a postgres "SET parallel_leader_partici
 is 'two models' "$(sql a postgres "SELECT FROM e2i_register_model('more', plus(2));
     SELECT m -> 'Model', m -> 'Rows' FROM explained('SELECT sum(e2i_predict(''sum'', x) + e2i_predict(''more'', x)) FROM numbers WHERE x[1] <= 5000'), jsonb_array_elements(models) m")" \
     $'"more:1"|5000\n"sum:1"|5000'
+is 'somebody who may only score' "$(sql a postgres "CREATE ROLE analyst LOGIN; SELECT FROM e2i_grant_usage('analyst', 'scorer'); GRANT SELECT ON numbers TO analyst;
+    \\connect - analyst
+    SET parallel_leader_participation = off; $ROWS")" '2|1|10000'
 is 'explained inside of what is explained' "$(sql a postgres "SELECT models #> '{0,Rows}' FROM explained('SELECT models, e2i_predict(''sum'', ARRAY[1]) FROM explained(''SELECT sum(e2i_predict(''''sum'''', x)) FROM numbers'')')")" 10001
 
 # Sessions at the same time do not mix.
