@@ -9,6 +9,7 @@
 //! * [`datum`]: values from and to PostgreSQL's own binary forms, without logic;
 //! * [`metrics`]: what is counted meanwhile, and its way into tables;
 //! * [`inference_log`]: sampled rows with their answers, on their way into a table;
+//! * [`explain`]: what `EXPLAIN (ANALYZE)` says of it;
 //! * [`pg`]: small safe wrappers over `pg_sys`; [`settings`], [`error`].
 #![allow(unsafe_code)]
 #![deny(ffi_unwind_calls)]
@@ -17,6 +18,7 @@ mod api;
 mod catalog;
 mod datum;
 mod error;
+mod explain;
 mod inference_log;
 mod metrics;
 mod pg;
@@ -41,6 +43,7 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define();
     catalog::invalidation::listen();
     metrics::listen();
+    explain::listen();
 }
 
 #[cfg(test)]

@@ -85,6 +85,12 @@ static INFERENCE_LOG_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
 
 /// Empty: none.
 static TRACE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+/// What an EXPLAIN wants of the calls under it, see `crate::explain`. A setting because the server hands those to parallel workers
+/// and sets them back after an ERROR; nobody else has a use for it.
+static EXPLAINING: GucSetting<i32> = GucSetting::<i32>::new(0);
+
+/// Its name.
+pub const EXPLAINING_NAME: &CStr = c"e2i_serve.explaining";
 
 /// Defines the settings and reserves their prefix.
 pub fn define() {
@@ -208,6 +214,16 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        EXPLAINING_NAME,
+        c"Set while EXPLAIN (ANALYZE) runs a statement.",
+        c"Parallel workers learn from it what to count. Not to be set by anybody.",
+        &EXPLAINING,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::NO_SHOW_ALL | GucFlags::NO_RESET_ALL | GucFlags::DISALLOW_IN_FILE,
+    );
     // The server takes it only now.
     // SAFETY: reads a variable.
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
@@ -310,6 +326,12 @@ pub fn validation_memory_bytes() -> usize {
 #[inline]
 pub fn metrics() -> bool {
     METRICS.get()
+}
+
+/// What an EXPLAIN wants of the calls under it; 0 without one.
+#[inline]
+pub fn explaining() -> i32 {
+    EXPLAINING.get()
 }
 
 /// How often metrics are written.

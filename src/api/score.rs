@@ -45,8 +45,8 @@ unsafe fn answer(
         let clock = site.enter();
         let target = site.target(|| place_of(fcinfo, reference, references), reference, question, function)?;
         let answer = target.answer(spelling, arguments[1].value)?;
-        if let Some(begun) = clock {
-            target.time(begun.elapsed());
+        if let Some(clock) = clock {
+            target.time(&clock);
         }
         Ok(match answer {
             Answer::Number(number) => pg_sys::Datum::from(number.to_bits()),

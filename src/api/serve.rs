@@ -1,7 +1,7 @@
 //! `e2i_serve`: the JSON contract of a model server, for clients that come from one.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use e2i_core::reading::{Question, needed};
 use e2i_core::traffic::position;
@@ -16,7 +16,9 @@ use crate::catalog::schema::Schema;
 use crate::datum::features::FeatureSource;
 use crate::datum::jsonb::{Container, Value};
 use crate::error::OrRaise;
+use crate::explain;
 use crate::inference_log::record::{self, Capacity, Log, Outcome};
+use crate::metrics::clock::Clock;
 use crate::metrics::counter::{self, Counter};
 use crate::pg::{interrupt, snapshot, varlena};
 use crate::session::cache::Routed;
@@ -29,7 +31,7 @@ const ROWS_AT_ONCE: usize = 1024;
 /// Scores a payload of one row or several. Declared in `sql/scoring.sql`.
 #[pg_extern(sql = false)]
 fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
-    let begun = Instant::now();
+    let begun = Clock::start();
     // SAFETY: the server passes a valid fcinfo with a text and a jsonb, neither of them NULL.
     let (schema, reference, payload) = unsafe {
         let arguments = (*fcinfo).args.as_slice(2);
@@ -51,14 +53,14 @@ fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
         let scoring = Instant::now();
         let rows = features(Container::root(payload)).and_then(Rows::of).inspect_err(counted)?;
         let gives_probabilities = needed(model.interface(), Question::Probabilities, model.reference()).is_ok();
-        let scored = score(routed, &rows, begun).inspect_err(counted)?;
+        let (scored, beside) = score(routed, &rows, scoring).inspect_err(counted)?;
         let took = scoring.elapsed();
         let mut answer = json!({
             "model_id": model.reference(),
             "prediction_time_ms": milliseconds(took),
             "_metadata": {
                 "model_name": model.name,
-                "latency_ms": milliseconds(begun.elapsed()),
+                "latency_ms": milliseconds(begun.read().all),
                 "timestamp": timestamp(),
             },
         });
@@ -77,7 +79,7 @@ fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
         }
         if let Some(counter) = &counter {
             counter.count(|tally| tally.calls += 1);
-            counter.time(begun.elapsed());
+            counter.time(begun.read().without(beside));
         }
         Ok(JsonB(answer))
     };
@@ -180,6 +182,8 @@ struct Part {
     /// For each row of the batch, its place among the rows that are scored together, if its answer is wanted.
     places: Vec<Option<usize>>,
     counter: Option<Rc<Counter>>,
+    /// What scoring took, if an EXPLAIN asks.
+    busy: Duration,
 }
 
 impl Part {
@@ -201,7 +205,7 @@ impl Part {
         let wanted = OutputSet { label: interface.label.is_some() && label, main: interface.main.is_some() };
         let batch = Batch::new(&interface.inputs, 0);
         let (source, outputs, places) = (FeatureSource::default(), Outputs::default(), vec![]);
-        Self { model, question, wanted, probabilities, source, batch, outputs, places, counter }
+        Self { model, question, wanted, probabilities, source, batch, outputs, places, counter, busy: Duration::ZERO }
     }
 
     fn clear(&mut self) {
@@ -218,7 +222,16 @@ impl Part {
     }
 
     /// Scores what was bound, and hands out the answers that are wanted.
-    fn score(&mut self, mut take: impl FnMut((&Batch, usize), usize, Answer, Option<Json>)) -> Result<()> {
+    fn score(&mut self, take: impl FnMut((&Batch, usize), usize, Answer, Option<Json>)) -> Result<()> {
+        let clock = explain::is_timed().then(Clock::start);
+        let scored = self.hand_out(take);
+        if let Some(clock) = clock {
+            self.busy += clock.read().busy;
+        }
+        scored
+    }
+
+    fn hand_out(&mut self, mut take: impl FnMut((&Batch, usize), usize, Answer, Option<Json>)) -> Result<()> {
         if self.places.iter().all(Option::is_none) {
             return Ok(());
         }
@@ -247,8 +260,9 @@ fn to_json(answer: Answer) -> Json {
     }
 }
 
-/// Scores all rows, each with the version that its share of traffic belongs to, and sampled ones also with the shadow.
-fn score(routed: Routed, rows: &Rows<'_>, begun: Instant) -> Result<Vec<Scored>> {
+/// Scores all rows, each with the version that its share of traffic belongs to, and sampled ones also with the shadow. Says
+/// also what other versions than the active one took, if an EXPLAIN asks.
+fn score(routed: Routed, rows: &Rows<'_>, begun: Instant) -> Result<(Vec<Scored>, Duration)> {
     let log = routed.log;
     let service = routed.service;
     let mut parts = vec![Part::new(routed.model, Function::Serve, &service)];
@@ -304,7 +318,7 @@ fn score(routed: Routed, rows: &Rows<'_>, begun: Instant) -> Result<Vec<Scored>>
             together += 1;
         }
         if together == 0 {
-            return Ok(scored);
+            return Ok((scored, beside(parts.iter().skip(1).chain(shadow.iter().map(|(part, _)| part)))));
         }
         interrupt::check();
         let mut answers: Vec<Option<(Answer, Scored)>> = (0..together).map(|_| None).collect();
@@ -327,6 +341,17 @@ fn score(routed: Routed, rows: &Rows<'_>, begun: Instant) -> Result<Vec<Scored>>
         }
         scored.extend(answers.into_iter().flatten().map(|(_, scored)| scored));
     }
+}
+
+/// Counts what these versions took, and says how much that is together.
+fn beside<'p>(parts: impl Iterator<Item = &'p Part>) -> Duration {
+    parts
+        .filter_map(|part| Some((part.busy, part.counter.as_ref()?)))
+        .map(|(busy, counter)| {
+            counter.busy(busy);
+            busy
+        })
+        .sum()
 }
 
 /// Scores the sampled rows with the shadow; what goes wrong there is nobody's error.

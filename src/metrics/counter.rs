@@ -14,7 +14,9 @@ use e2i_metrics::{Function, Key, Loaded, Place, Scorer, Tally};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::model::ModelId;
+use crate::explain;
 use crate::inference_log::write;
+use crate::metrics::clock::Took;
 use crate::metrics::{board, interval, statement};
 use crate::pg::snapshot::Mark;
 use crate::session::cache;
@@ -34,8 +36,12 @@ pub struct Counter {
     rows: Cell<u64>,
     /// Everything else.
     tally: RefCell<Tally>,
+    /// Nanoseconds in the model itself, of the calls that were timed; only an EXPLAIN asks.
+    busy_ns: Cell<u64>,
     loaded: Cell<Loaded>,
     is_pending: Cell<bool>,
+    /// Whether it goes to the board; if not, only an EXPLAIN asks.
+    is_kept: bool,
 }
 
 type Known = (Function, Scorer, ModelId);
@@ -93,8 +99,10 @@ impl Counter {
                 known.clear();
             }
             let same = known.entry((function, scorer, model)).or_default();
+            // What is in memory is always known.
+            let is_kept = settings::metrics() || function == Function::Load;
             let key = Key::new(board::database(), function, scorer, model, service, reference);
-            if let Some(counter) = same.iter().find(|counter| counter.key == key) {
+            if let Some(counter) = same.iter().find(|counter| counter.key == key && counter.is_kept == is_kept) {
                 return counter.clone();
             }
             let counter = Rc::new(Self {
@@ -102,8 +110,10 @@ impl Counter {
                 place: Cell::new(None),
                 rows: Cell::new(0),
                 tally: RefCell::new(Tally::default()),
+                busy_ns: Cell::new(0),
                 loaded: Cell::new(Loaded::default()),
                 is_pending: Cell::new(false),
+                is_kept,
             });
             KNOWN.set(KNOWN.get() + 1);
             same.push(counter.clone());
@@ -135,11 +145,18 @@ impl Counter {
     }
 
     /// A call took so long.
-    pub fn time(self: &Rc<Self>, time: Duration) {
-        self.count(|tally| tally.time(nanoseconds(time)));
+    pub fn time(self: &Rc<Self>, took: Took) {
+        self.count(|tally| tally.time(nanoseconds(took.all)));
+        self.busy(took.busy);
         if self.rows.get() >= ROWS_AT_MOST {
             self.flush();
         }
+    }
+
+    /// The model itself took so long, for a call that is timed elsewhere.
+    pub fn busy(self: &Rc<Self>, time: Duration) {
+        self.remember();
+        self.busy_ns.set(self.busy_ns.get().saturating_add(nanoseconds(time)));
     }
 
     /// A call failed.
@@ -167,9 +184,15 @@ impl Counter {
     fn flush(&self) {
         self.is_pending.set(false);
         let (rows, mut tally) = (self.rows.take(), self.tally.replace(Tally::default()));
-        let loaded = self.loaded.take();
+        let (loaded, busy_ns) = (self.loaded.take(), self.busy_ns.take());
         tally.batch(1, rows);
         tally.calls += rows;
+        if explain::is_on() {
+            explain::collect(&self.key, &Tally { timed_ns: busy_ns, ..tally });
+        }
+        if !self.is_kept {
+            return;
+        }
         let added =
             |place: Option<Place>| place.is_some_and(|place| board::together(|board| board.add(place, &tally, loaded)));
         if added(self.place.get()) {
@@ -186,7 +209,7 @@ impl Counter {
 
 /// A call failed before it was known which version it means.
 pub fn unresolved(function: Function, kind: Kind) {
-    if settings::metrics() {
+    if settings::metrics() || explain::is_on() {
         let counter = Counter::of(function, Scorer::None, ModelId::default(), "", "");
         counter.count(|tally| tally.requests += 1);
         counter.error(kind);

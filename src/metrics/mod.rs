@@ -2,11 +2,12 @@
 //!
 //! A call counts in its backend ([`counter`]); at the end of a transaction, and now and then within a long one, that goes to the
 //! board that all backends share ([`board`]), which a file keeps over restarts ([`file`]). From there it is read by SQL
-//! functions, and written to tables once an interval ([`interval`]) by a background worker ([`worker`]).
+//! functions, and written to tables once an interval ([`interval`]) by a background worker ([`worker`]). [`clock`] times a call.
 //!
 //! What may enter: the server's side of counting. What a tally, a percentile or a health is stands in `e2i_metrics`.
 
 pub mod board;
+pub mod clock;
 pub mod counter;
 pub mod file;
 pub mod interval;

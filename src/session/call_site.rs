@@ -5,8 +5,6 @@
 //! is asked for again when the snapshot is another one *and* the registry has changed since; the snapshot of a statement
 //! does not change.
 
-use std::time::Instant;
-
 use e2i_core::Result;
 use e2i_core::reading::Question;
 use e2i_metrics::Function;
@@ -14,6 +12,8 @@ use pgrx::pg_sys;
 
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
+use crate::explain;
+use crate::metrics::clock::Clock;
 use crate::metrics::counter;
 use crate::pg::snapshot;
 use crate::session::engines::Preference;
@@ -42,17 +42,18 @@ struct Moment {
     user: pg_sys::Oid,
 }
 
-/// One call in so many is timed, besides the first of a statement: reading the clock twice costs 44 ns.
+/// One call in so many is timed, besides the first of a statement, unless an EXPLAIN wants all: reading the clock twice costs 44 ns.
 const CALLS_A_TIMING: u64 = 64;
 
 impl CallSite {
     /// A call begins: forgets what is out of date, and starts the clock if the call is to be timed.
     #[inline]
-    pub fn enter(&mut self) -> Option<Instant> {
+    pub fn enter(&mut self) -> Option<Clock> {
         let is_new = self.forget_if_outdated();
         self.statements += u64::from(is_new);
         self.calls += 1;
-        ((is_new || self.calls.is_multiple_of(CALLS_A_TIMING)) && settings::metrics()).then(Instant::now)
+        let is_sampled = (is_new || self.calls.is_multiple_of(CALLS_A_TIMING)) && settings::metrics();
+        (is_sampled || explain::is_timed()).then(Clock::start)
     }
 
     /// The target of a reference, resolved on the first row of a statement.

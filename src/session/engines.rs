@@ -10,7 +10,7 @@ use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, watchdog};
 
 use crate::catalog::model::{Stored, Version};
 use crate::catalog::schema::Schema;
-use crate::pg::interrupt;
+use crate::pg::{interrupt, wait};
 use crate::settings::{self, EngineChoice};
 
 /// What decides about an engine besides the version; a loaded model is good as long as this has not changed.
@@ -84,13 +84,18 @@ pub fn open_native(
     stored: &Stored,
     instruction_set: InstructionSet,
 ) -> Result<NativeEngine> {
-    let opened = match stored.plan(schema, version)? {
+    let plan = stored.plan(schema, version)?;
+    // Not while bytes are read from a table: that has events of the server's own, each of which ends the one before.
+    let state = wait::loading();
+    let opened = match plan {
         Some(plan) => NativeEngine::open(&plan, instruction_set),
         None => Err(Error::new(Kind::BadModel, "there is no compiled form")),
     };
     let mut engine = match opened {
         Err(error) if error.kind() == Kind::BadModel => {
+            drop(state);
             let (model, preprocessor) = stored.artifacts(schema, version)?;
+            let _state = wait::loading();
             let plan = compile(&model, preprocessor.as_deref(), &version.interface)?.map_err(|_| error)?;
             NativeEngine::open(&plan, instruction_set)?
         }
@@ -122,6 +127,7 @@ fn on_runtime(schema: Schema, version: &Version, stored: &Stored) -> Result<Box<
     let (model, preprocessor) = stored.artifacts(schema, version)?;
     let artifacts = Artifacts { model: &model, preprocessor: preprocessor.as_deref() };
     watchdog::set_probe(interrupt::pending);
+    let _state = wait::loading();
     let runtime = Runtime::load(&settings::onnxruntime_library())?;
     loop {
         match RuntimeEngine::load(runtime, &version.interface, artifacts, settings::intra_op_threads()) {

@@ -10,8 +10,10 @@ use e2i_metrics::{Function, Scorer};
 
 use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
+use crate::explain;
+use crate::metrics::clock;
 use crate::metrics::counter::{self, Counter};
-use crate::pg::{interrupt, wait};
+use crate::pg::interrupt;
 use crate::session::engines::{self, Preference};
 use crate::settings;
 
@@ -54,11 +56,10 @@ impl LoadedModel {
     /// What reading or the runtime reports.
     pub fn load(schema: Schema, version: &Version, preference: Preference) -> Result<Self> {
         let begun = Instant::now();
-        let engine = {
-            let _state = wait::loading();
-            engines::open(schema, version, preference)?
-        };
+        let opened = engines::open(schema, version, preference);
         let load_time = begun.elapsed();
+        clock::loaded(load_time);
+        let engine = opened?;
         let scorer = Scorer::named(engine.name());
         Ok(Self {
             id: version.id,
@@ -105,7 +106,8 @@ impl LoadedModel {
 
     /// Where calls of a function through a service are counted, if they are.
     pub fn counter(&self, function: Function, service: &str) -> Option<Rc<Counter>> {
-        settings::metrics().then(|| Counter::of(function, self.scorer, self.id, service, self.reference()))
+        (settings::metrics() || explain::is_on())
+            .then(|| Counter::of(function, self.scorer, self.id, service, self.reference()))
     }
 
     /// What it takes and gives.

@@ -12,7 +12,9 @@ use pgrx::pg_sys;
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Spelling};
+use crate::explain;
 use crate::inference_log::record::{self, Capacity, Log, Outcome};
+use crate::metrics::clock::Clock;
 use crate::metrics::counter::Counter;
 use crate::pg::snapshot::Mark;
 use crate::session::cache::{self, Routed};
@@ -101,8 +103,9 @@ pub struct Target {
     split: Option<(Split, Vec<usize>)>,
     shadow: Option<Shadow>,
     log: Option<Log>,
-    /// Which arm scored the last row.
+    /// The arm that scored the last row, and what the shadow took of it, if that was timed.
     chosen: usize,
+    beside: Duration,
 }
 
 struct Shadow {
@@ -146,7 +149,17 @@ impl Target {
             let arm = Arm::new(model, question, Function::Shadow, &service).ok()?;
             Some(Shadow { service, arm, sample })
         });
-        Ok(Self { registry_changes, statement: 0, question, arms, split, shadow, log, chosen: 0 })
+        Ok(Self {
+            registry_changes,
+            statement: 0,
+            question,
+            arms,
+            split,
+            shadow,
+            log,
+            chosen: 0,
+            beside: Duration::ZERO,
+        })
     }
 
     /// A statement begins to use it.
@@ -156,11 +169,12 @@ impl Target {
         }
     }
 
-    /// A call took so long.
+    /// A call has scored a row, for so long.
     #[cold]
-    pub fn time(&self, time: Duration) {
-        if let Some(counter) = &self.arms[0].counter {
-            counter.time(time);
+    pub fn time(&mut self, clock: &Clock) {
+        let took = clock.read().without(std::mem::take(&mut self.beside));
+        if let Some(counter) = &self.arms[self.chosen].counter {
+            counter.time(took);
         }
     }
 
@@ -222,8 +236,8 @@ impl Target {
         if chosen != 0 {
             // SAFETY: as above.
             unsafe { self.arms[chosen].bind(spelling, datum)? };
-            self.chosen = chosen;
         }
+        self.chosen = chosen;
         if let Some(log) = &self.log {
             log.guard(&self.arms[chosen].model, &self.arms[chosen].batch, 0)?;
         }
@@ -255,11 +269,16 @@ impl Target {
         if !is_sampled(position(active.model.interface(), &active.batch, 0, None), shadow.sample) {
             return false;
         }
+        let clock = explain::is_timed().then(Clock::start);
         // SAFETY: as the caller promises.
         let bound = unsafe { shadow.arm.bind(spelling, datum) };
         let other = bound.and_then(|()| shadow.arm.answer(self.question));
         if let (Err(error), Some(counter)) = (&other, &shadow.arm.counter) {
             counter.error(error.kind());
+        }
+        if let (Some(clock), Some(counter)) = (clock, &shadow.arm.counter) {
+            self.beside = clock.read().busy;
+            counter.busy(self.beside);
         }
         if let Some(log) = &self.log {
             let request = record::request();

@@ -98,7 +98,8 @@ impl std::fmt::Debug for Name {
 
 /// Who served what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
+// Aligned for `words`.
+#[repr(C, align(8))]
 pub struct Key {
     /// The database, by its number.
     pub database: u32,
@@ -149,6 +150,13 @@ impl Key {
         Scorer::ALL.iter().find(|(scorer, _)| *scorer as u8 == self.scorer).map_or("", |(_, name)| name)
     }
 
+    /// The same version and engine, whatever it was called for; a shadow stays one.
+    #[must_use]
+    pub fn version(&self) -> Self {
+        let function = if self.is(Function::Shadow) { Function::Shadow } else { Function::Predict };
+        Self { function: function as u8, service: Name::new(""), ..*self }
+    }
+
     /// A number that differs between keys, hardly ever by chance not.
     #[must_use]
     pub fn number(&self) -> u64 {
@@ -161,5 +169,28 @@ impl Key {
 
     pub(crate) fn from_words(words: &[u64; Self::WORDS]) -> Self {
         bytemuck::must_cast(*words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_one_whatever_it_was_called_for() {
+        let key = |function, scorer, service| Key::new(1, function, scorer, [7; 16], service, "churn:1").version();
+        let plain = key(Function::Load, Scorer::Native, "");
+        assert_eq!(key(Function::Label, Scorer::Native, "churn"), plain);
+        assert_ne!(key(Function::Label, Scorer::Runtime, "churn"), plain, "engines are compared");
+        let shadow = key(Function::Shadow, Scorer::Native, "churn");
+        assert!(shadow != plain && shadow.is(Function::Shadow));
+        assert_eq!(key(Function::Shadow, Scorer::Native, ""), shadow);
+    }
+
+    #[test]
+    fn a_key_is_words_wherever_it_lies() {
+        let key = Key::new(1, Function::Predict, Scorer::Native, [7; 16], "", "churn:1");
+        let pairs = [(1u32, key), (2, key)];
+        assert!(pairs.iter().all(|(_, key)| key.words().len() == Key::WORDS && key.number() == pairs[0].1.number()));
     }
 }

@@ -1,0 +1,184 @@
+//! `EXPLAIN (ANALYZE)` shows what models did while the statement ran: rows and time of each version.
+//!
+//! While a plan is explained, every call is timed, and what counters hand over is collected here besides ([`frame`]); parallel
+//! workers hand theirs over through shared memory ([`workers`]). When the plan has ended, the server having written all but the
+//! execution time, lines are added to what it wrote ([`lines`]).
+//!
+//! Which state is on is a setting that nobody sees: the server gives it to parallel workers, and sets it back after an ERROR.
+
+mod frame;
+mod lines;
+mod workers;
+
+use std::ffi::CString;
+use std::sync::OnceLock;
+
+use e2i_metrics::{Key, Tally};
+use pgrx::{pg_guard, pg_sys};
+
+use crate::metrics::counter;
+use crate::settings;
+
+// The setting: two bits, and above them where workers hand over, 0 for nowhere.
+const ON: i32 = 1;
+const TIMED: i32 = 2;
+const TICKET: i32 = 4;
+
+static PREVIOUS_EXPLAIN: OnceLock<pg_sys::ExplainOneQuery_hook_type> = OnceLock::new();
+static PREVIOUS_END: OnceLock<pg_sys::ExecutorEnd_hook_type> = OnceLock::new();
+
+/// Sees statements that are explained; called once, when the library is loaded.
+pub fn listen() {
+    // SAFETY: nothing else runs while a library is loaded; the functions are never unloaded.
+    unsafe {
+        if pg_sys::process_shared_preload_libraries_in_progress {
+            workers::request();
+        }
+        let _ = PREVIOUS_EXPLAIN.set(pg_sys::ExplainOneQuery_hook);
+        pg_sys::ExplainOneQuery_hook = Some(explain_one_query);
+        let _ = PREVIOUS_END.set(pg_sys::ExecutorEnd_hook);
+        pg_sys::ExecutorEnd_hook = Some(executor_end);
+    }
+}
+
+/// Whether what is counted belongs to a statement that is explained.
+#[inline]
+pub fn is_on() -> bool {
+    settings::explaining() != 0
+}
+
+/// Whether all of its calls are timed.
+#[inline]
+pub fn is_timed() -> bool {
+    settings::explaining() & TIMED != 0
+}
+
+/// Takes what a counter hands over; of its times, `timed_ns` is that in the model alone.
+pub fn collect(key: &Key, tally: &Tally) {
+    let (key, ticket) = (key.version(), settings::explaining() / TICKET);
+    // SAFETY: reads a variable, which is negative in every process but a worker.
+    let is_worker = unsafe { pg_sys::ParallelWorkerNumber } >= 0;
+    if !frame::add(&key, tally) && is_worker {
+        workers::add(ticket, &key, tally);
+    }
+}
+
+/// Plans, runs and explains a statement: what the server would do, between two looks at the counters.
+#[pg_guard]
+unsafe extern "C-unwind" fn explain_one_query(
+    query: *mut pg_sys::Query,
+    options: std::ffi::c_int,
+    into: *mut pg_sys::IntoClause,
+    state: *mut pg_sys::ExplainState,
+    text: *const std::ffi::c_char,
+    parameters: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+) {
+    // SAFETY: the server's own arguments, passed on; and a setting that is set as SET LOCAL of a function does it. An ERROR sets
+    // it back with the transaction or subtransaction that it ends.
+    unsafe {
+        let explain = || match PREVIOUS_EXPLAIN.get().copied().flatten() {
+            Some(previous) => {
+                #[allow(ffi_unwind_calls)]
+                pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                    previous(query, options, into, state, text, parameters, environment)
+                });
+            }
+            None => standard(query, options, into, state, text, parameters, environment),
+        };
+        if !(*state).analyze {
+            return explain();
+        }
+        // What was counted until now belongs to somebody else, and so does what is counted after.
+        counter::flush();
+        let frame = frame::begin(state);
+        let level = pg_sys::NewGUCNestLevel();
+        // A statement around it may be timed where this one is not.
+        let timed = if (*state).timing { TIMED } else { settings::explaining() & TIMED };
+        set(ON | timed | (frame.ticket() * TICKET));
+        explain();
+        counter::flush();
+        pg_sys::AtEOXact_GUC(true, level);
+        drop(frame);
+    }
+}
+
+unsafe fn set(value: i32) {
+    let Ok(value) = CString::new(value.to_string()) else { return };
+    // SAFETY: C strings; the setting is this library's own.
+    unsafe {
+        pg_sys::set_config_option(
+            settings::EXPLAINING_NAME.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+#[cfg(any(feature = "pg17", feature = "pg18"))]
+use pg_sys::standard_ExplainOneQuery as standard;
+
+/// What the server does where there is no hook; until 16 it has no name.
+#[cfg(not(any(feature = "pg17", feature = "pg18")))]
+unsafe fn standard(
+    query: *mut pg_sys::Query,
+    options: std::ffi::c_int,
+    into: *mut pg_sys::IntoClause,
+    state: *mut pg_sys::ExplainState,
+    text: *const std::ffi::c_char,
+    parameters: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+) {
+    // SAFETY: the server's own arguments; counters of this process.
+    unsafe {
+        let before = pg_sys::pgBufferUsage;
+        let begun = std::time::Instant::now();
+        let plan = pg_sys::pg_plan_query(query, text, options, parameters);
+        let duration = instr_time(begun.elapsed());
+        let mut buffers = pg_sys::BufferUsage::default();
+        pg_sys::BufferUsageAccumDiff(&raw mut buffers, &raw const pg_sys::pgBufferUsage, &raw const before);
+        let buffers = if (*state).buffers { &raw const buffers } else { std::ptr::null() };
+        pg_sys::ExplainOnePlan(plan, into, state, text, parameters, environment, &raw const duration, buffers);
+    }
+}
+
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+fn instr_time(time: std::time::Duration) -> pg_sys::instr_time {
+    pg_sys::instr_time { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() }
+}
+
+#[cfg(feature = "pg16")]
+fn instr_time(time: std::time::Duration) -> pg_sys::instr_time {
+    pg_sys::instr_time { ticks: i64::try_from(time.as_nanos()).unwrap_or(i64::MAX) }
+}
+
+/// A plan ends. That of the statement that is explained does when all but its execution time is written.
+#[pg_guard]
+unsafe extern "C-unwind" fn executor_end(query: *mut pg_sys::QueryDesc) {
+    // SAFETY: the server's own argument, passed on.
+    unsafe {
+        if is_on() {
+            if (*(*query).plannedstmt).parallelModeNeeded {
+                frame::is_parallel();
+            }
+            if let Some(state) = frame::state().filter(|state| (**state).pstmt == (*query).plannedstmt) {
+                counter::flush();
+                let (rows, is_missing_workers) = frame::spent();
+                lines::write(state, &rows, is_missing_workers);
+            }
+        }
+        match PREVIOUS_END.get().copied().flatten() {
+            Some(previous) =>
+            {
+                #[allow(ffi_unwind_calls)]
+                pg_sys::ffi::pg_guard_ffi_boundary(|| previous(query))
+            }
+            None => pg_sys::standard_ExecutorEnd(query),
+        }
+    }
+}
