@@ -15,6 +15,7 @@ thread_local! {
 pub struct Clock {
     begun: Instant,
     loading: Duration,
+    is_drawn: bool,
 }
 
 /// What a call took.
@@ -24,18 +25,25 @@ pub struct Took {
     pub all: Duration,
     /// Of that, what was not loading.
     pub busy: Duration,
+    /// Whether the call was drawn from all.
+    pub is_drawn: bool,
 }
 
 impl Clock {
     /// A call begins.
     pub fn start() -> Self {
-        Self { begun: Instant::now(), loading: LOADING.get() }
+        Self { begun: Instant::now(), loading: LOADING.get(), is_drawn: false }
+    }
+
+    /// The same for a call that was drawn from all, not for one that is timed because it is the first.
+    pub fn drawn(self, is_drawn: bool) -> Self {
+        Self { is_drawn, ..self }
     }
 
     /// What it has taken until now.
     pub fn read(&self) -> Took {
         let all = self.begun.elapsed();
-        Took { all, busy: all.saturating_sub(LOADING.get().saturating_sub(self.loading)) }
+        Took { all, busy: all.saturating_sub(LOADING.get().saturating_sub(self.loading)), is_drawn: self.is_drawn }
     }
 }
 

@@ -146,7 +146,10 @@ impl Counter {
 
     /// A call took so long.
     pub fn time(self: &Rc<Self>, took: Took) {
-        self.count(|tally| tally.time(nanoseconds(took.all)));
+        self.count(|tally| match took.is_drawn {
+            true => tally.time_drawn(nanoseconds(took.all)),
+            false => tally.time(nanoseconds(took.all)),
+        });
         self.busy(took.busy);
         if self.rows.get() >= ROWS_AT_MOST {
             self.flush();

@@ -53,7 +53,7 @@ impl CallSite {
         self.statements += u64::from(is_new);
         self.calls += 1;
         let is_sampled = (is_new || self.calls.is_multiple_of(CALLS_A_TIMING)) && settings::metrics();
-        (is_sampled || explain::is_timed()).then(Clock::start)
+        (is_sampled || explain::is_timed()).then(|| Clock::start().drawn(!is_new))
     }
 
     /// The target of a reference, resolved on the first row of a statement.

@@ -191,7 +191,7 @@ impl Target {
         // SAFETY: as the caller promises.
         let answer = unsafe { self.score(spelling, datum, drawn) };
         if let Err(error) = &answer {
-            if let Some(counter) = &self.arms[0].counter {
+            if let Some(counter) = &self.arms[self.chosen].counter {
                 counter.error(error.kind());
             }
             if drawn.is_some() {

@@ -250,7 +250,7 @@ impl<'m> Board<'m> {
 }
 
 /// First word of a file; another one when the meaning of a word changes.
-const FILE: u64 = u64::from_le_bytes(*b"e2i_cnt1");
+const FILE: u64 = u64::from_le_bytes(*b"e2i_cnt2");
 
 /// FNV-1a over words: against a file that was cut or overwritten, not against anybody.
 fn checksum(words: &[u64]) -> u64 {

@@ -53,6 +53,11 @@ pub struct Tally {
     pub timed: u64,
     /// See [`Tally::timed`].
     pub timed_ns: u64,
+    /// Those of them that were drawn from all, not the first of a statement, and their time together. A first call also looks
+    /// the model up and may load it, so it says nothing about the others.
+    pub drawn: u64,
+    /// See [`Tally::drawn`].
+    pub drawn_ns: u64,
     /// Models loaded, and the time that took.
     pub loads: u64,
     /// See [`Tally::loads`].
@@ -91,6 +96,13 @@ impl Tally {
         self.timed_ns = self.timed_ns.saturating_add(nanoseconds);
         self.latency[latency::bucket(nanoseconds)] += 1;
         self.longest_ns = self.longest_ns.max(nanoseconds);
+    }
+
+    /// Counts the time of a call that was drawn from all.
+    pub fn time_drawn(&mut self, nanoseconds: u64) {
+        self.time(nanoseconds);
+        self.drawn += 1;
+        self.drawn_ns = self.drawn_ns.saturating_add(nanoseconds);
     }
 
     /// Counts `times` that `rows` rows were scored together.
@@ -138,13 +150,17 @@ impl Tally {
     /// Mean time of a call in nanoseconds.
     #[must_use]
     pub fn mean_ns(&self) -> Option<f64> {
-        (self.timed > 0).then(|| self.timed_ns as f64 / self.timed as f64)
+        (self.timed > 0).then(|| self.busy_ns() / self.calls.max(self.timed) as f64)
     }
 
-    /// The time of all calls together in nanoseconds, reckoned from those that were timed.
+    /// The time of all calls together in nanoseconds: of those that were timed what they took, of the others the mean of those
+    /// that were drawn; where none were, of all that were timed.
     #[must_use]
     pub fn busy_ns(&self) -> f64 {
-        self.mean_ns().unwrap_or(0.0) * self.calls as f64
+        let untimed = self.calls.saturating_sub(self.timed) as f64;
+        let mean = |time: u64, calls: u64| time as f64 / calls.max(1) as f64;
+        let one = if self.drawn > 0 { mean(self.drawn_ns, self.drawn) } else { mean(self.timed_ns, self.timed) };
+        self.timed_ns as f64 + one * untimed
     }
 
     /// The time that a `share` of the calls does not exceed, in nanoseconds.
@@ -221,5 +237,12 @@ mod tests {
         (0..10).for_each(|_| tally.time(2_000));
         assert_eq!(tally.busy_ns(), 1_280_000.0);
         assert_eq!(tally.quantile_ns(1.0), Some(2_000.0));
+        // First calls are slow; they stand for themselves alone.
+        let mut tally = Tally { calls: 129, ..Tally::default() };
+        tally.time(1_000_000);
+        tally.time_drawn(1_000);
+        tally.time_drawn(3_000);
+        assert_eq!(tally.busy_ns(), 1_004_000.0 + 126.0 * 2_000.0);
+        assert_eq!(tally.mean_ns(), Some(1_256_000.0 / 129.0));
     }
 }
