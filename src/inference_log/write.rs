@@ -1,20 +1,19 @@
 //! Writing records down, in partitions by day, and forgetting old ones.
 
-use std::cell::RefCell;
-
 use pgrx::prelude::*;
-use pgrx::{PgLogLevel, PgSqlErrorCode};
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 use crate::catalog::schema::Schema;
 use crate::inference_log::pool;
 use crate::metrics::board;
+use crate::pg::at_commit::AtCommit;
 use crate::pg::query::{execute, select};
 use crate::pg::subtransaction;
 use crate::settings;
 
 thread_local! {
     /// Slots whose records this transaction has written; they are free when it commits.
-    static WRITTEN: RefCell<Vec<usize>> = const { RefCell::new(vec![]) };
+    static WRITTEN: AtCommit<usize> = const { AtCommit::new() };
 }
 
 /// Records that go into one INSERT.
@@ -22,15 +21,22 @@ const TOGETHER: usize = 500;
 
 /// The transaction has ended.
 pub fn at_end_of_transaction(committed: bool) {
-    let written = WRITTEN.with(|written| written.try_borrow_mut().map(|mut written| std::mem::take(&mut *written)));
-    if committed {
-        pool::pool().free(written.unwrap_or_default());
+    let written = WRITTEN.with(|written| written.end(committed));
+    if !written.is_empty() {
+        pool::pool().free(written);
     }
+}
+
+/// A subtransaction was rolled back.
+pub fn undo(subtransaction: pg_sys::SubTransactionId) {
+    WRITTEN.with(|written| written.undo(subtransaction));
 }
 
 /// Writes this database's records down, and returns how many they were. One session at a time: the caller holds the lock.
 pub fn write(schema: Schema) -> usize {
-    let records = pool::pool().look(board::database());
+    let mut records = pool::pool().look(board::database());
+    let written = WRITTEN.with(AtCommit::noted);
+    records.retain(|(slot, _)| !written.contains(slot));
     if records.is_empty() {
         return 0;
     }
@@ -54,7 +60,7 @@ pub fn write(schema: Schema) -> usize {
                 format!("e2i_serve: {} records of the inference log cannot be written: {why}", texts.len())
             ),
         }
-        WRITTEN.with_borrow_mut(|done| done.extend(records.iter().map(|(slot, _)| slot)));
+        WRITTEN.with(|done| done.note(records.iter().map(|(slot, _)| *slot)));
     }
     written as usize
 }

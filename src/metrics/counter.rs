@@ -56,7 +56,10 @@ thread_local! {
 /// Hands over at the end of each transaction; called once, when the library is loaded.
 pub fn listen() {
     // SAFETY: the callback lives as long as the library, which is never unloaded.
-    unsafe { pg_sys::RegisterXactCallback(Some(at_end_of_transaction), std::ptr::null_mut()) };
+    unsafe {
+        pg_sys::RegisterXactCallback(Some(at_end_of_transaction), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(at_end_of_subtransaction), std::ptr::null_mut());
+    }
 }
 
 /// Sees to it that what this process holds is given back when it ends. Not at `listen`: that may be in the postmaster, whose
@@ -81,6 +84,19 @@ unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type
         flush();
         interval::at_end_of_transaction(event == E::XACT_EVENT_COMMIT);
         write::at_end_of_transaction(event == E::XACT_EVENT_COMMIT);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn at_end_of_subtransaction(
+    event: pg_sys::SubXactEvent::Type,
+    subtransaction: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _argument: *mut std::ffi::c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        interval::undo(subtransaction);
+        write::undo(subtransaction);
     }
 }
 

@@ -1,12 +1,11 @@
 //! Once an interval: what each active service served goes into a row of `ml_bentoml_serving_metrics`, its health is judged,
 //! and a change of that is told.
 
-use std::cell::RefCell;
-
 use e2i_core::{Kind, ModelReference, Result, Selector};
 use e2i_metrics::health::{Limit, Limits, Status, Verdict, judge};
 use e2i_metrics::{Function, Name, Place, Row, Tally};
 use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys;
 use serde_json::json;
 
 use crate::catalog::event::Event;
@@ -15,6 +14,7 @@ use crate::catalog::schema::Schema;
 use crate::inference_log::write;
 use crate::metrics::board;
 use crate::metrics::services::{self, Service};
+use crate::pg::at_commit::AtCommit;
 use crate::pg::query::{Row as Selected, execute, select};
 use crate::pg::subtransaction;
 use crate::session::trial;
@@ -22,14 +22,18 @@ use crate::settings;
 
 thread_local! {
     /// What this transaction has written; the board hears of it when it commits.
-    static WRITTEN: RefCell<Vec<(Place, Tally, i64)>> = const { RefCell::new(vec![]) };
+    static WRITTEN: AtCommit<(Place, Tally, i64)> = const { AtCommit::new() };
+}
+
+/// A subtransaction was rolled back.
+pub fn undo(subtransaction: pg_sys::SubTransactionId) {
+    WRITTEN.with(|written| written.undo(subtransaction));
 }
 
 /// The transaction has ended.
 pub fn at_end_of_transaction(committed: bool) {
-    let written = WRITTEN.with(|written| written.try_borrow_mut().map(|mut written| std::mem::take(&mut *written)));
-    let written = written.unwrap_or_default();
-    if committed && !written.is_empty() {
+    let written = WRITTEN.with(|written| written.end(committed));
+    if !written.is_empty() {
         board::alone(|board| written.iter().for_each(|(place, tally, at)| board.written(*place, tally, *at)));
     }
 }
@@ -69,7 +73,13 @@ pub fn write(schema: Schema, thoroughly: bool) -> usize {
     lock(schema);
     write::write(schema);
     write::forget(schema);
-    let (now, rows, limits) = (board::now(), board::rows(), limits(schema));
+    let (now, mut rows, limits) = (board::now(), board::rows(), limits(schema));
+    // What this transaction has written already, the board has not heard of yet.
+    for (place, tally, at) in WRITTEN.with(AtCommit::noted) {
+        if let Some(row) = rows.iter_mut().find(|row| row.place == place) {
+            (row.written, row.written_at) = (tally, at);
+        }
+    }
     let services = services::active(schema);
     for service in &services {
         let interval = interval(&tables, schema, service, &rows, now);
@@ -84,10 +94,7 @@ pub fn write(schema: Schema, thoroughly: bool) -> usize {
             tell(&tables, service, &verdict);
         });
     }
-    WRITTEN.with_borrow_mut(|written| {
-        written.clear();
-        written.extend(rows.iter().map(|row| (row.place, row.total, now)));
-    });
+    WRITTEN.with(|written| written.note(rows.iter().map(|row| (row.place, row.total, now))));
     schema.as_owner(|| forget(&tables));
     services.len()
 }

@@ -1,8 +1,9 @@
-//! Small safe wrappers over `pg_sys`: call sites, child processes, interrupts, queries, roles, shared memory, snapshots, subtransactions, variable-length values, wait events, background workers.
+//! Small safe wrappers over `pg_sys`: the commit, call sites, child processes, interrupts, queries, roles, shared memory, snapshots, subtransactions, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.
 
+pub mod at_commit;
 pub mod call_site;
 pub mod child;
 pub mod encoding;

@@ -40,6 +40,14 @@ SELECT e2i_flush_metrics();
 ROLLBACK;
 SELECT e2i_flush_metrics();
 SELECT requests, predictions FROM ml_bentoml_serving_metrics ORDER BY id;
+SELECT count(e2i_predict('churn', features)) FROM patient;
+BEGIN;
+SAVEPOINT before;
+SELECT e2i_flush_metrics();
+ROLLBACK TO SAVEPOINT before;
+SELECT e2i_flush_metrics(), e2i_flush_metrics();
+COMMIT;
+SELECT requests, predictions FROM ml_bentoml_serving_metrics ORDER BY id DESC LIMIT 2;
 
 -- The limits are rows. One request in 20 that fails makes a service degraded, more than one in ten unhealthy.
 SELECT * FROM ml_health_limits ORDER BY metric;
