@@ -71,7 +71,7 @@ static METRICS: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// A place is a function of a version called through a service, and takes 1.7 kB of shared memory.
 static METRICS_PLACES: GucSetting<i32> = GucSetting::<i32>::new(1000);
 
-/// As often as a model server's health check; a row a service then takes about 3,000 bytes an hour.
+/// As often as a model server's health check; a service then takes about 20 kB an hour.
 static METRICS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 
 /// A month, in minutes.
@@ -85,6 +85,7 @@ static INFERENCE_LOG_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
 
 /// Empty: none.
 static TRACE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
 /// What an EXPLAIN wants of the calls under it, see `crate::explain`. A setting because the server hands those to parallel workers
 /// and sets them back after an ERROR; nobody else has a use for it.
 static EXPLAINING: GucSetting<i32> = GucSetting::<i32>::new(0);
@@ -224,16 +225,16 @@ pub fn define() {
         GucContext::Suset,
         GucFlags::NO_SHOW_ALL | GucFlags::NO_RESET_ALL | GucFlags::DISALLOW_IN_FILE,
     );
-    // The server takes it only now.
     // SAFETY: reads a variable.
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
-        define_places();
+        define_sizes();
     }
     // SAFETY: a plain C string; the prefix is ours.
     unsafe { reserve_prefix(c"e2i_serve") };
 }
 
-fn define_places() {
+/// Sizes of shared memory, which the server takes only while it starts.
+fn define_sizes() {
     GucRegistry::define_int_guc(
         c"e2i_serve.metrics_max",
         c"How many different things can be counted: each function of each version of each service.",

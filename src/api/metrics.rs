@@ -13,7 +13,8 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use crate::catalog::schema::Schema;
 use crate::error::{OrRaise, raise};
 use crate::inference_log::pool::pool;
-use crate::metrics::{board, interval, services};
+use crate::metrics::{bigint, board, interval, services};
+use crate::pg::time::{self, timestamptz};
 
 /// Counts of a version for a service, and of its function where they are not put together.
 struct Served {
@@ -69,20 +70,20 @@ fn e2i_serving_counters(
                 some(version),
                 some(key.engine()),
                 by_function.then(|| key.function().to_owned()),
-                whole(tally.requests),
-                whole(tally.predictions),
-                whole(tally.failed()),
+                bigint(tally.requests),
+                bigint(tally.predictions),
+                bigint(tally.failed()),
                 ms(tally.mean_ns()),
                 ms(tally.quantile_ns(0.50)),
                 ms(tally.quantile_ns(0.95)),
                 ms(tally.quantile_ns(0.99)),
                 ms((tally.timed > 0).then_some(tally.longest_ns as f64)),
-                timestamp(row.since),
+                timestamptz(row.since),
                 errors(tally),
                 batches(tally),
-                whole(loading.loads),
+                bigint(loading.loads),
                 ms((loading.loads > 0).then(|| loading.load_ns as f64 / loading.loads as f64)),
-                whole(loading.hits),
+                bigint(loading.hits),
                 loaded.sessions,
                 loaded.bytes,
             )
@@ -95,7 +96,7 @@ fn e2i_serving_counters(
 #[pg_extern(volatile, parallel_restricted)]
 fn e2i_serving_stats_reset() {
     crate::metrics::counter::flush();
-    let (database, now) = (board::database(), board::now());
+    let (database, now) = (board::database(), time::now());
     board::alone(|board| board.reset(database, now));
 }
 
@@ -145,7 +146,7 @@ fn e2i_health(
     tell_if_alone();
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
-    let (tables, now, rows, limits) = (schema.quoted(), board::now(), board::rows(), interval::limits(schema));
+    let (tables, now, rows, limits) = (schema.quoted(), time::now(), board::rows(), interval::limits(schema));
     let mut services = services::active(schema);
     if let Some(wanted) = &service {
         services.retain(|known| known.name == *wanted);
@@ -165,10 +166,10 @@ fn e2i_health(
                 service.version,
                 verdict.status.as_str().to_owned(),
                 verdict.reason,
-                whole(interval.tally.requests),
+                bigint(interval.tally.requests),
                 interval.tally.error_rate(),
                 interval.tally.quantile_ns(0.95).map(|ns| rounded(ns / 1e6)),
-                interval.last.map(timestamp),
+                interval.last.map(timestamptz),
             )
         })
         .collect();
@@ -224,19 +225,9 @@ fn served(rows: Vec<Row>, by_function: bool) -> Vec<Served> {
     found
 }
 
-fn whole(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 /// To nanoseconds, as the clock gives them.
 fn rounded(milliseconds: f64) -> f64 {
     (milliseconds * 1e6).round() / 1e6
-}
-
-fn timestamp(microseconds: i64) -> TimestampWithTimeZone {
-    // SAFETY: a timestamp that the server itself made.
-    unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(microseconds), false) }
-        .unwrap_or_else(TimestampWithTimeZone::positive_infinity)
 }
 
 /// `{"bad_value": 3}`.

@@ -20,7 +20,7 @@ use crate::explain;
 use crate::inference_log::record::{self, Capacity, Log, Outcome};
 use crate::metrics::clock::Clock;
 use crate::metrics::counter::{self, Counter};
-use crate::pg::{interrupt, snapshot, varlena};
+use crate::pg::{interrupt, snapshot, time, varlena};
 use crate::session::cache::Routed;
 use crate::session::engines::Preference;
 use crate::session::{Answer, LoadedModel, cache, is_sampled, shadow};
@@ -103,7 +103,7 @@ fn milliseconds(time: std::time::Duration) -> f64 {
 fn timestamp() -> String {
     // SAFETY: both functions take the arguments that are passed.
     let text = unsafe {
-        let now = pg_sys::Datum::from(pg_sys::GetCurrentTimestamp());
+        let now = pg_sys::Datum::from(time::now());
         let utc = "UTC".into_datum();
         let local = direct_function_call::<pg_sys::Datum>(pg_sys::timestamptz_zone, &[utc, Some(now)]);
         let format = "YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"".into_datum();

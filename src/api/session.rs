@@ -5,6 +5,7 @@ use pgrx::{datum::Interval, pg_sys};
 
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
+use crate::pg::time;
 use crate::session::cache;
 
 /// Loads a model into this session, so that the next statement need not. Returns the version that was loaded.
@@ -51,9 +52,7 @@ fn e2i_cached_models(
                 i32::try_from(loads).unwrap_or(i32::MAX),
                 i64::try_from(model.hits.get()).unwrap_or(i64::MAX),
                 Interval::from_micros(i64::try_from(model.load_time.as_micros()).unwrap_or(i64::MAX)),
-                // SAFETY: a timestamp that the server itself made.
-                unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(model.last_used.get()), false) }
-                    .unwrap_or_else(TimestampWithTimeZone::positive_infinity),
+                time::timestamptz(model.last_used.get()),
             )
         })
         .collect();

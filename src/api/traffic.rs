@@ -11,7 +11,7 @@ use crate::catalog::deploy::Service;
 use crate::catalog::model::{ModelId, describe, identify};
 use crate::catalog::schema::Schema;
 use crate::error::{OrRaise, given};
-use crate::pg::role;
+use crate::pg::{role, time};
 use crate::session::{cache, shadow};
 
 /// Splits the traffic of a service between versions: `{"churn:3": 0.9, "churn:4": 0.1}`. The same row always gets the same
@@ -121,9 +121,7 @@ fn e2i_shadow_comparisons() -> TableIterator<
     let rows: Vec<_> = shadow::list()
         .into_iter()
         .map(|row| {
-            // SAFETY: a timestamp that the server itself made.
-            let at = unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(row.at), false) };
-            let at = at.unwrap_or_else(TimestampWithTimeZone::positive_infinity);
+            let at = time::timestamptz(row.at);
             (row.service, row.version, row.shadow, row.answer, row.shadow_answer, row.difference, row.error, at)
         })
         .collect();

@@ -12,6 +12,7 @@ use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 use crate::explain::frame;
 use crate::metrics::board;
 use crate::pg::shared::Region;
+use crate::pg::time;
 
 /// Statements that can be explained at the same time, with their workers.
 const TABLES: usize = 16;
@@ -96,7 +97,7 @@ pub fn add(ticket: i32, key: &Key, tally: &Tally) {
     if !REGION.is_shared() {
         return;
     }
-    let now = board::now();
+    let now = time::now();
     REGION.alone(|words| {
         let Some([_, table @ ..]) = table(words, u64::try_from(ticket).unwrap_or_default()) else { return };
         let board = Board::new(table);

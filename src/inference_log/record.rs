@@ -11,8 +11,7 @@ use serde_json::Value as Json;
 
 use crate::error;
 use crate::inference_log::pool;
-use crate::metrics::board;
-use crate::pg::role;
+use crate::pg::{role, time};
 use crate::session::{Answer, LoadedModel};
 use crate::settings;
 
@@ -135,7 +134,7 @@ impl Log {
         }
         let record = Record {
             request_id: uuid(request),
-            logged_at: board::now().to_string(),
+            logged_at: time::now().to_string(),
             service_name: cut(&self.service),
             model_name: cut(&model.name),
             model_version: cut(&model.version),
@@ -188,7 +187,7 @@ fn next() -> u64 {
     }
     let mut state = STATE.get();
     if state == 0 {
-        state = board::now().cast_unsigned() ^ u64::from(std::process::id()) << 40;
+        state = time::now().cast_unsigned() ^ u64::from(std::process::id()) << 40;
     }
     state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     STATE.set(state);

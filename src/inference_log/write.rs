@@ -41,18 +41,14 @@ pub fn write(schema: Schema) -> usize {
         return 0;
     }
     let tables = schema.quoted();
+    let ready = subtransaction::run(|| schema.as_owner(|| make_partitions(&tables)));
     let mut written = 0;
     for records in records.chunks(TOGETHER) {
         let texts: Vec<&str> = records.iter().filter_map(|(_, record)| std::str::from_utf8(record).ok()).collect();
         let array = format!("[{}]", texts.join(","));
         // Records that cannot be written would come back each time: they are given up.
-        let outcome = subtransaction::run(|| {
-            schema.as_owner(|| {
-                make_partitions(&tables);
-                insert(&tables, &array)
-            })
-        });
-        match outcome {
+        let inserted = ready.clone().and_then(|()| subtransaction::run(|| schema.as_owner(|| insert(&tables, &array))));
+        match inserted {
             Ok(count) => written += count,
             Err(why) => ereport!(
                 PgLogLevel::LOG,

@@ -51,9 +51,3 @@ pub fn database() -> u32 {
     // SAFETY: reads a variable.
     unsafe { pg_sys::MyDatabaseId }.to_u32()
 }
-
-/// Now, as the server's timestamp.
-pub fn now() -> i64 {
-    // SAFETY: reads the clock.
-    unsafe { pg_sys::GetCurrentTimestamp() }
-}

@@ -19,6 +19,7 @@ use crate::inference_log::write;
 use crate::metrics::clock::Took;
 use crate::metrics::{board, interval, statement};
 use crate::pg::snapshot::Mark;
+use crate::pg::time;
 use crate::session::cache;
 use crate::settings;
 
@@ -218,7 +219,7 @@ impl Counter {
             return;
         }
         // No place yet, or it was given away.
-        let now = board::now();
+        let now = time::now();
         self.place.set(board::alone(|board| board.claim(&self.key, now)));
         if !added(self.place.get()) {
             board::together(|board| board.lose(&tally));

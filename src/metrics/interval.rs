@@ -12,11 +12,11 @@ use crate::catalog::event::Event;
 use crate::catalog::model::{Version, describe, identify};
 use crate::catalog::schema::Schema;
 use crate::inference_log::write;
-use crate::metrics::board;
 use crate::metrics::services::{self, Service};
+use crate::metrics::{bigint, board};
 use crate::pg::at_commit::AtCommit;
 use crate::pg::query::{Row as Selected, execute, select};
-use crate::pg::subtransaction;
+use crate::pg::{subtransaction, time};
 use crate::session::trial;
 use crate::settings;
 
@@ -73,7 +73,7 @@ pub fn write(schema: Schema, thoroughly: bool) -> usize {
     lock(schema);
     write::write(schema);
     write::forget(schema);
-    let (now, mut rows, limits) = (board::now(), board::rows(), limits(schema));
+    let (now, mut rows, limits) = (time::now(), board::rows(), limits(schema));
     // What this transaction has written already, the board has not heard of yet.
     for (place, tally, at) in WRITTEN.with(AtCommit::noted) {
         if let Some(row) = rows.iter_mut().find(|row| row.place == place) {
@@ -114,9 +114,10 @@ pub fn interval(tables: &str, schema: Schema, service: &Service, rows: &[Row], n
         tally.add(&since);
         begun = begun.min(row.written_at);
     }
+    let version = Name::new(&service.version);
     let memory_bytes = rows
         .iter()
-        .filter(|row| row.key.is(Function::Load) && row.key.reference == Name::new(&service.version))
+        .filter(|row| row.key.is(Function::Load) && row.key.reference == version)
         .map(|row| row.loaded.bytes)
         .sum();
     let (last, called) = schema.as_owner(|| {
@@ -142,7 +143,6 @@ fn is_recent(interval: &Interval, now: i64) -> bool {
 fn insert(tables: &str, service: &Service, interval: &Interval) {
     let Interval { tally, seconds, memory_bytes, .. } = interval;
     let ms = |ns: Option<f64>| ns.map(|ns| ns / 1e6);
-    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     execute(
         &format!(
             "INSERT INTO {tables}.ml_bentoml_serving_metrics (service_id, \"timestamp\", requests_per_second, avg_latency_ms, \
@@ -159,9 +159,9 @@ fn insert(tables: &str, service: &Service, interval: &Interval) {
             tally.error_rate().into(),
             (*memory_bytes as f64 / f64::from(1 << 20)).into(),
             (tally.busy_ns() / 1e9 / seconds * 100.0).into(),
-            whole(tally.requests).into(),
-            whole(tally.predictions).into(),
-            whole(tally.failed()).into(),
+            bigint(tally.requests).into(),
+            bigint(tally.predictions).into(),
+            bigint(tally.failed()).into(),
         ],
     );
 }
@@ -176,19 +176,14 @@ fn probe(schema: Schema, service: &Service) -> Option<Verdict> {
         let version: Version = describe(schema, &id, &reference)?;
         trial::still_proves(schema, &version)
     });
-    match scored {
-        Ok(Ok(false)) => None,
-        Ok(Ok(true)) => Some(Verdict { status: Status::Healthy, reason: None }),
-        Ok(Err(error)) if error.kind() == Kind::Interrupted => None,
-        Ok(Err(error)) => Some(Verdict {
-            status: Status::Unhealthy,
-            reason: Some(format!("a golden row cannot be scored: {}", error.message())),
-        }),
-        Err(message) => Some(Verdict {
-            status: Status::Unhealthy,
-            reason: Some(format!("a golden row cannot be scored: {message}")),
-        }),
-    }
+    let why = match scored {
+        Ok(Ok(false)) => return None,
+        Ok(Ok(true)) => return Some(Verdict { status: Status::Healthy, reason: None }),
+        Ok(Err(error)) if error.kind() == Kind::Interrupted => return None,
+        Ok(Err(error)) => error.message().to_owned(),
+        Err(message) => message,
+    };
+    Some(Verdict { status: Status::Unhealthy, reason: Some(format!("a golden row cannot be scored: {why}")) })
 }
 
 /// Keeps a health that has changed, and tells of it.

@@ -13,11 +13,16 @@ pub mod file;
 pub mod interval;
 pub mod services;
 pub mod statement;
-mod worker;
+pub mod worker;
 
 use pgrx::pg_sys;
 
 use crate::inference_log;
+
+/// A count as SQL takes it.
+pub fn bigint(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
 
 /// Begins to count; called once, when the library is loaded. Shared memory is there when that is while the server starts.
 pub fn listen() {

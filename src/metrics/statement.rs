@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 
+use crate::pg::process;
 use crate::pg::shared::Region;
 use crate::pg::snapshot::Mark;
 
@@ -33,17 +34,6 @@ pub fn is_first(mark: &Mark, what: u64) -> bool {
     // SAFETY: as above.
     let began = unsafe { pg_sys::GetCurrentStatementStartTimestamp() }.cast_unsigned();
     let stamp = (mark.number() ^ began ^ what).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let place = (leader() % PROCESSES) * MARKS + what as usize % MARKS;
+    let place = (process::leader() % PROCESSES) * MARKS + what as usize % MARKS;
     marks.get(place).is_none_or(|mark| mark.swap(stamp, Relaxed) != stamp)
-}
-
-/// The number of the process that leads this statement.
-fn leader() -> usize {
-    // SAFETY: both variables are set in every process that runs statements; the leader outlives its workers.
-    unsafe {
-        let own = pg_sys::MyProc;
-        let leader = (*own).lockGroupLeader;
-        let leader = if leader.is_null() { own } else { leader };
-        (leader as usize - (*pg_sys::ProcGlobal).allProcs as usize) / size_of::<pg_sys::PGPROC>()
-    }
 }

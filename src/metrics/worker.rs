@@ -1,10 +1,9 @@
 //! The background workers that write metrics to tables.
 //!
-//! One, the launcher, lives as long as the server and is connected to no database. Once an interval, and when the inference log
-//! has records, it keeps the counters in
+//! One, the launcher, lives as long as the server and is connected to no database. Once an interval it keeps the counters in
 //! their file and starts, one after the other, a short-lived worker for each database that has the extension: so nobody has to
-//! say which, none is held open (it can be renamed and dropped), and what goes wrong in one ends that worker only. On a standby
-//! nothing is written until it is promoted.
+//! say which, none is held open (it can be renamed and dropped), and what goes wrong in one ends that worker only. Between,
+//! it does so where the inference log has records. On a standby nothing is written until it is promoted.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -16,24 +15,31 @@ use pgrx::prelude::*;
 use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 
 use crate::catalog::schema::Schema;
-use crate::inference_log::pool::{self, pool};
+use crate::inference_log::pool::pool;
 use crate::inference_log::write;
 use crate::metrics::{board, file, interval};
 use crate::pg::shared::Region;
 use crate::pg::worker::{self, OnTermination};
+use crate::pg::{process, time};
 use crate::settings;
 
 /// Intervals after which a database without the extension is looked at again, unless something was counted for it.
 const ROUNDS_WITHOUT: u32 = 20;
 
-/// One word: what the last short-lived worker found.
-static FOUND: Region = Region::new(c"e2i_serve worker", || 1, 0, |_: &[AtomicU64]| ());
+/// What the processes here tell each other.
+static REGION: Region = Region::new(c"e2i_serve worker", || 2, 0, |_: &[AtomicU64]| ());
+
+// Its words: what the last short-lived worker found, and one more than the place of the launcher, 0 while there is none.
+const FOUND: usize = 0;
+const LAUNCHER: usize = 1;
+
+// What a worker finds.
 const HAS_EXTENSION: u64 = 1;
 const HAS_NONE: u64 = 2;
 
 /// Asks for shared memory and registers the launcher; called while the library is preloaded.
 pub fn request() {
-    pg_shmem_init!(FOUND = true);
+    pg_shmem_init!(REGION = true);
     BackgroundWorkerBuilder::new("e2i_serve metrics launcher")
         .set_type("e2i_serve metrics")
         .set_library("e2i_serve")
@@ -44,8 +50,17 @@ pub fn request() {
         .load();
 }
 
-fn found() -> Option<&'static AtomicU64> {
-    FOUND.shared().and_then(<[_]>::first)
+fn word(index: usize) -> Option<&'static AtomicU64> {
+    REGION.shared().and_then(|words| words.get(index))
+}
+
+/// Wakes the launcher: the inference log has records.
+pub fn wake() {
+    let launcher = word(LAUNCHER).and_then(|word| usize::try_from(word.load(Relaxed)).ok()?.checked_sub(1));
+    if let Some(launcher) = launcher {
+        // SAFETY: the launcher has written its own place.
+        unsafe { process::wake(launcher) };
+    }
 }
 
 /// The launcher.
@@ -54,7 +69,9 @@ fn found() -> Option<&'static AtomicU64> {
 pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
     worker::accept_signals(OnTermination::Note);
     BackgroundWorker::connect_worker_to_spi(None, None);
-    pool::serve();
+    if let Some(word) = word(LAUNCHER) {
+        word.store(process::own() as u64 + 1, Relaxed);
+    }
     let mut without: HashMap<u32, u32> = HashMap::new();
     let mut begun = Instant::now();
     loop {
@@ -124,7 +141,7 @@ impl Task {
 
 /// Runs the worker of a database to its end, and says what it found; 0 if it did not get so far.
 fn run(database: u32, task: Task) -> u64 {
-    let Some(found) = found() else { return 0 };
+    let Some(found) = word(FOUND) else { return 0 };
     found.store(0, Relaxed);
     let started = BackgroundWorkerBuilder::new("e2i_serve metrics")
         .set_type("e2i_serve metrics")
@@ -194,7 +211,7 @@ pub extern "C-unwind" fn e2i_metrics_worker(argument: pg_sys::Datum) {
         }
         None => false,
     });
-    if let Some(found) = found() {
+    if let Some(found) = word(FOUND) {
         found.store(if has_extension { HAS_EXTENSION } else { HAS_NONE }, Relaxed);
     }
 }
@@ -202,7 +219,7 @@ pub extern "C-unwind" fn e2i_metrics_worker(argument: pg_sys::Datum) {
 /// One interval in ten: no worker knows what the one before did.
 fn is_thorough() -> bool {
     let interval = i64::try_from(settings::metrics_interval().as_micros()).unwrap_or(i64::MAX).max(1);
-    (board::now() / interval) % 10 == 0
+    (time::now() / interval) % 10 == 0
 }
 
 /// Nothing that anybody has created is found by its name alone, and nobody who holds a lock keeps a worker for long.

@@ -1,4 +1,4 @@
-//! Small safe wrappers over `pg_sys`: the commit, call sites, child processes, interrupts, queries, roles, shared memory, snapshots, subtransactions, variable-length values, wait events, background workers.
+//! Small safe wrappers over `pg_sys`: the commit, call sites, child processes, interrupts, processes, queries, roles, shared memory, snapshots, subtransactions, time, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.
@@ -8,11 +8,13 @@ pub mod call_site;
 pub mod child;
 pub mod encoding;
 pub mod interrupt;
+pub mod process;
 pub mod query;
 pub mod role;
 pub mod shared;
 pub mod snapshot;
 pub mod subtransaction;
+pub mod time;
 pub mod varlena;
 pub mod wait;
 pub mod worker;

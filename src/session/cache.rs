@@ -7,13 +7,12 @@ use std::rc::Rc;
 
 use e2i_core::traffic::Split;
 use e2i_core::{ModelReference, Result, Selector};
-use pgrx::pg_sys;
 
 use crate::catalog::invalidation;
 use crate::catalog::model::{ModelId, Version, describe, existing, identify, route};
 use crate::catalog::schema::Schema;
 use crate::inference_log::record::Log;
-use crate::pg::encoding;
+use crate::pg::{encoding, time};
 use crate::session::engines::Preference;
 use crate::session::model::LoadedModel;
 use crate::settings::{self, EngineChoice};
@@ -126,8 +125,7 @@ impl Cache {
     fn used(&mut self, model: &LoadedModel) {
         self.turn += 1;
         model.turn.set(self.turn);
-        // SAFETY: reads the clock.
-        model.last_used.set(unsafe { pg_sys::GetCurrentTimestamp() });
+        model.last_used.set(time::now());
         let limit = settings::session_cache_bytes();
         let mut bytes: usize = self.models.values().map(|model| model.memory_bytes()).sum();
         while bytes > limit && self.models.len() > 1 {

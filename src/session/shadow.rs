@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use e2i_core::Result;
-use pgrx::pg_sys;
 
+use crate::pg::time;
 use crate::session::target::Answer;
 
 /// Comparisons that a session keeps.
@@ -46,8 +46,7 @@ pub fn keep(service: &str, version: &str, shadow: &str, answer: &Answer, other: 
         difference: other.as_ref().ok().map(|other| difference(answer, other)),
         error: other.as_ref().err().map(|error| error.message().to_owned()),
         shadow_answer: other.ok().as_ref().map(shown),
-        // SAFETY: reads the clock.
-        at: unsafe { pg_sys::GetCurrentTimestamp() },
+        at: time::now(),
     };
     COMPARISONS.with_borrow_mut(|kept| {
         if kept.len() == KEPT {
