@@ -291,17 +291,18 @@ fn score(routed: Routed, rows: &Rows<'_>, begun: Instant) -> Result<(Vec<Scored>
             let row = row?;
             let in_row = |error: Error| error.in_row(scored.len() + together + 1);
             parts[0].bind(row, Some(together)).map_err(in_row)?;
-            if let Some(log) = &log {
-                log.guard(&parts[0].model, &parts[0].batch, together).map_err(in_row)?;
-            }
             let active = &parts[0];
             let place = position(active.model.interface(), &active.batch, together, None);
-            if let Some((split, places)) = &split {
-                let chosen = places[split.choose(active.model.interface(), &active.batch, together)];
-                if chosen != 0 {
-                    parts[0].places[together] = None;
-                    parts[chosen].bind(row, Some(together)).map_err(in_row)?;
-                }
+            let chosen = split
+                .as_ref()
+                .map_or(0, |(split, places)| places[split.choose(active.model.interface(), &active.batch, together)]);
+            if chosen != 0 {
+                parts[0].places[together] = None;
+                parts[chosen].bind(row, Some(together)).map_err(in_row)?;
+            }
+            if let Some(log) = &log {
+                let part = &parts[chosen];
+                log.guard(&part.model, &part.batch, part.batch.rows() - 1).map_err(in_row)?;
             }
             let is_compared = shadow.as_ref().is_some_and(|(_, sample)| is_sampled(place, *sample));
             if log.is_some() {

@@ -12,8 +12,8 @@ use crate::pg::subtransaction;
 use crate::settings;
 
 thread_local! {
-    /// Slots whose records this transaction has written; they are free when it commits.
-    static WRITTEN: AtCommit<usize> = const { AtCommit::new() };
+    /// Slots that this transaction is done with, and whether their records are written; they are free when it commits.
+    static DONE: AtCommit<(usize, bool)> = const { AtCommit::new() };
 }
 
 /// Records that go into one INSERT.
@@ -21,22 +21,24 @@ const TOGETHER: usize = 500;
 
 /// The transaction has ended.
 pub fn at_end_of_transaction(committed: bool) {
-    let written = WRITTEN.with(|written| written.end(committed));
-    if !written.is_empty() {
-        pool::pool().free(written);
+    let done = DONE.with(|done| done.end(committed));
+    if !done.is_empty() {
+        let (written, given_up): (Vec<_>, Vec<_>) = done.into_iter().partition(|(_, is_written)| *is_written);
+        pool::pool().free(written.into_iter().map(|(slot, _)| slot));
+        pool::pool().give_up(given_up.into_iter().map(|(slot, _)| slot));
     }
 }
 
 /// A subtransaction was rolled back.
 pub fn undo(subtransaction: pg_sys::SubTransactionId) {
-    WRITTEN.with(|written| written.undo(subtransaction));
+    DONE.with(|done| done.undo(subtransaction));
 }
 
 /// Writes this database's records down, and returns how many they were. One session at a time: the caller holds the lock.
 pub fn write(schema: Schema) -> usize {
     let mut records = pool::pool().look(board::database());
-    let written = WRITTEN.with(AtCommit::noted);
-    records.retain(|(slot, _)| !written.contains(slot));
+    let done = DONE.with(AtCommit::noted);
+    records.retain(|(slot, _)| !done.iter().any(|(known, _)| known == slot));
     if records.is_empty() {
         return 0;
     }
@@ -46,8 +48,9 @@ pub fn write(schema: Schema) -> usize {
     for records in records.chunks(TOGETHER) {
         let texts: Vec<&str> = records.iter().filter_map(|(_, record)| std::str::from_utf8(record).ok()).collect();
         let array = format!("[{}]", texts.join(","));
-        // Records that cannot be written would come back each time: they are given up.
+        // Records that cannot be written would come back each time: they are given up, and count as dropped.
         let inserted = ready.clone().and_then(|()| subtransaction::run(|| schema.as_owner(|| insert(&tables, &array))));
+        let is_written = inserted.is_ok();
         match inserted {
             Ok(count) => written += count,
             Err(why) => ereport!(
@@ -56,7 +59,7 @@ pub fn write(schema: Schema) -> usize {
                 format!("e2i_serve: {} records of the inference log cannot be written: {why}", texts.len())
             ),
         }
-        WRITTEN.with(|done| done.note(records.iter().map(|(slot, _)| *slot)));
+        DONE.with(|done| done.note(records.iter().map(|(slot, _)| (*slot, is_written))));
     }
     written as usize
 }

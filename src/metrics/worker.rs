@@ -81,9 +81,15 @@ pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
         let is_standby = unsafe { pg_sys::RecoveryInProgress() };
         // Signals wake it before its time.
         if begun.elapsed() < settings::metrics_interval() {
-            if !is_standby {
-                for database in pool().databases() {
-                    run(database, Task::Log);
+            let waiting = if is_standby { vec![] } else { pool().databases() };
+            if waiting.is_empty() {
+                continue;
+            }
+            let databases = BackgroundWorker::transaction(databases);
+            for database in waiting {
+                // Dropped meanwhile, be it the database or the extension in it.
+                if !databases.contains(&database) || run(database, Task::Log) == HAS_NONE {
+                    pool().give_up(pool().look(database).into_iter().map(|(slot, _)| slot));
                 }
             }
             continue;

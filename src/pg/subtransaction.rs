@@ -5,7 +5,8 @@ use std::panic::AssertUnwindSafe;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
-/// Runs `f` in a subtransaction. An ERROR in there undoes it and gives its message; a cancel or a termination goes on upwards.
+/// Runs `f` in a subtransaction. An ERROR in there undoes it and gives its message; what says nothing about the work itself, a
+/// cancel, a termination or a lock that was not given in time, goes on upwards.
 pub fn run<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     // SAFETY: the subtransaction is ended on both ways, and with it what it has opened; memory context and resource owner are
     // those from before, as PL/pgSQL does for a block with an exception handler.
@@ -22,11 +23,13 @@ pub fn run<R>(f: impl FnOnce() -> R) -> Result<R, String> {
             let (CaughtError::PostgresError(report)
             | CaughtError::ErrorReport(report)
             | CaughtError::RustPanic { ereport: report, .. }) = &error;
-            let is_interrupt = matches!(
+            let is_from_outside = matches!(
                 report.sql_error_code(),
-                PgSqlErrorCode::ERRCODE_QUERY_CANCELED | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
+                PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+                    | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
+                    | PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
             );
-            if is_interrupt {
+            if is_from_outside {
                 error.rethrow();
             }
             let message = report.message().to_owned();

@@ -130,6 +130,13 @@ impl<'m> Pool<'m> {
         }
     }
 
+    /// Frees slots whose records cannot be written down, and counts them as dropped.
+    pub fn give_up(&self, slots: impl IntoIterator<Item = usize>) {
+        self.free(slots.into_iter().inspect(|_| {
+            self.words[DROPPED].fetch_add(1, Relaxed);
+        }));
+    }
+
     /// Records that wait.
     #[must_use]
     pub fn used(&self) -> usize {
@@ -213,6 +220,17 @@ mod tests {
         pool.free([0, 1, 2, 3]);
         assert_eq!(pool.put(1, &[0; RECORD + 1]), Put::Dropped);
         assert_eq!((pool.put(1, b"y"), pool.used()), (Put::First, 1));
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_is_dropped_and_counted() {
+        let memory = memory(4);
+        let pool = Pool::new(&memory);
+        for database in [1, 2, 1] {
+            pool.put(database, b"x");
+        }
+        pool.give_up(pool.look(1).into_iter().map(|(slot, _)| slot));
+        assert_eq!((pool.databases(), pool.used(), pool.dropped()), (vec![2], 1, 2));
     }
 
     #[test]

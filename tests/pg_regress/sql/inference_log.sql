@@ -80,7 +80,18 @@ SELECT e2i_predict_label('notes', ARRAY[repeat('long ', 2000)]) IS NOT NULL AS s
 SELECT e2i_flush_metrics();
 SELECT status, error_code, payload_code, features FROM ml_inference_log ORDER BY logged_at OFFSET 1;
 
+-- It is the version that scores whose features are looked at, with split traffic too.
+SELECT e2i_register_model('notes', regress.onnx('notes_tfidf'), feature_names => '{comment}');
+SELECT e2i_set_traffic('notes', '{"notes:1": 0.5, "notes:2": 0.5}');
+SELECT regress.raised($$ SELECT e2i_serve('notes', jsonb_build_object('features',
+    (SELECT jsonb_agg(jsonb_build_object('note', 'note ' || i, 'comment', 'of jane@example.com')) FROM generate_series(1, 20) i))) $$);
+SELECT count(*) FILTER (WHERE raised = 'no error') BETWEEN 1 AND 19 AS some_pass, array_agg(DISTINCT raised) FILTER (WHERE raised <> 'no error') AS others
+FROM (SELECT regress.raised(format('SELECT e2i_predict_label(''notes'', ''{"note": "note %s", "comment": "of jane@example.com"}''::jsonb)', i)) AS raised
+      FROM generate_series(1, 20) i) tried;
+SELECT e2i_set_traffic('notes', NULL);
+
 -- A canary and a shadow: which version scored a row, and how far the shadow is from what callers got.
+SELECT e2i_flush_metrics();
 TRUNCATE ml_inference_log;
 SELECT e2i_register_model('churn', regress.onnx('breast_xgboost'), feature_names => (SELECT array_agg('f' || i ORDER BY i) FROM generate_series(1, 30) i));
 SELECT e2i_set_inference_log('churn', sample => 1);
