@@ -4,6 +4,8 @@
 //! tensors (`{"type": "tensor", "tensor-spec": {"dtype", "shape"}}`), usually as a JSON text inside the JSON; both are
 //! read. `default` is this project's addition. Format: MLflow documentation, "Model Signatures and Input Examples".
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::bind::check_default;
@@ -71,13 +73,17 @@ impl Signature {
             )));
         }
         let mut described = vec![false; columns.len()];
+        let mut places = HashMap::new();
+        if named {
+            // Of two features of one name the first is meant, until that is refused below.
+            let names = interface.features.iter().map(|feature| feature.name.clone());
+            names.enumerate().for_each(|(place, name)| _ = places.entry(name).or_insert(place));
+        }
         for (position, column) in columns.iter().enumerate() {
             let index = match &column.name {
-                Some(name) if named => {
-                    interface.features.iter().position(|feature| &feature.name == name).ok_or_else(|| {
-                        bad(format!("the signature has an input {name:?} that the graph does not take"))
-                    })?
-                }
+                Some(name) if named => *places
+                    .get(name)
+                    .ok_or_else(|| bad(format!("the signature has an input {name:?} that the graph does not take")))?,
                 _ => position,
             };
             let feature = &mut interface.features[index];
@@ -126,11 +132,15 @@ impl Signature {
     pub fn completed(&self, interface: &Interface) -> Value {
         let mut whole = Self::describe(interface);
         if let (Some(Value::Array(inputs)), Some(columns)) = (whole.get_mut("inputs"), &self.inputs) {
+            let mut given = HashMap::new();
+            for column in columns {
+                if let Some(name) = &column.name {
+                    given.entry(name.as_str()).or_insert(column);
+                }
+            }
             for input in inputs {
-                let given = columns
-                    .iter()
-                    .find(|column| column.name.is_some() && column.name.as_deref() == input["name"].as_str());
-                if let Some(column) = given.filter(|column| column.shape.is_none()) {
+                let column = input["name"].as_str().and_then(|name| given.get(name));
+                if let Some(column) = column.filter(|column| column.shape.is_none()) {
                     input["type"] = json!(column.kind);
                 }
             }
@@ -334,5 +344,19 @@ mod tests {
         }
         assert!(Signature::parse(&json!([])).is_err());
         assert!(Signature::parse(&json!({"inputs": 3})).is_err());
+    }
+
+    #[test]
+    fn a_long_signature_is_not_searched_column_by_column() {
+        const COUNT: usize = 200_000;
+        let name = |index: usize| format!("f{index}");
+        let mut model = regression((0..COUNT).map(|i| feature(&name(i), i, ElementType::Float32)).collect());
+        let columns: Vec<Value> = (0..COUNT).rev().map(|i| json!({"name": name(i), "type": "double"})).collect();
+        let signature = Signature::parse(&json!({ "inputs": columns })).unwrap();
+        signature.complete(&mut model, true).unwrap();
+        assert_eq!(
+            signature.completed(&model)["inputs"][COUNT - 1],
+            json!({"name": name(COUNT - 1), "type": "double", "required": true})
+        );
     }
 }

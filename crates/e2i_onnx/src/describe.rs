@@ -1,5 +1,7 @@
 //! From a graph, or a preprocessor and a graph, to the [`Interface`] of a version.
 
+use std::collections::HashMap;
+
 use e2i_core::{Error, InputTensor, Interface, Kind, Options, Result, Rows};
 
 use crate::features;
@@ -42,7 +44,9 @@ pub fn describe(model: &Model, preprocessor: Option<&Model>, options: &Options) 
 fn wire(preprocessor: &Model, model: &Model) -> Result<Vec<String>> {
     let given = &preprocessor.graph().outputs;
     let taken = features::element_types(model);
-    let by_name = taken.iter().all(|(name, _)| given.iter().any(|output| &output.name == name));
+    let named: HashMap<&str, usize> =
+        given.iter().enumerate().rev().map(|(place, output)| (output.name.as_str(), place)).collect();
+    let by_name = taken.iter().all(|(name, _)| named.contains_key(name.as_str()));
     if !by_name && given.len() != taken.len() {
         return Err(Error::new(
             Kind::BadOption,
@@ -58,7 +62,7 @@ fn wire(preprocessor: &Model, model: &Model) -> Result<Vec<String>> {
         .iter()
         .enumerate()
         .map(|(position, (name, element))| {
-            let output = given.iter().find(|output| by_name && &output.name == name).unwrap_or(&given[position]);
+            let output = &given[named.get(name.as_str()).copied().filter(|_| by_name).unwrap_or(position)];
             let gives = tensor_type(output).and_then(|tensor| element_type(tensor.element));
             if gives != *element {
                 let shown = |element: Option<e2i_core::ElementType>| {

@@ -3,9 +3,9 @@
 use e2i_core::{ElementType, Error, Feature, InputTensor, Kind, Result, Rows};
 
 use crate::graph::{Model, axes, element_type, tensor_type, type_name};
-use crate::missing::takes_missing;
+use crate::missing::Missing;
 use crate::proto::{ValueInfo, data_type};
-use crate::width;
+use crate::width::{self, Widths};
 
 /// Most features of a model; tables and documents end far below.
 const MAX_FEATURES: usize = 100_000;
@@ -29,8 +29,9 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
         return Err(Error::new(Kind::Unsupported, "the model takes no inputs"));
     }
     let mut tensors = Vec::with_capacity(infos.len());
+    let mut widths = Widths::new(model);
     for info in &infos {
-        tensors.push(read_tensor(model, info, wanted.filter(|_| infos.len() == 1))?);
+        tensors.push(read_tensor(model, &mut widths, info, wanted.filter(|_| infos.len() == 1))?);
     }
     let total = tensors.iter().try_fold(0usize, |sum, tensor| {
         let width = tensor.shape.iter().try_fold(1usize, |product, axis| product.checked_mul(*axis))?;
@@ -71,10 +72,11 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
     }
     let named = metadata.is_some() || columns && (tensors.len() > 1 || !generic(&tensors[0].name));
     let mut features = Vec::with_capacity(total.unwrap_or_default());
+    let mut missing = Missing::new(model);
     for (index, tensor) in tensors.iter().enumerate() {
         let width = tensor.width();
         let nullable = tensor.element.is_float() || tensor.element == ElementType::Text;
-        let tolerant = if nullable { takes_missing(model, &tensor.name, width) } else { vec![false; width] };
+        let tolerant = if nullable { missing.takes_missing(&tensor.name, width) } else { vec![false; width] };
         for (position, takes_missing) in tolerant.into_iter().enumerate() {
             let name = match &metadata {
                 Some(names) => names[features.len()].clone(),
@@ -112,7 +114,12 @@ fn metadata_names(model: &Model) -> Option<Vec<String>> {
     Some(names).filter(|names| !names.is_empty())
 }
 
-fn read_tensor(model: &Model, info: &ValueInfo, wanted: Option<usize>) -> Result<InputTensor> {
+fn read_tensor<'m>(
+    model: &Model,
+    widths: &mut Widths<'m>,
+    info: &'m ValueInfo,
+    wanted: Option<usize>,
+) -> Result<InputTensor> {
     let name = info.name.clone();
     let unsupported = |what: String| {
         Error::new(Kind::Unsupported, format!("input {name:?} of the model is {what}"))
@@ -126,7 +133,7 @@ fn read_tensor(model: &Model, info: &ValueInfo, wanted: Option<usize>) -> Result
     };
     let Some(axes) = axes(tensor) else {
         // No rank at all: a matrix is what exporters mean.
-        let columns = open_width(model, &name, wanted)?;
+        let columns = open_width(model, widths, &info.name, wanted)?;
         return Ok(InputTensor { name, element, shape: vec![columns], rows: Rows::Free });
     };
     let rows = |axis: Option<usize>| match axis {
@@ -142,7 +149,7 @@ fn read_tensor(model: &Model, info: &ValueInfo, wanted: Option<usize>) -> Result
             let open = rest.iter().filter(|axis| axis.is_none()).count();
             let shape = match (open, rest) {
                 (0, _) => rest.iter().map(|axis| axis.unwrap_or(1)).collect(),
-                (1, [None]) => vec![open_width(model, &name, wanted)?],
+                (1, [None]) => vec![open_width(model, widths, &info.name, wanted)?],
                 _ => return Err(unsupported("a tensor with several free axes".into())),
             };
             (shape, rows(*first))
@@ -152,8 +159,8 @@ fn read_tensor(model: &Model, info: &ValueInfo, wanted: Option<usize>) -> Result
 }
 
 /// The width of a matrix whose graph leaves it open.
-fn open_width(model: &Model, name: &str, wanted: Option<usize>) -> Result<usize> {
-    if let Some(width) = width::infer(model, name).or(wanted) {
+fn open_width<'m>(model: &Model, widths: &mut Widths<'m>, name: &'m str, wanted: Option<usize>) -> Result<usize> {
+    if let Some(width) = widths.infer(name).or(wanted) {
         return Ok(width);
     }
     let least = width::at_least(model, name);

@@ -1,6 +1,6 @@
 //! A decoded model and the questions the other modules ask of its graph.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use e2i_core::{ElementType, Error, Kind, Result};
@@ -18,9 +18,21 @@ pub struct Model {
     proto: ModelProto,
     /// Which node writes a tensor.
     producers: HashMap<String, usize>,
-    /// Which nodes read a tensor.
+    /// Which nodes read a tensor, each once, in the order of the graph.
     consumers: HashMap<String, Vec<usize>>,
-    constants: HashMap<String, TensorProto>,
+    constants: HashMap<String, Place>,
+    /// Places of the inputs that are no initializers.
+    inputs: Vec<usize>,
+    /// Domains whose operators the model itself defines.
+    own_domains: HashSet<String>,
+}
+
+/// Where a constant is kept.
+#[derive(Clone, Copy)]
+enum Place {
+    Initializer(usize),
+    /// The first output of a Constant node.
+    Node(usize),
 }
 
 impl Model {
@@ -50,23 +62,42 @@ impl Model {
         guard::check(&proto)?;
         let mut producers = HashMap::new();
         let mut consumers: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut constants: HashMap<String, TensorProto> =
-            graph.initializers.iter().map(|tensor| (tensor.name.clone(), tensor.clone())).collect();
+        let mut constants = HashMap::new();
+        for (index, tensor) in graph.initializers.iter().enumerate() {
+            constants.insert(tensor.name.clone(), Place::Initializer(index));
+        }
+        let is_given = |input: &ValueInfo| !constants.contains_key(&input.name);
+        let written_twice = |tensor: &str| {
+            Error::new(Kind::BadModel, format!("tensor {tensor:?} of the model is defined twice"))
+                .with_detail("Each tensor is an input or the output of one node.")
+        };
+        let mut given = HashSet::with_capacity(graph.inputs.len());
+        if let Some(twice) = graph.inputs.iter().find(|input| !given.insert(input.name.as_str())) {
+            return Err(written_twice(&twice.name));
+        }
+        let inputs = graph.inputs.iter().enumerate().filter(|(_, input)| is_given(input)).map(|(place, _)| place);
+        let inputs = inputs.collect();
         for (index, node) in graph.nodes.iter().enumerate() {
-            for output in &node.outputs {
-                producers.insert(output.clone(), index);
+            for output in node.outputs.iter().filter(|output| !output.is_empty()) {
+                if producers.insert(output.clone(), index).is_some() || given.contains(output.as_str()) {
+                    return Err(written_twice(output));
+                }
             }
             for input in node.inputs.iter().filter(|input| !input.is_empty()) {
-                consumers.entry(input.clone()).or_default().push(index);
+                let readers = consumers.entry(input.clone()).or_default();
+                if readers.last() != Some(&index) {
+                    readers.push(index);
+                }
             }
             if node.op_type == "Constant"
-                && let (Some(output), Some(tensor)) =
-                    (node.outputs.first(), attribute(node, "value").and_then(|a| a.tensor.clone()))
+                && let Some(output) = node.outputs.first()
+                && attribute(node, "value").is_some_and(|value| value.tensor.is_some())
             {
-                constants.insert(output.clone(), tensor);
+                constants.insert(output.clone(), Place::Node(index));
             }
         }
-        Ok(Self { bytes, proto, producers, consumers, constants })
+        let own_domains = proto.functions.iter().map(|function| function.domain.clone()).collect();
+        Ok(Self { bytes, proto, producers, consumers, constants, inputs, own_domains })
     }
 
     /// The bytes as they were given.
@@ -102,15 +133,12 @@ impl Model {
 
     /// Whether the model gives an operator of this domain a meaning of its own.
     pub(crate) fn defines_operators_of(&self, domain: &str) -> bool {
-        self.proto.functions.iter().any(|function| function.domain == domain)
+        self.own_domains.contains(domain)
     }
 
     /// The inputs that a caller must give: those that are no initializers.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = &ValueInfo> {
-        self.graph()
-            .inputs
-            .iter()
-            .filter(|input| !self.graph().initializers.iter().any(|tensor| tensor.name == input.name))
+        self.inputs.iter().filter_map(|place| self.graph().inputs.get(*place))
     }
 
     /// A metadata entry.
@@ -125,12 +153,20 @@ impl Model {
 
     /// The nodes that read a tensor.
     pub(crate) fn consumers_of(&self, tensor: &str) -> impl Iterator<Item = &NodeProto> {
-        self.consumers.get(tensor).into_iter().flatten().filter_map(|index| self.graph().nodes.get(*index))
+        self.reading(tensor).iter().filter_map(|index| self.graph().nodes.get(*index))
+    }
+
+    /// The places of the nodes that read a tensor.
+    pub(crate) fn reading(&self, tensor: &str) -> &[usize] {
+        self.consumers.get(tensor).map_or(&[], Vec::as_slice)
     }
 
     /// A constant tensor: an initializer or the output of a Constant node.
     pub(crate) fn constant(&self, name: &str) -> Option<&TensorProto> {
-        self.constants.get(name)
+        match *self.constants.get(name)? {
+            Place::Initializer(index) => self.graph().initializers.get(index),
+            Place::Node(index) => attribute(self.graph().nodes.get(index)?, "value")?.tensor.as_ref(),
+        }
     }
 }
 
@@ -223,6 +259,11 @@ pub(crate) fn constant_as_labels(tensor: &TensorProto) -> Option<Vec<String>> {
         }
         _ => None,
     }
+}
+
+/// At least as many as a constant has values, without reading them.
+pub(crate) fn constant_length(tensor: &TensorProto) -> usize {
+    tensor.raw_data.len().max(tensor.int64_data.len()).max(tensor.int32_data.len())
 }
 
 /// The values of an int64 constant.

@@ -5,6 +5,8 @@
 //! and the bodies of functions. Of numbers that say what a reader must know (IR version, operator sets) only the impossible
 //! ones are refused here; which are too new for it the runtime says best.
 
+use std::collections::HashSet;
+
 use e2i_core::{Error, Kind, Result};
 
 use crate::proto::{Attribute, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto};
@@ -22,7 +24,7 @@ const MAX_DEPTH: usize = 32;
 /// Refuses impossible versions, external data, foreign operators and trees that are none.
 pub(crate) fn check(model: &ModelProto) -> Result<()> {
     versions(model)?;
-    let own: Vec<&str> = model.functions.iter().map(|function| function.domain.as_str()).collect();
+    let own: HashSet<&str> = model.functions.iter().map(|function| function.domain.as_str()).collect();
     let checker = Checker { own: &own };
     if let Some(graph) = &model.graph {
         checker.graph(graph, 0)?;
@@ -51,7 +53,7 @@ fn versions(model: &ModelProto) -> Result<()> {
 
 struct Checker<'a> {
     /// Domains of the model's own functions.
-    own: &'a [&'a str],
+    own: &'a HashSet<&'a str>,
 }
 
 impl Checker<'_> {
@@ -67,7 +69,7 @@ impl Checker<'_> {
     fn nodes(&self, nodes: &[NodeProto], depth: usize) -> Result<()> {
         for node in nodes {
             let domain = node.domain.as_str();
-            if !DOMAINS.contains(&domain) && !self.own.contains(&domain) {
+            if !DOMAINS.contains(&domain) && !self.own.contains(domain) {
                 return Err(Error::new(
                     Kind::Unsupported,
                     format!(

@@ -1,40 +1,62 @@
 //! How many columns a matrix input has when the graph does not say: read off the first operator that must know.
 
+use std::collections::HashMap;
+
 use crate::graph::{Model, attribute};
 use crate::proto::NodeProto;
 
 /// How far to look behind operators that keep the number of columns.
 const MAX_STEPS: usize = 16;
 
-/// The width of `input`, if some operator behind it fixes it.
-pub(crate) fn infer(model: &Model, input: &str) -> Option<usize> {
-    look_behind(model, input, MAX_STEPS)
+/// Answers for the inputs of one graph, which may share what is behind them.
+pub(crate) struct Widths<'m> {
+    model: &'m Model,
+    /// What was found behind a tensor, looking so many steps far.
+    known: HashMap<(&'m str, usize), Option<usize>>,
+}
+
+impl<'m> Widths<'m> {
+    pub(crate) fn new(model: &'m Model) -> Self {
+        Self { model, known: HashMap::new() }
+    }
+
+    /// The width of `input`, if some operator behind it fixes it.
+    pub(crate) fn infer(&mut self, input: &'m str) -> Option<usize> {
+        self.look_behind(input, MAX_STEPS)
+    }
+
+    fn look_behind(&mut self, tensor: &'m str, steps: usize) -> Option<usize> {
+        let steps = steps.checked_sub(1)?;
+        if let Some(known) = self.known.get(&(tensor, steps)) {
+            return *known;
+        }
+        let model = self.model;
+        let found = model.consumers_of(tensor).find_map(|node| {
+            width_of(model, node, tensor).or_else(|| {
+                matches!(
+                    node.op_type.as_str(),
+                    "Cast" | "Identity" | "Scaler" | "Normalizer" | "Imputer" | "Sub" | "Div" | "Mul" | "Add"
+                )
+                .then(|| node.outputs.first())
+                .flatten()
+                .and_then(|output| self.look_behind(output, steps))
+            })
+        });
+        self.known.insert((tensor, steps), found);
+        found
+    }
 }
 
 /// The least width that `input` must have: one more than the largest feature index a tree ensemble reads from it.
 pub(crate) fn at_least(model: &Model, input: &str) -> usize {
     model
         .consumers_of(input)
-        .filter_map(|node| ["nodes_featureids"].iter().find_map(|name| attribute(node, name)))
+        .filter(|node| node.inputs.first().is_some_and(|first| first == input))
+        .filter_map(|node| attribute(node, "nodes_featureids"))
         .flat_map(|ids| ids.ints.iter())
         .filter_map(|id| usize::try_from(*id).ok())
         .max()
         .map_or(0, |largest| largest.saturating_add(1))
-}
-
-fn look_behind(model: &Model, tensor: &str, steps: usize) -> Option<usize> {
-    let steps = steps.checked_sub(1)?;
-    model.consumers_of(tensor).find_map(|node| {
-        width_of(model, node, tensor).or_else(|| {
-            matches!(
-                node.op_type.as_str(),
-                "Cast" | "Identity" | "Scaler" | "Normalizer" | "Imputer" | "Sub" | "Div" | "Mul" | "Add"
-            )
-            .then(|| node.outputs.first())
-            .flatten()
-            .and_then(|output| look_behind(model, output, steps))
-        })
-    })
 }
 
 fn width_of(model: &Model, node: &NodeProto, tensor: &str) -> Option<usize> {

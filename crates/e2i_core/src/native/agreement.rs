@@ -30,15 +30,16 @@ const REACH: f64 = 16.0;
 pub fn varied(interface: &Interface, sample: &Batch, rows: usize, extreme: bool) -> Batch {
     let mut batch = Batch::new(&interface.inputs, rows);
     let mut generator = Generator(0x9e37_79b9_7f4a_7c15);
+    let mut tolerant: Vec<Vec<bool>> = interface.inputs.iter().map(|tensor| vec![false; tensor.width()]).collect();
+    for feature in &interface.features {
+        if let Some(place) = tolerant.get_mut(feature.tensor).and_then(|tensor| tensor.get_mut(feature.position)) {
+            *place = feature.takes_missing;
+        }
+    }
     for (index, tensor) in batch.tensors_mut().iter_mut().enumerate() {
         let Some(given) = sample.tensors().get(index) else { continue };
         let width = tensor.width;
-        let takes_missing: Vec<bool> = (0..width)
-            .map(|position| {
-                let at = |feature: &&crate::Feature| feature.tensor == index && feature.position == position;
-                interface.features.iter().find(at).is_some_and(|feature| feature.takes_missing)
-            })
-            .collect();
+        let takes_missing = &tolerant[index];
         for row in 0..rows {
             for position in 0..width {
                 let cell = row * width + position;
@@ -190,5 +191,15 @@ mod tests {
         let Column::Float32(cells) = &batch.tensors()[0].values else { unreachable!() };
         assert!(cells.chunks(2).all(|row| !row[0].is_nan()));
         assert!(cells.chunks(2).any(|row| row[1].is_nan()));
+    }
+
+    #[test]
+    fn many_features_are_not_searched_for_one_by_one() {
+        const COUNT: usize = 400_000;
+        let features = (0..COUNT).map(|position| feature("f", position, ElementType::Float32)).collect();
+        let mut interface = regression(features);
+        interface.features[COUNT - 1].takes_missing = true;
+        let batch = varied(&interface, &Batch::new(&interface.inputs, 1), 1, true);
+        assert_eq!(batch.tensors()[0].values.len(), COUNT);
     }
 }

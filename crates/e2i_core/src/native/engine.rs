@@ -58,10 +58,14 @@ impl Schedule {
         let label = plan.label.filter(|_| wanted.label);
         let main = plan.main.filter(|_| wanted.main);
         let needed = plan.needed(label.into_iter().chain(main));
-        let read = |value| {
-            let steps = plan.steps.iter().zip(&needed).filter(|(_, needed)| **needed != 0);
-            steps.flat_map(|(step, _)| &step.inputs).any(|input| *input == value)
-        };
+        let mut read = vec![false; plan.values.len()];
+        let needing = plan.steps.iter().zip(&needed).filter(|(_, needed)| **needed != 0);
+        for input in needing.flat_map(|(step, _)| &step.inputs) {
+            if let Some(read) = read.get_mut(*input as usize) {
+                *read = true;
+            }
+        }
+        let read = |value: u32| read.get(value as usize).is_some_and(|read| *read);
         let scheduled = |(index, needed): (usize, &u64)| {
             let step = &plan.steps[index];
             let first = Some(step.first_output);

@@ -131,13 +131,14 @@ impl Plan {
                 part[before] = Some((index, both));
             }
         }
-        let taken: Vec<usize> = part.iter().flatten().map(|(index, _)| *index).collect();
+        let mut taken = vec![false; self.steps.len()];
+        part.iter().flatten().for_each(|(index, _)| taken[*index] = true);
         let mut new_ids: Vec<ValueId> = (0..self.values.len() as u32).collect();
         let mut values: Vec<ValueType> = self.values[..self.inputs].to_vec();
         let mut steps = Vec::with_capacity(self.steps.len());
         let old = std::mem::take(&mut self.steps);
         for (index, step) in old.iter().enumerate() {
-            if taken.contains(&index) {
+            if taken[index] {
                 continue;
             }
             let mut step = step.clone();

@@ -9,6 +9,9 @@ use super::symbol::{Axis, RowValue, place, product};
 use super::{Lowered, Lowering, Symbol};
 use crate::proto::NodeProto;
 
+/// Most numbers of a list of axis lengths, which lists joined with themselves would double at each step.
+const MAX_LENGTHS: usize = 4096;
+
 impl Lowering<'_, '_> {
     pub(super) fn concat(&mut self, node: &NodeProto) -> Lowered<Symbol> {
         let axis = int(node, "axis", 1);
@@ -68,6 +71,9 @@ impl Lowering<'_, '_> {
                     lengths.extend(constant.integers()?.into_iter().map(Some));
                 }
                 _ => return Err("it joins rows and constants".into()),
+            }
+            if lengths.len() > MAX_LENGTHS {
+                return Err("it joins a long list of axis lengths".into());
             }
         }
         Ok(Symbol::Dimensions(lengths))

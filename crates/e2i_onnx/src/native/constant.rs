@@ -5,7 +5,7 @@ use e2i_core::native::{InstructionSet, NativeEngine, PlanBuilder, ValueType};
 use e2i_core::{Batch, Column, ElementType, Engine, OutputSet, Outputs};
 
 use super::symbol::{product, stretched};
-use super::{Lowered, Lowering, Symbol};
+use super::{Lowered, Lowering, MAX_AXES, Symbol};
 use crate::graph::{attribute, element_type};
 use crate::proto::{NodeProto, TensorProto, data_type};
 
@@ -22,8 +22,32 @@ impl Constant {
         Self { dims: vec![cells.len()], cells }
     }
 
+    /// How many numbers a constant has, of which a text counts as one for every eight bytes, before it is read.
+    pub(super) fn size_of(tensor: &TensorProto) -> usize {
+        let numbers = [
+            tensor.raw_data.len() / 4,
+            tensor.float_data.len(),
+            tensor.double_data.len(),
+            tensor.int32_data.len(),
+            tensor.int64_data.len(),
+        ];
+        let texts = tensor.string_data.iter().fold(0, |sum: usize, text| sum.saturating_add(1 + text.len() / 8));
+        numbers.iter().fold(texts, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// The same of one that was read.
+    pub(super) fn size(&self) -> usize {
+        match &self.cells {
+            Column::Text(texts) => texts.iter().fold(0, |sum: usize, text| sum.saturating_add(1 + text.len() / 8)),
+            cells => cells.len(),
+        }
+    }
+
     /// Reads an initializer. The count of its cells must be that of its axes.
     pub(super) fn read(tensor: &TensorProto) -> Lowered<Self> {
+        if tensor.dims.len() > MAX_AXES {
+            return Err(format!("constant {:?} has too many axes", tensor.name));
+        }
         let dims: Option<Vec<usize>> = tensor.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
         let dims = dims.ok_or("a constant has an axis of negative length")?;
         let name = || format!("constant {:?} is of {}", tensor.name, data_type::name(tensor.data_type));

@@ -8,6 +8,7 @@
 //!
 //! One file for each family of operators. What does not belong here: how something is computed (`e2i_core::native`).
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -39,6 +40,8 @@ mod reduce;
 #[cfg(test)]
 mod reference_tests;
 mod shape;
+#[cfg(test)]
+mod size_tests;
 mod symbol;
 #[cfg(test)]
 mod tests;
@@ -55,8 +58,11 @@ use symbol::{RowValue, Symbol};
 /// Most nodes of a graph that is compiled: beyond, a graph is no pipeline and its plan no smaller than its model.
 const MAX_NODES: usize = 20_000;
 
-/// Most numbers of all constants together that lowering may make (expanded, transposed, laid out).
+/// Most numbers of all constants together that lowering may read (once a use) or make (expanded, transposed, laid out).
 const MAX_CONSTANTS: usize = 1 << 26;
+
+/// Most axes of a tensor.
+const MAX_AXES: usize = 64;
 
 /// Why a graph has no native plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +95,19 @@ type Lowered<T> = Result<T, String>;
 /// # Errors
 /// The node that the native engine does not know.
 pub fn compile(model: &Model, preprocessor: Option<&Model>, interface: &Interface) -> Result<Vec<u8>, Refusal> {
+    compile_within(MAX_CONSTANTS, model, preprocessor, interface)
+}
+
+/// The same with a limit of one's own for the numbers of all constants together.
+fn compile_within(
+    constants: usize,
+    model: &Model,
+    preprocessor: Option<&Model>,
+    interface: &Interface,
+) -> Result<Vec<u8>, Refusal> {
     let overall = |why: String| Refusal { node: String::new(), operator: String::new(), why };
     let mut plan = PlanBuilder::default();
+    let constants_left = Cell::new(constants);
     let mut fed: HashMap<String, Symbol> = HashMap::new();
     let mut fixed_rows = None;
     for tensor in &interface.inputs {
@@ -101,16 +118,19 @@ pub fn compile(model: &Model, preprocessor: Option<&Model>, interface: &Interfac
             Rows::Fixed(rows) => fixed_rows = Some(rows),
             Rows::Single => return Err(overall(format!("input {:?} has no axis for rows", tensor.name))),
         }
+        if tensor.shape.len() >= MAX_AXES {
+            return Err(overall(format!("input {:?} has too many axes", tensor.name)));
+        }
         let value = RowValue { id, element: tensor.element, before: 0, axes: tensor.shape.clone() };
         fed.insert(tensor.name.clone(), Symbol::Rows(value));
     }
     if let Some(first) = preprocessor {
-        let symbols = lower(first, fed, &interface.passed_on, fixed_rows, &mut plan)?;
+        let symbols = lower(first, fed, &interface.passed_on, fixed_rows, &constants_left, &mut plan)?;
         fed = model.inputs().map(|input| input.name.clone()).zip(symbols).collect();
     }
     let outputs = [interface.label_output(), interface.main_output()];
     let names: Vec<String> = outputs.iter().flatten().map(|output| output.tensor.clone()).collect();
-    let mut symbols = lower(model, fed, &names, fixed_rows, &mut plan)?.into_iter().zip(&names);
+    let mut symbols = lower(model, fed, &names, fixed_rows, &constants_left, &mut plan)?.into_iter().zip(&names);
     let mut next = || match symbols.next() {
         Some((Symbol::Rows(value), _)) => Ok(value.id),
         Some((_, name)) => Err(overall(format!("output {name:?} does not depend on the inputs"))),
@@ -127,6 +147,7 @@ fn lower(
     fed: HashMap<String, Symbol>,
     wanted: &[String],
     fixed_rows: Option<usize>,
+    constants_left: &Cell<usize>,
     plan: &mut PlanBuilder,
 ) -> Result<Vec<Symbol>, Refusal> {
     let overall = |why: &str| Refusal { node: String::new(), operator: String::new(), why: why.to_owned() };
@@ -139,7 +160,7 @@ fn lower(
         model,
         symbols: fed,
         fixed_rows,
-        constants_left: MAX_CONSTANTS,
+        constants_left,
         name: String::new(),
         version: model.operator_set(""),
         plan,
@@ -149,6 +170,9 @@ fn lower(
         let refusal = |why: String| Refusal { node: name_of(node), operator: node.op_type.clone(), why };
         let symbols = lowering.node(node).map_err(refusal)?;
         for (name, symbol) in node.outputs.iter().zip(symbols) {
+            if symbol.rank() > MAX_AXES {
+                return Err(refusal("it makes a tensor of too many axes".to_owned()));
+            }
             lowering.symbols.insert(name.clone(), symbol);
         }
     }
@@ -180,7 +204,7 @@ struct Lowering<'m, 'p> {
     symbols: HashMap<String, Symbol>,
     /// The number of rows that the graph's inputs state.
     fixed_rows: Option<usize>,
-    constants_left: usize,
+    constants_left: &'p Cell<usize>,
     /// The node's name, for the steps that are made from it.
     name: String,
     /// Version of the operators of `ai.onnx`.
@@ -237,13 +261,17 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// What a tensor is known to be.
+    /// What a tensor is known to be. Each use of a constant is a copy, which is accounted for.
     fn symbol(&self, name: &str) -> Lowered<Symbol> {
         if let Some(symbol) = self.symbols.get(name) {
+            self.spend(symbol.size())?;
             return Ok(symbol.clone());
         }
         match self.model.constant(name) {
-            Some(tensor) => Ok(Symbol::Constant(Constant::read(tensor)?)),
+            Some(tensor) => {
+                self.spend(Constant::size_of(tensor))?;
+                Ok(Symbol::Constant(Constant::read(tensor)?))
+            }
             None => Err(format!("tensor {name:?} is not known")),
         }
     }
@@ -291,10 +319,10 @@ impl Lowering<'_, '_> {
     }
 
     /// Accounts for constants that are made from others.
-    fn spend(&mut self, numbers: usize) -> Lowered<()> {
-        match self.constants_left.checked_sub(numbers) {
+    fn spend(&self, numbers: usize) -> Lowered<()> {
+        match self.constants_left.get().checked_sub(numbers) {
             Some(left) => {
-                self.constants_left = left;
+                self.constants_left.set(left);
                 Ok(())
             }
             None => Err("its constants are too large".into()),

@@ -138,7 +138,7 @@ impl Pipeline {
         name
     }
 
-    fn integers(&mut self, cells: Vec<i64>) -> String {
+    pub(super) fn integers(&mut self, cells: Vec<i64>) -> String {
         let name = self.fresh();
         self.graph.initializers.push(TensorProto {
             name: name.clone(),

@@ -20,6 +20,25 @@ pub(super) enum Symbol {
     Rows(RowValue),
 }
 
+impl Symbol {
+    /// How many numbers a copy of it copies.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Constant(constant) => constant.size(),
+            Self::Dimensions(lengths) => lengths.len(),
+            Self::Rows(_) => 0,
+        }
+    }
+
+    pub(super) fn rank(&self) -> usize {
+        match self {
+            Self::Constant(constant) => constant.dims.len(),
+            Self::Dimensions(_) => 1,
+            Self::Rows(value) => value.rank(),
+        }
+    }
+}
+
 /// A value of the plan as a tensor: axes of length 1, the axis of the rows, the axes of a row.
 #[derive(Debug, Clone)]
 pub(super) struct RowValue {

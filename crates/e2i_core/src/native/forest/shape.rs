@@ -142,6 +142,13 @@ impl Builder {
         let mut plain = Plain { asks: vec![], leaves: vec![], root: Next::Leaf(0), depth: 0 };
         let mut depths: Vec<u32> = vec![];
         let mut done: Vec<Option<Next>> = vec![None; tree.nodes.len()];
+        let mut parents = vec![0u32; tree.nodes.len()];
+        for node in &tree.nodes {
+            if let Node::Branch(branch) = node {
+                parents[branch.yes as usize] += 1;
+                parents[branch.no as usize] += 1;
+            }
+        }
         let mut path = vec![0];
         while let Some(&at) = path.last() {
             if done[at as usize].is_some() {
@@ -153,7 +160,7 @@ impl Builder {
                 plain.leaves.push(at);
                 continue;
             };
-            let question = self.question(tree, branch, precision);
+            let question = self.question(tree, &parents, branch, precision);
             let (yes, no) = match (done[question.yes as usize], done[question.no as usize]) {
                 (Some(yes), Some(no)) => (yes, no),
                 (None, _) => {
@@ -194,8 +201,8 @@ impl Builder {
     }
 
     /// What a branch asks, together with the branches that only go on asking the same feature for further members: this is
-    /// how exporters write a set.
-    fn question(&self, tree: &Tree, branch: &Branch, precision: Precision) -> Question {
+    /// how exporters write a set. A branch that others lead to as well is left alone: it would be read once for each of them.
+    fn question(&self, tree: &Tree, parents: &[u32], branch: &Branch, precision: Precision) -> Question {
         let feature = self.features[branch.feature as usize];
         let missing = self.shape.features[feature as usize].missing;
         let low = |branch: &Branch| branch.missing_yes && missing != Missing::Nothing;
@@ -209,6 +216,7 @@ impl Builder {
         let Asked::In(ranges) = &mut question.asked else { return question };
         let alone = ranges.len();
         while let Node::Branch(next) = &tree.nodes[question.no as usize]
+            && parents[question.no as usize] == 1
             && next.yes == question.yes
             && self.features[next.feature as usize] == feature
             && let Asked::In(more) = asked(&next.test, precision)

@@ -420,3 +420,37 @@ fn no_trees_are_a_forest() {
     let input = vec![1.0; 130 * of.width];
     compare(&of, &input, &[1, 130], "no trees");
 }
+
+#[test]
+fn a_set_that_others_enter_in_the_middle_is_not_read_once_for_each() {
+    // A chain of tests of membership, and a branch into each of its places: joined, they would be n²/2 members.
+    const COUNT: u32 = 100_000;
+    let leaf = |value| Node::Leaf(vec![Weight { target: 0, value }]);
+    let branch = |feature, test, yes, no| Node::Branch(Branch { feature, test, missing_yes: false, yes, no });
+    // The branches are the first nodes, the chain follows, then two leaves.
+    let (found, lost) = (2 * COUNT, 2 * COUNT + 1);
+    let chain = |place: u32| if place == COUNT { lost } else { COUNT + place };
+    let mut nodes = vec![];
+    for place in 0..COUNT {
+        let no = if place + 1 == COUNT { lost } else { place + 1 };
+        nodes.push(branch(1, Test::LessEqual(f64::from(place)), chain(place), no));
+    }
+    for place in 0..COUNT {
+        let member = f64::from(place);
+        nodes.push(branch(0, Test::Member(vec![(member, member)]), found, chain(place + 1)));
+    }
+    nodes.extend([leaf(1.0), leaf(0.0)]);
+    let of = Ensemble {
+        width: 2,
+        features: (0..2).map(|column| FeatureUse { column, missing: Missing::Nan }).collect(),
+        trees: vec![Tree { nodes }],
+        targets: 1,
+        compared_in: Precision::Single,
+        added_in: Precision::Single,
+        aggregate: Aggregate::Sum,
+        base: vec![],
+        base_first: false,
+    };
+    of.check().unwrap();
+    assert_eq!(shape::shape(&of).unwrap().trees[0].asks.len(), 2 * COUNT as usize);
+}

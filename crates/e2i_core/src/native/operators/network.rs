@@ -28,6 +28,9 @@ use crate::native::plan::broken;
 /// The most rows that a product computes at once, whatever the instruction set.
 const MOST_ROWS: usize = 8;
 
+/// The most layers of a step: what fuses copies those before, which would be quadratic, and many layers gain nothing.
+const MOST_LAYERS: usize = 64;
+
 /// Layers of products in float32. Its outputs are the result and, if somebody reads them, the sums of the last layer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Network {
@@ -53,6 +56,7 @@ impl Network {
     pub(crate) fn with_layer(mut self, linear: &Linear) -> Option<Self> {
         let fits = linear.is_single()
             && !self.complement
+            && self.layers.len() < MOST_LAYERS
             && self.layers.last().is_some_and(|last| last.outputs == linear.inputs);
         self.layers.push(linear.clone());
         fits.then(|| self.measured())
