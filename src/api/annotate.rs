@@ -1,13 +1,13 @@
 //! `e2i_annotate_model`.
 
 use e2i_core::ModelReference;
-use pgrx::datum::JsonB;
 use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
 
 use crate::catalog::annotate::{Annotation, annotate};
 use crate::catalog::model::{describe, identify};
 use crate::catalog::schema::Schema;
+use crate::datum::document::Document;
 use crate::error::{OrRaise, given};
 
 /// Adds to the metrics and tags of a version, or replaces its description, and returns its reference. NULL leaves what is
@@ -15,8 +15,8 @@ use crate::error::{OrRaise, given};
 #[pg_extern(volatile, parallel_unsafe)]
 fn e2i_annotate_model(
     model: Option<&str>,
-    metrics: default!(Option<JsonB>, "NULL"),
-    tags: default!(Option<JsonB>, "NULL"),
+    metrics: default!(Option<Document<'_>>, "NULL"),
+    tags: default!(Option<Document<'_>>, "NULL"),
     description: default!(Option<&str>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> String {
@@ -26,7 +26,6 @@ fn e2i_annotate_model(
         let reference = ModelReference::parse(given(model, "model")?)?;
         // Who may not see a version may not say anything about it.
         let version = describe(schema, &identify(schema, &reference)?, &reference)?;
-        let (metrics, tags) = (metrics.map(|metrics| metrics.0), tags.map(|tags| tags.0));
         annotate(schema, &version, &Annotation { metrics, tags, description })?;
         Ok(version.reference())
     };

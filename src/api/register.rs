@@ -1,13 +1,15 @@
 //! Registering and dropping models.
 
 use e2i_core::{Error, Examples, Kind, ModelReference, Options, Result, Signature, Task};
-use pgrx::datum::{JsonB, TimestampWithTimeZone};
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
 
+use crate::catalog::annotate::check_objects;
 use crate::catalog::model::{describe as describe_version, identify};
 use crate::catalog::register::{NewVersion, Origin, drop_version, insert};
 use crate::catalog::schema::Schema;
+use crate::datum::document::Document;
 use crate::error::OrRaise;
 use crate::pg::encoding;
 use crate::session::proof::{Candidate, Proved};
@@ -29,12 +31,12 @@ fn e2i_register_model(
     feature_names: default!(Option<Vec<Option<String>>>, "NULL"),
     class_labels: default!(Option<Vec<Option<String>>>, "NULL"),
     preprocessor: default!(Option<&[u8]>, "NULL"),
-    signature: default!(Option<JsonB>, "NULL"),
-    metrics: default!(Option<JsonB>, "NULL"),
-    tags: default!(Option<JsonB>, "NULL"),
+    signature: default!(Option<Document<'_>>, "NULL"),
+    metrics: default!(Option<Document<'_>>, "NULL"),
+    tags: default!(Option<Document<'_>>, "NULL"),
     description: default!(Option<&str>, "NULL"),
     deploy: default!(Option<bool>, "NULL"),
-    examples: default!(Option<JsonB>, "NULL"),
+    examples: default!(Option<Document<'_>>, "NULL"),
     tolerance: default!(Option<f64>, "NULL"),
     algorithm: default!(Option<&str>, "NULL"),
     mlflow_run_id: default!(Option<&str>, "NULL"),
@@ -50,14 +52,15 @@ fn e2i_register_model(
         let artifact = artifact.ok_or_else(|| null("artifact"))?;
         check_names(name, version)?;
         check_framework(framework)?;
+        check_objects(metrics, tags)?;
         check_size(artifact.len() + preprocessor.map_or(0, <[u8]>::len))?;
         let options = Options {
             feature_names: feature_names.map(|names| without_nulls("feature_names", names)).transpose()?,
             class_labels: class_labels.map(|labels| without_nulls("class_labels", labels)).transpose()?,
             task: task.map(parse_task).transpose()?,
-            signature: signature.map(|signature| Signature::parse(&signature.0)).transpose()?,
+            signature: signature.map(|signature| Signature::parse(&signature.read("signature")?)).transpose()?,
         };
-        let golden = examples.as_ref().map(|rows| Examples::parse(&rows.0, tolerance)).transpose()?;
+        let golden = examples.map(|rows| Examples::parse(&rows.read("examples")?, tolerance)).transpose()?;
         if golden.is_none() && tolerance.is_some() {
             return Err(Error::new(Kind::BadOption, "a tolerance was given, but no examples to apply it to"));
         }

@@ -10,7 +10,7 @@ use crate::catalog::schema::Schema;
 use crate::datum::features::Spelling;
 use crate::datum::result;
 use crate::error::OrRaise;
-use crate::pg::{call_site, varlena};
+use crate::pg::{call_site, sqlstate, varlena};
 use crate::session::engines::Preference;
 use crate::session::{Answer, CallSite};
 
@@ -94,7 +94,10 @@ macro_rules! scoring_functions {
         #[pg_guard]
         pub unsafe extern "C-unwind" fn $symbol(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
             // SAFETY: the server calls with a valid fcinfo.
-            unsafe { answer(fcinfo, Question::$question, Spelling::$spelling, References::$references) }.or_raise()
+            sqlstate::keeping(|| unsafe {
+                answer(fcinfo, Question::$question, Spelling::$spelling, References::$references)
+            })
+            .or_raise()
         }
     )*};
 }

@@ -2,7 +2,7 @@
 
 use e2i_core::traffic::Split;
 use e2i_core::{Error, Kind, ModelReference, Result, Selector};
-use pgrx::datum::{JsonB, TimestampWithTimeZone};
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::catalog::deploy::Service;
 use crate::catalog::model::{ModelId, describe, identify};
 use crate::catalog::schema::Schema;
+use crate::datum::document::Document;
 use crate::error::{OrRaise, given};
 use crate::pg::{role, time};
 use crate::session::{cache, shadow};
@@ -19,7 +20,7 @@ use crate::session::{cache, shadow};
 #[pg_extern(volatile, parallel_unsafe)]
 fn e2i_set_traffic(
     service: Option<&str>,
-    traffic: Option<JsonB>,
+    traffic: Option<Document<'_>>,
     by: default!(Option<&str>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) {
@@ -28,12 +29,12 @@ fn e2i_set_traffic(
     let run = || {
         let service = given(service, "service")?;
         let service_lock = Service::lock(schema, service, role::name(role::current()))?;
-        let versions = match &traffic {
-            Some(traffic) => check_traffic(schema, &service_lock, &traffic.0, by)?,
+        let versions = match traffic {
+            Some(traffic) => check_traffic(schema, &service_lock, &traffic.read("traffic")?, by)?,
             None => vec![],
         };
         let by = by.filter(|_| traffic.is_some());
-        schema.as_owner(|| service_lock.set_traffic(traffic.map(|traffic| traffic.0), by, &versions))
+        schema.as_owner(|| service_lock.set_traffic(traffic, by, &versions))
     };
     run().or_raise();
 }

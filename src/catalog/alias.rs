@@ -34,7 +34,7 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
         execute(&sql, &[name.into(), alias.into(), version.into(), by.as_str().into()]);
         let before = before.map(|version| format!("{name}:{version}"));
         let after = format!("{name}:{version}");
-        let details = Some(serde_json::json!({ "alias": alias }));
+        let details = Some(serde_json::json!({ "alias": alias }).to_string());
         Event {
             who: &by,
             action: "set_alias",
@@ -64,7 +64,7 @@ pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
         let before = target(&tables, name, alias);
         let dropped = execute(&sql, &[name.into(), alias.into()]);
         if dropped > 0 {
-            let details = Some(serde_json::json!({ "alias": alias }));
+            let details = Some(serde_json::json!({ "alias": alias }).to_string());
             let version = before.as_deref();
             let before = version.map(|version| format!("{name}:{version}"));
             Event {

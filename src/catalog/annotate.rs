@@ -1,23 +1,37 @@
 //! What is said about a version beside what it is, and may change: metrics, tags, description.
 
 use e2i_core::{Error, Kind, Result};
-use pgrx::datum::{JsonB, Uuid};
-use serde_json::{Map, Value, json};
+use pgrx::datum::Uuid;
 
 use crate::catalog::event::Event;
 use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
-use crate::pg::query::{execute, returning};
+use crate::datum::document::Document;
+use crate::pg::query::returning;
 use crate::pg::role;
 
 /// What is to be said; `None` leaves what was said before.
 pub struct Annotation<'a> {
     /// Metrics, added to those there are; one of the same name is replaced.
-    pub metrics: Option<Value>,
+    pub metrics: Option<Document<'a>>,
     /// Tags, in the same way.
-    pub tags: Option<Value>,
+    pub tags: Option<Document<'a>>,
     /// The new description.
     pub description: Option<&'a str>,
+}
+
+/// Metrics and tags have names.
+///
+/// # Errors
+/// [`Kind::BadOption`] for those that are no object.
+pub fn check_objects(metrics: Option<Document<'_>>, tags: Option<Document<'_>>) -> Result<()> {
+    for (name, value, example) in [("metrics", metrics, r#"{"auc": 0.81}"#), ("tags", tags, r#"{"team": "growth"}"#)] {
+        if value.is_some_and(|value| !value.is_object()) {
+            let error = Error::new(Kind::BadOption, format!("{name} must be a JSON object"));
+            return Err(error.with_hint(format!("{name} => '{example}'")));
+        }
+    }
+    Ok(())
 }
 
 /// Says it, and records what was said before and after. Nothing to say is no event.
@@ -25,59 +39,44 @@ pub struct Annotation<'a> {
 /// # Errors
 /// [`Kind::BadOption`] for metrics or tags that are no object, [`Kind::UnknownModel`] for a version that was dropped meanwhile.
 pub fn annotate(schema: Schema, version: &Version, new: &Annotation<'_>) -> Result<()> {
-    for (name, value) in [("metrics", &new.metrics), ("tags", &new.tags)] {
-        if value.as_ref().is_some_and(|value| !value.is_object()) {
-            return Err(Error::new(Kind::BadOption, format!("{name} must be a JSON object")));
-        }
-    }
+    check_objects(new.metrics, new.tags)?;
     if new.metrics.is_none() && new.tags.is_none() && new.description.is_none() {
         return Ok(());
     }
     let (tables, who) = (schema.quoted(), role::name(role::current()));
     schema.as_owner(|| {
-        let Some(before) = said(&tables, version) else {
-            return Err(Error::new(Kind::UnknownModel, format!("model {} was dropped", version.reference())));
-        };
-        execute(
-            &format!(
-                "UPDATE {tables}.ml_model_registry SET \
-                 metrics = metrics OPERATOR(pg_catalog.||) COALESCE($2, '{{}}'::pg_catalog.jsonb), \
-                 tags = tags OPERATOR(pg_catalog.||) COALESCE($3, '{{}}'::pg_catalog.jsonb), \
-                 description = COALESCE($4, description) WHERE id OPERATOR(pg_catalog.=) $1"
-            ),
+        // In the server, whose numbers have any length; what differs only in how it is written, 1.1 and 1.10, is a change.
+        let sql = format!(
+            "WITH before AS (SELECT r.metrics, r.tags, r.description FROM {tables}.ml_model_registry r \
+             WHERE r.id OPERATOR(pg_catalog.=) $1 FOR UPDATE), \
+             after AS (UPDATE {tables}.ml_model_registry r SET \
+             metrics = b.metrics OPERATOR(pg_catalog.||) COALESCE($2, '{{}}'::pg_catalog.jsonb), \
+             tags = b.tags OPERATOR(pg_catalog.||) COALESCE($3, '{{}}'::pg_catalog.jsonb), \
+             description = COALESCE($4, b.description) FROM before b WHERE r.id OPERATOR(pg_catalog.=) $1 \
+             RETURNING r.metrics, r.tags, r.description) \
+             SELECT (SELECT pg_catalog.jsonb_object_agg(d.name, pg_catalog.jsonb_build_object('before', d.before, 'after', d.after))::pg_catalog.text \
+             FROM (VALUES ('metrics', b.metrics, a.metrics), ('tags', b.tags, a.tags), \
+             ('description', COALESCE(pg_catalog.to_jsonb(b.description), 'null'), COALESCE(pg_catalog.to_jsonb(a.description), 'null'))) \
+             d (name, before, after) WHERE d.before::pg_catalog.text OPERATOR(pg_catalog.<>) d.after::pg_catalog.text) \
+             FROM before b, after a"
+        );
+        let said = returning(
+            &sql,
             &[
                 Uuid::from_bytes(version.id).into(),
-                new.metrics.clone().map(JsonB).into(),
-                new.tags.clone().map(JsonB).into(),
+                new.metrics.into(),
+                new.tags.into(),
                 new.description.into(),
             ],
+            |row| row.get::<String>(1),
         );
-        let after = said(&tables, version).unwrap_or_default();
-        let mut details = Map::new();
-        for (name, before) in before {
-            let after = after.get(&name).cloned().unwrap_or_default();
-            if before != after {
-                details.insert(name, json!({ "before": before, "after": after }));
-            }
-        }
-        if !details.is_empty() {
-            let details = Some(Value::Object(details));
+        let Some(details) = said.into_iter().next() else {
+            return Err(Error::new(Kind::UnknownModel, format!("model {} was dropped", version.reference())));
+        };
+        if details.is_some() {
             let (model, version) = (Some(version.name.as_str()), Some(version.version.as_str()));
             Event { who: &who, action: "annotate", model, version, details, ..Event::default() }.record(&tables);
         }
         Ok(())
     })
-}
-
-/// What is said about a version, which is locked against others who would change it.
-fn said(tables: &str, version: &Version) -> Option<Map<String, Value>> {
-    let sql = format!(
-        "SELECT r.metrics, r.tags, r.description FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1 FOR UPDATE"
-    );
-    let rows = returning(&sql, &[Uuid::from_bytes(version.id).into()], |row| {
-        let json = |column| row.get::<JsonB>(column).map(|json| json.0).unwrap_or_default();
-        let said = [("metrics", json(1)), ("tags", json(2)), ("description", json!(row.get::<String>(3)))];
-        said.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
-    });
-    rows.into_iter().next()
 }

@@ -7,13 +7,14 @@
 pub mod rollback;
 
 use e2i_core::{Error, Kind, ModelReference, Result};
-use pgrx::datum::{JsonB, Uuid};
-use serde_json::{Value, json};
+use pgrx::datum::Uuid;
+use serde_json::json;
 
 use crate::catalog::event::Event;
 use crate::catalog::hold::{conflict, hold};
 use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
+use crate::datum::document::Document;
 use crate::pg::query::{execute, returning, select_latest};
 use crate::pg::role;
 
@@ -174,7 +175,12 @@ impl<'a> Service<'a> {
     ///
     /// # Errors
     /// [`Kind::UnknownModel`] without an active deployment.
-    pub fn set_traffic(&self, traffic: Option<Value>, by: Option<&str>, versions: &[(ModelId, String)]) -> Result<()> {
+    pub fn set_traffic(
+        &self,
+        traffic: Option<Document<'_>>,
+        by: Option<&str>,
+        versions: &[(ModelId, String)],
+    ) -> Result<()> {
         for (id, reference) in versions {
             hold(&self.tables, id, reference)?;
         }
@@ -186,11 +192,11 @@ impl<'a> Service<'a> {
                  WHERE id OPERATOR(pg_catalog.=) $1",
                 self.tables
             ),
-            &[id.into(), traffic.map(JsonB).into(), by.into()],
+            &[id.into(), traffic.into(), by.into()],
         );
         self.seen(changed)?;
         let after = self.setting(&id, "traffic::pg_catalog.text");
-        let details = by.filter(|_| after.is_some()).map(|by| json!({ "by": by }));
+        let details = by.filter(|_| after.is_some()).map(|by| json!({ "by": by }).to_string());
         self.record_beside("traffic", before.as_deref(), after.as_deref(), details);
         Ok(())
     }
@@ -214,7 +220,7 @@ impl<'a> Service<'a> {
             &[id.into(), shadow.map(|(shadow, _)| Uuid::from_bytes(*shadow)).into(), shadow.map(|_| sample).into()],
         );
         self.seen(changed)?;
-        let details = shadow.map(|_| json!({ "sample": sample }));
+        let details = shadow.map(|_| json!({ "sample": sample }).to_string());
         self.record_beside("shadow", before.as_deref(), shadow.map(|(_, reference)| reference), details);
         Ok(())
     }
@@ -252,13 +258,13 @@ impl<'a> Service<'a> {
         let traffic = self.setting(id, "traffic::pg_catalog.text");
         for (action, before) in [("traffic", traffic), ("shadow", self.shadow(id))] {
             if before.is_some() {
-                self.record_beside(action, before.as_deref(), None, Some(json!({ "ended_by": with })));
+                self.record_beside(action, before.as_deref(), None, Some(json!({ "ended_by": with }).to_string()));
             }
         }
     }
 
     /// Records what goes beside the active version: the shares of traffic, or the shadow, which is a version.
-    fn record_beside(&self, action: &str, before: Option<&str>, after: Option<&str>, details: Option<Value>) {
+    fn record_beside(&self, action: &str, before: Option<&str>, after: Option<&str>, details: Option<String>) {
         let version = after.or(before).filter(|_| action == "shadow");
         let (model, version) = version.and_then(|tag| tag.rsplit_once(':')).unzip();
         let service = Some(self.name);

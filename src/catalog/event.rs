@@ -1,7 +1,5 @@
 //! Events: a row for every change, written in the transaction of the change.
 
-use pgrx::datum::JsonB;
-
 use crate::pg::query::execute;
 
 /// What happened; names are texts, so that an event outlives what it tells of.
@@ -23,8 +21,8 @@ pub struct Event<'a> {
     pub after: Option<&'a str>,
     /// Why.
     pub reason: Option<&'a str>,
-    /// More.
-    pub details: Option<serde_json::Value>,
+    /// More, as JSON.
+    pub details: Option<String>,
 }
 
 impl Event<'_> {
@@ -34,7 +32,7 @@ impl Event<'_> {
             &format!(
                 "INSERT INTO {tables}.ml_model_events \
                  (who, action, model_name, model_version, service_name, before, after, reason, details) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::pg_catalog.jsonb)"
             ),
             &[
                 self.who.into(),
@@ -45,7 +43,7 @@ impl Event<'_> {
                 self.before.into(),
                 self.after.into(),
                 self.reason.into(),
-                self.details.map(JsonB).into(),
+                self.details.into(),
             ],
         );
     }

@@ -1,10 +1,12 @@
 //! The golden rows of a version, read with the caller's rights: who sees the row of the registry sees them.
 
 use e2i_core::{Examples, Result};
-use pgrx::datum::{JsonB, Uuid};
+use pgrx::datum::Uuid;
 
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
+use crate::datum::document::tree;
+use crate::datum::jsonb::Container;
 use crate::pg::query::select;
 
 /// The golden rows that a version was registered with, if any.
@@ -16,7 +18,7 @@ pub fn examples(schema: Schema, id: &ModelId) -> Result<Option<Examples>> {
         "SELECT r.examples, r.tolerance FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1",
         schema.quoted()
     );
-    let rows =
-        select(&sql, &[Uuid::from_bytes(*id).into()], |row| row.get::<JsonB>(1).map(|rows| (rows, row.get::<f64>(2))));
-    rows.into_iter().flatten().next().map(|(rows, tolerance)| Examples::parse(&rows.0, tolerance)).transpose()
+    let read = |rows: &[u8]| (!rows.is_empty()).then(|| tree(Container::root(rows), "examples"));
+    let rows = select(&sql, &[Uuid::from_bytes(*id).into()], |row| row.bytes(1, read).zip(Some(row.get::<f64>(2))));
+    rows.into_iter().flatten().next().map(|(rows, tolerance)| Examples::parse(&rows?, tolerance)).transpose()
 }

@@ -58,9 +58,10 @@ pub fn set(schema: Schema, service: &str, wanted: Option<&Wanted>) -> Result<()>
             model,
             version: number,
             service: Some(service),
-            details: wanted.map(
-                |wanted| json!({ "sample": wanted.sample, "redact": wanted.redact, "on_pii": wanted.on_pii.as_str() }),
-            ),
+            details: wanted.map(|wanted| {
+                json!({ "sample": wanted.sample, "redact": wanted.redact, "on_pii": wanted.on_pii.as_str() })
+                    .to_string()
+            }),
             ..Event::default()
         }
         .record(&tables);

@@ -10,6 +10,7 @@ use crate::catalog::event::Event;
 use crate::catalog::hold::{conflict, take};
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
+use crate::datum::document::Document;
 use crate::pg::query::{execute, returning, select, select_latest};
 use crate::pg::role;
 
@@ -26,9 +27,9 @@ pub struct NewVersion<'a> {
     /// Its signature in MLflow's form.
     pub signature: serde_json::Value,
     /// Metrics of training.
-    pub metrics: Option<JsonB>,
+    pub metrics: Option<Document<'a>>,
     /// Free labels.
-    pub tags: Option<JsonB>,
+    pub tags: Option<Document<'a>>,
     /// Free text.
     pub description: Option<&'a str>,
     /// Which engine scores it.
@@ -40,7 +41,7 @@ pub struct NewVersion<'a> {
     /// Whether to deploy it under its name; the first version of a name is, if nothing is said.
     pub deploy: Option<bool>,
     /// Golden rows, as given.
-    pub examples: Option<JsonB>,
+    pub examples: Option<Document<'a>>,
     /// How far a score may be from them, if it was said.
     pub tolerance: Option<f64>,
     /// Where it comes from.
@@ -104,7 +105,7 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
             "INSERT INTO {tables}.ml_model_registry (model_name, model_version, framework, task, signature, class_labels, interface, \
              metrics, tags, description, artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by, \
              examples, tolerance, algorithm, mlflow_run_id, mlflow_model_uri, trained_at, engine_reason, plan_sha256, plan_size) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, COALESCE($8, '{{}}'::pg_catalog.jsonb), COALESCE($9, '{{}}'::pg_catalog.jsonb), $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
              $23, $24, $25) \
              ON CONFLICT (model_name, model_version) DO NOTHING RETURNING id"
         );
@@ -118,8 +119,8 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
                 JsonB(new.signature).into(),
                 classes.into(),
                 JsonB(serde_json::to_value(new.interface).map_err(|error| Error::new(Kind::Internal, error.to_string()))?).into(),
-                JsonB(new.metrics.map_or_else(|| serde_json::json!({}), |metrics| metrics.0)).into(),
-                JsonB(new.tags.map_or_else(|| serde_json::json!({}), |tags| tags.0)).into(),
+                new.metrics.into(),
+                new.tags.into(),
                 new.description.into(),
                 model_hash.into(),
                 size(model).into(),
@@ -223,7 +224,7 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
         let (model, version) = reference.rsplit_once(':').unzip();
         for service in &shadowed {
             let (before, service) = (Some(reference), Some(service.as_str()));
-            let details = Some(serde_json::json!({ "ended_by": "drop" }));
+            let details = Some(serde_json::json!({ "ended_by": "drop" }).to_string());
             Event { who: &who, action: "shadow", model, version, service, before, details, ..Event::default() }
                 .record(&tables);
         }

@@ -1,13 +1,15 @@
 //! Moving a version from stage to stage, through the gates that stand in `ml_stage_policies`.
 
 use e2i_core::{Error, Facts, Gate, Kind, ModelReference, Result, Selector, Stage, Task};
-use pgrx::datum::{JsonB, Uuid};
+use pgrx::datum::Uuid;
 use pgrx::pg_sys;
 use serde_json::{Value, json};
 
 use crate::catalog::event::Event;
 use crate::catalog::model::{ModelId, describe, identify};
 use crate::catalog::schema::Schema;
+use crate::datum::document::numbers;
+use crate::datum::jsonb::Container;
 use crate::pg::query::{execute, select_latest};
 use crate::pg::role;
 
@@ -85,7 +87,7 @@ pub fn transition(schema: Schema, wanted: &Transition<'_>) -> Result<()> {
             before: Some(current.stage.name()),
             after: Some(wanted.stage.name()),
             reason: wanted.reason,
-            details: (!details.is_empty()).then_some(Value::Object(details)),
+            details: (!details.is_empty()).then(|| Value::Object(details).to_string()),
             ..Event::default()
         }
         .record(&tables);
@@ -112,7 +114,7 @@ fn current(tables: &str, id: &ModelId, reference: &ModelReference) -> Result<Cur
         Some(Current {
             stage,
             task: row.get::<String>(2).as_deref().and_then(Task::from_name),
-            metrics: row.get::<JsonB>(3).map_or(Value::Null, |metrics| metrics.0),
+            metrics: row.bytes(3, |metrics| numbers(Container::root(metrics))),
             days_in_stage: row.get::<f64>(4)?,
             was_promoted: row.get::<bool>(5)?,
             serving: row.get::<String>(6),

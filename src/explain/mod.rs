@@ -17,6 +17,7 @@ use e2i_metrics::{Key, Tally};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::metrics::counter;
+use crate::pg::sqlstate;
 use crate::settings;
 
 // The setting: two bits, and above them where workers hand over, 0 for nowhere.
@@ -76,7 +77,7 @@ unsafe extern "C-unwind" fn explain_one_query(
 ) {
     // SAFETY: the server's own arguments, passed on; and a setting that is set as SET LOCAL of a function does it. An ERROR sets
     // it back with the transaction or subtransaction that it ends.
-    unsafe {
+    sqlstate::keeping(|| unsafe {
         let explain = || match PREVIOUS_EXPLAIN.get().copied().flatten() {
             Some(previous) => {
                 #[allow(ffi_unwind_calls)]
@@ -100,7 +101,7 @@ unsafe extern "C-unwind" fn explain_one_query(
         counter::flush();
         pg_sys::AtEOXact_GUC(true, level);
         drop(frame);
-    }
+    });
 }
 
 unsafe fn set(value: i32) {
@@ -161,7 +162,7 @@ fn instr_time(time: std::time::Duration) -> pg_sys::instr_time {
 #[pg_guard]
 unsafe extern "C-unwind" fn executor_end(query: *mut pg_sys::QueryDesc) {
     // SAFETY: the server's own argument, passed on.
-    unsafe {
+    sqlstate::keeping(|| unsafe {
         if is_on() {
             if (*(*query).plannedstmt).parallelModeNeeded {
                 frame::is_parallel();
@@ -180,5 +181,5 @@ unsafe extern "C-unwind" fn executor_end(query: *mut pg_sys::QueryDesc) {
             }
             None => pg_sys::standard_ExecutorEnd(query),
         }
-    }
+    });
 }

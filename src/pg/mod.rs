@@ -1,4 +1,4 @@
-//! Small safe wrappers over `pg_sys`: the commit, call sites, child processes, interrupts, processes, queries, roles, shared memory, snapshots, subtransactions, time, variable-length values, wait events, background workers.
+//! Small safe wrappers over `pg_sys`: the commit, call sites, child processes, interrupts, processes, queries, roles, shared memory, snapshots, SQLSTATEs, subtransactions, time, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.
@@ -13,6 +13,7 @@ pub mod query;
 pub mod role;
 pub mod shared;
 pub mod snapshot;
+pub mod sqlstate;
 pub mod subtransaction;
 pub mod time;
 pub mod varlena;

@@ -12,7 +12,7 @@ use e2i_core::{Error, Kind};
 use pgrx::{FromDatum, IntoDatum, PgMemoryContexts, pg_sys};
 
 use crate::error::raise;
-use crate::pg::varlena;
+use crate::pg::{sqlstate, varlena};
 
 thread_local! {
     static PLANS: RefCell<HashMap<String, pg_sys::SPIPlanPtr>> = RefCell::new(HashMap::new());
@@ -109,14 +109,14 @@ fn run<R>(sql: &str, arguments: &[Argument], read_only: bool, result: impl FnOnc
     let mut values: Vec<pg_sys::Datum> = arguments.iter().map(|a| a.1.unwrap_or(pg_sys::Datum::from(0))).collect();
     let nulls: Vec<std::ffi::c_char> = arguments.iter().map(|a| if a.1.is_some() { b' ' } else { b'n' } as _).collect();
     // SAFETY: SPI is connected around everything that uses it; an ERROR in between is cleaned up by the server.
-    unsafe {
+    sqlstate::keeping(|| unsafe {
         expect(pg_sys::SPI_connect(), "SPI_connect");
         let plan = plan(sql, arguments);
         expect(pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), nulls.as_ptr(), read_only, 0), "SPI_execute_plan");
         let result = result(pg_sys::SPI_processed);
         expect(pg_sys::SPI_finish(), "SPI_finish");
         result
-    }
+    })
 }
 
 /// The kept plan of a query.

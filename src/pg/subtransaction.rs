@@ -6,12 +6,13 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 /// Runs `f` in a subtransaction. An ERROR in there undoes it and gives its message; what says nothing about the work itself, a
-/// cancel, a termination or a lock that was not given in time, goes on upwards.
+/// cancel, a termination or a lock that was not given in time, undoes it as well and goes on upwards.
 pub fn run<R>(f: impl FnOnce() -> R) -> Result<R, String> {
-    // SAFETY: the subtransaction is ended on both ways, and with it what it has opened; memory context and resource owner are
-    // those from before, as PL/pgSQL does for a block with an exception handler.
+    // SAFETY: the subtransaction is ended on both ways, and with it what it has opened; memory context, resource owner and error
+    // contexts are those from before, as PL/pgSQL does for a block with an exception handler.
     unsafe {
         let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        let error_contexts = pg_sys::error_context_stack;
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
         let result = PgTryBuilder::new(AssertUnwindSafe(|| {
@@ -20,6 +21,11 @@ pub fn run<R>(f: impl FnOnce() -> R) -> Result<R, String> {
             Ok(result)
         }))
         .catch_others(|error| {
+            pg_sys::error_context_stack = error_contexts;
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::CurrentResourceOwner = owner;
             let (CaughtError::PostgresError(report)
             | CaughtError::ErrorReport(report)
             | CaughtError::RustPanic { ereport: report, .. }) = &error;
@@ -32,10 +38,7 @@ pub fn run<R>(f: impl FnOnce() -> R) -> Result<R, String> {
             if is_from_outside {
                 error.rethrow();
             }
-            let message = report.message().to_owned();
-            pg_sys::MemoryContextSwitchTo(context);
-            pg_sys::RollbackAndReleaseCurrentSubTransaction();
-            Err(message)
+            Err(report.message().to_owned())
         })
         .execute();
         pg_sys::MemoryContextSwitchTo(context);

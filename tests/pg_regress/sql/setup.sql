@@ -11,6 +11,12 @@ CREATE TABLE regress.fixture AS
 SELECT replace(file, '.onnx', '') AS name, pg_read_binary_file(:'models' || '/' || file) AS bytes
 FROM pg_ls_dir(:'models') AS file WHERE file LIKE '%.onnx';
 CREATE FUNCTION regress.onnx(fixture text) RETURNS bytea LANGUAGE sql AS 'SELECT bytes FROM regress.fixture WHERE name = $1';
+-- y = x + k, as an ONNX graph of one feature.
+CREATE FUNCTION regress.plus(k real) RETURNS bytea LANGUAGE sql AS $$
+    SELECT '\x08083a4c0a0e0a01780a016b12017922034164641201672a0b10014a04'::bytea
+        || (SELECT string_agg(substring(float4send(k) FROM i FOR 1), '' ORDER BY i DESC) FROM generate_series(1, 4) i)
+        || '\x42016b5a140a0178120f0a0d080112090a0312014e0a02080162140a0179120f0a0d080112090a0312014e0a02080142021011'
+$$;
 -- SQLSTATE and message of a statement, so that many wrong ones fit in one list.
 CREATE FUNCTION regress.raised(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,0 +1,88 @@
+//! SQLSTATEs of the server's errors, kept on their way through Rust.
+//!
+//! pgrx carries an error through Rust with its SQLSTATE as an enum of those it knows; any other, a newer one of the server or
+//! one that a trigger made up, would leave as XX000. So the code is noted while the error is raised, and set again while pgrx
+//! raises it once more: the server calls what stands on its stack of error contexts both times.
+
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use pgrx::{PgSqlErrorCode, pg_sys};
+
+thread_local! {
+    /// The code that pgrx is about to lose, or 0.
+    static LOST: Cell<c_int> = const { Cell::new(0) };
+    /// Stands on the stack of error contexts from the end of [`keeping`] until pgrx has raised the error again.
+    static RESTORE: UnsafeCell<pg_sys::ErrorContextCallback> = const {
+        UnsafeCell::new(pg_sys::ErrorContextCallback { previous: ptr::null_mut(), callback: None, arg: ptr::null_mut() })
+    };
+}
+
+// Functions of `elog.c` for the error that is being raised, without pgrx's guards, which are not meant for this place.
+unsafe extern "C-unwind" {
+    fn errcode(code: c_int) -> c_int;
+    fn geterrcode() -> c_int;
+}
+
+/// Runs what calls code of the server or of users that may raise any SQLSTATE. Who catches an error of it on the way must put
+/// the stack of error contexts back, as [`crate::pg::subtransaction`] does.
+#[inline]
+pub fn keeping<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: the node is on the stack of error contexts no longer than it lives: it is taken off when this function is left, in
+    // whatever way.
+    unsafe {
+        let previous = pg_sys::error_context_stack;
+        let mut node = pg_sys::ErrorContextCallback { previous, callback: Some(note), arg: ptr::null_mut() };
+        pg_sys::error_context_stack = &raw mut node;
+        let _leave = Leave(previous);
+        f()
+    }
+}
+
+/// Puts the stack of error contexts back.
+struct Leave(*mut pg_sys::ErrorContextCallback);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        // SAFETY: what was on the stack before is still there; the node that restores lives as long as the process.
+        unsafe { pg_sys::error_context_stack = if std::thread::panicking() { restoring(self.0) } else { self.0 } };
+    }
+}
+
+/// The stack of error contexts with the node that restores on top.
+#[cold]
+fn restoring(previous: *mut pg_sys::ErrorContextCallback) -> *mut pg_sys::ErrorContextCallback {
+    if LOST.get() == 0 {
+        return previous;
+    }
+    RESTORE.with(|node| {
+        let node = node.get();
+        // SAFETY: only this thread sees the node, and nothing holds a reference to it.
+        unsafe {
+            (*node).previous = previous;
+            (*node).callback = Some(restore);
+        }
+        node
+    })
+}
+
+/// Called by the server while it raises an error. Must not raise one, and does not.
+#[allow(ffi_unwind_calls)]
+unsafe extern "C-unwind" fn note(_: *mut c_void) {
+    // SAFETY: an error is being raised.
+    let code = unsafe { geterrcode() };
+    LOST.set(if PgSqlErrorCode::from(code) as c_int == code { 0 } else { code });
+}
+
+/// Called by the server while pgrx raises the error again. Must not raise one, and does not.
+#[allow(ffi_unwind_calls)]
+unsafe extern "C-unwind" fn restore(_: *mut c_void) {
+    let lost = LOST.take();
+    // SAFETY: an error is being raised.
+    unsafe {
+        if lost != 0 && geterrcode() == PgSqlErrorCode::ERRCODE_INTERNAL_ERROR as c_int {
+            errcode(lost);
+        }
+    }
+}
