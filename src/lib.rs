@@ -40,6 +40,7 @@ pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", finalize);
 /// `shared_preload_libraries` this is the postmaster, and its children must find all that untouched.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    pg::backtrace::never();
     settings::define();
     catalog::invalidation::listen();
     metrics::listen();

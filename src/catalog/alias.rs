@@ -7,6 +7,7 @@ use crate::catalog::event::Event;
 use crate::catalog::hold::hold;
 use crate::catalog::model::{ModelId, describe, identify};
 use crate::catalog::schema::Schema;
+use crate::pg::lock::{self, Purpose};
 use crate::pg::query::{execute, select_latest};
 use crate::pg::role;
 
@@ -30,7 +31,7 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
     let tables = schema.quoted();
     schema.as_owner(|| {
         hold(&tables, &id, &reference.to_string())?;
-        let before = target(&tables, name, alias);
+        let before = target(schema, &tables, name, alias);
         execute(&sql, &[name.into(), alias.into(), version.into(), by.as_str().into()]);
         let before = before.map(|version| format!("{name}:{version}"));
         let after = format!("{name}:{version}");
@@ -61,7 +62,7 @@ pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
     );
     let (tables, by) = (schema.quoted(), role::name(role::current()));
     let dropped = schema.as_owner(|| {
-        let before = target(&tables, name, alias);
+        let before = target(schema, &tables, name, alias);
         let dropped = execute(&sql, &[name.into(), alias.into()]);
         if dropped > 0 {
             let details = Some(serde_json::json!({ "alias": alias }).to_string());
@@ -87,12 +88,8 @@ pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
 }
 
 /// The version that an alias points to, after those who are about to change it.
-fn target(tables: &str, name: &str, alias: &str) -> Option<String> {
-    execute(
-        "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('e2i_serve alias'), \
-         pg_catalog.hashtext(pg_catalog.concat($1, '@', $2)))",
-        &[name.into(), alias.into()],
-    );
+fn target(schema: Schema, tables: &str, name: &str, alias: &str) -> Option<String> {
+    lock::exclusive(schema.registry(), Purpose::Alias, &format!("{name}@{alias}"));
     let sql = format!(
         "SELECT a.model_version FROM {tables}.ml_model_aliases a \
          WHERE a.model_name OPERATOR(pg_catalog.=) $1 AND a.alias OPERATOR(pg_catalog.=) $2"

@@ -15,6 +15,7 @@ use crate::catalog::hold::{conflict, hold};
 use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
+use crate::pg::lock::{self, Purpose};
 use crate::pg::query::{execute, returning, select_latest};
 use crate::pg::role;
 
@@ -48,10 +49,7 @@ impl<'a> Service<'a> {
     pub fn lock(schema: Schema, name: &'a str, who: String) -> Result<Self> {
         ModelReference::check_new_name(name)?;
         let service = Self { tables: schema.quoted(), name, who };
-        execute(
-            "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('e2i_serve service'), pg_catalog.hashtext($1))",
-            &[name.into()],
-        );
+        lock::exclusive(schema.registry(), Purpose::Deploying, name);
         Ok(service)
     }
 

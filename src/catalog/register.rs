@@ -11,6 +11,7 @@ use crate::catalog::hold::{conflict, take};
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
+use crate::pg::lock::{self, Purpose};
 use crate::pg::query::{execute, returning, select, select_latest};
 use crate::pg::role;
 
@@ -65,11 +66,8 @@ pub struct Origin<'a> {
 /// its version was dropped: an index over a pinned version's scores may still hold them.
 pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String, bool) {
     let tables = schema.quoted();
+    lock::exclusive(schema.registry(), Purpose::Registering, name);
     schema.as_owner(|| {
-        execute(
-            "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('e2i_serve'), pg_catalog.hashtext($1))",
-            &[name.into()],
-        );
         // Sees what a registration that was waited for has committed.
         let sql = format!(
             "SELECT (SELECT pg_catalog.count(*) FROM {tables}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1), \

@@ -15,6 +15,7 @@ use crate::inference_log::write;
 use crate::metrics::services::{self, Service};
 use crate::metrics::{bigint, board};
 use crate::pg::at_commit::AtCommit;
+use crate::pg::lock::{self, Purpose};
 use crate::pg::query::{Row as Selected, execute, select};
 use crate::pg::{subtransaction, time};
 use crate::session::trial;
@@ -41,13 +42,7 @@ pub fn at_end_of_transaction(committed: bool) {
 /// One at a time: two would write the same interval, or the same record of the inference log, twice. The lock is released with
 /// the transaction, after the board has heard of it.
 pub fn lock(schema: Schema) {
-    schema.as_owner(|| {
-        select(
-            "SELECT pg_catalog.pg_advisory_xact_lock($1, 0)",
-            &[schema.registry().to_u32().cast_signed().into()],
-            |_| (),
-        )
-    });
+    lock::exclusive(schema.registry(), Purpose::Interval, "");
 }
 
 /// A probe loads the model anew, which for one of so many bytes takes some milliseconds.

@@ -40,6 +40,11 @@ const HAS_NONE: u64 = 2;
 /// Asks for shared memory and registers the launcher; called while the library is preloaded.
 pub fn request() {
     pg_shmem_init!(REGION = true);
+    // pg_upgrade drops and makes databases in a server that nobody else shall be in.
+    // SAFETY: a flag that is set before libraries are loaded.
+    if unsafe { pg_sys::IsBinaryUpgrade } {
+        return;
+    }
     BackgroundWorkerBuilder::new("e2i_serve metrics launcher")
         .set_type("e2i_serve metrics")
         .set_library("e2i_serve")

@@ -1,8 +1,8 @@
 //! Work in a throw-away child process of the backend, so that what crashes, hangs or eats memory does so there.
 //!
 //! The child is a fork that never comes back: it calls nothing of the server, holds no descriptor but its two pipes (so it
-//! can never write to the client), runs no exit handler, and ends with `_exit`. It sees the backend's memory as it was and
-//! changes only its own copy. The backend waits for it like for anything else, interrupts included, and whatever ends the
+//! can never write to the client), has let go of the server's shared memory (so it can change no table), runs no exit handler,
+//! and ends with `_exit`. It sees the backend's own memory as it was and changes only its copy. The backend waits for it like for anything else, interrupts included, and whatever ends the
 //! waiting (an answer, an ERROR, the end of the process) kills and reaps it first: an orphan that dies of a signal would
 //! be inherited by the process with the number 1, and where that is the postmaster itself it would restart the server.
 
@@ -39,6 +39,8 @@ pub enum Outcome {
     OutOfMemory,
     /// It ended by itself and without an answer.
     Vanished,
+    /// It could not let go of the server's shared memory, and did no work.
+    NotAlone,
 }
 
 /// The answer's descriptor in the child.
@@ -54,8 +56,11 @@ const SOON: Duration = Duration::from_millis(1);
 static UNDER_WAY: AtomicI32 = AtomicI32::new(0);
 static AT_EXIT: AtomicBool = AtomicBool::new(false);
 
-/// Runs `work` in a child and returns what became of it. `work` must call nothing of the server and take no lock that
-/// another thread of this process may hold.
+/// Status of a child that still had shared memory.
+const NOT_ALONE: c_int = 71;
+
+/// Runs `work` in a child and returns what became of it. `work` must call nothing of the server, read nothing that may lie in
+/// shared memory (as a short value of a table's row may), and take no lock that another thread of this process may hold.
 ///
 /// # Errors
 /// [`Kind::WrongState`] when the operating system gives no process or pipe. An interrupt ends the statement, and the child.
@@ -108,6 +113,9 @@ fn outcome(status: c_int, written: Vec<u8>, said: &str) -> Outcome {
     }
     if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0 {
         return Outcome::Finished(written);
+    }
+    if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == NOT_ALONE {
+        return Outcome::NotAlone;
     }
     if no_memory { Outcome::OutOfMemory } else { Outcome::Vanished }
 }
@@ -276,7 +284,7 @@ fn pipe() -> Result<(Descriptor, Descriptor)> {
     Ok((Descriptor(ends[0]), Descriptor(ends[1])))
 }
 
-/// The first steps of a child: alone, without the parent's handlers and descriptors, within limits.
+/// The first steps of a child: alone, without the parent's handlers, shared memory and descriptors, within limits.
 ///
 /// # Safety
 /// Only in a child, before anything else.
@@ -292,6 +300,10 @@ unsafe fn become_harmless(parent: libc::pid_t, answer: &Descriptor, complaints: 
         }
         for signal in 1..32 {
             libc::signal(signal, libc::SIG_DFL);
+        }
+        // Before the limit of address space, which is counted from what is left.
+        if !let_go_of_shared_memory() {
+            libc::_exit(NOT_ALONE);
         }
         keep_only(answer.0, complaints.0);
         limit(libc::RLIMIT_CORE as c_int, 0, 0);
@@ -315,6 +327,35 @@ unsafe fn become_harmless(parent: libc::pid_t, answer: &Descriptor, complaints: 
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
     }
+}
+
+/// Unmaps what other processes would see changed: buffers, locks and all else that the server shares, in whatever way. False when
+/// the operating system does not say what is mapped, or something stays.
+///
+/// # Safety
+/// Only in a child, which touches nothing of it afterwards.
+unsafe fn let_go_of_shared_memory() -> bool {
+    let Some(shared) = shared_memory() else { return false };
+    // SAFETY: whole mappings, which nobody in this process uses from here on.
+    shared.into_iter().all(|(start, length)| unsafe { libc::munmap(start as *mut _, length) == 0 })
+        && shared_memory().is_some_and(|left| left.is_empty())
+}
+
+/// The mappings that are shared and not merely read; `None` where the operating system does not say.
+fn shared_memory() -> Option<Vec<(usize, usize)>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let mut shared = Vec::new();
+    for line in maps.lines() {
+        let (range, rest) = line.split_once(' ')?;
+        let rights = rest.as_bytes().get(..4)?;
+        // What is only read is a file of the operating system, such as a table of encodings.
+        if rights[3] == b's' && !rights.starts_with(b"r-") {
+            let (start, end) = range.split_once('-')?;
+            let [start, end] = [start, end].map(|address| usize::from_str_radix(address, 16).ok());
+            shared.push((start?, end?.checked_sub(start?)?));
+        }
+    }
+    Some(shared)
 }
 
 /// Leaves the child with nothing on 0 and 1, complaints on 2, the answer on [`ANSWER`].

@@ -1,13 +1,15 @@
-//! Small safe wrappers over `pg_sys`: the commit, call sites, child processes, interrupts, processes, queries, roles, shared memory, snapshots, SQLSTATEs, subtransactions, time, variable-length values, wait events, background workers.
+//! Small safe wrappers over `pg_sys`: backtraces, the commit, call sites, child processes, interrupts, locks, processes, queries, roles, shared memory, snapshots, SQLSTATEs, subtransactions, time, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.
 
 pub mod at_commit;
+pub mod backtrace;
 pub mod call_site;
 pub mod child;
 pub mod encoding;
 pub mod interrupt;
+pub mod lock;
 pub mod process;
 pub mod query;
 pub mod role;

@@ -4,8 +4,11 @@
 //! The backend itself sees only what the try-out found, or an error. So no model, however hostile, takes a session down, let
 //! alone the server.
 
+use std::borrow::Cow;
+
 use e2i_core::{Check, Error, Examples, Kind, Result};
 use e2i_onnx::watchdog;
+use pgrx::pg_sys;
 
 use crate::catalog::examples::examples;
 use crate::catalog::model::{Stored, Version};
@@ -27,9 +30,14 @@ pub fn try_out(candidate: &Candidate<'_>) -> Result<Proved> {
         memory: settings::validation_memory_bytes(),
         threads: settings::intra_op_threads(),
     };
+    // A short value may lie in a page of a table, which the child has no more.
+    let name = candidate.name.to_owned();
+    let model = out_of_pages(candidate.model);
+    let preprocessor = candidate.preprocessor.map(out_of_pages);
+    let own = Candidate { name: &name, model: &model, preprocessor: preprocessor.as_deref(), ..*candidate };
     let outcome = child::run(&limits, || {
         watchdog::after_fork();
-        answer(prove(candidate, &library))
+        answer(prove(&own, &library))
     })?;
     let subject = format!("the model {:?}", candidate.name);
     match outcome {
@@ -60,10 +68,20 @@ pub fn try_out(candidate: &Candidate<'_>) -> Result<Proved> {
             limits.time.unwrap_or_default().as_millis().saturating_mul(4)
         ))),
         Outcome::OutOfMemory => Err(out_of_memory(&subject)),
+        Outcome::NotAlone => Err(Error::new(
+            Kind::WrongState,
+            format!("{subject} cannot be tried out: the process for it could not let go of the server's memory"),
+        )
+        .with_hint("The server's user must be able to read /proc/self/maps.")),
         Outcome::Vanished => {
             Err(Error::new(Kind::Internal, "the process in which the model was tried out ended early"))
         }
     }
+}
+
+/// Bytes where no page of a table can hold them: those that fit into one, copied.
+fn out_of_pages(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if bytes.len() <= pg_sys::BLCKSZ as usize { Cow::Owned(bytes.to_vec()) } else { Cow::Borrowed(bytes) }
 }
 
 /// What the child writes: the length of a JSON text, the text, and the compiled form as it is.

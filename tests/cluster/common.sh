@@ -10,6 +10,7 @@ TOPIC=$(basename "$0" .sh)
 fifos=$(mktemp -d)
 number=0 bad=0
 declare -A TO FROM PSQL
+SERVER_ENVIRONMENT=() # NAME=VALUE…, of servers that are started from then on
 
 # --- nodes ----------------------------------------------------------------------------------------------------------
 
@@ -28,7 +29,7 @@ node_settings() {
 }
 
 node_start() {
-    in_world pg_ctl -D "$NODES/$1/data" -l "$NODES/$1/server.log" -w -s start >/dev/null || {
+    in_world env "${SERVER_ENVIRONMENT[@]}" pg_ctl -D "$NODES/$1/data" -l "$NODES/$1/server.log" -w -s start >/dev/null || {
         in_world tail -n 20 "$NODES/$1/server.log" >&2
         die "$1 did not start"
     }
@@ -145,3 +146,11 @@ SCORES="SELECT count(*), count(DISTINCT churn) > 1500, count(DISTINCT volume) > 
             float8send(e2i_predict('churn', to_jsonb(c))) AS churn_json, float8send(e2i_predict('volume', to_jsonb(c))) AS volume_json,
             e2i_predict_proba('churn', c)::text AS proba
         FROM customers c) s;"
+
+# A library that does DEED where ONNX Runtime would do FUNCTION (a number, see the source): runtime_that NODE NAME FUNCTION DEED
+runtime_that() {
+    local runtime
+    runtime=$(sql "$1" postgres "SELECT setting || '/e2i_serve/libonnxruntime.so' FROM pg_config WHERE name = 'PKGLIBDIR'")
+    cc -shared -fPIC -o "$fifos/$2.so" "-DREAL=\"$runtime\"" "-DFUNCTION=$3" "-DDEED=$4" "$(dirname "${BASH_SOURCE[0]}")/crashing_runtime.c" -ldl
+    in_world tee "$NODES/$1/$2.so" <"$fifos/$2.so" >/dev/null
+}

@@ -4,14 +4,9 @@ source "$(dirname "$0")/common.sh"
 
 node a
 sql a postgres "CREATE EXTENSION e2i_serve;"
-runtime=$(sql a postgres "SELECT setting || '/e2i_serve/libonnxruntime.so' FROM pg_config WHERE name = 'PKGLIBDIR'")
 started=$(sql a postgres "SELECT pg_postmaster_start_time()")
 
-# A library that does DEED where the runtime would do FUNCTION: library NAME FUNCTION DEED
-library() {
-    cc -shared -fPIC -o "$fifos/$1.so" "-DREAL=\"$runtime\"" "-DFUNCTION=$2" "-DDEED=$3" "$(dirname "${BASH_SOURCE[0]}")/crashing_runtime.c" -ldl
-    in_world tee "$NODES/a/$1.so" <"$fifos/$1.so" >/dev/null
-}
+library() { runtime_that a "$@"; }
 
 # One session that has not loaded the runtime, and one that scores meanwhile.
 session registrar a postgres
@@ -56,6 +51,29 @@ library hangs 9 'for (;;) pause()'
 ask registrar "SET e2i_serve.validation_timeout = '300ms';" >/dev/null
 dies 'hangs' hangs 'ERROR:  the model "bad" did not finish its try-out within e2i_serve.validation_timeout, 300ms*'
 ask registrar "RESET e2i_serve.validation_timeout; RESET e2i_serve.onnxruntime_library;" >/dev/null
+
+# The server's shared memory is out of the try-out's reach: buffers, whatever it does to all that it finds mapped shared.
+sql a postgres "CREATE TABLE accounts (id int, note text); INSERT INTO accounts SELECT i, 'balance=100' FROM generate_series(1, 3) i;"
+rows() { sql a postgres "SELECT string_agg(note, ' ' ORDER BY id) FROM accounts;"; }
+is 'rows that are in shared buffers' "$(ask scorer "SELECT count(*) FROM accounts;")" 3
+library scribbles 9 '{ on_shared_memory(overwrite); raise(SIGSEGV); }'
+dies 'writes into shared buffers' scribbles "$(crashed SIGSEGV)"
+is 'the rows stay' "$(rows)" 'balance=100 balance=100 balance=100'
+library zeroes 9 '{ on_shared_memory(zero); raise(SIGSEGV); }'
+dies 'zeroes shared memory' zeroes "$(crashed SIGSEGV)"
+is 'the rows stay again' "$(rows)" 'balance=100 balance=100 balance=100'
+sql a postgres "UPDATE accounts SET id = id; CHECKPOINT;"
+is 'and after a checkpoint' "$(rows)" 'balance=100 balance=100 balance=100'
+library looks 9 "{ look(\"$NODES/a/notes\"); raise(SIGSEGV); }"
+dies 'looks around' looks "$(crashed SIGSEGV)"
+is 'nothing that is mapped is shared and can be written' "$(in_world cat "$NODES/a/notes" | grep -cE ' [r-]w[x-]s | ---s ' || true)" 0
+is 'nothing is open but two pipes and /dev/null' "$(in_world cat "$NODES/a/notes" | sed -nE '/^open: /{s/^open: //;s/:.*//;p}' | paste -sd,)" '0 /dev/null,1 /dev/null,2 pipe,3 pipe'
+
+# A model that lies in a page of a table, as a short value does, is read before the page is let go of.
+ask registrar "SET client_min_messages = warning; RESET e2i_serve.onnxruntime_library;
+    CREATE TABLE models (name text, bytes bytea); ALTER TABLE models ALTER bytes SET STORAGE PLAIN, ALTER name SET STORAGE PLAIN;
+    INSERT INTO models SELECT repeat('n', 150), pg_read_binary_file('$MODELS/hcp_churn.onnx');" >/dev/null
+like 'a short value in a page' "$(ask registrar "SELECT e2i_register_model(name, bytes) FROM models;")" 'nnn*:1'
 
 is 'with the right library the same session registers and scores' \
     "$(ask registrar "SELECT e2i_register_model('good', plus(3)); SELECT e2i_predict('good', ARRAY[10]);")" $'good:1\n13'

@@ -61,6 +61,7 @@ impl Runtime {
 
     fn open(path: &Path) -> Result<Self> {
         check_file(path)?;
+        keep_quiet();
         let environment = watchdog::with_signals_blocked(|| {
             let builder = ort::init_from(path).map_err(|error| unusable(path, &error.to_string()))?;
             builder
@@ -83,6 +84,15 @@ impl Runtime {
     pub(crate) fn run_options(&'static self) -> &'static RunOptions {
         &self.run_options
     }
+}
+
+/// Tells the library, before it is loaded, that it shall report nothing to its makers: since 1.29 it would otherwise begin as it
+/// is loaded, with files below the user's home, a thread, and the title of the process. [`Environment`]'s own switch acts later.
+#[allow(unsafe_code)]
+fn keep_quiet() {
+    // SAFETY: under LOADING, and in a process that has no thread of ours yet; whoever else sets the environment of a server
+    // process does so while it starts.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }
 
 const WAY_OUT: &str = "Run make install, which puts the library beside the extension, or set \
