@@ -10,7 +10,7 @@ at a psql -XAtq -d postgres -U nobody_ -c "
     SELECT count(pg_advisory_lock(k, n)) FROM
         unnest(array(SELECT hashtext(t) FROM unnest('{e2i_serve,e2i_serve service,e2i_serve alias,registry,interval,deploy}'::text[]) t)
             || (SELECT oid::int FROM pg_class WHERE relname = 'ml_model_registry')) k,
-        unnest(array(SELECT hashtext(t) FROM unnest('{sum,sum@best,other}'::text[]) t) || generate_series(0, 9)) n;
+        unnest(array(SELECT hashtext(t) FROM unnest('{sum,sum@best,other}'::text[]) t) || '{0,1,2,3,4}'::int[]) n;
     SELECT pg_advisory_lock(oid::bigint) FROM pg_class WHERE relname LIKE 'ml_%';
     SELECT count(pg_advisory_lock(hashtext(t))) FROM unnest('{sum,e2i_serve,sum@best}'::text[]) t;
     SELECT pg_sleep(600)" >/dev/null 2>&1 &

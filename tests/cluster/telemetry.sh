@@ -18,10 +18,10 @@ is 'a session' "$(ask scorer "SELECT e2i_predict('sum', ARRAY[10]);")" 11
 is 'leaves nothing either' "$(written)" 0
 is 'and has the one thread that looks for interrupts' "$(threads "$(ask scorer "SELECT pg_backend_pid();")")" 2
 
-# What a try-out has when it scores: the same.
+# What a try-out has when it scores: itself.
 runtime_that a looks 9 "{ look(\"$NODES/a/notes\"); _exit(3); }"
 sql a postgres "SET e2i_serve.onnxruntime_library = '$NODES/a/looks.so'; SELECT e2i_register_model('sum', plus(2));" >/dev/null 2>&1 || true
-is 'a try-out has these threads' "$(in_world cat "$NODES/a/notes" | sed -n 's/^Threads:\s*//p')" 2
+is 'a try-out has one thread' "$(in_world cat "$NODES/a/notes" | sed -n 's/^Threads:\s*//p')" 1
 
 # A worker judges a service that nobody calls by its golden row, for which it loads the runtime.
 wait_for a postgres "SELECT count(*) >= 2 AND max(health_status) = 'healthy' FROM ml_bentoml_serving_metrics, ml_bentoml_services WHERE requests = 0"
