@@ -20,7 +20,7 @@ wait_for a postgres "SELECT count(*) > 50 FROM pg_locks WHERE locktype = 'adviso
 is 'registering' "$(sql a postgres "SELECT e2i_register_model('sum', plus(2)), e2i_register_model('other', plus(3));")" 'sum:2|other:1'
 is 'deploying' "$(sql a postgres "SELECT version, status FROM e2i_deploy('sum:2'); SELECT version FROM e2i_rollback('sum'); SELECT version FROM e2i_undeploy('other');")" \
     $'sum:2|active\nsum:1\nother:1'
-is 'aliases' "$(sql a postgres "SELECT e2i_set_alias('sum', 'best', '2'); SELECT e2i_drop_alias('sum', 'best');")" $'\n'
+is 'aliases' "$(sql a postgres "SELECT e2i_set_alias('sum', 'best', '2'); SELECT e2i_drop_alias('sum', 'best');")" ''
 is 'metrics' "$(sql a postgres "SELECT e2i_flush_metrics();")" 1
 is 'dropping' "$(sql a postgres "SELECT e2i_drop_model('sum:2');")" ''
 
