@@ -11,7 +11,7 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use prost::Message;
 
-use crate::proto::{GraphProto, ModelProto, TensorType, TypeProto, TypeValue, ValueInfo, data_type};
+use crate::proto::{GraphProto, ModelProto, OperatorSet, TensorType, TypeProto, TypeValue, ValueInfo, data_type};
 use crate::runtime::Runtime;
 use crate::value::{self, Bound, Value};
 use crate::watchdog;
@@ -91,7 +91,7 @@ impl RuntimeEngine {
         let preprocessor = match artifacts.preprocessor {
             None => None,
             Some(bytes) => {
-                let session = open(runtime, bytes, threads)?;
+                let session = open(runtime, &finding_nan(bytes.into()), threads)?;
                 let passed_on = names(interface.passed_on.iter().map(String::as_str).collect())?;
                 Some(Graph { session, inputs: fed.clone(), passed_on })
             }
@@ -102,7 +102,7 @@ impl RuntimeEngine {
             .filter(|output| output.tensor != output.name)
             .map(|output| output.tensor.as_str())
             .collect();
-        let session = open(runtime, &with_outputs(artifacts.model, &wrapped), threads)?;
+        let session = open(runtime, &finding_nan(with_outputs(artifacts.model, &wrapped)), threads)?;
         let inputs = match &preprocessor {
             None => fed,
             Some(_) => names(session.inputs().iter().map(ort::value::Outlet::name).collect())?,
@@ -316,6 +316,29 @@ fn with_outputs<'b>(model: &'b [u8], tensors: &[&str]) -> Cow<'b, [u8]> {
     let mut bytes = Vec::with_capacity(model.len() + addition.encoded_len());
     bytes.extend_from_slice(model);
     bytes.extend(addition.encode_to_vec());
+    Cow::Owned(bytes)
+}
+
+/// The same model with label encoders that find NaN among their keys. Version 4 of ONNX's operators for machine learning
+/// says so, the runtime does it from that version on, and converters rely on it while they ask for an older one. Of two
+/// statements about a domain the runtime takes the last.
+fn finding_nan(model: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    const DOMAIN: &str = "ai.onnx.ml";
+    const FINDS_NAN: i64 = 4;
+    const KEYS: &str = "keys_floats";
+    if !model.windows(KEYS.len()).any(|part| part == KEYS.as_bytes()) {
+        return model;
+    }
+    let Ok(decoded) = ModelProto::decode(model.as_ref()) else { return model };
+    let nodes = decoded.graph.iter().flat_map(|graph| &graph.nodes);
+    let mut lists = nodes.flat_map(|node| &node.attributes).filter(|attribute| attribute.name == KEYS);
+    let older = decoded.opset_import.iter().any(|set| set.domain == DOMAIN && (2..FINDS_NAN).contains(&set.version));
+    if !older || !lists.any(|keys| keys.floats.iter().any(|key| key.is_nan())) {
+        return model;
+    }
+    let newer = OperatorSet { domain: DOMAIN.to_owned(), version: FINDS_NAN };
+    let mut bytes = model.into_owned();
+    bytes.extend(ModelProto { opset_import: vec![newer], ..ModelProto::default() }.encode_to_vec());
     Cow::Owned(bytes)
 }
 

@@ -3,7 +3,7 @@
 use e2i_core::{ElementType, Error, Feature, InputTensor, Kind, Result, Rows};
 
 use crate::graph::{Model, axes, element_type, tensor_type, type_name};
-use crate::missing::Missing;
+use crate::missing::{Missing, missing};
 use crate::proto::{ValueInfo, data_type};
 use crate::width::{self, Widths};
 
@@ -72,12 +72,16 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
     }
     let named = metadata.is_some() || columns && (tensors.len() > 1 || !generic(&tensors[0].name));
     let mut features = Vec::with_capacity(total.unwrap_or_default());
-    let mut missing = Missing::new(model);
-    for (index, tensor) in tensors.iter().enumerate() {
-        let width = tensor.width();
-        let nullable = tensor.element.is_float() || tensor.element == ElementType::Text;
-        let tolerant = if nullable { missing.takes_missing(&tensor.name, width) } else { vec![false; width] };
-        for (position, takes_missing) in tolerant.into_iter().enumerate() {
+    let widths: Vec<(&str, usize)> = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.width())).collect();
+    let tolerant = missing(model, &widths);
+    for (index, (tensor, tolerant)) in tensors.iter().zip(tolerant).enumerate() {
+        for (position, found) in tolerant.into_iter().enumerate() {
+            let found = match tensor.element {
+                ElementType::Text => found,
+                // A text cannot stand in a tensor of numbers.
+                element if element.is_float() && found.text.is_none() => found,
+                _ => Missing::default(),
+            };
             let name = match &metadata {
                 Some(names) => names[features.len()].clone(),
                 None if columns => tensor.name.clone(),
@@ -89,9 +93,9 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
                 position,
                 element: tensor.element,
                 required: true,
-                takes_missing,
+                takes_missing: found.taken,
                 whole: false,
-                default: None,
+                default: found.text.map(serde_json::Value::from),
             });
         }
     }

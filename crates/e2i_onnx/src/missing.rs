@@ -1,18 +1,21 @@
-//! Which features may be missing: where can a NaN flow without silently becoming a wrong number?
+//! Which features may be missing: where can a missing value flow without silently becoming a wrong number?
 //!
-//! A feature takes missing values when every operator that its value can reach either handles NaN on purpose (a tree
-//! ensemble with missing-value directions, an imputer, an IsNaN test) or merely passes it on. Anything else, a linear
-//! layer for instance, would answer NaN or, worse, a number. A text feature takes missing values, as empty text, when all
-//! that reads it is a one-hot encoder to which an unknown category is no category.
-
+//! A number takes missing values when every operator that it can reach either handles NaN on purpose (a tree ensemble with
+//! missing-value directions, an imputer, an IsNaN test, an encoder with NaN among its keys) or merely passes it on. Anything
+//! else, a linear layer for instance, would answer NaN or, worse, a number.
 //!
-//! Graphs are not trusted to be small or to be trees: what lies behind a tensor is found out once for all inputs, without
-//! recursion. Only where columns still are an input's own, in order, are features told apart.
+//! A text takes missing values where all encoders that read it agree on what a missing one is: the category that converters
+//! write for it ([`MARKERS`]), or no category at all, where an unknown category is none. Two encoders with different markers,
+//! or one with several, leave NULL refused. What an imputer of texts replaces is a missing one, whatever it is called.
+//!
+//! Columns are followed in one pass over the nodes, so that each encoder is asked about its own columns only, also where a
+//! matrix of texts is taken apart or columns are put together first.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::graph::{Model, attribute, constant_as_indexes, constant_length};
-use crate::proto::NodeProto;
+use crate::proto::{Attribute, NodeProto, data_type};
 
 /// Operators after which a NaN is still a NaN in the same or another place.
 const PASSING: [&str; 17] = [
@@ -35,140 +38,306 @@ const PASSING: [&str; 17] = [
     "CastLike",
 ];
 
-/// Most columns that selections are followed to one by one, for all inputs together; a selection beyond that is taken to
-/// keep all of its columns.
-const MAX_PICKED: usize = 1 << 22;
+/// How Python writes what stands for a missing value (`nan`, `None`, `NaN`, pandas' `NA`), and converters with it: a category
+/// of that name was NULL in the training data.
+const MARKERS: [&str; 4] = ["nan", "None", "NaN", "<NA>"];
 
-/// What a missing value meets on its ways through a graph.
-#[derive(Debug, Clone, Copy, Default)]
-struct Met {
-    /// Something that handles it.
-    handled: bool,
-    /// Something that would answer a wrong number.
+/// Columns that are looked at before the graph is given up as too large: what is not found out is no missing value.
+const STEPS_AT_MOST: usize = 1 << 24;
+
+/// Bytes or numbers of the indexes of selections that are followed.
+const PICKED_AT_MOST: usize = 1 << 24;
+
+/// Readers of a tensor that are looked at for the form of an imputer.
+const READERS: usize = 8;
+
+/// What may be given for a feature that is missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Whether it may be missing.
+    pub taken: bool,
+    /// The text that stands for a missing one, where it is not the empty text or NaN.
+    pub text: Option<String>,
+}
+
+/// For each input tensor, `(name, width)`, and each position in it, whether a missing value may be given.
+pub(crate) fn missing(model: &Model, inputs: &[(&str, usize)]) -> Vec<Vec<Missing>> {
+    let total = inputs.iter().fold(0_usize, |sum, (_, width)| sum.saturating_add(*width));
+    let mut pass = Pass { model, carried: HashMap::new(), found: vec![Found::default(); total], steps: 0, picked: 0 };
+    let mut first = 0;
+    for (name, width) in inputs {
+        pass.carried.insert(name, Carried { columns: (first..first + width).collect(), ordered: true });
+        first += width;
+    }
+    let complete = pass.run().is_some();
+    let mut found = pass.found.iter().map(|found| if complete { found.verdict() } else { Missing::default() });
+    inputs.iter().map(|(_, width)| found.by_ref().take(*width).collect()).collect()
+}
+
+/// The features that a tensor carries.
+#[derive(Clone)]
+struct Carried {
+    columns: Rc<[usize]>,
+    /// Whether its columns are exactly these, in order.
+    ordered: bool,
+}
+
+/// What has been found out about a feature; the bits are those of [`MARKERS`].
+#[derive(Clone, Default)]
+struct Found {
+    /// Something reads it that no missing value may reach.
     refused: bool,
+    /// Something reads it to which a missing value means something.
+    reached: bool,
+    /// Markers that some encoder knows.
+    known: u8,
+    /// Markers that some encoder does not know and refuses, or takes for something else.
+    lacking: u8,
+    /// An encoder has the empty text among its categories.
+    empty: bool,
+    /// What an imputer replaces, where it is no marker.
+    imputed: Option<String>,
 }
 
-impl Met {
-    const HANDLED: Self = Self { handled: true, refused: false };
-    const REFUSED: Self = Self { handled: false, refused: true };
-
-    fn and(self, other: Self) -> Self {
-        Self { handled: self.handled || other.handled, refused: self.refused || other.refused }
+impl Found {
+    fn verdict(&self) -> Missing {
+        let marker = || MARKERS.get(self.known.trailing_zeros() as usize).map(|marker| (*marker).to_owned());
+        let (taken, text) = match (&self.imputed, self.known.count_ones()) {
+            _ if self.refused || !self.reached => (false, None),
+            (Some(text), _) => (self.known | self.lacking == 0 && !self.empty, Some(text.clone())),
+            // No encoder knows a marker: each of them is as unknown as the empty text, unless that is a category.
+            (None, 0) if self.empty => (self.lacking == 0, Some(MARKERS[0].to_owned())),
+            (None, 0) => (self.lacking == 0, None),
+            (None, 1) => (self.lacking & self.known == 0, marker()),
+            (None, _) => (false, None),
+        };
+        Missing { taken, text: text.filter(|_| taken) }
     }
 }
 
-/// Answers for the inputs of one graph.
-pub(crate) struct Missing<'m> {
+/// What a node does with what it reads.
+enum Reader<'n> {
+    Passes,
+    HandlesNan,
+    /// Finds a text that an imputer then replaces.
+    Imputes(&'n str),
+    /// Passes on what an imputer has replaced.
+    Replaced,
+    /// An encoder of texts: the markers it knows, whether the empty text is a category, whether an unknown one is none.
+    Texts {
+        known: u8,
+        empty: bool,
+        unknown_is_none: bool,
+    },
+    Refuses,
+}
+
+struct Pass<'m> {
     model: &'m Model,
-    /// What a value meets that enters a node as its data.
-    met: Vec<Met>,
-    picked_left: usize,
+    carried: HashMap<&'m str, Carried>,
+    found: Vec<Found>,
+    steps: usize,
+    picked: usize,
 }
 
-impl<'m> Missing<'m> {
-    pub(crate) fn new(model: &'m Model) -> Self {
-        let nodes = &model.graph().nodes;
-        let mut missing = Self { model, met: vec![Met::REFUSED; nodes.len()], picked_left: MAX_PICKED };
-        // A graph's nodes come after those whose outputs they read; one that does not would be refused here.
-        for (index, node) in nodes.iter().enumerate().rev() {
-            missing.met[index] = if PASSING.contains(&node.op_type.as_str()) || is_selection(node) {
-                node.outputs.iter().fold(Met::default(), |met, output| met.and(missing.reading(output)))
-            } else if handles_missing(model, node) {
-                Met::HANDLED
-            } else {
-                Met::REFUSED
-            };
+impl<'m> Pass<'m> {
+    /// `None` where the graph is too large or out of order.
+    fn run(&mut self) -> Option<()> {
+        let mut written: HashMap<&str, usize> = HashMap::new();
+        for (index, node) in self.model.graph().nodes.iter().enumerate() {
+            node.outputs.iter().filter(|output| !output.is_empty()).for_each(|output| {
+                written.insert(output, index);
+            });
         }
-        missing
+        for (index, node) in self.model.graph().nodes.iter().enumerate() {
+            if node.inputs.iter().any(|input| written.get(input.as_str()).is_some_and(|writer| *writer >= index)) {
+                return None;
+            }
+            self.visit(node)?;
+        }
+        Some(())
     }
 
-    /// For each of `width` positions of an input tensor, whether a missing value may be given.
-    pub(crate) fn takes_missing(&mut self, input: &str, width: usize) -> Vec<bool> {
-        let mut met = vec![Met::default(); width];
-        let mut seen = HashSet::new();
-        // Tensors whose columns are some of the input's in order, and those columns.
-        let mut open: Vec<(&str, Vec<usize>)> = vec![(input, (0..width).collect())];
-        while let Some((tensor, positions)) = open.pop() {
-            let (mut behind, picks) = self.same_columns(tensor, &mut seen);
-            for node in picks {
-                let Some(output) = node.outputs.first() else { continue };
-                match self.picked(node, &positions) {
-                    Some(picked) => open.push((output, picked)),
-                    None => behind = behind.and(self.reading(output)),
+    fn count(&mut self, columns: usize) -> Option<()> {
+        self.steps = self.steps.saturating_add(columns).saturating_add(1);
+        (self.steps <= STEPS_AT_MOST).then_some(())
+    }
+
+    fn visit(&mut self, node: &'m NodeProto) -> Option<()> {
+        let read: Vec<Carried> =
+            node.inputs.iter().filter_map(|input| self.carried.get(input.as_str()).cloned()).collect();
+        if read.is_empty() {
+            return Some(());
+        }
+        let kind = reader(self.model, node);
+        if let Reader::Replaced = kind {
+            return Some(());
+        }
+        if let Reader::Passes = kind {
+            let passed = self.passed(node, &read)?;
+            for output in node.outputs.iter().filter(|output| !output.is_empty()) {
+                self.carried.insert(output, passed.clone());
+            }
+            return Some(());
+        }
+        for carried in read {
+            self.count(carried.columns.len())?;
+            for column in carried.columns.iter() {
+                let Some(found) = self.found.get_mut(*column) else { continue };
+                match kind {
+                    Reader::HandlesNan => found.reached = true,
+                    Reader::Texts { known, empty, unknown_is_none } => {
+                        found.reached = true;
+                        found.known |= known;
+                        found.empty |= empty;
+                        found.lacking |= if unknown_is_none { 0 } else { !known };
+                    }
+                    Reader::Imputes(text) => {
+                        found.reached = true;
+                        found.refused |= found.imputed.get_or_insert_with(|| text.to_owned()) != text;
+                    }
+                    Reader::Refuses | Reader::Passes | Reader::Replaced => found.refused = true,
                 }
             }
-            positions.iter().for_each(|&position| met[position] = met[position].and(behind));
         }
-        met.iter().map(|met| met.handled && !met.refused).collect()
+        Some(())
     }
 
-    /// What a value of `tensor` meets, but for selections among its columns, or those of tensors with the same columns; and
-    /// these selections.
-    fn same_columns(&self, tensor: &str, seen: &mut HashSet<usize>) -> (Met, Vec<&'m NodeProto>) {
-        let (mut met, mut picks) = (Met::default(), vec![]);
-        let mut open = vec![tensor];
-        while let Some(tensor) = open.pop() {
-            for &index in self.model.reading(tensor) {
-                let Some(node) = self.model.graph().nodes.get(index) else { continue };
-                if is_selection(node) && is_data(node, tensor) {
-                    if seen.insert(index) {
-                        picks.push(node);
-                    }
-                } else if matches!(node.op_type.as_str(), "Identity" | "Cast" | "Scaler") {
-                    if seen.insert(index) {
-                        open.extend(node.outputs.iter().map(String::as_str));
-                    }
-                } else {
-                    met = met.and(self.entering(index, tensor));
+    /// What the outputs of a node carry that passes on what it reads.
+    fn passed(&mut self, node: &'m NodeProto, read: &[Carried]) -> Option<Carried> {
+        let operator = node.op_type.as_str();
+        match (operator, read) {
+            ("Gather" | "ArrayFeatureExtractor", [data, ..]) => Some(self.picked(node, data)),
+            // What has one column has it wherever it stands.
+            (_, [only]) => {
+                let keeps = matches!(operator, "Identity" | "Cast" | "Scaler") || only.columns.len() == 1;
+                let alone = node.inputs.len() == 1 || !matches!(operator, "Concat" | "FeatureVectorizer");
+                Some(Carried { columns: only.columns.clone(), ordered: only.ordered && keeps && alone })
+            }
+            _ => {
+                self.count(read.iter().fold(0, |sum: usize, part| sum.saturating_add(part.columns.len())))?;
+                let joins = matches!(operator, "Concat" | "FeatureVectorizer")
+                    && read.len() == node.inputs.len()
+                    && read.iter().all(|part| part.ordered)
+                    && (operator != "Concat" || along_columns(node));
+                let mut columns: Vec<usize> = read.iter().flat_map(|part| part.columns.iter().copied()).collect();
+                if !joins {
+                    columns.sort_unstable();
+                    columns.dedup();
                 }
+                Some(Carried { columns: columns.into(), ordered: joins })
             }
         }
-        (met, picks)
     }
 
-    /// The features that a selection by constant indexes keeps; `None` where that cannot be told.
-    fn picked(&mut self, node: &NodeProto, positions: &[usize]) -> Option<Vec<usize>> {
-        let indexes = self.model.constant(node.inputs.get(1)?)?;
-        self.picked_left = self.picked_left.checked_sub(constant_length(indexes))?;
-        Some(constant_as_indexes(indexes)?.into_iter().filter_map(|index| positions.get(index).copied()).collect())
-    }
-
-    /// What a value of a tensor meets.
-    fn reading(&self, tensor: &str) -> Met {
-        let readers = self.model.reading(tensor).iter();
-        readers.fold(Met::default(), |met, index| met.and(self.entering(*index, tensor)))
-    }
-
-    fn entering(&self, index: usize, tensor: &str) -> Met {
-        match self.model.graph().nodes.get(index) {
-            Some(node) if is_selection(node) && !is_data(node, tensor) => Met::REFUSED,
-            _ => self.met.get(index).copied().unwrap_or(Met::REFUSED),
-        }
+    /// The features that a selection by constant indexes keeps; all of them where that cannot be told.
+    fn picked(&mut self, node: &'m NodeProto, data: &Carried) -> Carried {
+        let indexes = node.inputs.get(1).and_then(|name| self.model.constant(name));
+        // What is too much to follow one by one is taken to keep all of its columns.
+        let length = indexes.map_or(0, constant_length);
+        let affordable = self.picked.saturating_add(length) <= PICKED_AT_MOST;
+        self.picked += if affordable { length } else { 0 };
+        let indexes = indexes.filter(|_| affordable).and_then(constant_as_indexes);
+        let whole = Carried { columns: data.columns.clone(), ordered: false };
+        let by_column = node.op_type == "ArrayFeatureExtractor" || along_columns(node);
+        let Some(indexes) = indexes.filter(|_| by_column && data.ordered) else { return whole };
+        let columns: Option<Vec<usize>> = indexes.iter().map(|index| data.columns.get(*index).copied()).collect();
+        columns.map_or(whole, |columns| Carried { columns: columns.into(), ordered: true })
     }
 }
 
-/// Whether a node takes columns of its first input.
-fn is_selection(node: &NodeProto) -> bool {
-    matches!(node.op_type.as_str(), "ArrayFeatureExtractor" | "Gather")
+/// Whether the axis of a node is that of the columns; tensors of features have two axes.
+fn along_columns(node: &NodeProto) -> bool {
+    attribute(node, "axis").is_some_and(|axis| matches!(axis.int, 1 | -1))
 }
 
-fn is_data(node: &NodeProto, tensor: &str) -> bool {
-    node.inputs.first().is_some_and(|data| data == tensor)
-}
-
-fn handles_missing(model: &Model, node: &NodeProto) -> bool {
+fn reader<'m>(model: &Model, node: &'m NodeProto) -> Reader<'m> {
     match node.op_type.as_str() {
-        "Imputer" | "IsNaN" => true,
-        // The attribute's default is 1: an unknown category becomes zeros instead of an error.
-        "OneHotEncoder" => {
-            attribute(node, "cats_strings").is_some() && attribute(node, "zeros").is_none_or(|zeros| zeros.int != 0)
+        // The data is picked from; where a feature is the index, it is a number like any other.
+        "Gather" | "ArrayFeatureExtractor" => {
+            let by_constant = node.inputs.get(1).is_some_and(|indexes| model.constant(indexes).is_some());
+            if by_constant { Reader::Passes } else { Reader::Refuses }
         }
+        operator if PASSING.contains(&operator) => Reader::Passes,
+        "Imputer" | "IsNaN" => Reader::HandlesNan,
+        // The attribute's default is 1: an unknown category becomes zeros instead of an error.
+        "OneHotEncoder" => match attribute(node, "cats_strings") {
+            Some(categories) => texts(
+                categories.strings.iter().map(AsRef::as_ref),
+                attribute(node, "zeros").is_none_or(|zeros| zeros.int != 0),
+            ),
+            None => Reader::Refuses,
+        },
+        "LabelEncoder" | "CategoryMapper" => match imputed(model, node) {
+            Some(text) if !MARKERS.contains(&text) => Reader::Imputes(text),
+            _ => keys(node),
+        },
+        "Where" if is_imputer(model, node) => Reader::Replaced,
         // CatBoost splits by "greater than", which is false for NaN just as for its own smallest value.
         operator if operator.starts_with("TreeEnsemble") => {
-            model.producer() == "CatBoost"
-                || attribute(node, "nodes_missing_value_tracks_true")
-                    .is_some_and(|tracks| tracks.ints.iter().any(|flag| *flag != 0))
+            let directed = attribute(node, "nodes_missing_value_tracks_true")
+                .is_some_and(|tracks| tracks.ints.iter().any(|flag| *flag != 0));
+            if directed || model.producer() == "CatBoost" { Reader::HandlesNan } else { Reader::Refuses }
+        }
+        _ => Reader::Refuses,
+    }
+}
+
+/// The text that an imputer of texts looks for: converters write it as a label encoder, whose one key is that text, before
+/// a cast to booleans and a choice.
+fn imputed<'n>(model: &Model, node: &'n NodeProto) -> Option<&'n str> {
+    let [key] = attribute(node, "keys_strings")?.strings.as_slice() else { return None };
+    let cast = model.consumers_of(node.outputs.first()?).take(READERS).find(|cast| cast.op_type == "Cast")?;
+    model.consumers_of(cast.outputs.first()?).take(READERS).any(|choice| is_imputer(model, choice)).then_some(())?;
+    std::str::from_utf8(key).ok()
+}
+
+/// Whether a choice gives another text for the one that [`imputed`] looks for, in the same column.
+fn is_imputer(model: &Model, choice: &NodeProto) -> bool {
+    let [condition, _, data] = choice.inputs.as_slice() else { return false };
+    let written_by = |tensor: &str, operator: &str| model.producer_of(tensor).filter(|node| node.op_type == operator);
+    let cast = written_by(condition, "Cast").and_then(|cast| cast.inputs.first());
+    choice.op_type == "Where"
+        && cast.and_then(|cast| written_by(cast, "LabelEncoder")).is_some_and(|encoder| {
+            let numbers = |name: &str| attribute(encoder, name).map(|list| list.ints.as_slice());
+            let default = attribute(encoder, "default_int64").map(|default| default.int);
+            encoder.inputs.first() == Some(data) && numbers("values_int64s") == Some(&[1]) && default == Some(0)
+        })
+}
+
+/// An encoder by keys, to which an unknown key is some default: only a marker among the keys is a missing value.
+fn keys(node: &NodeProto) -> Reader<'_> {
+    let named = |names: &[&str]| -> Option<&Attribute> { names.iter().find_map(|name| attribute(node, name)) };
+    if let Some(keys) = named(&["keys_strings", "cats_strings", "classes_strings"]) {
+        return texts(keys.strings.iter().map(AsRef::as_ref), false);
+    }
+    if let Some(keys) = named(&["keys_floats"]) {
+        return if keys.floats.iter().any(|key| key.is_nan()) { Reader::HandlesNan } else { Reader::Refuses };
+    }
+    let Some(tensor) = named(&["keys_tensor"]).and_then(|keys| keys.tensor.as_ref()) else { return Reader::Refuses };
+    let raw = tensor.raw_data.as_ref();
+    let has_nan = match tensor.data_type {
+        data_type::STRING => return texts(tensor.string_data.iter().map(AsRef::as_ref), false),
+        data_type::FLOAT => {
+            tensor.float_data.iter().any(|key| key.is_nan())
+                || raw.as_chunks().0.iter().any(|key| f32::from_le_bytes(*key).is_nan())
+        }
+        data_type::DOUBLE => {
+            tensor.double_data.iter().any(|key| key.is_nan())
+                || raw.as_chunks().0.iter().any(|key| f64::from_le_bytes(*key).is_nan())
         }
         _ => false,
+    };
+    if has_nan { Reader::HandlesNan } else { Reader::Refuses }
+}
+
+fn texts<'c>(categories: impl Iterator<Item = &'c [u8]>, unknown_is_none: bool) -> Reader<'static> {
+    let (mut known, mut empty) = (0, false);
+    for category in categories {
+        empty |= category.is_empty();
+        if let Some(marker) = MARKERS.iter().position(|marker| marker.as_bytes() == category) {
+            known |= 1 << marker;
+        }
     }
+    Reader::Texts { known, empty, unknown_is_none }
 }

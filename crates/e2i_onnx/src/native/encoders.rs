@@ -67,9 +67,6 @@ impl Lowering<'_, '_> {
             (ElementType::Int64, ElementType::Text) if old => (values, keys),
             (from, of) => return Err(format!("its keys are {of}, its input is {from}")),
         };
-        if has_nan(&keys) {
-            return Err("NaN is a key".into());
-        }
         if keys.element() != ElementType::Text && keys.element() != ElementType::Int64 && keys.len() > 64 {
             return Err("it has too many keys that are no texts and no integers".into());
         }
@@ -122,14 +119,6 @@ fn list(node: &NodeProto, prefix: &str) -> Lowered<Option<Column>> {
     match attribute(node, &format!("{prefix}_tensor")).and_then(|list| list.tensor.as_ref()) {
         Some(tensor) => Ok(Some(Constant::read(tensor)?.cells)),
         None => Ok(None),
-    }
-}
-
-fn has_nan(cells: &Column) -> bool {
-    match cells {
-        Column::Float32(cells) => cells.iter().any(|cell| cell.is_nan()),
-        Column::Float64(cells) => cells.iter().any(|cell| cell.is_nan()),
-        _ => false,
     }
 }
 
