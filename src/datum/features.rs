@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 use crate::datum::array::ArraySource;
 use crate::datum::jsonb::{Container, Value};
 use crate::datum::row::RowSource;
+use crate::datum::scalar::Zone;
 use crate::pg::varlena;
 
 /// How the features are spelled; fixed by the SQL function that is called.
@@ -51,6 +52,11 @@ pub struct FeatureSource {
 }
 
 impl FeatureSource {
+    /// One that writes timestamps into text in this time zone.
+    pub fn new(zone: Zone) -> Self {
+        Self { json: JsonSource::default(), row: RowSource::new(zone), array: ArraySource::new(zone) }
+    }
+
     /// Feeds every feature of one row to `sink`, `None` where an optional one was not given.
     ///
     /// # Safety
@@ -127,10 +133,13 @@ unsafe extern "C-unwind" fn jsonb_in(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys
     unsafe { pg_sys::jsonb_in(fcinfo) }
 }
 
-/// What is known about the keys of the object seen last.
+/// Sets of keys that are remembered. Documents in which one of a few keys may be missing have a handful.
+const LAYOUTS: usize = 8;
+
+/// What is known about the keys of the objects seen lately, the last one first.
 #[derive(Default)]
 struct JsonSource {
-    object: Option<ObjectLayout>,
+    objects: Vec<ObjectLayout>,
     array: Option<(usize, Layout)>,
 }
 
@@ -171,10 +180,16 @@ impl JsonSource {
         S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
     {
         let (entries, keys) = json.key_bytes();
-        let layout = match &mut self.object {
-            Some(known) if known.entries == entries && known.keys == keys => known,
-            slot => slot.insert(ObjectLayout::look_up(binder, json, strict)?),
-        };
+        match self.objects.iter().position(|known| known.entries == entries && known.keys == keys) {
+            Some(0) => {}
+            Some(place) => self.objects.swap(0, place),
+            None => {
+                let layout = ObjectLayout::look_up(binder, json, strict)?;
+                self.objects.truncate(LAYOUTS - 1);
+                self.objects.insert(0, layout);
+            }
+        }
+        let Some(layout) = self.objects.first() else { return Ok(()) };
         for (feature, value) in layout.features.iter().zip(json.values()) {
             if let Some(feature) = feature {
                 sink(*feature as usize, Some(as_scalar(value)))?;
