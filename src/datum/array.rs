@@ -84,7 +84,9 @@ impl ArraySource {
                 position = known.aligned(start, position);
                 let value = known.fetch(start.add(position));
                 let element = binder.element(index);
-                known.reader.read_for(element, self.zone, value, &known.type_name, |scalar| sink(index, Some(scalar)))?;
+                known
+                    .reader
+                    .read_for(element, self.zone, value, &known.type_name, |scalar| sink(index, Some(scalar)))?;
                 position += known.length(start.add(position));
             }
             (count..features).try_for_each(|feature| sink(feature, None))

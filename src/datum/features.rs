@@ -4,6 +4,7 @@ use e2i_core::{Batch, Binder, Error, Kind, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
 use crate::datum::array::ArraySource;
+use crate::datum::json_text;
 use crate::datum::jsonb::{Container, Value};
 use crate::datum::row::RowSource;
 use crate::datum::scalar::Zone;
@@ -14,7 +15,7 @@ use crate::pg::varlena;
 pub enum Spelling {
     /// A jsonb object or array.
     Jsonb,
-    /// The same as text: an untyped literal or a driver's parameter.
+    /// The same as text or json, or an array literal: an untyped literal or a driver's parameter.
     Text,
     /// A row, bound by column name.
     Row,
@@ -79,7 +80,7 @@ impl FeatureSource {
                 Spelling::Array => self.array.scan(binder, datum, strict, &mut sink),
                 Spelling::Jsonb => self.json.scan(binder, Container::root(varlena::bytes(datum)), strict, &mut sink),
                 Spelling::Text => {
-                    let parsed = parse_json(datum);
+                    let parsed = json_text::features(binder, datum)?;
                     self.json.scan(binder, Container::root(varlena::bytes(parsed)), strict, &mut sink)
                 }
             }
@@ -113,24 +114,6 @@ impl FeatureSource {
             binder.set(batch, row, feature, value.unwrap_or(Scalar::Missing))
         })
     }
-}
-
-/// Text as jsonb, by the server's own parser and with its errors.
-///
-/// # Safety
-/// `datum` must be a valid text value.
-unsafe fn parse_json(datum: pg_sys::Datum) -> pg_sys::Datum {
-    // SAFETY: text_to_cstring copies the text; jsonb_in takes a C string.
-    unsafe {
-        let text = pg_sys::text_to_cstring(datum.cast_mut_ptr());
-        pg_sys::DirectFunctionCall1Coll(Some(jsonb_in), pg_sys::Oid::INVALID, pg_sys::Datum::from(text))
-    }
-}
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn jsonb_in(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: passes the server's own arguments on to the server's own function.
-    unsafe { pg_sys::jsonb_in(fcinfo) }
 }
 
 /// Sets of keys that are remembered. Documents in which one of a few keys may be missing have a handful.

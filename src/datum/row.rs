@@ -116,9 +116,9 @@ impl RowSource {
             let element = binder.element(feature);
             // SAFETY: the value came from the tuple, by this column's type.
             unsafe {
-                column
-                    .reader
-                    .read_for(element, *zone, values[source], &column.type_name, |scalar| sink(feature, Some(scalar)))?;
+                column.reader.read_for(element, *zone, values[source], &column.type_name, |scalar| {
+                    sink(feature, Some(scalar))
+                })?;
             }
         }
         Ok(())

@@ -224,6 +224,11 @@ impl Binder {
             )
             .with_detail(format!("Expected {expected}."))
             .with_hint("Give a value, for instance with coalesce(), or register the model with a default for the feature in its signature."),
+            ValueProblem::NotANumber if matches!(value, Scalar::Text(text) if text.trim().parse::<f64>().is_ok()) => {
+                Error::new(Kind::BadValue, format!("{subject} takes {expected}, got {value}")).with_hint(
+                    "A number in quotes is text: leave the quotes out, or cast an array of parameters: ARRAY[$1, $2]::float8[].",
+                )
+            }
             ValueProblem::NotANumber => Error::new(Kind::BadValue, format!("{subject} takes {expected}, got {value}")),
             ValueProblem::NotText => Error::new(Kind::BadValue, format!("{subject} takes {expected}, got {value}"))
                 .with_hint("Cast the value to text if it is a category."),

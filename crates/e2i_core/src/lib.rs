@@ -30,6 +30,7 @@ mod options;
 pub mod reading;
 mod reference;
 mod signature;
+pub mod spelling;
 mod stage;
 pub mod traffic;
 mod value;
