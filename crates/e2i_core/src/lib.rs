@@ -25,6 +25,7 @@ mod fixture;
 pub mod formats;
 mod golden;
 mod interface;
+mod names;
 pub mod native;
 mod options;
 pub mod reading;
