@@ -41,7 +41,7 @@ type Test = fn(&Bytes<'_>) -> bool;
 const KINDS: &[(Test, &str, &str)] = &[
     (|b| b.is_empty(), "empty", READ_FILE),
     // What holds other files.
-    (|b| b.starts(b"\x1f\x8b"), "gzip-compressed, as tar.gz files and those of R's saveRDS are", UNPACK),
+    (|b| b.starts(b"\x1f\x8b"), "gzip-compressed", UNPACK),
     (|b| b.starts(b"\x28\xb5\x2f\xfd"), "compressed with zstd", UNPACK),
     (|b| b.starts(b"BZh"), "compressed with bzip2", UNPACK),
     (|b| b.starts(b"\xfd7zXZ\0"), "compressed with xz", UNPACK),
@@ -61,7 +61,7 @@ const KINDS: &[(Test, &str, &str)] = &[
     (|b| b.has_member_like(".npy"), "a zip archive of NumPy arrays", TO_ONNX),
     (|b| b.starts(b"PK\x03\x04") || b.starts(b"PK\x05\x06"), "a zip archive", UNPACK),
     // What other programs load.
-    (|b| b.starts(b"\x80") && matches!(b.raw.get(1), Some(2..=5)), "a Python pickle, as joblib writes too", TO_ONNX),
+    (|b| b.starts(b"\x80") && matches!(b.raw.get(1), Some(2..=5)), "a Python pickle", TO_ONNX),
     (|b| b.starts(b"ccopy_reg") || b.starts(b"(lp0") || b.starts(b"(dp0"), "a Python pickle", TO_ONNX),
     (
         |b| b.starts(b"\x78\x01") || b.starts(b"\x78\x9c") || b.starts(b"\x78\xda"),
