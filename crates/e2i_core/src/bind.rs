@@ -310,7 +310,9 @@ fn renamed(likely: &[(&str, &str, Renamed)]) -> Option<String> {
     let shown = likely.iter().take(NAMES_SHOWN).map(|(wanted, given, _)| format!("{wanted:?} instead of {given:?}"));
     let mut hint = format!("Names must match exactly: write {}.", shown.collect::<Vec<_>>().join(", "));
     if likely.iter().any(|(.., renamed)| *renamed == Renamed::Cut) {
-        hint.push_str(" PostgreSQL cuts names of columns at 63 bytes: give the row as JSON, or register the model with shorter ones.");
+        hint.push_str(
+            " Tables cut names of columns at 63 bytes: give the row as JSON, or register the model with shorter ones.",
+        );
     }
     if likely.iter().any(|(.., renamed)| *renamed != Renamed::Case) {
         hint.push_str(" Or register the model with the names that your data has: feature_names => ARRAY['…', '…'].");

@@ -1,14 +1,14 @@
 //! Which of the names that were given is likely the one that a model knows otherwise.
 //!
-//! Training libraries and PostgreSQL rename columns: LightGBM writes `_` for a blank, skl2onnx for all but ASCII letters and
-//! digits, PostgreSQL cuts names at 63 bytes and folds them to lower case, and an accent can be written in two ways. This is
+//! Training libraries and databases rename columns: LightGBM writes `_` for a blank, skl2onnx for all but ASCII letters and
+//! digits, a database cuts names at 63 bytes and folds them to lower case, and an accent can be written in two ways. This is
 //! for hints only: binding is by the exact name.
 
 use std::collections::{HashMap, HashSet};
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Longest name of a column in PostgreSQL, in bytes (`NAMEDATALEN` - 1).
+/// Longest name of a column of a table, in bytes.
 const LONGEST_COLUMN: usize = 63;
 
 /// How a given name came from a wanted one.
@@ -76,7 +76,7 @@ fn ascii(name: &str) -> String {
     name.nfkc().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// What PostgreSQL leaves of a name.
+/// What a table leaves of a name.
 fn cut(name: &str) -> String {
     let mut end = name.len().min(LONGEST_COLUMN);
     while !name.is_char_boundary(end) {

@@ -414,7 +414,7 @@ mod tests {
             "~/x.json",
             "\\\\host\\share\\x",
             "churn.onnx",
-            "/tmp/model",
+            "/mnt/model",
             "/srv/models/mit Leerzeichen.onnx\n",
         ] {
             is(path.as_bytes(), "a path", "pg_read_binary_file");
