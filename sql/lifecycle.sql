@@ -204,13 +204,20 @@ $$;
 REVOKE EXECUTE ON FUNCTION e2i_grant_usage FROM PUBLIC;
 COMMENT ON FUNCTION e2i_grant_usage IS 'grants a role what a scorer, deployer or admin needs';
 
+-- What decides how models score and who may change that. What a server finds out about itself stays there: rows of metrics, and
+-- since 15, which can leave parts of a table out, the health of services and its events.
 CREATE FUNCTION e2i_publish_registry() RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
+    can_choose constant boolean := current_setting('server_version_num')::integer >= 150000;
+    columns constant text := (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+        WHERE attrelid = format('%I.ml_bentoml_services', home)::regclass AND attnum > 0 AND NOT attisdropped
+          AND attname NOT IN ('health_status', 'health_reason'));
 BEGIN
-    EXECUTE format('CREATE PUBLICATION e2i_serve_registry FOR TABLE %1$I.ml_model_artifacts, %1$I.ml_model_registry,
-        %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies, %1$I.ml_model_events', home);
+    EXECUTE format('CREATE PUBLICATION e2i_serve_registry FOR TABLE %1$I.ml_model_artifacts, %1$I.ml_model_registry, %1$I.ml_model_aliases,
+        %1$I.ml_stage_policies, %1$I.ml_health_limits, %1$I.ml_inference_log_policies, %1$I.ml_bentoml_services %2$s, %1$I.ml_model_events %3$s',
+        home, CASE WHEN can_choose THEN '(' || columns || ')' END, CASE WHEN can_choose THEN 'WHERE (action <> ''health'')' END);
 END;
 $$;
 REVOKE EXECUTE ON FUNCTION e2i_publish_registry FROM PUBLIC;

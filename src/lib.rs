@@ -9,6 +9,7 @@
 //! * [`datum`]: values from and to PostgreSQL's own binary forms, without logic;
 //! * [`metrics`]: what is counted meanwhile, and its way into tables;
 //! * [`inference_log`]: sampled rows with their answers, on their way into a table;
+//! * [`worker`]: the background workers that do the writing;
 //! * [`explain`]: what `EXPLAIN (ANALYZE)` says of it;
 //! * [`pg`]: small safe wrappers over `pg_sys`; [`settings`], [`error`].
 #![allow(unsafe_code)]
@@ -26,6 +27,7 @@ mod session;
 mod settings;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
+mod worker;
 
 use pgrx::prelude::*;
 
@@ -44,6 +46,8 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define();
     catalog::invalidation::listen();
     metrics::listen();
+    inference_log::listen();
+    worker::listen();
     explain::listen();
 }
 

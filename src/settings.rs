@@ -68,8 +68,9 @@ static VALIDATION_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(2 * 1024 * 10
 /// On: counting costs about a nanosecond a row.
 static METRICS: GucSetting<bool> = GucSetting::<bool>::new(true);
 
-/// A place is a function of a version called through a service, and takes 1.7 kB of shared memory.
-static METRICS_PLACES: GucSetting<i32> = GucSetting::<i32>::new(1000);
+/// A place is a function of a version called through a service, and takes 1.7 kB of shared memory. Those of versions that are gone
+/// are given to others, so this is for a thousand versions that are there, each called in a few ways.
+static METRICS_PLACES: GucSetting<i32> = GucSetting::<i32>::new(5000);
 
 /// As often as a model server's health check; a service then takes about 20 kB an hour.
 static METRICS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30_000);

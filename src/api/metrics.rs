@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use e2i_core::{Error, Kind};
-use e2i_metrics::health::{self, Status};
+use e2i_metrics::health::Status;
 use e2i_metrics::{Function, Loaded, Row, Tally, exposition, kind_name};
 use pgrx::datum::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -13,8 +13,10 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use crate::catalog::schema::Schema;
 use crate::error::{OrRaise, raise};
 use crate::inference_log::pool::pool;
-use crate::metrics::{bigint, board, interval, services};
+use crate::metrics::{bigint, board, file, interval, services};
+
 use crate::pg::time::{self, timestamptz};
+use crate::worker::tasks;
 
 /// Counts of a version for a service, and of its function where they are not put together.
 struct Served {
@@ -98,6 +100,10 @@ fn e2i_serving_stats_reset() {
     crate::metrics::counter::flush();
     let (database, now) = (board::database(), time::now());
     board::alone(|board| board.reset(database, now));
+    // A crash must not bring them back.
+    if board::is_shared() {
+        file::write();
+    }
 }
 
 /// Everything counted in this database, in the text format of Prometheus.
@@ -121,7 +127,7 @@ fn e2i_flush_metrics(fcinfo: pg_sys::FunctionCallInfo) -> i32 {
     tell_if_alone();
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
-    i32::try_from(interval::write(schema, true)).unwrap_or(i32::MAX)
+    i32::try_from(tasks::run_here(schema)).unwrap_or(i32::MAX)
 }
 
 /// How the active services are, or one of them: by what was called since the last row of metrics, else as it was found then.
@@ -159,8 +165,9 @@ fn e2i_health(
         .into_iter()
         .map(|service| {
             let interval = interval::interval(&tables, schema, &service, &rows, now);
-            let now = health::judge(&interval.tally, &limits);
-            let verdict = if now.status == Status::Unknown { service.verdict() } else { now };
+            let now = interval::judged(&interval, &limits);
+            let is_unknown = now.status == Status::Unknown && interval.is_counted;
+            let verdict = if is_unknown { service.verdict() } else { now };
             (
                 service.name,
                 service.version,

@@ -42,7 +42,7 @@ unsafe fn answer(
         let arguments = (*fcinfo).args.as_slice(2);
         let reference = varlena::text(arguments[0].value);
         let site: &mut CallSite = call_site::state(fcinfo);
-        let clock = site.enter();
+        let clock = site.enter(call_site::Place::of_call(fcinfo));
         let target = site.target(|| place_of(fcinfo, reference, references), reference, question, function)?;
         let answer = target.answer(spelling, arguments[1].value)?;
         if let Some(clock) = clock {

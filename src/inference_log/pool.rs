@@ -5,9 +5,10 @@ use std::sync::atomic::AtomicU64;
 use e2i_metrics::{Pool, Put};
 use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 
-use crate::metrics::{board, file, worker};
+use crate::metrics::{board, file};
 use crate::pg::shared::Region;
 use crate::settings;
+use crate::worker::launcher;
 
 /// Slots of a session's own pool.
 const OWN_SLOTS: usize = 256;
@@ -32,6 +33,6 @@ pub fn pool() -> Pool<'static> {
 /// Puts a record in, and wakes who writes it down when it is time.
 pub fn put(record: &[u8]) {
     if matches!(pool().put(board::database(), record), Put::First | Put::Half) {
-        worker::wake();
+        launcher::wake();
     }
 }

@@ -1,15 +1,23 @@
-//! Writing records down, in partitions by day, and forgetting old ones.
+//! Writing records down.
+//!
+//! A record that the table refuses costs itself alone. What says nothing about a record, a lock that is not given or a partition
+//! that cannot be made, leaves it waiting.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
+use serde::Deserialize;
 
 use crate::catalog::schema::Schema;
+use crate::inference_log::partition::{self, Day};
 use crate::inference_log::pool;
 use crate::metrics::board;
 use crate::pg::at_commit::AtCommit;
-use crate::pg::query::{execute, select};
-use crate::pg::subtransaction;
-use crate::settings;
+use crate::pg::failure::{Failure, attempt};
+use crate::pg::lock::{self, Purpose};
+use crate::pg::query::execute;
+use crate::pg::time;
 
 thread_local! {
     /// Slots that this transaction is done with, and whether their records are written; they are free when it commits.
@@ -29,39 +37,87 @@ pub fn at_end_of_transaction(committed: bool) {
     }
 }
 
+/// Whether this transaction has written records.
+pub fn has_written() -> bool {
+    !DONE.with(AtCommit::is_empty)
+}
+
 /// A subtransaction was rolled back.
 pub fn undo(subtransaction: pg_sys::SubTransactionId) {
     DONE.with(|done| done.undo(subtransaction));
 }
 
-/// Writes this database's records down, and returns how many they were. One session at a time: the caller holds the lock.
-pub fn write(schema: Schema) -> usize {
-    let mut records = pool::pool().look(board::database());
-    let done = DONE.with(AtCommit::noted);
-    records.retain(|(slot, _)| !done.iter().any(|(known, _)| known == slot));
-    if records.is_empty() {
-        return 0;
-    }
-    let tables = schema.quoted();
-    let ready = subtransaction::run(|| schema.as_owner(|| make_partitions(&tables)));
-    let mut written = 0;
-    for records in records.chunks(TOGETHER) {
-        let texts: Vec<&str> = records.iter().filter_map(|(_, record)| std::str::from_utf8(record).ok()).collect();
-        let array = format!("[{}]", texts.join(","));
-        // Records that cannot be written would come back each time: they are given up, and count as dropped.
-        let inserted = ready.clone().and_then(|()| subtransaction::run(|| schema.as_owner(|| insert(&tables, &array))));
-        let is_written = inserted.is_ok();
-        match inserted {
-            Ok(count) => written += count,
-            Err(why) => ereport!(
-                PgLogLevel::LOG,
-                PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
-                format!("e2i_serve: {} records of the inference log cannot be written: {why}", texts.len())
-            ),
+/// A record in its slot.
+struct Waiting {
+    slot: usize,
+    text: String,
+}
+
+/// What of a record says where it goes.
+#[derive(Deserialize)]
+struct Dated {
+    logged_at: String,
+}
+
+/// Writes this database's records down, and returns why some have to wait, if so. One session at a time.
+pub fn write(schema: Schema) -> Option<Failure> {
+    lock::exclusive(schema.registry(), Purpose::InferenceLog, "");
+    let done: BTreeSet<usize> = DONE.with(AtCommit::noted).into_iter().map(|(slot, _)| slot).collect();
+    let today = partition::day(time::now());
+    let mut days: BTreeMap<Day, Vec<Waiting>> = BTreeMap::new();
+    for (slot, record) in pool::pool().look(board::database()) {
+        if done.contains(&slot) {
+            continue;
         }
-        DONE.with(|done| done.note(records.iter().map(|(slot, _)| (*slot, is_written))));
+        let text = String::from_utf8(record).unwrap_or_default();
+        let dated = serde_json::from_str::<Dated>(&text).ok().and_then(|dated| dated.logged_at.parse().ok());
+        match dated.map(partition::day).filter(|day| partition::is_kept(*day, today)) {
+            Some(day) => days.entry(day).or_default().push(Waiting { slot, text }),
+            None => give_up(slot, "its day is kept no more, or cannot be read"),
+        }
     }
-    written as usize
+    let wanted: Vec<Day> = days.keys().copied().collect();
+    let missing = if wanted.is_empty() { vec![] } else { partition::make(schema, &wanted) };
+    let tables = schema.quoted();
+    let mut waits = None;
+    for (day, records) in days {
+        // A partition of somebody's own may take them all the same.
+        let is_missing = missing.iter().find(|(failed, _)| *failed == day).map(|(_, why)| why);
+        for records in records.chunks(TOGETHER) {
+            if let Err(why) = settle(schema, &tables, records, is_missing) {
+                waits = Some(why);
+                break;
+            }
+        }
+    }
+    waits
+}
+
+/// Writes records, or finds out by halves which of them the table refuses.
+fn settle(schema: Schema, tables: &str, records: &[Waiting], is_missing: Option<&Failure>) -> Result<(), Failure> {
+    let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
+    let array = format!("[{}]", texts.join(","));
+    match (attempt(|| schema.as_owner(|| insert(tables, &array))), is_missing, records) {
+        (Ok(_), ..) => DONE.with(|done| done.note(records.iter().map(|record| (record.slot, true)))),
+        (Err(_), Some(why), _) => return Err(why.clone()),
+        (Err(why), None, _) if !why.is_about_values() => return Err(why),
+        (Err(why), None, [record]) => give_up(record.slot, &why.message),
+        (Err(_), None, _) => {
+            let (first, second) = records.split_at(records.len() / 2);
+            settle(schema, tables, first, is_missing)?;
+            settle(schema, tables, second, is_missing)?;
+        }
+    }
+    Ok(())
+}
+
+fn give_up(slot: usize, why: &str) {
+    ereport!(
+        PgLogLevel::LOG,
+        PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
+        format!("e2i_serve: a record of the inference log is given up: {why}")
+    );
+    DONE.with(|done| done.note([(slot, false)]));
 }
 
 fn insert(tables: &str, array: &str) -> u64 {
@@ -80,52 +136,4 @@ fn insert(tables: &str, array: &str) -> u64 {
         ),
         &[array.into()],
     )
-}
-
-/// The partitions of yesterday, for records that waited over midnight, of today and of tomorrow, so that nobody has to lock the
-/// table when the day begins.
-fn make_partitions(tables: &str) {
-    let missing = select(
-        "SELECT pg_catalog.format('ml_inference_log_%s', pg_catalog.to_char(d.day, 'YYYYMMDD')), \
-             pg_catalog.to_char(d.day, 'YYYY-MM-DD'), pg_catalog.to_char(d.day OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval, 'YYYY-MM-DD') \
-             FROM (SELECT pg_catalog.date_trunc('day', pg_catalog.timezone('UTC', pg_catalog.now())) \
-             OPERATOR(pg_catalog.+) (n OPERATOR(pg_catalog.*) '1 day'::pg_catalog.interval) AS day FROM pg_catalog.generate_series(-1, 1) n) d \
-             WHERE pg_catalog.to_regclass(pg_catalog.format('%s.ml_inference_log_%s', $1, pg_catalog.to_char(d.day, 'YYYYMMDD'))) IS NULL",
-        &[tables.into()],
-        |row| Some((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?)),
-    );
-    for (name, from, to) in missing.into_iter().flatten() {
-        execute(
-            &format!(
-                "CREATE TABLE {tables}.{name} PARTITION OF {tables}.ml_inference_log FOR VALUES FROM ('{from} 00:00:00+00') TO ('{to} 00:00:00+00')"
-            ),
-            &[],
-        );
-        for columns in ["service_name, logged_at", "request_id"] {
-            execute(&format!("CREATE INDEX ON {tables}.{name} ({columns})"), &[]);
-        }
-    }
-}
-
-/// Drops the partitions that are older than `e2i_serve.inference_log_retention`.
-pub fn forget(schema: Schema) {
-    let Some(days) = settings::inference_log_retention_days() else { return };
-    let tables = schema.quoted();
-    schema.as_owner(|| {
-        let old = select(
-            &format!(
-                "SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.inhrelid \
-                 WHERE i.inhparent OPERATOR(pg_catalog.=) '{}.ml_inference_log'::pg_catalog.regclass \
-                 AND c.relname OPERATOR(pg_catalog.~) '^ml_inference_log_[0-9]{{8}}$' \
-                 AND pg_catalog.to_date(pg_catalog.right(c.relname::pg_catalog.text, 8), 'YYYYMMDD') OPERATOR(pg_catalog.<) \
-                 (pg_catalog.timezone('UTC', pg_catalog.now())::pg_catalog.date OPERATOR(pg_catalog.-) $1)",
-                tables.replace('\'', "''")
-            ),
-            &[days.into()],
-            |row| row.get::<String>(1),
-        );
-        for name in old.into_iter().flatten() {
-            execute(&format!("DROP TABLE {tables}.{name}"), &[]);
-        }
-    });
 }

@@ -9,16 +9,16 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use e2i_core::Kind;
+use e2i_core::{Error, Kind};
 use e2i_metrics::{Function, Key, Loaded, Place, Scorer, Tally};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::model::ModelId;
+use crate::error::raise;
 use crate::explain;
 use crate::inference_log::write;
 use crate::metrics::clock::Took;
 use crate::metrics::{board, interval, statement};
-use crate::pg::snapshot::Mark;
 use crate::pg::time;
 use crate::session::cache;
 use crate::settings;
@@ -40,6 +40,8 @@ pub struct Counter {
     /// Nanoseconds in the model itself, of the calls that were timed; only an EXPLAIN asks.
     busy_ns: Cell<u64>,
     loaded: Cell<Loaded>,
+    /// How often places had become free when it found none last.
+    refused: Cell<Option<u64>>,
     is_pending: Cell<bool>,
     /// Whether it goes to the board; if not, only an EXPLAIN asks.
     is_kept: bool,
@@ -81,8 +83,16 @@ unsafe extern "C-unwind" fn at_end_of_process(_code: std::ffi::c_int, _argument:
 #[pg_guard]
 unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
     use pg_sys::XactEvent as E;
+    // Whether it will be committed, this process will not hear: what it has written would be written again.
+    if event == E::XACT_EVENT_PRE_PREPARE && (interval::has_written() || write::has_written()) {
+        let message = "cannot PREPARE a transaction that has written metrics or the inference log";
+        raise(
+            &Error::new(Kind::Unsupported, message).with_hint("Call e2i_flush_metrics() in a transaction of its own."),
+        );
+    }
     if !matches!(event, E::XACT_EVENT_PRE_COMMIT | E::XACT_EVENT_PARALLEL_PRE_COMMIT | E::XACT_EVENT_PRE_PREPARE) {
         flush();
+        statement::at_end_of_transaction();
         interval::at_end_of_transaction(event == E::XACT_EVENT_COMMIT);
         write::at_end_of_transaction(event == E::XACT_EVENT_COMMIT);
     }
@@ -129,6 +139,7 @@ impl Counter {
                 tally: RefCell::new(Tally::default()),
                 busy_ns: Cell::new(0),
                 loaded: Cell::new(Loaded::default()),
+                refused: Cell::new(None),
                 is_pending: Cell::new(false),
                 is_kept,
             });
@@ -138,9 +149,9 @@ impl Counter {
         })
     }
 
-    /// A statement begins to use the version.
-    pub fn request(self: &Rc<Self>, mark: &Mark) {
-        if statement::is_first(mark, self.key.number()) {
+    /// A statement begins to use the version; other processes may do so too, at the place of this number.
+    pub fn request(self: &Rc<Self>, shared: Option<u64>) {
+        if shared.is_none_or(|number| statement::is_first(number, self.key.number())) {
             self.count(|tally| tally.requests += 1);
         }
     }
@@ -218,11 +229,15 @@ impl Counter {
         if added(self.place.get()) {
             return;
         }
-        // No place yet, or it was given away.
-        let now = time::now();
-        self.place.set(board::alone(|board| board.claim(&self.key, now)));
+        // No place yet, or it was given away. While all are taken nobody is kept from counting by who looks for one.
+        let vacated = board::together(|board| board.vacated());
+        if self.refused.get() != Some(vacated) {
+            let now = time::now();
+            self.place.set(board::alone(|board| board.claim(&self.key, now)));
+            self.refused.set(self.place.get().is_none().then_some(vacated));
+        }
         if !added(self.place.get()) {
-            board::together(|board| board.lose(&tally));
+            board::together(|board| board.lose(&self.key, &tally));
         }
     }
 }

@@ -1,29 +1,45 @@
 //! Once an interval: what each active service served goes into a row of `ml_bentoml_serving_metrics`, its health is judged,
 //! and a change of that is told.
 
+use std::collections::HashSet;
+
 use e2i_core::{Kind, ModelReference, Result, Selector};
 use e2i_metrics::health::{Limit, Limits, Status, Verdict, judge};
 use e2i_metrics::{Function, Name, Place, Row, Tally};
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::pg_sys;
 use serde_json::json;
 
 use crate::catalog::event::Event;
-use crate::catalog::model::{Version, describe, identify};
+use crate::catalog::model::{ModelId, Version, describe, identify};
 use crate::catalog::schema::Schema;
-use crate::inference_log::write;
 use crate::metrics::services::{self, Service};
-use crate::metrics::{bigint, board};
+use crate::metrics::{bigint, board, marks};
 use crate::pg::at_commit::AtCommit;
 use crate::pg::lock::{self, Purpose};
-use crate::pg::query::{Row as Selected, execute, select};
+use crate::pg::query::{Row as Selected, execute, select, under_latest};
 use crate::pg::{subtransaction, time};
 use crate::session::trial;
 use crate::settings;
 
+/// What this transaction has written of a place.
+#[derive(Clone)]
+struct Written {
+    place: Place,
+    tally: Tally,
+    at: i64,
+    /// Whether the version that it stands for is no more.
+    is_gone: bool,
+}
+
 thread_local! {
-    /// What this transaction has written; the board hears of it when it commits.
-    static WRITTEN: AtCommit<(Place, Tally, i64)> = const { AtCommit::new() };
+    /// The board hears of it when the transaction commits.
+    static WRITTEN: AtCommit<Written> = const { AtCommit::new() };
+}
+
+/// Whether this transaction has written an interval.
+pub fn has_written() -> bool {
+    !WRITTEN.with(AtCommit::is_empty)
 }
 
 /// A subtransaction was rolled back.
@@ -35,14 +51,11 @@ pub fn undo(subtransaction: pg_sys::SubTransactionId) {
 pub fn at_end_of_transaction(committed: bool) {
     let written = WRITTEN.with(|written| written.end(committed));
     if !written.is_empty() {
-        board::alone(|board| written.iter().for_each(|(place, tally, at)| board.written(*place, tally, *at)));
+        board::alone(|board| {
+            written.iter().for_each(|it| board.written(it.place, &it.tally, it.at));
+            board.gone(written.iter().filter(|it| it.is_gone).map(|it| it.place));
+        });
     }
-}
-
-/// One at a time: two would write the same interval, or the same record of the inference log, twice. The lock is released with
-/// the transaction, after the board has heard of it.
-pub fn lock(schema: Schema) {
-    lock::exclusive(schema.registry(), Purpose::Interval, "");
 }
 
 /// A probe loads the model anew, which for one of so many bytes takes some milliseconds.
@@ -59,18 +72,27 @@ pub struct Interval {
     /// The same of the last row with calls in it.
     called: Option<i64>,
     memory_bytes: i64,
+    /// Whether everything that was called found a place among the counters.
+    pub is_counted: bool,
 }
 
-/// Writes the rows of all active services, judges their health and forgets what is too old. Returns how many rows were written.
-/// Services that nobody called are probed, those with a large model only if `thoroughly`.
+/// Writes the rows of all active services and judges their health. Returns how many rows were written. Services that nobody
+/// called are probed, those with a large model only if `thoroughly`.
+///
+/// One at a time: two would write the same interval twice. The lock is released with the transaction, after the board has heard
+/// of it.
 pub fn write(schema: Schema, thoroughly: bool) -> usize {
+    lock::exclusive(schema.registry(), Purpose::Interval, "");
+    // Who waited for the lock has to see what was written meanwhile.
+    under_latest(|| write_alone(schema, thoroughly))
+}
+
+fn write_alone(schema: Schema, thoroughly: bool) -> usize {
     let tables = schema.quoted();
-    lock(schema);
-    write::write(schema);
-    write::forget(schema);
+    marks::reconcile(schema, &tables);
     let (now, mut rows, limits) = (time::now(), board::rows(), limits(schema));
     // What this transaction has written already, the board has not heard of yet.
-    for (place, tally, at) in WRITTEN.with(AtCommit::noted) {
+    for Written { place, tally, at, .. } in WRITTEN.with(AtCommit::noted) {
         if let Some(row) = rows.iter_mut().find(|row| row.place == place) {
             (row.written, row.written_at) = (tally, at);
         }
@@ -78,8 +100,8 @@ pub fn write(schema: Schema, thoroughly: bool) -> usize {
     let services = services::active(schema);
     for service in &services {
         let interval = interval(&tables, schema, service, &rows, now);
-        let mut verdict = judge(&interval.tally, &limits);
-        if verdict.status == Status::Unknown {
+        let mut verdict = judged(&interval, &limits);
+        if verdict.status == Status::Unknown && interval.is_counted {
             let probed = (thoroughly || service.model_size <= PROBED_OFTEN).then(|| probe(schema, service)).flatten();
             // Without a golden row, what the last callers met holds for a while.
             verdict = probed.or_else(|| is_recent(&interval, now).then(|| service.verdict())).unwrap_or(verdict);
@@ -89,9 +111,39 @@ pub fn write(schema: Schema, thoroughly: bool) -> usize {
             tell(&tables, service, &verdict);
         });
     }
-    WRITTEN.with(|written| written.note(rows.iter().map(|row| (row.place, row.total, now))));
-    schema.as_owner(|| forget(&tables));
+    schema.as_owner(|| marks::write(&tables, &rows));
+    let there = schema.as_owner(|| versions(&tables, &rows));
+    let is_gone = |row: &Row| row.key.model != ModelId::default() && !there.contains(&row.key.model);
+    WRITTEN.with(|written| {
+        written.note(rows.iter().map(|row| Written {
+            place: row.place,
+            tally: row.total,
+            at: now,
+            is_gone: is_gone(row),
+        }));
+    });
     services.len()
+}
+
+/// How a service is by what was counted. Where not all of it was, it is not healthy, whatever was.
+pub fn judged(interval: &Interval, limits: &Limits) -> Verdict {
+    let verdict = judge(&interval.tally, limits);
+    if interval.is_counted || matches!(verdict.status, Status::Degraded | Status::Unhealthy) {
+        return verdict;
+    }
+    let places = board::together(|board| board.places());
+    let reason =
+        format!("not all calls are counted: all {places} places among the counters are taken (e2i_serve.metrics_max)");
+    Verdict { status: Status::Unknown, reason: Some(reason) }
+}
+
+/// Of the versions that were counted, those that exist.
+fn versions(tables: &str, rows: &[Row]) -> HashSet<ModelId> {
+    let counted: HashSet<ModelId> = rows.iter().map(|row| row.key.model).collect();
+    let counted: Vec<Uuid> = counted.into_iter().map(Uuid::from_bytes).collect();
+    let sql = format!("SELECT r.id FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) ANY ($1)");
+    let found = select(&sql, &[counted.into()], |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()));
+    found.into_iter().flatten().collect()
 }
 
 /// What a service did since its last row.
@@ -124,7 +176,8 @@ pub fn interval(tables: &str, schema: Schema, service: &Service, rows: &[Row], n
         select(&sql, &[service.id.into()], |row| (time(row, 1), time(row, 2))).pop().unwrap_or_default()
     });
     let seconds = (now - last.unwrap_or(begun)).max(1) as f64 / 1e6;
-    Interval { tally, seconds, last, called, memory_bytes }
+    let is_counted = !board::together(|board| board.loses(board::database(), &name));
+    Interval { tally, seconds, last, called, memory_bytes, is_counted }
 }
 
 /// Intervals for which the last calls tell how a service is.
@@ -220,16 +273,15 @@ fn shortened(payload: String) -> String {
     if payload.len() < 7_900 { payload } else { "{}".to_owned() }
 }
 
-/// Rows that are older than `e2i_serve.metrics_retention`.
-fn forget(tables: &str) {
+/// Deletes rows that are older than `e2i_serve.metrics_retention`.
+pub fn forget(schema: Schema) {
     let Some(minutes) = settings::metrics_retention_minutes() else { return };
-    execute(
-        &format!(
-            "DELETE FROM {tables}.ml_bentoml_serving_metrics WHERE \"timestamp\" OPERATOR(pg_catalog.<) \
-             (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(mins => $1))"
-        ),
-        &[minutes.into()],
+    let sql = format!(
+        "DELETE FROM {}.ml_bentoml_serving_metrics WHERE \"timestamp\" OPERATOR(pg_catalog.<) \
+         (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(mins => $1))",
+        schema.quoted()
     );
+    schema.as_owner(|| execute(&sql, &[minutes.into()]));
 }
 
 /// The limits of health, from their table. What it does not name has none.

@@ -2,7 +2,7 @@
 //!
 //! A call counts in its backend ([`counter`]); at the end of a transaction, and now and then within a long one, that goes to the
 //! board that all backends share ([`board`]), which a file keeps over restarts ([`file`]). From there it is read by SQL
-//! functions, and written to tables once an interval ([`interval`]) by a background worker ([`worker`]). [`clock`] times a call.
+//! functions, and written to tables once an interval ([`interval`]), with what was written of it ([`marks`]). [`clock`] times a call.
 //!
 //! What may enter: the server's side of counting. What a tally, a percentile or a health is stands in `e2i_metrics`.
 
@@ -11,13 +11,11 @@ pub mod clock;
 pub mod counter;
 pub mod file;
 pub mod interval;
+pub mod marks;
 pub mod services;
 pub mod statement;
-pub mod worker;
 
 use pgrx::pg_sys;
-
-use crate::inference_log;
 
 /// A count as SQL takes it.
 pub fn bigint(count: u64) -> i64 {
@@ -31,7 +29,6 @@ pub fn listen() {
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
         board::request();
         statement::request();
-        worker::request();
-        inference_log::pool::request();
+        file::request();
     }
 }

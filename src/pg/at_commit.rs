@@ -27,6 +27,11 @@ impl<T: Clone> AtCommit<T> {
         self.noted.borrow().iter().map(|(_, thing)| thing.clone()).collect()
     }
 
+    /// Whether nothing was noted.
+    pub fn is_empty(&self) -> bool {
+        self.noted.borrow().is_empty()
+    }
+
     /// The transaction has ended: forgets all, and gives it back if it was a commit.
     pub fn end(&self, committed: bool) -> Vec<T> {
         let noted = self.noted.try_borrow_mut().map(|mut noted| std::mem::take(&mut *noted)).unwrap_or_default();

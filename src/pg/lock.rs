@@ -17,6 +17,8 @@ pub enum Purpose {
     Deploying = 3,
     /// Pointing an alias somewhere else.
     Alias = 4,
+    /// Writing records of the inference log.
+    InferenceLog = 5,
 }
 
 /// Waits until no other transaction does the same with `name`, and keeps others from it until the end of this one. `registry` is

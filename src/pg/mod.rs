@@ -1,4 +1,4 @@
-//! Small safe wrappers over `pg_sys`: backtraces, the commit, call sites, child processes, interrupts, locks, processes, queries, roles, shared memory, snapshots, SQLSTATEs, subtransactions, time, variable-length values, wait events, background workers.
+//! Small safe wrappers over `pg_sys`: backtraces, the commit, call sites, child processes, failures, interrupts, locks, processes, queries, roles, settings of the server, shared memory, snapshots, SQLSTATEs, subtransactions, time, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.
@@ -8,6 +8,8 @@ pub mod backtrace;
 pub mod call_site;
 pub mod child;
 pub mod encoding;
+pub mod failure;
+pub mod guc;
 pub mod interrupt;
 pub mod lock;
 pub mod process;

@@ -64,12 +64,17 @@ pub fn select<R>(sql: &str, arguments: &[Argument], read: impl FnMut(&Row) -> R)
 /// Runs a reading query under a snapshot of its own, which sees what was committed until now and what this transaction
 /// has done, whatever the isolation level. Not for parallel workers.
 pub fn select_latest<R>(sql: &str, arguments: &[Argument], read: impl FnMut(&Row) -> R) -> Vec<R> {
+    under_latest(|| select(sql, arguments, read))
+}
+
+/// Runs `f` under such a snapshot.
+pub fn under_latest<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: the snapshot is popped below; an ERROR in between pops it with the (sub)transaction.
     unsafe {
         pg_sys::CommandCounterIncrement();
         pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
     }
-    let result = select(sql, arguments, read);
+    let result = f();
     // SAFETY: pushed above.
     unsafe { pg_sys::PopActiveSnapshot() };
     result
@@ -119,6 +124,21 @@ fn run<R>(sql: &str, arguments: &[Argument], read_only: bool, result: impl FnOnc
     })
 }
 
+/// Runs a statement whose text is made for once, such as one that names a day. Its plan is not kept.
+pub fn execute_once(sql: &str) {
+    let text = text(sql);
+    // SAFETY: as above.
+    unsafe {
+        expect(pg_sys::SPI_connect(), "SPI_connect");
+        expect(pg_sys::SPI_execute(text.as_ptr(), false, 0), "SPI_execute");
+        expect(pg_sys::SPI_finish(), "SPI_finish");
+    }
+}
+
+fn text(sql: &str) -> CString {
+    CString::new(sql).unwrap_or_else(|_| raise(&Error::new(Kind::Internal, "a query contains a zero byte")))
+}
+
 /// The kept plan of a query.
 ///
 /// # Safety
@@ -127,9 +147,7 @@ unsafe fn plan(sql: &str, arguments: &[Argument]) -> pg_sys::SPIPlanPtr {
     if let Some(plan) = PLANS.with_borrow(|plans| plans.get(sql).copied()) {
         return plan;
     }
-    let Ok(text) = CString::new(sql) else {
-        raise(&Error::new(Kind::Internal, "a query contains a zero byte"));
-    };
+    let text = text(sql);
     let mut types: Vec<pg_sys::Oid> = arguments.iter().map(|argument| argument.0).collect();
     // SAFETY: text and types have the lengths that are passed; a kept plan lives as long as the backend.
     let plan = unsafe {

@@ -26,15 +26,6 @@ pub struct Mark {
     completed: u64,
 }
 
-impl Mark {
-    /// The same in all processes of a parallel statement, and hardly ever in another statement.
-    pub fn number(&self) -> u64 {
-        [self.xmin, self.xmax, self.in_progress, self.command]
-            .into_iter()
-            .fold(0, |sum: u64, part| (sum ^ u64::from(part)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23))
-    }
-}
-
 /// The mark of the active snapshot.
 #[inline]
 pub fn mark() -> Mark {

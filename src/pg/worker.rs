@@ -1,12 +1,15 @@
-//! Being a background worker: signals and waiting.
+//! Being a background worker, and starting others: signals, waiting, transactions.
 //!
 //! Not pgrx's own: its handler of SIGTERM only leaves a note, so a worker that waits for a lock would not hear of a shutdown.
 
 use std::ffi::c_int;
-use std::time::{Duration, Instant};
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
-use pgrx::bgworkers::{BackgroundWorkerStatus, DynamicBackgroundWorker};
-use pgrx::pg_sys;
+use pgrx::bgworkers::BackgroundWorkerBuilder;
+use pgrx::{PgTryBuilder, pg_sys};
+
+use crate::pg::failure::Failure;
 
 #[allow(non_snake_case)]
 mod handlers {
@@ -18,6 +21,19 @@ mod handlers {
         pub fn SignalHandlerForShutdownRequest(signal: c_int);
         pub fn SignalHandlerForConfigReload(signal: c_int);
     }
+}
+
+mod timer {
+    use std::ffi::c_int;
+
+    // Neither raises an error.
+    unsafe extern "C" {
+        pub fn enable_timeout_after(timer: c_int, milliseconds: c_int);
+        pub fn disable_timeout(timer: c_int, keeps_indicator: bool);
+    }
+
+    /// utils/timeout.h, the same in all supported versions: its handler cancels what this process does.
+    pub const STATEMENT_TIMEOUT: c_int = 3;
 }
 
 /// What a SIGTERM does.
@@ -73,14 +89,62 @@ pub fn wait(time: Duration) {
     }
 }
 
-/// Waits until a worker that was started by this process has ended, at most so long.
-pub fn wait_for(worker: &DynamicBackgroundWorker, time: Duration) {
-    let begun = Instant::now();
-    while begun.elapsed() < time {
-        match worker.pid() {
-            Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied) => return,
-            // Its start and its end set the latch; the time is for one that never starts.
-            _ => wait(Duration::from_millis(500)),
-        }
+/// Runs `f` in a transaction of its own, for so long at most. An ERROR undoes it.
+pub fn transaction<R>(time: Duration, f: impl FnOnce() -> R) -> Result<R, Failure> {
+    let milliseconds = c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX);
+    // SAFETY: what the server does around a statement of a client; no transaction is under way in a worker between two of these.
+    unsafe {
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| {
+            pg_sys::SetCurrentStatementStartTimestamp();
+            pg_sys::StartTransactionCommand();
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            timer::enable_timeout_after(timer::STATEMENT_TIMEOUT, milliseconds);
+            let result = f();
+            timer::disable_timeout(timer::STATEMENT_TIMEOUT, false);
+            pg_sys::PopActiveSnapshot();
+            pg_sys::CommitTransactionCommand();
+            Ok(result)
+        }))
+        .catch_others(|error| {
+            timer::disable_timeout(timer::STATEMENT_TIMEOUT, false);
+            pg_sys::AbortCurrentTransaction();
+            Err(Failure::of(&error))
+        })
+        .execute();
+        // One that came too late is meant for nothing else.
+        (&raw mut pg_sys::QueryCancelPending).write_volatile(0);
+        pg_sys::pgstat_report_stat(true);
+        result
+    }
+}
+
+/// Another worker, started by this process.
+pub struct Started(*mut pg_sys::BackgroundWorkerHandle);
+
+impl Started {
+    /// Asks the server for a worker; `None` if it has no place for one. Its start and its end set the latch of this process.
+    pub fn new(worker: BackgroundWorkerBuilder) -> Option<Self> {
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: reads a variable; the server fills in the handle when it answers yes.
+        let is_registered = unsafe {
+            let mut worker = pg_sys::BackgroundWorker::from(&worker.set_notify_pid(pg_sys::MyProcPid));
+            pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle)
+        };
+        is_registered.then_some(Self(handle))
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        let mut pid = 0;
+        // SAFETY: a handle that the server has given.
+        let status = unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &raw mut pid) };
+        matches!(status, pg_sys::BgwHandleStatus::BGWH_STOPPED | pg_sys::BgwHandleStatus::BGWH_POSTMASTER_DIED)
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // SAFETY: the server has allocated it for who asked, and keeps no reference.
+        unsafe { pg_sys::pfree(self.0.cast()) };
     }
 }

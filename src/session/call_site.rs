@@ -14,7 +14,8 @@ use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::explain;
 use crate::metrics::clock::Clock;
-use crate::metrics::counter;
+use crate::metrics::{counter, statement};
+use crate::pg::call_site::Place;
 use crate::pg::snapshot;
 use crate::session::engines::Preference;
 use crate::session::target::Target;
@@ -33,6 +34,28 @@ pub struct CallSite {
     /// Number of statements seen, and of calls.
     statements: u64,
     calls: u64,
+    kind: Option<Kind>,
+}
+
+/// What a call is to its statement.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// One of many.
+    Row,
+    /// One of many, of which other processes may have some, at a place of this number.
+    SharedRow(u64),
+    /// The only one.
+    Statement,
+}
+
+impl Kind {
+    fn of(place: &Place) -> Self {
+        match statement::is_shared(place) {
+            true => Self::SharedRow(statement::number(place)),
+            false if place.is_simple_expression() => Self::Statement,
+            false => Self::Row,
+        }
+    }
 }
 
 /// A statement's snapshot, by what tells it from others, and the role it runs as.
@@ -48,8 +71,9 @@ const CALLS_A_TIMING: u64 = 64;
 impl CallSite {
     /// A call begins: forgets what is out of date, and starts the clock if the call is to be timed.
     #[inline]
-    pub fn enter(&mut self) -> Option<Clock> {
-        let is_new = self.forget_if_outdated();
+    pub fn enter(&mut self, place: Place) -> Option<Clock> {
+        let kind = *self.kind.get_or_insert_with(|| Kind::of(&place));
+        let is_new = self.forget_if_outdated() || matches!(kind, Kind::Statement);
         self.statements += u64::from(is_new);
         self.calls += 1;
         let is_sampled = (is_new || self.calls.is_multiple_of(CALLS_A_TIMING)) && settings::metrics();
@@ -84,7 +108,10 @@ impl CallSite {
         let target = &mut self.targets[index].1;
         if target.statement != self.statements {
             target.statement = self.statements;
-            target.request(self.seen.map(|seen| seen.snapshot).unwrap_or_default());
+            target.request(match self.kind {
+                Some(Kind::SharedRow(number)) => Some(number),
+                _ => None,
+            });
         }
         Ok(target)
     }

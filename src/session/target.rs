@@ -5,19 +5,17 @@ use std::time::{Duration, Instant};
 
 use e2i_core::reading::{self, Question, needed};
 use e2i_core::traffic::{Split, position};
-use e2i_core::{Batch, Error, OutputSet, Outputs, Result};
+use e2i_core::{Batch, Error, Kind, OutputSet, Outputs, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Spelling};
-use crate::datum::scalar::Zone;
 use crate::explain;
 use crate::inference_log::record::{self, Capacity, Log, Outcome};
 use crate::metrics::clock::Clock;
 use crate::metrics::counter::Counter;
-use crate::pg::snapshot::Mark;
 use crate::session::cache::{self, Routed};
 use crate::session::engines::Preference;
 use crate::session::model::LoadedModel;
@@ -70,15 +68,15 @@ impl Arm {
         let counter = model.counter(function, service);
         let wanted = needed(model.interface(), question, model.reference())?;
         let batch = Batch::new(&model.interface().inputs, 1);
-        // What is IMMUTABLE depends on no setting.
-        let zone = if function == Function::Pinned { Zone::Utc } else { Zone::Session };
-        Ok(Self { model, wanted, source: FeatureSource::new(zone), batch, outputs: Outputs::default(), counter })
+        Ok(Self { model, wanted, source: FeatureSource::default(), batch, outputs: Outputs::default(), counter })
     }
 
     /// # Safety
     /// `datum` must be a valid value of the type that `spelling` names.
     #[inline]
     unsafe fn bind(&mut self, spelling: Spelling, datum: pg_sys::Datum) -> Result<()> {
+        // The server's own reader of JSON raises errors of its own.
+        let _counts = (spelling == Spelling::Text).then(|| CountsUnwinding(self.counter.clone()));
         // SAFETY: as the caller promises.
         unsafe { self.source.bind(&self.model.binder, spelling, datum, &mut self.batch, 0) }
     }
@@ -91,6 +89,17 @@ impl Arm {
             counter.row();
         }
         Ok(answer)
+    }
+}
+
+/// Counts an error of the server's that passes through.
+struct CountsUnwinding(Option<Rc<Counter>>);
+
+impl Drop for CountsUnwinding {
+    fn drop(&mut self) {
+        if let Some(counter) = self.0.as_ref().filter(|_| std::thread::panicking()) {
+            counter.error(Kind::BadValue);
+        }
     }
 }
 
@@ -165,10 +174,10 @@ impl Target {
         })
     }
 
-    /// A statement begins to use it.
-    pub fn request(&self, mark: Mark) {
+    /// A statement begins to use it; other processes may do so too, at the place of this number.
+    pub fn request(&self, shared: Option<u64>) {
         if let Some(counter) = &self.arms[0].counter {
-            counter.request(&mark);
+            counter.request(shared);
         }
     }
 

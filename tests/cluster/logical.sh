@@ -1,37 +1,46 @@
 #!/usr/bin/env bash
-# A publication of the registry brings a second cluster to the same models, and its sessions follow what the first does.
+# A publication of the registry brings other clusters to the same models, and their sessions follow what the first does, while
+# each of them counts, logs and judges for itself.
 source "$(dirname "$0")/common.sh"
 
-node a "wal_level = logical"
-node b "wal_receiver_status_interval = 1s"
-sql a postgres "CREATE DATABASE shop"
-sql b postgres "CREATE DATABASE shop"
+PRELOADED=("shared_preload_libraries = 'e2i_serve'" "e2i_serve.metrics_interval = '300ms'")
+node a "wal_level = logical" "${PRELOADED[@]}"
+for node in b c; do node $node "wal_receiver_status_interval = 1s" "${PRELOADED[@]}"; done
+for node in a b c; do sql $node postgres "CREATE DATABASE shop"; done
 sql a shop "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS $CUSTOMERS $REGISTER
     SELECT FROM e2i_register_model('sum', plus(1)); SELECT FROM e2i_register_model('sum', plus(2)); SELECT FROM e2i_set_alias('sum', 'best', '1');
     UPDATE ml_stage_policies SET at_least = 0.72 WHERE stage = 'staging' AND metric = 'auc';
     SELECT FROM e2i_publish_registry();"
-sql b shop "CREATE EXTENSION e2i_serve; $PLUS $CUSTOMERS"
+for node in b c; do sql $node shop "CREATE EXTENSION e2i_serve; $PLUS $CUSTOMERS"; done
 
 is 'every published table has a key' "$(sql a shop "SELECT count(*), bool_and(c.relreplident = 'd' AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))
-    FROM pg_publication_tables p JOIN pg_class c ON c.oid = format('%I.%I', p.schemaname, p.tablename)::regclass WHERE pubname = 'e2i_serve_registry'")" '6|t'
+    FROM pg_publication_tables p JOIN pg_class c ON c.oid = format('%I.%I', p.schemaname, p.tablename)::regclass WHERE pubname = 'e2i_serve_registry'")" '8|t'
 
 # --- the first copy ---------------------------------------------------------------------------------------------------------
 
-sql b shop "SET client_min_messages = warning;
-    CREATE SUBSCRIPTION from_a CONNECTION 'host=$NODES/a dbname=shop user=postgres' PUBLICATION e2i_serve_registry" >/dev/null
-for ((i = 0; i < 100; i++)); do
-    waiting=$(sql b shop "SELECT string_agg(srrelid::regclass::text, ' ') FROM pg_subscription_rel WHERE srsubstate NOT IN ('r', 's')")
-    if [[ ! $waiting ]]; then break; fi
-    sleep 0.1
+# One slot for each who follows: where both call their subscription the same, each names its own.
+for node in b c; do
+    sql $node shop "SET client_min_messages = warning;
+        CREATE SUBSCRIPTION registry CONNECTION 'host=$NODES/a dbname=shop user=postgres application_name=$node' PUBLICATION e2i_serve_registry WITH (slot_name = 'registry_$node')" >/dev/null
+    for ((i = 0; i < 100; i++)); do
+        waiting=$(sql $node shop "SELECT string_agg(srrelid::regclass::text, ' ') FROM pg_subscription_rel WHERE srsubstate NOT IN ('r', 's')")
+        if [[ ! $waiting ]]; then break; fi
+        sleep 0.1
+    done
+    is "the first copy on $node: every table, also the policies that the extension filled" "$waiting" ''
 done
-is 'the first copy: every table, also the policies that the extension filled' "$waiting" ''
 
-# Waits until everything committed on A is applied on B.
-applied() { wait_for a shop "SELECT bool_and(replay_lsn >= '$(sql a shop "SELECT pg_current_wal_flush_lsn()")') AND count(*) = 1 FROM pg_stat_replication WHERE application_name = 'from_a'"; }
-# Every row of the published tables.
-STATE="SELECT relname, query_to_xml(format('SELECT * FROM %s t ORDER BY t::text', c.oid::regclass), true, false, '')::text
-    FROM pg_class c WHERE relname ~ '^ml_' AND relkind = 'r' AND relname <> 'ml_bentoml_serving_metrics' ORDER BY 1;"
-same() { is "$1: every row" "$(sql b shop "$STATE" | md5sum)" "$(sql a shop "$STATE" | md5sum)"; }
+# Waits until everything committed on A is applied on the others.
+applied() { wait_for a shop "SELECT bool_and(replay_lsn >= '$(sql a shop "SELECT pg_current_wal_flush_lsn()")') AND count(*) = ${1:-2} FROM pg_stat_replication WHERE application_name IN ('b', 'c')"; }
+# Every row of the published tables, without what each server finds out about itself.
+STATE="SELECT p.tablename, query_to_xml(format('SELECT (to_jsonb(t) - ''health_status'' - ''health_reason'')::text AS row FROM %I.%I t WHERE to_jsonb(t) ->> ''action'' IS DISTINCT FROM ''health'' ORDER BY 1',
+        p.schemaname, p.tablename), true, false, '')::text
+    FROM (VALUES ('ml_model_artifacts'), ('ml_model_registry'), ('ml_model_aliases'), ('ml_bentoml_services'), ('ml_stage_policies'), ('ml_model_events'),
+        ('ml_health_limits'), ('ml_inference_log_policies')) v (name) JOIN pg_tables p ON p.tablename = v.name ORDER BY 1;"
+same() {
+    local node
+    for node in b c; do is "$1: every row on $node" "$(sql $node shop "$STATE" | md5sum)" "$(sql a shop "$STATE" | md5sum)"; done
+}
 SUMS="SELECT e2i_predict('sum', ARRAY[10]), e2i_predict('sum@best', ARRAY[10]);"
 
 applied
@@ -65,9 +74,31 @@ follows 'other bytes under the same name and version' "SELECT e2i_drop_model('su
 follows 'a stage and a policy' "SELECT e2i_transition_stage('churn', '1', 'staging'); UPDATE ml_stage_policies SET at_least = 0.9 WHERE stage = 'production' AND metric = 'auc';
     INSERT INTO ml_stage_policies (stage, gate) VALUES ('shadow', 'approver'), ('archived', 'approver'); DELETE FROM ml_stage_policies WHERE stage = 'archived' AND gate = 'approver';" '14|12'
 same 'afterwards'
-is 'events' "$(sql b shop "SELECT action, before, after, reason FROM ml_model_events WHERE service_name = 'sum' ORDER BY id")" \
+is 'events' "$(sql b shop "SELECT action, before, after, reason FROM ml_model_events WHERE service_name = 'sum' AND action <> 'health' ORDER BY id")" \
     $'deploy||sum:1|\ndeploy|sum:1|sum:2|better\nrollback|sum:2|sum:1|worse\ndeploy|sum:1|sum:3|\nundeploy|sum:3||\ndeploy||sum:3|'
 is 'which version served' "$(sql b shop "SELECT e2i_version_at('sum', now() + interval '1 h'), e2i_version_at('sum', now() - interval '1 d') IS NULL")" 'sum:3|t'
+
+# --- what each finds out about itself ------------------------------------------------------------------------------------------------
+
+HEALTH="SELECT string_agg(DISTINCT health, ' ') FROM e2i_services WHERE service = 'sum'"
+ask warm "DO \$\$ BEGIN FOR i IN 1..50 LOOP BEGIN PERFORM e2i_predict('sum', '{\"y\": 1}'); EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END \$\$;" >/dev/null
+wait_for b shop "SELECT count(*) > 0 FROM ml_model_events WHERE action = 'health' AND after = 'unhealthy' AND service_name = 'sum'"
+sql a shop "SELECT e2i_predict('sum', ARRAY[1])" >/dev/null
+wait_for a shop "SELECT count(*) > 0 FROM ml_model_events WHERE action = 'health' AND after = 'healthy' AND service_name = 'sum'"
+applied
+is 'a service breaks on one: its events stay there' "$(for node in a b c; do sql $node shop "SELECT count(*) FILTER (WHERE after = 'unhealthy') FROM ml_model_events WHERE action = 'health' AND service_name = 'sum'"; done)" $'0\n1\n0'
+is 'each counts its own' "$(sql b shop 'SELECT sum(errors) >= 50 FROM ml_bentoml_serving_metrics'; sql c shop 'SELECT sum(errors) FROM ml_bentoml_serving_metrics')" $'t\n0'
+follows 'and deployments are followed' "SELECT e2i_deploy('sum:1');" '11|12'
+follows 'and undone' "SELECT e2i_rollback('sum');" '14|12'
+for ((i = 0; i < 3; i++)); do
+    follows "again: deployed, undeployed, registered ($i)" "SELECT e2i_deploy('sum:2', 'second'); SELECT e2i_undeploy('second'); SELECT e2i_register_model('more', plus($i));
+        SELECT e2i_deploy('sum:1');" '11|12'
+    follows "again: back ($i)" "SELECT e2i_rollback('sum');" '14|12'
+done
+sql a shop "UPDATE ml_health_limits SET degraded = 0.2, unhealthy = 0.4 WHERE metric = 'error_rate'; SELECT FROM e2i_set_inference_log('sum', sample => 0, on_pii => 'block');"
+applied
+is 'limits of health and the policies of logs travel' "$(sql c shop "SELECT degraded, unhealthy FROM ml_health_limits WHERE metric = 'error_rate'; SELECT service_name, on_pii FROM ml_inference_log_policies")" $'0.2|0.4\nsum|block'
+same 'with workers on all'
 
 # A large model crosses in chunks.
 sql a shop "SET client_min_messages = warning;
@@ -76,12 +107,12 @@ applied
 is 'a model of 70 MB' "$(ask warm "SELECT e2i_predict('large', ARRAY[10]); SELECT count(*) FROM ml_model_artifacts a JOIN ml_model_registry r ON r.artifact_sha256 = a.sha256 WHERE r.model_name = 'large';")" $'17\n2'
 sql a shop "SELECT FROM e2i_drop_model('large', force => true)"
 applied
-is 'its bytes go on both' "$(sql b shop "SELECT count(*) FROM ml_model_artifacts")|$(sql a shop "SELECT count(*) FROM ml_model_artifacts")" '11|11'
+is 'its bytes go on both' "$(sql b shop "SELECT count(*) FROM ml_model_artifacts")" "$(sql a shop "SELECT count(*) FROM ml_model_artifacts")"
 
 # --- B on its own ---------------------------------------------------------------------------------------------------------------
 
 # Sequences do not replicate: numbers are taken on from the rows.
-sql b shop "SET client_min_messages = warning; DROP SUBSCRIPTION from_a;
+sql b shop "SET client_min_messages = warning; DROP SUBSCRIPTION registry;
     SELECT setval('ml_model_events_id_seq', max(id)) FROM ml_model_events;
     SELECT setval('ml_bentoml_services_deployment_seq', max(deployment)) FROM ml_bentoml_services;
     SELECT setval('ml_stage_policies_id_seq', max(id)) FROM ml_stage_policies;" >/dev/null

@@ -68,18 +68,21 @@ wait_for a shop 'SELECT sum(requests) = 1 FROM ml_bentoml_serving_metrics'
 wait_for a bank 'SELECT sum(predictions) = 7 FROM ml_bentoml_serving_metrics'
 wait_for a shop 'SELECT count(*) > 5 FROM ml_bentoml_serving_metrics'
 is 'each call in one row' "$(sql a shop 'SELECT sum(requests), sum(predictions) FROM ml_bentoml_serving_metrics')" '1|1'
+interval 1h
+sql a shop "SELECT e2i_predict('sum', ARRAY[1]); SELECT e2i_flush_metrics();" >/dev/null
 is 'who called is healthy' "$(sql a shop 'SELECT service, health FROM e2i_services')" 'sum|healthy'
 
 # A service that breaks is told of.
 session listener a shop
 ask listener 'LISTEN e2i_health;' >/dev/null
 sql a shop "DO \$\$ BEGIN FOR i IN 1..20 LOOP BEGIN PERFORM e2i_predict('sum', '{\"y\": 1}'); EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END \$\$"
-wait_for a shop "SELECT health = 'unhealthy' FROM e2i_services"
+sql a shop 'SELECT FROM e2i_flush_metrics()'
 like 'a change of health is told' "$(ask listener 'SELECT;')" '*"e2i_health"*"service":"sum"*"from":"healthy","to":"unhealthy"*100.0 % of requests failed*'
 is 'and kept as an event' "$(sql a shop "SELECT after, reason FROM ml_model_events WHERE action = 'health' ORDER BY id DESC LIMIT 1")" 'unhealthy|100.0 % of requests failed'
 ask listener 'UNLISTEN *;' >/dev/null
 
 # Databases come and go under it.
+interval 200ms
 sql a postgres 'ALTER DATABASE bank RENAME TO savings; CREATE DATABASE later; CREATE DATABASE gone;'
 for database in later gone; do
     sql a $database "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS SELECT FROM e2i_register_model('sum', plus(1)); SELECT FROM e2i_predict('sum', ARRAY[1]);"
@@ -122,7 +125,7 @@ sql a shop "SELECT count(e2i_predict('sum', ARRAY[i])) FROM generate_series(1, 3
 for victim in backend worker; do
     session "victim_$victim" a shop
     pid=$(ask "victim_$victim" 'SELECT pg_backend_pid();')
-    if [[ $victim == worker ]]; then pid=$(sql a shop "SELECT pid FROM pg_stat_activity WHERE backend_type = 'e2i_serve metrics'"); fi
+    if [[ $victim == worker ]]; then pid=$(sql a shop "SELECT pid FROM pg_stat_activity WHERE backend_type = 'e2i_serve metrics' AND datname IS NULL"); fi
     kill_process "$pid"
     sleep 0.3
     back
@@ -161,7 +164,24 @@ node_stop a
 node_start a
 sql a shop "SELECT e2i_deploy('sum:1', 'service ' || i) FROM generate_series(1, 30) i; SELECT e2i_predict('service ' || i, ARRAY[1]) FROM generate_series(1, 30) i;" >/dev/null
 is 'more than there is room for' "$(sql a shop "SELECT count(*) < 16, sum(requests) < 30 FROM e2i_serving_stats WHERE service LIKE 'service%'")" 't|t'
+# What found no place is not called healthy.
+LATE="SELECT service FROM e2i_services WHERE service LIKE 'service%' AND service NOT IN (SELECT service FROM e2i_serving_stats WHERE service IS NOT NULL) LIMIT 1"
+late=$(sql a shop "$LATE")
+like 'who is not counted is not healthy' "$(sql a shop "SELECT status, requests, reason FROM e2i_health('$late')")" \
+    'unknown|0|not all calls are counted: all 16 places among the counters are taken (e2i_serve.metrics_max)'
 like 'is counted together' "$(sql a shop 'SELECT line FROM regexp_split_to_table(e2i_prometheus_metrics(), $$\n$$) line WHERE line ~ $$^e2i_requests_not_counted_total$$')" 'e2i_requests_not_counted_total 1*'
+
+# A version that comes after many others is counted: the places of those that are gone are given to it.
+sql a shop "SELECT e2i_undeploy('service ' || i) FROM generate_series(1, 30) i; SELECT FROM e2i_serving_stats_reset();" >/dev/null
+for ((i = 1; i <= 12; i++)); do
+    sql a shop "SET client_min_messages = warning; SELECT e2i_register_model('p', plus($i), deploy => true); SELECT count(e2i_predict('p', ARRAY[i])) FROM generate_series(1, 50) i;" >/dev/null
+    sql a shop "SELECT FROM e2i_drop_model('p:$((i - 1))', force => true) WHERE $i > 1;" >/dev/null
+    sql a shop 'SELECT FROM e2i_flush_metrics()'
+done
+is 'after more versions than places' "$(sql a shop "SELECT requests, predictions FROM e2i_serving_stats WHERE service = 'p' AND version = '12'; SELECT status FROM e2i_health('p');
+    SELECT requests, predictions FROM ml_bentoml_serving_metrics m JOIN ml_bentoml_services s ON s.id = m.service_id WHERE bento_tag = 'p:12'")" $'1|50\nhealthy\n1|50'
+is 'nothing was lost' "$(sql a shop 'SELECT line FROM regexp_split_to_table(e2i_prometheus_metrics(), $$\n$$) line WHERE line ~ $$^e2i_requests_not_counted_total$$')" 'e2i_requests_not_counted_total 0'
+sql a shop "SELECT FROM e2i_drop_model('p:12', force => true)"
 
 # --- a standby -----------------------------------------------------------------------------------------------------------------------
 

@@ -4,17 +4,23 @@
 //! memory and on a session's own. The caller also brings the lock: [`Board::add`] and the reading functions under a shared one,
 //! everything else under an exclusive one. A place that was freed and given away is told by its generation, so a
 //! backend that still points to it notices. Nothing here blocks, allocates on the way of counting, or can fail.
+//!
+//! What is counted outlives a crash less well than the tables that it is written to. So a place that comes from a file of which
+//! nobody knows whether it is the last is marked as restored, until its owner has told by [`Board::reconcile`] what stands in
+//! the tables.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::key::Key;
+use crate::key::{Key, Name};
 use crate::tally::{Loaded, Tally};
 
 // Words before the places.
 const NEXT_GENERATION: usize = 0;
 const LOST_REQUESTS: usize = 1;
 const LOST_PREDICTIONS: usize = 2;
-const HEAD: usize = 8;
+const VACATED: usize = 3;
+const LOSERS: usize = 8; // a bit each, by the number of a service
+const HEAD: usize = LOSERS + 64;
 
 // Words of a place.
 const GENERATION: usize = 0; // 0: free
@@ -22,10 +28,15 @@ const SINCE: usize = 1;
 const WRITTEN_AT: usize = 2;
 const SESSIONS: usize = 3;
 const BYTES: usize = 4;
-const KEY: usize = 5;
+const STATE: usize = 5;
+const KEY: usize = 6;
 const TOTAL: usize = KEY + Key::WORDS;
 const WRITTEN: usize = TOTAL + Tally::WORDS;
 const PLACE: usize = WRITTEN + Tally::WORDS;
+
+// Bits of a place's state.
+const GONE: u64 = 1; // what it stands for is no more; another may have the place
+const RESTORED: u64 = 2; // `WRITTEN` is what was counted until the file was read
 
 /// The table.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +68,8 @@ pub struct Row {
     pub written_at: i64,
     /// How much of the model is in memory now.
     pub loaded: Loaded,
+    /// Whether what was written has to be told by [`Board::reconcile`] first.
+    pub is_restored: bool,
 }
 
 impl<'m> Board<'m> {
@@ -82,28 +95,75 @@ impl<'m> Board<'m> {
         &self.words[HEAD + index * PLACE..][..PLACE]
     }
 
-    /// The place of a key, found or taken at the time `now`; `None` when all are taken.
+    /// The place of a key, found or taken at the time `now`; `None` when all are taken. A place whose key is gone is given away
+    /// only when no other is free, the one that was written longest ago first.
     #[must_use]
     pub fn claim(&self, key: &Key, now: i64) -> Option<Place> {
-        let mut free = None;
+        let (mut free, mut gone): (Option<usize>, Option<(u64, usize)>) = (None, None);
         for index in 0..self.places() {
             let words = self.place(index);
             let generation = words[GENERATION].load(Relaxed);
             if generation == 0 {
                 free = free.or(Some(index));
             } else if words[KEY..TOTAL].iter().zip(key.words()).all(|(kept, word)| kept.load(Relaxed) == *word) {
+                words[STATE].fetch_and(!GONE, Relaxed);
                 return Some(Place { index, generation });
+            } else if words[STATE].load(Relaxed) & GONE != 0 && self.is_done(index) {
+                let written = (words[WRITTEN_AT].load(Relaxed), index);
+                gone = Some(gone.map_or(written, |earlier| earlier.min(written)));
             }
         }
-        let index = free?;
+        let index = free.or(gone.map(|(_, index)| index))?;
         let words = self.place(index);
         words.iter().for_each(|word| word.store(0, Relaxed));
         words[KEY..TOTAL].iter().zip(key.words()).for_each(|(kept, word)| kept.store(*word, Relaxed));
         words[SINCE].store(now.cast_unsigned(), Relaxed);
         words[WRITTEN_AT].store(now.cast_unsigned(), Relaxed);
-        let generation = self.words[NEXT_GENERATION].fetch_add(1, Relaxed) + 1;
+        let generation = self.next_generation();
         words[GENERATION].store(generation, Relaxed);
         Some(Place { index, generation })
+    }
+
+    fn next_generation(&self) -> u64 {
+        self.words[NEXT_GENERATION].fetch_add(1, Relaxed) + 1
+    }
+
+    /// Whether everything counted there is written, and nothing in memory.
+    fn is_done(&self, index: usize) -> bool {
+        let words = self.place(index);
+        let (total, written) = (&words[TOTAL..WRITTEN], &words[WRITTEN..]);
+        words[SESSIONS].load(Relaxed) == 0
+            && words[STATE].load(Relaxed) & RESTORED == 0
+            && total.iter().zip(written).all(|(total, written)| total.load(Relaxed) == written.load(Relaxed))
+    }
+
+    /// How often places became free: a key that found none need not look again before that changes.
+    #[must_use]
+    pub fn vacated(&self) -> u64 {
+        self.words[VACATED].load(Relaxed)
+    }
+
+    /// What found no place may find one now.
+    fn vacate(&self) {
+        self.words[VACATED].fetch_add(1, Relaxed);
+        self.words[LOSERS..HEAD].iter().for_each(|word| word.store(0, Relaxed));
+    }
+
+    /// The version that these places stand for is no more: another key may have those of them that are written and not in memory.
+    pub fn gone(&self, places: impl IntoIterator<Item = Place>) {
+        let mut is_vacated = false;
+        for place in places {
+            let words = self.place(place.index);
+            if words[GENERATION].load(Relaxed) == place.generation
+                && self.is_done(place.index)
+                && words[STATE].fetch_or(GONE, Relaxed) & GONE == 0
+            {
+                is_vacated = true;
+            }
+        }
+        if is_vacated {
+            self.vacate();
+        }
     }
 
     /// Adds to a place; whether it is still the same.
@@ -124,9 +184,26 @@ impl<'m> Board<'m> {
     }
 
     /// Counts what found no place.
-    pub fn lose(&self, tally: &Tally) {
+    pub fn lose(&self, key: &Key, tally: &Tally) {
         self.words[LOST_REQUESTS].fetch_add(tally.requests, Relaxed);
         self.words[LOST_PREDICTIONS].fetch_add(tally.predictions, Relaxed);
+        let (word, bit) = self.loser(key.database, &key.service);
+        word.fetch_or(bit, Relaxed);
+    }
+
+    fn loser(&self, database: u32, service: &Name) -> (&'m AtomicU64, u64) {
+        let number = service.as_bytes().iter().fold(u64::from(database), |sum, byte| {
+            (sum ^ u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
+        });
+        (&self.words[LOSERS + (number >> 6) as usize % (HEAD - LOSERS)], 1 << (number % 64))
+    }
+
+    /// Whether something that was called for this service found no place since places became free last. Two services that share
+    /// a bit, one in four thousand, share the answer.
+    #[must_use]
+    pub fn loses(&self, database: u32, service: &Name) -> bool {
+        let (word, bit) = self.loser(database, service);
+        word.load(Relaxed) & bit != 0
     }
 
     /// Requests and predictions that found no place.
@@ -160,6 +237,7 @@ impl<'m> Board<'m> {
                 written: tally(WRITTEN),
                 written_at: signed(WRITTEN_AT),
                 loaded: Loaded { sessions: signed(SESSIONS), bytes: signed(BYTES) },
+                is_restored: words[STATE].load(Relaxed) & RESTORED != 0,
             })
         })
     }
@@ -182,6 +260,25 @@ impl<'m> Board<'m> {
         }
     }
 
+    /// Tells what of a restored place stands in tables, `None` for nothing. What was counted after the file was kept, and is known
+    /// from there, counts again.
+    pub fn reconcile(&self, place: Place, written: Option<&Tally>) {
+        let words = self.place(place.index);
+        if words[GENERATION].load(Relaxed) != place.generation
+            || words[STATE].fetch_and(!RESTORED, Relaxed) & RESTORED == 0
+        {
+            return;
+        }
+        let nothing = Tally::default();
+        let known = written.unwrap_or(&nothing).words();
+        let (total, kept) = (&words[TOTAL..WRITTEN], &words[WRITTEN..]);
+        for ((total, kept), known) in total.iter().zip(kept).zip(known).take(Tally::WORDS - 1) {
+            total.fetch_add(known.saturating_sub(kept.swap(*known, Relaxed)), Relaxed);
+        }
+        total[Tally::WORDS - 1].fetch_max(known[Tally::WORDS - 1], Relaxed);
+        kept[Tally::WORDS - 1].store(known[Tally::WORDS - 1], Relaxed);
+    }
+
     /// Sets the counters of a database back. What is in memory stays known; a place without it is freed.
     pub fn reset(&self, database: u32, now: i64) {
         for row in self.rows(database) {
@@ -189,29 +286,36 @@ impl<'m> Board<'m> {
             words[TOTAL..].iter().for_each(|word| word.store(0, Relaxed));
             words[SINCE].store(now.cast_unsigned(), Relaxed);
             words[WRITTEN_AT].store(now.cast_unsigned(), Relaxed);
-            if row.loaded == Loaded::default() {
-                words[GENERATION].store(0, Relaxed);
-            }
+            words[STATE].store(0, Relaxed);
+            // Who is about to tell what it has written of what was counted before must not be heard.
+            let is_kept = row.loaded != Loaded::default();
+            words[GENERATION].store(if is_kept { self.next_generation() } else { 0 }, Relaxed);
         }
         self.words[LOST_REQUESTS].store(0, Relaxed);
         self.words[LOST_PREDICTIONS].store(0, Relaxed);
+        self.vacate();
     }
 
     /// Frees the places of databases that are gone.
     pub fn keep_only(&self, exists: impl Fn(u32) -> bool) {
+        let mut is_vacated = false;
         for row in self.all().filter(|row| !exists(row.key.database)) {
             self.place(row.place.index)[GENERATION].store(0, Relaxed);
+            is_vacated = true;
+        }
+        if is_vacated {
+            self.vacate();
         }
     }
 
-    /// Everything counted, as bytes for a file.
+    /// Everything counted, as bytes for a file. `is_last`: nothing is counted or written after it.
     #[must_use]
-    pub fn save(&self) -> Vec<u8> {
-        let mut words: Vec<u64> = vec![FILE, PLACE as u64];
+    pub fn save(&self, is_last: bool) -> Vec<u8> {
         let (requests, predictions) = self.lost();
-        words.extend([requests, predictions]);
+        let mut words: Vec<u64> = vec![FILE, PLACE as u64, u64::from(is_last), requests, predictions];
         for row in self.all() {
-            words.extend([row.since.cast_unsigned(), row.written_at.cast_unsigned()]);
+            words.extend([row.since, row.written_at].map(i64::cast_unsigned));
+            words.push(u64::from(row.is_restored));
             words.extend(row.key.words());
             words.extend(row.total.words());
             words.extend(row.written.words());
@@ -223,10 +327,10 @@ impl<'m> Board<'m> {
 
     /// Takes in what [`Board::save`] wrote, into a board that is empty. Whether the bytes were such.
     pub fn load(&self, bytes: &[u8]) -> bool {
-        const ENTRY: usize = 2 + Key::WORDS + 2 * Tally::WORDS;
+        const ENTRY: usize = 3 + Key::WORDS + 2 * Tally::WORDS;
         let words: Vec<u64> = bytes.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
         let Some((sum, words)) = words.split_last() else { return false };
-        let [FILE, place, requests, predictions, entries @ ..] = words else { return false };
+        let [FILE, place, is_last, requests, predictions, entries @ ..] = words else { return false };
         if !bytes.len().is_multiple_of(8)
             || *place != PLACE as u64
             || *sum != checksum(words)
@@ -237,20 +341,25 @@ impl<'m> Board<'m> {
         self.words[LOST_REQUESTS].store(*requests, Relaxed);
         self.words[LOST_PREDICTIONS].store(*predictions, Relaxed);
         for entry in entries.chunks_exact(ENTRY) {
-            let [since, written_at, rest @ ..] = entry else { continue };
+            let [since, written_at, is_restored, rest @ ..] = entry else { continue };
             let mut key = [0; Key::WORDS];
             key.copy_from_slice(&rest[..Key::WORDS]);
             let Some(place) = self.claim(&Key::from_words(&key), since.cast_signed()) else { continue };
             let place = self.place(place.index);
-            place[TOTAL..].iter().zip(&rest[Key::WORDS..]).for_each(|(word, kept)| word.store(*kept, Relaxed));
+            let (total, written) = rest[Key::WORDS..].split_at(Tally::WORDS);
+            // Where what was written is to be told by tables, what was counted until now is kept in its place.
+            let restored = *is_last == 0 && *is_restored == 0;
+            let written = if restored { total } else { written };
+            place[TOTAL..].iter().zip(total.iter().chain(written)).for_each(|(word, kept)| word.store(*kept, Relaxed));
             place[WRITTEN_AT].store(*written_at, Relaxed);
+            place[STATE].store(if restored || *is_restored != 0 { RESTORED } else { 0 }, Relaxed);
         }
         true
     }
 }
 
 /// First word of a file; another one when the meaning of a word changes.
-const FILE: u64 = u64::from_le_bytes(*b"e2i_cnt2");
+const FILE: u64 = u64::from_le_bytes(*b"e2i_cnt3");
 
 /// FNV-1a over words: against a file that was cut or overwritten, not against anybody.
 fn checksum(words: &[u64]) -> u64 {
@@ -258,105 +367,4 @@ fn checksum(words: &[u64]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::key::{Function, Scorer};
-
-    fn memory(places: usize) -> Vec<AtomicU64> {
-        (0..Board::words(places)).map(|_| AtomicU64::new(0)).collect()
-    }
-
-    fn key(database: u32, service: &str) -> Key {
-        Key::new(database, Function::Predict, Scorer::Native, [7; 16], service, "churn:1")
-    }
-
-    fn one_row() -> Tally {
-        let mut tally = Tally { requests: 1, ..Tally::default() };
-        tally.batch(1, 1);
-        tally.time(1_500);
-        tally
-    }
-
-    #[test]
-    fn threads_lose_no_count() {
-        let memory = memory(4);
-        let board = Board::new(&memory);
-        let place = board.claim(&key(1, "churn"), 5).expect("a place");
-        std::thread::scope(|scope| {
-            for thread in 0..8u64 {
-                scope.spawn(move || {
-                    for round in 0..1_000 {
-                        let tally = Tally { longest_ns: thread * 1_000 + round, ..one_row() };
-                        assert!(board.add(place, &tally, Loaded { sessions: 1, bytes: 10 }));
-                        assert!(board.add(place, &Tally::default(), Loaded { sessions: -1, bytes: -10 }));
-                    }
-                });
-            }
-        });
-        let row = board.rows(1).next().expect("a row");
-        assert_eq!((row.total.requests, row.total.predictions, row.total.longest_ns), (8_000, 8_000, 7_999));
-        assert_eq!((row.loaded, row.since), (Loaded::default(), 5));
-    }
-
-    #[test]
-    fn keys_are_found_again_and_those_beyond_the_end_are_counted() {
-        let memory = memory(2);
-        let board = Board::new(&memory);
-        let first = board.claim(&key(1, "a"), 0);
-        assert!(first.is_some() && board.claim(&key(2, "a"), 0) != first);
-        assert_eq!(board.claim(&key(1, "a"), 9), first);
-        assert_eq!(board.claim(&key(1, "b"), 0), None);
-        board.lose(&one_row());
-        assert_eq!(board.lost(), (1, 1));
-        assert_eq!(board.databases(), [1, 2]);
-    }
-
-    #[test]
-    fn a_place_that_was_given_away_takes_nothing_for_the_one_before() {
-        let memory = memory(1);
-        let board = Board::new(&memory);
-        let before = board.claim(&key(1, "a"), 0).expect("a place");
-        board.reset(1, 3);
-        assert!(!board.add(before, &one_row(), Loaded::default()));
-        let after = board.claim(&key(1, "b"), 4).expect("the same place");
-        assert!(!board.add(before, &one_row(), Loaded::default()) && board.add(after, &one_row(), Loaded::default()));
-        board.keep_only(|database| database != 1);
-        assert_eq!(board.rows(1).count(), 0);
-    }
-
-    #[test]
-    fn what_is_in_memory_outlives_a_reset() {
-        let memory = memory(1);
-        let board = Board::new(&memory);
-        let place = board.claim(&key(1, "a"), 0).expect("a place");
-        assert!(board.add(place, &one_row(), Loaded { sessions: 2, bytes: 64 }));
-        board.reset(1, 8);
-        let row = board.rows(1).next().expect("a row");
-        assert_eq!((row.total, row.since, row.loaded), (Tally::default(), 8, Loaded { sessions: 2, bytes: 64 }));
-        assert!(board.add(place, &one_row(), Loaded::default()));
-    }
-
-    #[test]
-    fn a_file_brings_back_the_counts_and_what_was_written() {
-        let (memory, other) = (memory(3), memory(3));
-        let board = Board::new(&memory);
-        let place = board.claim(&key(1, "größe"), 1).expect("a place");
-        assert!(board.add(place, &one_row(), Loaded { sessions: 1, bytes: 1 }));
-        board.written(place, &one_row(), 2);
-        assert!(board.add(place, &one_row(), Loaded::default()));
-        let bytes = board.save();
-        let again = Board::new(&other);
-        assert!(again.load(&bytes));
-        let row = again.rows(1).next().expect("a row");
-        assert_eq!((row.total.requests, row.written, row.written_at, row.since), (2, one_row(), 2, 1));
-        assert_eq!((row.key.service.as_str(), row.loaded), ("größe", Loaded::default()));
-        assert_eq!((row.key.engine(), row.key.function()), ("native", "e2i_predict"));
-        for cut in 0..bytes.len() {
-            assert!(!Board::new(&self::memory(3)).load(&bytes[..cut]), "{cut}");
-        }
-        let mut flipped = bytes.clone();
-        flipped[100] ^= 1;
-        assert!(!Board::new(&self::memory(3)).load(&flipped));
-        assert!(!again.load(b""));
-    }
-}
+mod tests;

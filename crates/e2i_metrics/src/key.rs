@@ -86,7 +86,11 @@ impl Name {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[1..=usize::from(self.bytes[0])]).unwrap_or("")
+        str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[1..=usize::from(self.bytes[0])]
     }
 }
 
@@ -163,6 +167,15 @@ impl Key {
         self.words().iter().fold(0xcbf2_9ce4_8422_2325, |sum: u64, word| (sum ^ word).wrapping_mul(0x0100_0000_01b3))
     }
 
+    /// What tells the key from others of its database, in few bytes.
+    #[must_use]
+    pub fn short(&self) -> Vec<u8> {
+        let (service, reference) = (self.service.as_bytes(), self.reference.as_bytes());
+        let mut bytes = vec![self.function, self.scorer, self.service.bytes[0]];
+        [&self.model[..], service, reference].into_iter().for_each(|part| bytes.extend_from_slice(part));
+        bytes
+    }
+
     pub(crate) fn words(&self) -> &[u64] {
         bytemuck::cast_slice(bytemuck::bytes_of(self))
     }
@@ -192,5 +205,19 @@ mod tests {
         let key = Key::new(1, Function::Predict, Scorer::Native, [7; 16], "", "churn:1");
         let pairs = [(1u32, key), (2, key)];
         assert!(pairs.iter().all(|(_, key)| key.words().len() == Key::WORDS && key.number() == pairs[0].1.number()));
+    }
+
+    #[test]
+    fn no_two_keys_of_a_database_are_short_for_the_same() {
+        let key = |function, service, reference| Key::new(1, function, Scorer::Native, [7; 16], service, reference);
+        let keys = [
+            key(Function::Predict, "churn", "churn:1"),
+            key(Function::Label, "churn", "churn:1"),
+            key(Function::Predict, "", "churn:1"),
+            key(Function::Predict, "churnc", "hurn:1"),
+        ];
+        for (index, key) in keys.iter().enumerate() {
+            assert!(keys[index + 1..].iter().all(|other| other.short() != key.short()));
+        }
     }
 }

@@ -175,6 +175,37 @@ impl Tally {
         (self.requests > 0).then(|| (self.failed() as f64 / self.requests as f64).min(1.0))
     }
 
+    /// In few bytes: each number in groups of seven bits, the lowest first (LEB128).
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![];
+        for word in self.words() {
+            let mut rest = *word;
+            while rest > 0x7f {
+                bytes.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            bytes.push(rest as u8);
+        }
+        bytes
+    }
+
+    /// What [`Tally::to_bytes`] gave; `None` for other bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (mut tally, mut bytes) = (Self::default(), bytes.iter());
+        for word in tally.words_mut() {
+            for shift in (0..64).step_by(7) {
+                let byte = bytes.next()?;
+                *word |= u64::from(byte & 0x7f) << shift;
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+        }
+        bytes.next().is_none().then_some(tally)
+    }
+
     pub(crate) fn words(&self) -> &[u64; Self::WORDS] {
         bytemuck::must_cast_ref(self)
     }
@@ -244,5 +275,16 @@ mod tests {
         tally.time_drawn(3_000);
         assert_eq!(tally.busy_ns(), 1_004_000.0 + 126.0 * 2_000.0);
         assert_eq!(tally.mean_ns(), Some(1_256_000.0 / 129.0));
+    }
+
+    #[test]
+    fn few_bytes_are_the_same_tally() {
+        let mut tally = Tally { requests: u64::MAX, calls: 127, predictions: 128, ..Tally::default() };
+        tally.time(5_000_000_000);
+        let bytes = tally.to_bytes();
+        assert_eq!(Tally::from_bytes(&bytes), Some(tally));
+        assert!(bytes.len() < 100, "{}", bytes.len());
+        assert!((0..bytes.len()).all(|cut| Tally::from_bytes(&bytes[..cut]).is_none()));
+        assert_eq!(Tally::from_bytes(&[bytes, vec![0]].concat()), None);
     }
 }

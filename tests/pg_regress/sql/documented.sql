@@ -26,7 +26,7 @@ SELECT p.proname, count(*) AS spellings, string_agg(DISTINCT p.provolatile::text
 FROM mine JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
 WHERE p.proname ~ '^e2i_(predict|serve$|check_features|describe_model|model_classes)' GROUP BY p.proname ORDER BY p.proname COLLATE "C";
 SELECT p.oid::regprocedure FROM mine JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
-WHERE p.proname ~ '^e2i_predict' AND pg_get_function_arguments(p.oid) NOT IN ('model text, features jsonb', 'model text, features text', 'model text, features json', 'model text, features record', 'model text, features anyarray');
+WHERE p.proname ~ '^e2i_predict' AND pg_get_function_arguments(p.oid) NOT IN ('model text, features jsonb', 'model text, features text', 'model text, features record', 'model text, features anyarray');
 -- Nothing that answers from the registry is IMMUTABLE, but for the pinned form: a version never changes.
 SELECT p.oid::regprocedure FROM mine JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
 WHERE p.provolatile = 'i' AND pg_get_function_arguments(p.oid) <> '' ORDER BY 1;
@@ -41,7 +41,7 @@ WHERE p.prosecdef AND NOT coalesce(p.proconfig::text LIKE '%search_path=%', fals
 SELECT c.relname, c.relkind, array_remove(ARRAY[CASE WHEN has_table_privilege('public', c.oid, 'SELECT') THEN 'select' END, CASE WHEN has_table_privilege('public', c.oid, 'INSERT') THEN 'insert' END,
        CASE WHEN has_table_privilege('public', c.oid, 'UPDATE') THEN 'update' END, CASE WHEN has_table_privilege('public', c.oid, 'DELETE') THEN 'delete' END], NULL) AS for_everybody
 FROM mine JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass WHERE c.relkind IN ('r', 'v') ORDER BY c.relname COLLATE "C";
--- Every table and its sequence is dumped with its rows.
+-- Every table and its sequence is dumped with its rows, but for what means something to this server's counters only.
 SELECT c.relname FROM mine JOIN pg_class c ON c.oid = objid AND classid = 'pg_class'::regclass
 WHERE c.relkind IN ('r', 'S') AND NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'e2i_serve' AND c.oid = ANY (e.extconfig)) ORDER BY 1;
 -- The settings are there once the library is loaded, at the latest by the first call; they say what they are for and what they cost.

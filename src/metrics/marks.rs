@@ -1,0 +1,71 @@
+//! What of the counters stands in rows of metrics, written in the transaction of the rows: `ml_serving_marks`.
+//!
+//! While the server runs, the board knows. After a crash it comes from a file that may be older than the last rows; then the
+//! marks say which calls are in rows already. A mark belongs to a place by its key and the time since when that counts, so those
+//! of counters that were set back, or of the server that a standby came from, mean nothing.
+
+use std::collections::HashMap;
+
+use e2i_metrics::{Row, Tally};
+
+use crate::catalog::schema::Schema;
+use crate::metrics::board;
+use crate::pg::query::{execute, select};
+
+/// Tells the board what stands in tables, where it does not know. The caller holds the lock of the interval.
+pub fn reconcile(schema: Schema, tables: &str) {
+    let restored: Vec<Row> = board::rows().into_iter().filter(|row| row.is_restored).collect();
+    if restored.is_empty() {
+        return;
+    }
+    let sql = format!("SELECT m.key, m.since, m.tally FROM {tables}.ml_serving_marks m");
+    let marks: HashMap<(Vec<u8>, i64), Tally> = schema
+        .as_owner(|| {
+            select(&sql, &[], |row| {
+                let tally = Tally::from_bytes(&row.get::<Vec<u8>>(3)?)?;
+                Some(((row.get::<Vec<u8>>(1)?, row.get::<i64>(2)?), tally))
+            })
+        })
+        .into_iter()
+        .flatten()
+        .collect();
+    board::alone(|board| {
+        for row in &restored {
+            board.reconcile(row.place, marks.get(&(row.key.short(), row.since)));
+        }
+    });
+}
+
+/// Marks what is written with this transaction. Call with the owner's rights.
+pub fn write(tables: &str, rows: &[Row]) {
+    // The counters of a session alone end with it.
+    if !board::is_shared() {
+        return;
+    }
+    let changed: Vec<&Row> = rows.iter().filter(|row| row.total != row.written).collect();
+    if changed.is_empty() {
+        return;
+    }
+    let keys: Vec<Vec<u8>> = changed.iter().map(|row| row.key.short()).collect();
+    let since: Vec<i64> = changed.iter().map(|row| row.since).collect();
+    let tallies: Vec<Vec<u8>> = changed.iter().map(|row| row.total.to_bytes()).collect();
+    execute(
+        &format!(
+            "INSERT INTO {tables}.ml_serving_marks AS m (key, since, tally) \
+             SELECT k.key, k.since, k.tally FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS k (key, since, tally) \
+             ON CONFLICT (key) DO UPDATE SET since = excluded.since, tally = excluded.tally"
+        ),
+        &[keys.into(), since.into(), tallies.into()],
+    );
+}
+
+/// Deletes the marks of what has no place any more.
+pub fn forget(schema: Schema) {
+    if !board::is_shared() {
+        return;
+    }
+    let keys: Vec<Vec<u8>> = board::rows().iter().map(|row| row.key.short()).collect();
+    let sql =
+        format!("DELETE FROM {}.ml_serving_marks m WHERE NOT (m.key OPERATOR(pg_catalog.=) ANY ($1))", schema.quoted());
+    schema.as_owner(|| execute(&sql, &[keys.into()]));
+}
