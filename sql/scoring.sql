@@ -7,12 +7,15 @@ CREATE FUNCTION e2i_predict(model text, features jsonb) RETURNS float8
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_jsonb';
 CREATE FUNCTION e2i_predict(model text, features text) RETURNS float8
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_text';
+CREATE FUNCTION e2i_predict(model text, features json) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_text';
 CREATE FUNCTION e2i_predict(model text, features record) RETURNS float8
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_row';
 CREATE FUNCTION e2i_predict(model text, features anyarray) RETURNS float8
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_array';
 COMMENT ON FUNCTION e2i_predict(text, jsonb) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_predict(text, text) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict(text, json) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a json object or array';
 COMMENT ON FUNCTION e2i_predict(text, record) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_predict(text, anyarray) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: an array, bound by position';
 
@@ -21,12 +24,15 @@ CREATE FUNCTION e2i_predict_label(model text, features jsonb) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_jsonb';
 CREATE FUNCTION e2i_predict_label(model text, features text) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_text';
+CREATE FUNCTION e2i_predict_label(model text, features json) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_text';
 CREATE FUNCTION e2i_predict_label(model text, features record) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_row';
 CREATE FUNCTION e2i_predict_label(model text, features anyarray) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_array';
 COMMENT ON FUNCTION e2i_predict_label(text, jsonb) IS 'the predicted class, cluster or verdict; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_predict_label(text, text) IS 'the predicted class, cluster or verdict; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_label(text, json) IS 'the predicted class, cluster or verdict; features: a json object or array';
 COMMENT ON FUNCTION e2i_predict_label(text, record) IS 'the predicted class, cluster or verdict; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_predict_label(text, anyarray) IS 'the predicted class, cluster or verdict; features: an array, bound by position';
 
@@ -35,12 +41,15 @@ CREATE FUNCTION e2i_predict_proba(model text, features jsonb) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_jsonb';
 CREATE FUNCTION e2i_predict_proba(model text, features text) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_text';
+CREATE FUNCTION e2i_predict_proba(model text, features json) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_text';
 CREATE FUNCTION e2i_predict_proba(model text, features record) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_row';
 CREATE FUNCTION e2i_predict_proba(model text, features anyarray) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_array';
 COMMENT ON FUNCTION e2i_predict_proba(text, jsonb) IS 'one probability a class, in the order of e2i_model_classes; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_predict_proba(text, text) IS 'one probability a class, in the order of e2i_model_classes; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_proba(text, json) IS 'one probability a class, in the order of e2i_model_classes; features: a json object or array';
 COMMENT ON FUNCTION e2i_predict_proba(text, record) IS 'one probability a class, in the order of e2i_model_classes; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_predict_proba(text, anyarray) IS 'one probability a class, in the order of e2i_model_classes; features: an array, bound by position';
 
@@ -49,12 +58,15 @@ CREATE FUNCTION e2i_predict_vector(model text, features jsonb) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_jsonb';
 CREATE FUNCTION e2i_predict_vector(model text, features text) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_text';
+CREATE FUNCTION e2i_predict_vector(model text, features json) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_text';
 CREATE FUNCTION e2i_predict_vector(model text, features record) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_row';
 CREATE FUNCTION e2i_predict_vector(model text, features anyarray) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_array';
 COMMENT ON FUNCTION e2i_predict_vector(text, jsonb) IS 'every number of the main output: several targets, distances, an embedding; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_predict_vector(text, text) IS 'every number of the main output: several targets, distances, an embedding; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_vector(text, json) IS 'every number of the main output: several targets, distances, an embedding; features: a json object or array';
 COMMENT ON FUNCTION e2i_predict_vector(text, record) IS 'every number of the main output: several targets, distances, an embedding; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_predict_vector(text, anyarray) IS 'every number of the main output: several targets, distances, an embedding; features: an array, bound by position';
 
@@ -64,24 +76,37 @@ CREATE FUNCTION e2i_predict_pinned(model text, features jsonb) RETURNS float8
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_jsonb';
 CREATE FUNCTION e2i_predict_pinned(model text, features text) RETURNS float8
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_text';
+CREATE FUNCTION e2i_predict_pinned(model text, features json) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_text';
 CREATE FUNCTION e2i_predict_pinned(model text, features record) RETURNS float8
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_row';
 CREATE FUNCTION e2i_predict_pinned(model text, features anyarray) RETURNS float8
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_array';
 COMMENT ON FUNCTION e2i_predict_pinned(text, jsonb) IS 'one number, by name:version only, immutable; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_predict_pinned(text, text) IS 'one number, by name:version only, immutable; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_pinned(text, json) IS 'one number, by name:version only, immutable; features: a json object or array';
 COMMENT ON FUNCTION e2i_predict_pinned(text, record) IS 'one number, by name:version only, immutable; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_predict_pinned(text, anyarray) IS 'one number, by name:version only, immutable; features: an array, bound by position';
 
 CREATE FUNCTION e2i_serve(model text, payload jsonb) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME', 'e2i_serve_wrapper';
+-- Two parameters of other names, so that a gateway that finds functions by the names of their parameters (PostgREST) sees one.
+CREATE FUNCTION e2i_serve(model text, request text) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME', 'e2i_serve_text_wrapper';
+CREATE FUNCTION e2i_serve(model text, request_json json) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME', 'e2i_serve_text_wrapper';
 COMMENT ON FUNCTION e2i_serve(text, jsonb) IS 'scores {"features": X} or {"input_data": {"features": X}} and answers as a model server does';
+COMMENT ON FUNCTION e2i_serve(text, text) IS 'scores {"features": X} or {"input_data": {"features": X}} and answers as a model server does; the payload as text';
+COMMENT ON FUNCTION e2i_serve(text, json) IS 'scores {"features": X} or {"input_data": {"features": X}} and answers as a model server does; the payload as json';
 
 -- e2i_check_features: a dry run of the binding.
 CREATE FUNCTION e2i_check_features(model text, features jsonb)
     RETURNS TABLE (feature text, tensor text, "position" integer, value text, problem text)
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_check_features_wrapper';
 CREATE FUNCTION e2i_check_features(model text, features text)
+    RETURNS TABLE (feature text, tensor text, "position" integer, value text, problem text)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_check_features_wrapper';
+CREATE FUNCTION e2i_check_features(model text, features json)
     RETURNS TABLE (feature text, tensor text, "position" integer, value text, problem text)
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_check_features_wrapper';
 CREATE FUNCTION e2i_check_features(model text, features record)
@@ -92,6 +117,7 @@ CREATE FUNCTION e2i_check_features(model text, features anyarray)
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_check_features_wrapper';
 COMMENT ON FUNCTION e2i_check_features(text, jsonb) IS 'what each feature would be to the model, and what is wrong with it; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_check_features(text, text) IS 'what each feature would be to the model, and what is wrong with it; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_check_features(text, json) IS 'what each feature would be to the model, and what is wrong with it; features: a json object or array';
 COMMENT ON FUNCTION e2i_check_features(text, record) IS 'what each feature would be to the model, and what is wrong with it; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_check_features(text, anyarray) IS 'what each feature would be to the model, and what is wrong with it; features: an array, bound by position';
 

@@ -149,7 +149,7 @@ fn e2i_check_features(
         let arguments = (*fcinfo).args.as_slice(2);
         let spelling = match pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 1) {
             pg_sys::JSONBOID => Spelling::Jsonb,
-            pg_sys::TEXTOID => Spelling::Text,
+            pg_sys::TEXTOID | pg_sys::JSONOID => Spelling::Text,
             other if pg_sys::get_element_type(other) != pg_sys::Oid::INVALID => Spelling::Array,
             _ => Spelling::Row,
         };

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use e2i_core::reading::{Question, needed};
+use e2i_core::spelling::Expected;
 use e2i_core::traffic::position;
 use e2i_core::{Batch, Error, Kind, OutputSet, Outputs, Result, Task};
 use e2i_metrics::Function;
@@ -14,6 +15,7 @@ use serde_json::{Value as Json, json};
 
 use crate::catalog::schema::Schema;
 use crate::datum::features::FeatureSource;
+use crate::datum::json_text;
 use crate::datum::jsonb::{Container, Value};
 use crate::error::OrRaise;
 use crate::explain;
@@ -31,13 +33,32 @@ const ROWS_AT_ONCE: usize = 1024;
 /// Scores a payload of one row or several. Declared in `sql/scoring.sql`.
 #[pg_extern(sql = false)]
 fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
-    let begun = Clock::start();
     // SAFETY: the server passes a valid fcinfo with a text and a jsonb, neither of them NULL.
+    unsafe { serve(fcinfo, |_, payload| Ok(payload)) }
+}
+
+/// The same for a payload that is text or json.
+#[pg_extern(sql = false)]
+fn e2i_serve_text(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
+    // SAFETY: the server passes a valid fcinfo with a text and a text or json, neither of them NULL.
+    unsafe { serve(fcinfo, |model, payload| json_text::parse(varlena::text(payload), Expected::Payload(model))) }
+}
+
+/// Scores a payload that `read` makes jsonb of.
+///
+/// # Safety
+/// `fcinfo` must be the argument of the function that is being called, with two arguments that are not NULL, the first a text.
+unsafe fn serve(
+    fcinfo: pg_sys::FunctionCallInfo,
+    read: impl FnOnce(&str, pg_sys::Datum) -> Result<pg_sys::Datum>,
+) -> JsonB {
+    let begun = Clock::start();
+    // SAFETY: as the caller promises.
     let (schema, reference, payload) = unsafe {
         let arguments = (*fcinfo).args.as_slice(2);
-        (Schema::of_call(fcinfo), varlena::text(arguments[0].value), varlena::bytes(arguments[1].value))
+        (Schema::of_call(fcinfo), varlena::text(arguments[0].value), arguments[1].value)
     };
-    let serve = || {
+    let score_all = || {
         let routed = cache::routed(schema, reference, Preference::current())
             .inspect_err(|error| counter::unresolved(Function::Serve, error.kind()))?;
         let (model, is_split) = (routed.model.clone(), routed.split.is_some());
@@ -51,7 +72,10 @@ fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
             }
         };
         let scoring = Instant::now();
-        let rows = features(Container::root(payload)).and_then(Rows::of).inspect_err(counted)?;
+        let payload = read(model.reference(), payload).inspect_err(counted)?;
+        // SAFETY: a valid jsonb, which lives as long as the call.
+        let payload = Container::root(unsafe { varlena::bytes(payload) });
+        let rows = features(payload).and_then(Rows::of).inspect_err(counted)?;
         let gives_probabilities = needed(model.interface(), Question::Probabilities, model.reference()).is_ok();
         let (scored, beside) = score(routed, &rows, scoring).inspect_err(counted)?;
         let took = scoring.elapsed();
@@ -83,7 +107,7 @@ fn e2i_serve(fcinfo: pg_sys::FunctionCallInfo) -> JsonB {
         }
         Ok(JsonB(answer))
     };
-    serve().or_raise()
+    score_all().or_raise()
 }
 
 /// A number as `to_jsonb` writes it: JSON has no numbers that are not finite.

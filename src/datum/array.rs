@@ -6,13 +6,21 @@ use e2i_core::{Binder, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
 use crate::datum::features::{Strictness, nested};
-use crate::datum::scalar::{Reader, type_name};
+use crate::datum::scalar::{Reader, Zone, type_name};
 use crate::pg::varlena;
 
 /// What is known about the element type and length seen last.
 #[derive(Default)]
 pub struct ArraySource {
+    zone: Zone,
     known: Option<Known>,
+}
+
+impl ArraySource {
+    /// One that writes timestamps into text in this time zone.
+    pub fn new(zone: Zone) -> Self {
+        Self { zone, known: None }
+    }
 }
 
 struct Known {
@@ -76,7 +84,9 @@ impl ArraySource {
                 position = known.aligned(start, position);
                 let value = known.fetch(start.add(position));
                 let element = binder.element(index);
-                known.reader.read_for(element, value, &known.type_name, |scalar| sink(index, Some(scalar)))?;
+                known
+                    .reader
+                    .read_for(element, self.zone, value, &known.type_name, |scalar| sink(index, Some(scalar)))?;
                 position += known.length(start.add(position));
             }
             (count..features).try_for_each(|feature| sink(feature, None))

@@ -4,8 +4,10 @@ use e2i_core::{Batch, Binder, Error, Kind, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
 use crate::datum::array::ArraySource;
+use crate::datum::json_text;
 use crate::datum::jsonb::{Container, Value};
 use crate::datum::row::RowSource;
+use crate::datum::scalar::Zone;
 use crate::pg::varlena;
 
 /// How the features are spelled; fixed by the SQL function that is called.
@@ -13,7 +15,7 @@ use crate::pg::varlena;
 pub enum Spelling {
     /// A jsonb object or array.
     Jsonb,
-    /// The same as text: an untyped literal or a driver's parameter.
+    /// The same as text or json, or an array literal: an untyped literal or a driver's parameter.
     Text,
     /// A row, bound by column name.
     Row,
@@ -51,6 +53,11 @@ pub struct FeatureSource {
 }
 
 impl FeatureSource {
+    /// One that writes timestamps into text in this time zone.
+    pub fn new(zone: Zone) -> Self {
+        Self { json: JsonSource::default(), row: RowSource::new(zone), array: ArraySource::new(zone) }
+    }
+
     /// Feeds every feature of one row to `sink`, `None` where an optional one was not given.
     ///
     /// # Safety
@@ -73,7 +80,7 @@ impl FeatureSource {
                 Spelling::Array => self.array.scan(binder, datum, strict, &mut sink),
                 Spelling::Jsonb => self.json.scan(binder, Container::root(varlena::bytes(datum)), strict, &mut sink),
                 Spelling::Text => {
-                    let parsed = parse_json(datum);
+                    let parsed = json_text::features(binder, datum)?;
                     self.json.scan(binder, Container::root(varlena::bytes(parsed)), strict, &mut sink)
                 }
             }
@@ -109,28 +116,13 @@ impl FeatureSource {
     }
 }
 
-/// Text as jsonb, by the server's own parser and with its errors.
-///
-/// # Safety
-/// `datum` must be a valid text value.
-unsafe fn parse_json(datum: pg_sys::Datum) -> pg_sys::Datum {
-    // SAFETY: text_to_cstring copies the text; jsonb_in takes a C string.
-    unsafe {
-        let text = pg_sys::text_to_cstring(datum.cast_mut_ptr());
-        pg_sys::DirectFunctionCall1Coll(Some(jsonb_in), pg_sys::Oid::INVALID, pg_sys::Datum::from(text))
-    }
-}
+/// Sets of keys that are remembered. Documents in which one of a few keys may be missing have a handful.
+const LAYOUTS: usize = 8;
 
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn jsonb_in(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: passes the server's own arguments on to the server's own function.
-    unsafe { pg_sys::jsonb_in(fcinfo) }
-}
-
-/// What is known about the keys of the object seen last.
+/// What is known about the keys of the objects seen lately, the last one first.
 #[derive(Default)]
 struct JsonSource {
-    object: Option<ObjectLayout>,
+    objects: Vec<ObjectLayout>,
     array: Option<(usize, Layout)>,
 }
 
@@ -171,10 +163,16 @@ impl JsonSource {
         S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
     {
         let (entries, keys) = json.key_bytes();
-        let layout = match &mut self.object {
-            Some(known) if known.entries == entries && known.keys == keys => known,
-            slot => slot.insert(ObjectLayout::look_up(binder, json, strict)?),
-        };
+        match self.objects.iter().position(|known| known.entries == entries && known.keys == keys) {
+            Some(0) => {}
+            Some(place) => self.objects.swap(0, place),
+            None => {
+                let layout = ObjectLayout::look_up(binder, json, strict)?;
+                self.objects.truncate(LAYOUTS - 1);
+                self.objects.insert(0, layout);
+            }
+        }
+        let Some(layout) = self.objects.first() else { return Ok(()) };
         for (feature, value) in layout.features.iter().zip(json.values()) {
             if let Some(feature) = feature {
                 sink(*feature as usize, Some(as_scalar(value)))?;

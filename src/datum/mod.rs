@@ -6,6 +6,7 @@
 pub mod array;
 pub mod document;
 pub mod features;
+pub mod json_text;
 pub mod jsonb;
 pub mod numeric;
 pub mod result;

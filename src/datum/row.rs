@@ -5,12 +5,13 @@ use pgrx::{PgMemoryContexts, PgTupleDesc, pg_sys};
 
 use crate::catalog::invalidation;
 use crate::datum::features::{Strictness, required};
-use crate::datum::scalar::{Reader, type_name};
+use crate::datum::scalar::{Reader, Zone, type_name};
 use crate::pg::varlena;
 
 /// What is known about the row type seen last.
 #[derive(Default)]
 pub struct RowSource {
+    zone: Zone,
     known: Option<Known>,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
@@ -62,6 +63,11 @@ impl Drop for Descriptor {
 }
 
 impl RowSource {
+    /// One that writes timestamps into text in this time zone.
+    pub fn new(zone: Zone) -> Self {
+        Self { zone, ..Self::default() }
+    }
+
     /// Feeds every feature of a row to `sink`.
     ///
     /// # Safety
@@ -92,7 +98,7 @@ impl RowSource {
             Some(known) if known.type_oid == type_oid && known.typmod == typmod && known.changes == changes => {}
             _ => self.look_up(binder, type_oid, typmod, changes, strict)?,
         }
-        let Self { known: Some(known), values, nulls } = self else { return Ok(()) };
+        let Self { zone, known: Some(known), values, nulls } = self else { return Ok(()) };
         // SAFETY: both arrays have the descriptor's number of attributes.
         unsafe {
             pg_sys::heap_deform_tuple(&raw mut tuple, known.descriptor.0, values.as_mut_ptr(), nulls.as_mut_ptr())
@@ -110,9 +116,9 @@ impl RowSource {
             let element = binder.element(feature);
             // SAFETY: the value came from the tuple, by this column's type.
             unsafe {
-                column
-                    .reader
-                    .read_for(element, values[source], &column.type_name, |scalar| sink(feature, Some(scalar)))?;
+                column.reader.read_for(element, *zone, values[source], &column.type_name, |scalar| {
+                    sink(feature, Some(scalar))
+                })?;
             }
         }
         Ok(())

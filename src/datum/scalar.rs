@@ -1,6 +1,6 @@
 //! One value of one column or array element as a [`Scalar`].
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int};
 
 use e2i_core::{ElementType, Scalar};
 use pgrx::pg_sys::{self, BuiltinOid};
@@ -14,6 +14,16 @@ const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Size of the buffer for a date as text: the server's MAXDATELEN, and a zero byte.
 const TEXT_BUFFER: usize = 129;
+
+/// The time zone in which a timestamptz is written into text.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub enum Zone {
+    /// The session's, as `to_jsonb` writes it.
+    #[default]
+    Session,
+    /// UTC, for answers that no setting may change.
+    Utc,
+}
 
 /// How the values of a type are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,6 +138,7 @@ impl Reader {
     pub unsafe fn read_for<T>(
         self,
         element: ElementType,
+        zone: Zone,
         datum: pg_sys::Datum,
         type_name: &str,
         pass_on: impl FnOnce(Scalar<'_>) -> T,
@@ -135,7 +146,7 @@ impl Reader {
         if self.is_instant() && element == ElementType::Text {
             let mut buffer: [c_char; TEXT_BUFFER] = [0; TEXT_BUFFER];
             // SAFETY: as the caller promises.
-            return pass_on(Scalar::Text(unsafe { self.instant_as_text(datum, &mut buffer) }));
+            return pass_on(Scalar::Text(unsafe { self.instant_as_text(datum, zone, &mut buffer) }));
         }
         // SAFETY: as the caller promises.
         pass_on(unsafe { self.read(datum, type_name) })
@@ -145,7 +156,8 @@ impl Reader {
     ///
     /// # Safety
     /// As [`Reader::read`]; the type must be one of those that [`Reader::is_instant`] names.
-    unsafe fn instant_as_text(self, datum: pg_sys::Datum, buffer: &mut [c_char; TEXT_BUFFER]) -> &str {
+    unsafe fn instant_as_text(self, datum: pg_sys::Datum, zone: Zone, buffer: &mut [c_char; TEXT_BUFFER]) -> &str {
+        let offset: c_int = 0;
         let type_oid = match self {
             Self::Date => pg_sys::DATEOID,
             Self::Timestamp => pg_sys::TIMESTAMPOID,
@@ -153,7 +165,8 @@ impl Reader {
         };
         // SAFETY: the buffer has the size that the function asks for, and is a C string afterwards.
         unsafe {
-            pg_sys::JsonEncodeDateTime(buffer.as_mut_ptr(), datum, type_oid, std::ptr::null());
+            let zone = if zone == Zone::Utc { &raw const offset } else { std::ptr::null() };
+            pg_sys::JsonEncodeDateTime(buffer.as_mut_ptr(), datum, type_oid, zone);
             c_text(buffer.as_ptr())
         }
     }

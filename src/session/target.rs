@@ -12,6 +12,7 @@ use pgrx::pg_sys;
 use crate::catalog::invalidation;
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Spelling};
+use crate::datum::scalar::Zone;
 use crate::explain;
 use crate::inference_log::record::{self, Capacity, Log, Outcome};
 use crate::metrics::clock::Clock;
@@ -68,7 +69,9 @@ impl Arm {
         let counter = model.counter(function, service);
         let wanted = needed(model.interface(), question, model.reference())?;
         let batch = Batch::new(&model.interface().inputs, 1);
-        Ok(Self { model, wanted, source: FeatureSource::default(), batch, outputs: Outputs::default(), counter })
+        // What is IMMUTABLE depends on no setting.
+        let zone = if function == Function::Pinned { Zone::Utc } else { Zone::Session };
+        Ok(Self { model, wanted, source: FeatureSource::new(zone), batch, outputs: Outputs::default(), counter })
     }
 
     /// # Safety

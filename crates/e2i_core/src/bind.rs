@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Kind, Result};
 use crate::interface::{ElementType, Feature, Interface};
+use crate::names::{Renamed, likely};
 use crate::value::{Scalar, ValueProblem};
 
 /// How many names a message lists before it says how many more there are.
@@ -133,16 +134,9 @@ impl Binder {
             error = error
                 .with_detail(format!("Names given but not used by the model: {}.", listed(unused.iter().copied())));
         }
-        let close = missing.iter().find_map(|feature| {
-            unused
-                .iter()
-                .find(|name| name.eq_ignore_ascii_case(&feature.name))
-                .map(|name| (feature.name.as_str(), *name))
-        });
-        match close {
-            Some((wanted, given)) => {
-                error.with_hint(format!("Names must match exactly: write {wanted:?} instead of {given:?}."))
-            }
+        let wanted: Vec<&str> = missing.iter().map(|feature| feature.name.as_str()).collect();
+        match renamed(&likely(&wanted, &unused)) {
+            Some(hint) => error.with_hint(hint),
             None => error.with_hint(self.where_listed("the features")),
         }
     }
@@ -224,6 +218,11 @@ impl Binder {
             )
             .with_detail(format!("Expected {expected}."))
             .with_hint("Give a value, for instance with coalesce(), or register the model with a default for the feature in its signature."),
+            ValueProblem::NotANumber if matches!(value, Scalar::Text(text) if text.trim().parse::<f64>().is_ok()) => {
+                Error::new(Kind::BadValue, format!("{subject} takes {expected}, got {value}")).with_hint(
+                    "A number in quotes is text: leave the quotes out, or cast an array of parameters: ARRAY[$1, $2]::float8[].",
+                )
+            }
             ValueProblem::NotANumber => Error::new(Kind::BadValue, format!("{subject} takes {expected}, got {value}")),
             ValueProblem::NotText => Error::new(Kind::BadValue, format!("{subject} takes {expected}, got {value}"))
                 .with_hint("Cast the value to text if it is a category."),
@@ -306,6 +305,21 @@ pub(crate) fn check_default(feature: &Feature, default: &serde_json::Value) -> s
     write_value(&mut cell, 0, default_scalar(default)?)
 }
 
+/// What to write where columns were renamed.
+fn renamed(likely: &[(&str, &str, Renamed)]) -> Option<String> {
+    let shown = likely.iter().take(NAMES_SHOWN).map(|(wanted, given, _)| format!("{wanted:?} instead of {given:?}"));
+    let mut hint = format!("Names must match exactly: write {}.", shown.collect::<Vec<_>>().join(", "));
+    if likely.iter().any(|(.., renamed)| *renamed == Renamed::Cut) {
+        hint.push_str(
+            " Tables cut names of columns at 63 bytes: give the row as JSON, or register the model with shorter ones.",
+        );
+    }
+    if likely.iter().any(|(.., renamed)| *renamed != Renamed::Case) {
+        hint.push_str(" Or register the model with the names that your data has: feature_names => ARRAY['…', '…'].");
+    }
+    (!likely.is_empty()).then_some(hint)
+}
+
 /// `"a", "b", "c" and 5 more`.
 fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let names: Vec<&str> = names.collect();
@@ -344,6 +358,17 @@ mod tests {
         assert_eq!(error.message(), r#"feature "tenure" of model churn:1 is missing"#);
         assert!(error.detail().unwrap().contains(r#""Tenure""#));
         assert!(error.hint().unwrap().contains(r#"write "tenure""#));
+    }
+
+    #[test]
+    fn a_renamed_column_gets_the_likely_name() {
+        let names = ["Age_years", "gr__e"];
+        let features = names.iter().enumerate().map(|(at, name)| feature(name, at, ElementType::Float32)).collect();
+        let (binder, _) = binder(features);
+        let error = binder.layout_by_name(["Age years", "größe"]).unwrap_err();
+        let hint = error.hint().unwrap();
+        assert!(hint.contains(r#"write "Age_years" instead of "Age years", "gr__e" instead of "größe"."#), "{hint}");
+        assert!(hint.contains("feature_names => ARRAY["), "{hint}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
+use e2i_core::formats::recognise;
 use e2i_core::{ElementType, Error, Kind, Result};
 use prost::Message;
 
@@ -44,17 +45,16 @@ impl Model {
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let bytes = Bytes::copy_from_slice(bytes);
         let not_onnx = |why: String| {
-            Error::new(Kind::BadModel, format!("the artifact is not an ONNX model: {why}")).with_hint(
+            let known = recognise(&bytes);
+            let why = known.map_or(why, |known| format!("it is {}", known.what));
+            Error::new(Kind::BadModel, format!("the artifact is not an ONNX model: {why}")).with_hint(known.map_or(
                 "Give an ONNX model, as skl2onnx.to_onnx(model, X).SerializeToString() makes it, or the file that save_model of XGBoost (JSON, UBJSON) or LightGBM wrote.",
-            )
+                |known| known.hint,
+            ))
         };
-        if bytes.is_empty() {
-            return Err(not_onnx("it is empty".into()));
-        }
-        let proto = ModelProto::decode(bytes.clone())
-            .map_err(|error| not_onnx(recognised(&bytes).map_or_else(|| undecodable(&error), str::to_owned)))?;
+        let proto = ModelProto::decode(bytes.clone()).map_err(|error| not_onnx(undecodable(&error)))?;
         let Some(graph) = &proto.graph else {
-            return Err(not_onnx(recognised(&bytes).unwrap_or("it has no graph").into()));
+            return Err(not_onnx("it has no graph".into()));
         };
         if graph.outputs.is_empty() {
             return Err(Error::new(Kind::BadModel, "the model has no outputs"));
@@ -174,19 +174,6 @@ impl Model {
 fn undecodable(error: &prost::DecodeError) -> String {
     let text = error.to_string();
     if text.ends_with("recursion limit reached") { "its parts are nested too deep".to_owned() } else { text }
-}
-
-/// What familiar bytes that are not ONNX look like, so that the message can name them.
-fn recognised(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0x1f, 0x8b, ..] => Some("it is gzip-compressed"),
-        [b'P', b'K', 3, 4, ..] => Some("it is a zip archive (a PyTorch or Keras file, perhaps)"),
-        [0x80, 2..=5, ..] => Some("it is a Python pickle"),
-        [b'{', ..] | [b'[', ..] => Some("it is JSON"),
-        [_, _, _, _, b'O', b'R', b'T', b'M', ..] => Some("it is in ONNX Runtime's own format"),
-        [b't', b'r', b'e', b'e', b'\n', ..] => Some("it is a LightGBM text model"),
-        _ => None,
-    }
 }
 
 /// An attribute by name.

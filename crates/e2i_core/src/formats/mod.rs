@@ -17,6 +17,7 @@
 //!
 //! What does not belong here: ONNX (see `e2i_onnx`), and how an ensemble is computed.
 
+mod kind;
 mod lightgbm;
 mod ubjson;
 mod xgboost;
@@ -26,6 +27,8 @@ use std::collections::HashSet;
 use crate::error::{Error, Kind, Result};
 use crate::interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
 use crate::native::{Ensemble, Link};
+
+pub use kind::{NoModel, recognise};
 
 /// Most features without a name of their own in the file: names are made for them, so that a number alone costs memory.
 const NAMELESS_FEATURES_AT_MOST: usize = 100_000;
