@@ -74,6 +74,11 @@ fn e2i_register_model(
         if let Some(warning) = warning {
             warning!("{warning}");
         }
+        if let Some(why) = &interface.varies {
+            warning!(
+                "the answer of model {name:?} to a row is not that row's alone, or not always the same: {why}; its rows are scored one at a time, and e2i_predict_pinned refuses it"
+            );
+        }
         let new = NewVersion {
             name,
             version,

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2i_core::formats::{self, Trained};
-use e2i_core::native::agreement::{disagreement, nudged, varied};
+use e2i_core::native::agreement::{Sample, disagreement, nudged, varied};
 use e2i_core::native::{InstructionSet, NativeEngine, compile_trained};
 use e2i_core::{
     Batch, Binder, Check, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet, Outputs, Result,
     Signature,
 };
-use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, describe};
+use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, describe, find_rows, try_alone};
 use serde::{Deserialize, Serialize};
 
 use crate::session::engines;
@@ -89,7 +89,8 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
         ));
     }
     let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
-    let rows = varied(&interface, &Batch::new(&interface.inputs, 1), compared_rows(&interface), true);
+    let sample = Sample::of(Batch::new(&interface.inputs, 1));
+    let rows = varied(&interface, &sample, compared_rows(&interface), true);
     let mut first: Option<Outputs> = None;
     for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
         let mut outputs = Outputs::default();
@@ -132,58 +133,56 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
     let model = Model::parse(candidate.model)?;
     let first = candidate.preprocessor.map(Model::parse).transpose()?;
     let mut interface = describe(&model, first.as_ref(), candidate.options)?;
-    let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
-    let mut sample = Batch::new(&interface.inputs, interface.rows_per_call().unwrap_or(1));
-    first.as_ref().unwrap_or(&model).fill_samples(&interface, &mut sample);
+    let suspect = model.suspect(&interface).or_else(|| first.as_ref()?.suspect(&interface));
+    let is_suspect = suspect.is_some();
+    let mut sample = first.as_ref().unwrap_or(&model).samples(&interface);
     // The runtime makes copies of its own: what was decoded here goes first.
     drop((model, first));
+    if let Some(examples) = candidate.examples {
+        let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
+        sample.rows = examples.bind(&binder, examples.len())?;
+    }
     let runtime = Runtime::load(library)?;
     let artifacts = Artifacts { model: candidate.model, preprocessor: candidate.preprocessor };
     // One thread, whatever the setting: with several the runtime's own sums depend on their number.
     let mut engine = RuntimeEngine::load(runtime, &interface, artifacts, 1)?;
-    let mut outputs = Outputs::default();
-    let mut warning = None;
-    if let Err(error) = engine.score(&sample, OutputSet::BOTH, &mut outputs) {
-        // Where the graph wants a text or a number that nobody could guess, a golden row tells, or it is taken on trust.
-        let may_want_categories = interface.features.iter().any(|feature| !feature.element.is_float());
-        if error.kind() != Kind::Runtime || !may_want_categories {
-            return Err(Error::new(
-                error.kind(),
-                format!("the model does not score a row of samples: {}", error.message()),
-            ));
+    let warning = match find_rows(&mut engine, &mut interface, &sample.rows) {
+        Ok(()) => {
+            let pace = pace(&mut engine, &sample.rows.picked(&[0]))?;
+            interface.set_pace(pace);
+            let rows = varied(&interface, &sample, tried_rows(pace), false);
+            try_alone(&mut engine, &mut interface, &rows, suspect)?;
+            None
         }
-        match candidate.examples {
-            Some(examples) => {
-                sample = examples.bind(&binder, 1)?;
-                engine.score(&sample, OutputSet::BOTH, &mut outputs).map_err(|error| error.in_row(1))?;
-            }
-            None => {
-                warning = Some(format!(
-                    "the model is registered although it did not score a row of samples: {}",
-                    error.message()
-                ));
-            }
+        Err(error) => {
+            let warning = unscored(&error, candidate, &interface)?;
+            // What could not be tried is not relied on.
+            interface.rows_at_once = 1;
+            interface.varies = suspect;
+            engine.follow(&interface);
+            Some(warning)
         }
-    }
-    if warning.is_none() {
-        if let Some(output) = interface.main.and_then(|main| interface.outputs.get_mut(main)) {
-            output.width = output.width.or(Some(outputs.width));
-        }
-        interface.set_pace(pace(&mut engine, &sample, &mut outputs)?);
-    }
-    if let Some(examples) = candidate.examples {
-        examples.judge(&compare(examples, &binder, &interface, |batch, wanted, outputs| {
-            engine.score(batch, wanted, outputs)
-        })?)?;
-    }
+    };
     let mut rows = Vec::new();
     if warning.is_none() {
         rows.push(varied(&interface, &sample, compared_rows(&interface), false));
     }
     if let Some(examples) = candidate.examples {
-        rows.push(examples.bind(&binder, examples.len())?);
+        let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
+        examples.judge(&compare(examples, &binder, &interface, |batch, wanted, outputs| {
+            engine.score(batch, wanted, outputs)
+        })?)?;
+        rows.push(sample.rows.clone());
     }
-    let compiled = compile(candidate, &interface, &mut engine, &rows)?;
+    let compiled = compile(candidate, &interface, &mut engine, &sample, &rows)?;
+    match &compiled {
+        // Compiled, rows have no neighbours, and the answers are those of the runtime to rows alone.
+        Compiled::Agrees(_) => interface.varies = None,
+        Compiled::Not { why, .. } if why.contains(ALONG_THE_ROWS) && interface.varies.is_some() && !is_suspect => {
+            interface.varies = Some(why.clone());
+        }
+        Compiled::Not { .. } => {}
+    }
     let (chosen, plan, engine_reason, engines_differ) = match compiled {
         Compiled::Agrees(plan) => ("native", Some(plan), None, false),
         Compiled::Not { why, differs } => (engine.name(), None, Some(why), differs),
@@ -216,6 +215,7 @@ fn compile(
     candidate: &Candidate<'_>,
     interface: &Interface,
     runtime: &mut RuntimeEngine,
+    sample: &Sample,
     rows: &[Batch],
 ) -> Result<Compiled> {
     let no = |why: String, differs: bool| Ok(Compiled::Not { why, differs });
@@ -232,7 +232,7 @@ fn compile(
         let mut native = NativeEngine::open(&plan, set)?;
         let exact = native.is_exact();
         if exact {
-            extreme.get_or_insert_with(|| varied(interface, &rows[0], compared_rows(interface), true));
+            extreme.get_or_insert_with(|| varied(interface, sample, compared_rows(interface), true));
         }
         for batch in rows.iter().chain(&extreme) {
             let (mut ours, mut theirs) = (Outputs::default(), Outputs::default());
@@ -262,14 +262,47 @@ fn compared_rows(interface: &Interface) -> usize {
     interface.rows_per_call().unwrap_or_else(|| interface.rows_at_once.clamp(16, 512))
 }
 
-/// How long a row takes: the best of a few runs, the first of which (the one before) also allocated.
-fn pace(engine: &mut RuntimeEngine, sample: &Batch, outputs: &mut Outputs) -> Result<Duration> {
+/// Rows to score alone and beside others: as many as take a few hundredths of a second.
+fn tried_rows(one_row: Duration) -> usize {
+    const ENOUGH: Duration = Duration::from_millis(20);
+    usize::try_from(ENOUGH.as_nanos() / one_row.as_nanos().max(1)).unwrap_or(usize::MAX).clamp(3, 64)
+}
+
+/// What the compiler says of a node that looks at other rows.
+const ALONG_THE_ROWS: &str = "axis of the rows";
+
+/// A row of samples was not scored: where the graph wants a text or a number that nobody could guess it is taken on trust,
+/// with a warning.
+///
+/// # Errors
+/// Everywhere else.
+fn unscored(error: &Error, candidate: &Candidate<'_>, interface: &Interface) -> Result<String> {
+    if error.kind() == Kind::Runtime && candidate.examples.is_some() {
+        return Err(error.clone().in_row(1));
+    }
+    if error.kind() != Kind::Runtime || interface.features.iter().all(|feature| feature.element.is_float()) {
+        let message = format!("the model does not score a row of samples: {}", error.message());
+        let error = match error.hint() {
+            Some(hint) => Error::new(error.kind(), message).with_hint(hint),
+            None if error.kind() == Kind::Runtime => Error::new(error.kind(), message).with_hint(
+                "If it takes certain values only, give rows that it scores: examples => '[{\"features\": [1, 2], \"prediction\": 0.7}]'.",
+            ),
+            None => Error::new(error.kind(), message),
+        };
+        return Err(error);
+    }
+    Ok(format!("the model is registered although it did not score a row of samples: {}", error.message()))
+}
+
+/// How long a row takes: the best of a few runs.
+fn pace(engine: &mut RuntimeEngine, sample: &Batch) -> Result<Duration> {
     const ENOUGH: Duration = Duration::from_millis(5);
+    let mut outputs = Outputs::default();
     let begun = Instant::now();
     let mut best = Duration::MAX;
     for _ in 0..20 {
         let run = Instant::now();
-        engine.score(sample, OutputSet::BOTH, outputs)?;
+        engine.score(sample, OutputSet::BOTH, &mut outputs)?;
         best = best.min(run.elapsed());
         if begun.elapsed() > ENOUGH {
             break;

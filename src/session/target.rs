@@ -144,6 +144,11 @@ impl Target {
         // Read before resolving: a change that is heard of meanwhile must count as later.
         let registry_changes = invalidation::registry_changes();
         let Routed { model, service, split, shadow, log } = cache::routed(schema, reference, preference)?;
+        if let (Function::Pinned, Some(why)) = (function, &model.interface().varies) {
+            return Err(Error::new(Kind::Unsupported, format!("model {} cannot be pinned: {why}", model.reference()))
+                .with_detail("Its answer to a row is not that row's alone, or not always the same.")
+                .with_hint("Use e2i_predict, or export the model for inference and register that."));
+        }
         let mut arms = vec![Arm::new(model, question, function, &service)?];
         let split = match split {
             None => None,

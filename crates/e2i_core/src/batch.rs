@@ -65,6 +65,22 @@ impl Column {
         }
     }
 
+    /// The rows of these numbers, each of `width` values.
+    #[must_use]
+    pub fn picked(&self, rows: &[usize], width: usize) -> Self {
+        fn picked<T: Clone>(values: &[T], rows: &[usize], width: usize) -> Vec<T> {
+            rows.iter().flat_map(|row| values[row * width..(row + 1) * width].iter().cloned()).collect()
+        }
+        match self {
+            Self::Float32(values) => Self::Float32(picked(values, rows, width)),
+            Self::Float64(values) => Self::Float64(picked(values, rows, width)),
+            Self::Int32(values) => Self::Int32(picked(values, rows, width)),
+            Self::Int64(values) => Self::Int64(picked(values, rows, width)),
+            Self::Bool(values) => Self::Bool(picked(values, rows, width)),
+            Self::Text(values) => Self::Text(picked(values, rows, width)),
+        }
+    }
+
     /// Number of values.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -178,6 +194,13 @@ impl Batch {
             tensor.values.repeat_from(start, times);
         }
         self.rows += times;
+    }
+
+    /// A batch of the rows of these numbers, in that order; one may be named several times.
+    #[must_use]
+    pub fn picked(&self, rows: &[usize]) -> Self {
+        let picked = |tensor: &Tensor| Tensor { width: tensor.width, values: tensor.values.picked(rows, tensor.width) };
+        Self { rows: rows.len(), tensors: self.tensors.iter().map(picked).collect() }
     }
 
     /// The tensors, in the interface's order.

@@ -27,6 +27,7 @@ pub(crate) fn regression(features: Vec<Feature>) -> Interface {
         features,
         passed_on: vec![],
         rows_at_once: Interface::ROWS_AT_ONCE,
+        varies: None,
         outputs: vec![],
         label: None,
         main: None,

@@ -382,6 +382,7 @@ mod tests {
             tensor: name.into(),
             element,
             width: Some(width),
+            rows_axis: 0,
         };
         Interface {
             format: Interface::FORMAT,
@@ -397,6 +398,7 @@ mod tests {
             passed_on: vec![],
             outputs: vec![output("label", ElementType::Text, 1), output("scores", ElementType::Float64, 2)],
             rows_at_once: 1024,
+            varies: None,
             label: Some(0),
             main: Some(1),
         }

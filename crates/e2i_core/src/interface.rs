@@ -181,6 +181,9 @@ pub struct OutputTensor {
     pub element: ElementType,
     /// Numbers a row, where known.
     pub width: Option<usize>,
+    /// Which of its axes holds the rows.
+    #[serde(default)]
+    pub rows_axis: usize,
 }
 
 /// The classes of a classifier.
@@ -239,6 +242,10 @@ pub struct Interface {
     /// Rows that an engine is given in one call, see [`Interface::set_pace`].
     #[serde(default = "rows_at_once")]
     pub rows_at_once: usize,
+    /// Why the answer to a row is not that row's alone, or not always the same, where registration found that: rows are then
+    /// scored one at a time, and nothing may be built on the answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub varies: Option<String>,
     /// Which output is the label (class, cluster, verdict), if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<usize>,

@@ -209,6 +209,7 @@ mod tests {
             tensor: name.into(),
             element,
             width: Some(width),
+            rows_axis: 0,
         };
         Interface {
             format: Interface::FORMAT,
@@ -218,6 +219,7 @@ mod tests {
             features: vec![],
             passed_on: vec![],
             rows_at_once: 1024,
+            varies: None,
             outputs: vec![output("label", ElementType::Int64, 1), output("scores", ElementType::Float32, width)],
             label: Some(0),
             main: Some(1),

@@ -30,6 +30,7 @@ pub fn describe(model: &Model, preprocessor: Option<&Model>, options: &Options) 
         },
         outputs: read.outputs,
         rows_at_once: Interface::ROWS_AT_ONCE,
+        varies: None,
         label: read.label,
         main: read.main,
     };

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
-use e2i_core::{Batch, Column, Engine, Error, InputTensor, Interface, Kind, OutputSet, Outputs, Result, Rows};
+use e2i_core::{
+    Batch, Column, Engine, Error, InputTensor, Interface, Kind, OutputSet, OutputTensor, Outputs, Result, Rows,
+};
 use ort::ep::CPU;
 use ort::error::ErrorCode;
 use ort::logging::LogLevel;
@@ -12,6 +14,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use prost::Message;
 
 use crate::proto::{GraphProto, ModelProto, OperatorSet, TensorType, TypeProto, TypeValue, ValueInfo, data_type};
+use crate::rows::Layout;
 use crate::runtime::Runtime;
 use crate::value::{self, Bound, Value};
 use crate::watchdog;
@@ -35,10 +38,12 @@ pub struct RuntimeEngine {
     runtime: &'static Runtime,
     preprocessor: Option<Graph>,
     model: Graph,
-    label: Option<CString>,
-    main: Option<CString>,
+    label: Option<Fetched>,
+    main: Option<Fetched>,
     rows_per_call: Option<usize>,
     rows_at_once: usize,
+    /// Whether each row is scored alone, because its answer would differ beside others.
+    one_at_a_time: bool,
     shapes: Vec<InputShape>,
     bound: Vec<Option<Bound>>,
     /// Output values of the call before, written into again when the next call has the same shape.
@@ -50,7 +55,61 @@ pub struct RuntimeEngine {
 struct Kept {
     rows: usize,
     wanted: Option<OutputSet>,
+    /// The label and the numbers.
     values: [Option<Value>; 2],
+}
+
+/// An output that is fetched.
+struct Fetched {
+    name: CString,
+    rows_axis: usize,
+    width: Option<usize>,
+    /// Whether its value may be written into again. Not when the output is an input of the graph: then the runtime hands
+    /// out the input's own memory, which is the caller's, and writes nothing into a value that it is given.
+    is_kept: bool,
+}
+
+impl Fetched {
+    fn new(output: &OutputTensor, graph: &Session) -> Result<Self> {
+        Ok(Self {
+            name: c_name(&output.tensor)?,
+            rows_axis: output.rows_axis,
+            width: output.width,
+            is_kept: graph.inputs().iter().all(|input| input.name() != output.tensor),
+        })
+    }
+
+    /// Appends what was given for `rows` rows, row by row, and says how many values a row has. The value stays for the next
+    /// call to write into, unless it must not, or is text, which the runtime must allocate anew.
+    fn read(&self, value: &mut Option<Value>, rows: usize, into: &mut Column) -> Result<usize> {
+        let Some(written) = value else {
+            return Err(Error::new(Kind::Runtime, "the model left an output empty"));
+        };
+        let axes = written.axes().map_err(failed)?;
+        let layout = Layout::of(axes, rows, self.rows_axis, self.width).ok_or_else(|| self.misshapen(axes, rows))?;
+        let start = into.len();
+        written.append_to(into).map_err(failed)?;
+        layout.gather(into, start);
+        if !self.is_kept || matches!(into, Column::Text(_)) {
+            *value = None;
+        }
+        Ok(layout.width())
+    }
+
+    #[cold]
+    fn misshapen(&self, axes: &[i64], rows: usize) -> Error {
+        let expected = match self.width {
+            Some(width) if rows == 1 => format!("a row has {width} numbers"),
+            _ => format!("axis {} holds the rows", self.rows_axis),
+        };
+        Error::new(
+            Kind::Runtime,
+            format!(
+                "the output {:?} of the model has the shape {axes:?} for {rows} row(s), where {expected}",
+                self.name
+            ),
+        )
+    }
 }
 
 /// The axes of an input; the first is set to the number of rows of the call, where there is a row axis.
@@ -107,15 +166,17 @@ impl RuntimeEngine {
             None => fed,
             Some(_) => names(session.inputs().iter().map(ort::value::Outlet::name).collect())?,
         };
-        let fetched = |output: Option<&e2i_core::OutputTensor>| output.map(|output| c_name(&output.tensor)).transpose();
+        let fetched = |output: Option<&OutputTensor>| output.map(|output| Fetched::new(output, &session)).transpose();
+        let (label, main) = (fetched(interface.label_output())?, fetched(interface.main_output())?);
         let size = artifacts.model.len() + artifacts.preprocessor.map_or(0, <[u8]>::len);
         Ok(Self {
             runtime,
             model: Graph { session, inputs, passed_on: vec![] },
-            label: fetched(interface.label_output())?,
-            main: fetched(interface.main_output())?,
+            label,
+            main,
             rows_per_call: interface.rows_per_call(),
             rows_at_once: interface.rows_at_once.max(1),
+            one_at_a_time: interface.varies.is_some(),
             shapes: interface.inputs.iter().map(InputShape::new).collect(),
             bound: interface.inputs.iter().map(|_| None).collect(),
             kept: Kept::default(),
@@ -124,15 +185,8 @@ impl RuntimeEngine {
         })
     }
 
-    /// Scores `rows` rows from `from` on, which the graph takes in one call, and appends to `outputs`.
-    fn score_once(
-        &mut self,
-        batch: &Batch,
-        from: usize,
-        rows: usize,
-        wanted: OutputSet,
-        outputs: &mut Outputs,
-    ) -> Result<()> {
+    /// Runs `rows` rows from `from` on, which the graph takes in one call, into the kept values.
+    fn call(&mut self, batch: &Batch, from: usize, rows: usize, wanted: OutputSet) -> Result<()> {
         for (index, tensor) in batch.tensors().iter().enumerate() {
             let shape = &mut self.shapes[index];
             if shape.has_rows {
@@ -150,24 +204,70 @@ impl RuntimeEngine {
             // The shape of the outputs depended on the data after all: let the runtime make new ones.
             Err(error) if reused && error.kind() == Kind::Runtime => {
                 self.kept.values = [None, None];
-                self.run(wanted)?;
+                self.run(wanted)
             }
-            other => other?,
+            other => other,
         }
-        let mut next = 0;
-        if wanted.label && self.label.is_some() {
-            read(&mut self.kept.values[next], &mut outputs.label)?;
-            next += 1;
+    }
+
+    /// Scores `rows` rows from `from` on, which the graph takes in one call, and appends to `outputs`.
+    fn score_once(
+        &mut self,
+        batch: &Batch,
+        from: usize,
+        rows: usize,
+        wanted: OutputSet,
+        outputs: &mut Outputs,
+    ) -> Result<()> {
+        self.call(batch, from, rows, wanted)?;
+        let [label_value, main_value] = &mut self.kept.values;
+        if let Some(label) = self.label.as_ref().filter(|_| wanted.label) {
+            let width = label.read(label_value, rows, &mut outputs.label)?;
+            if width != 1 {
+                return Err(Error::new(Kind::Runtime, format!("the model gives {width} labels a row")));
+            }
         }
-        if wanted.main && self.main.is_some() {
-            let count = read(&mut self.kept.values[next], &mut outputs.main)?;
-            let width = count / rows.max(1);
-            if count % rows.max(1) != 0 || (outputs.width != 0 && outputs.width != width) {
-                return Err(Error::new(Kind::Runtime, format!("the model returned {count} numbers for {rows} rows")));
+        if let Some(main) = self.main.as_ref().filter(|_| wanted.main) {
+            let width = main.read(main_value, rows, &mut outputs.main)?;
+            if outputs.width != 0 && outputs.width != width {
+                let message = format!("the model gives {} numbers for a row and {width} for another", outputs.width);
+                return Err(Error::new(Kind::Runtime, message));
             }
             outputs.width = width;
         }
         Ok(())
+    }
+
+    /// The axes of the label and of the numbers that the graph gives for a batch in one call.
+    ///
+    /// # Errors
+    /// As [`Engine::score`].
+    pub fn shapes(&mut self, batch: &Batch) -> Result<[Option<Vec<usize>>; 2]> {
+        self.call(batch, 0, batch.rows(), OutputSet::BOTH)?;
+        let kept = std::mem::take(&mut self.kept);
+        let mut shapes = [None, None];
+        for (shape, value) in shapes.iter_mut().zip(&kept.values) {
+            let Some(value) = value else { continue };
+            let axes = value.axes().map_err(failed)?;
+            *shape = Some(axes.iter().map(|axis| usize::try_from(*axis).unwrap_or_default()).collect());
+        }
+        Ok(shapes)
+    }
+
+    /// Reads outputs, and gives rows, as this interface of the same model says; it may leave out an output.
+    pub fn follow(&mut self, interface: &Interface) {
+        let outputs = [interface.label_output(), interface.main_output()];
+        for (fetched, output) in [&mut self.label, &mut self.main].into_iter().zip(outputs) {
+            match (&mut *fetched, output) {
+                (Some(fetched), Some(output)) => {
+                    fetched.rows_axis = output.rows_axis;
+                    fetched.width = output.width;
+                }
+                _ => *fetched = None,
+            }
+        }
+        self.rows_at_once = interface.rows_at_once.max(1);
+        self.one_at_a_time = interface.varies.is_some();
     }
 
     /// Scores fewer rows than the graph's fixed number by repeating the last one.
@@ -191,13 +291,13 @@ impl RuntimeEngine {
         Ok(())
     }
 
-    /// Runs the graph, or the two, into the kept values: label first, then the numbers, as far as they are wanted.
+    /// Runs the graph, or the two, into the kept values, as far as they are wanted.
     fn run(&mut self, wanted: OutputSet) -> Result<()> {
-        let label = self.label.as_deref().filter(|_| wanted.label);
-        let main = self.main.as_deref().filter(|_| wanted.main);
-        let both = [label.or(main).unwrap_or_default(), main.unwrap_or_default()];
-        let names = &both[..usize::from(label.is_some()) + usize::from(main.is_some())];
-        let values = &mut self.kept.values[..names.len()];
+        let label = self.label.as_ref().filter(|_| wanted.label).map(|label| label.name.as_c_str());
+        let main = self.main.as_ref().filter(|_| wanted.main).map(|main| main.name.as_c_str());
+        let fetched = usize::from(label.is_none())..1 + usize::from(main.is_some());
+        let names = &[label.unwrap_or_default(), main.unwrap_or_default()][fetched.clone()];
+        let values = &mut self.kept.values[fetched];
         let inputs = self.bound.iter().flatten().map(Bound::value);
         let _watch = watchdog::watch_run(self.runtime.run_options());
         let status = match &self.preprocessor {
@@ -243,7 +343,7 @@ impl Engine for RuntimeEngine {
         outputs.label.resize(0);
         outputs.main.resize(0);
         outputs.width = 0;
-        let at_once = self.rows_per_call.unwrap_or(self.rows_at_once);
+        let at_once = if self.one_at_a_time { 1 } else { self.rows_per_call.unwrap_or(self.rows_at_once) };
         let mut from = 0;
         while from < batch.rows() {
             let rows = at_once.min(batch.rows() - from);
@@ -259,19 +359,6 @@ impl Engine for RuntimeEngine {
         }
         Ok(())
     }
-}
-
-/// Reads an output and says how many values it has. It stays for the next call to write into, unless it is text, which the
-/// runtime must allocate anew.
-fn read(value: &mut Option<Value>, into: &mut Column) -> Result<usize> {
-    let Some(written) = value else {
-        return Err(Error::new(Kind::Runtime, "the model left an output empty"));
-    };
-    let count = written.append_to(into).map_err(failed)?;
-    if matches!(into, Column::Text(_)) {
-        *value = None;
-    }
-    Ok(count)
 }
 
 /// Opens a session with the settings that suit a database backend: the caller's thread only, unless more are allowed.

@@ -131,6 +131,11 @@ impl Model {
         self.proto.opset_import.iter().find(|set| same(&set.domain)).map_or(1, |set| set.version)
     }
 
+    /// The operators that the model defines itself.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &proto::FunctionProto> {
+        self.proto.functions.iter()
+    }
+
     /// Whether the model gives an operator of this domain a meaning of its own.
     pub(crate) fn defines_operators_of(&self, domain: &str) -> bool {
         self.own_domains.contains(domain)

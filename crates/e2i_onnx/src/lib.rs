@@ -12,6 +12,7 @@
 //! This is the only crate that knows `ort`. It never asks who is calling: cancellation reaches it as a function
 //! ([`watchdog::set_probe`]), files as bytes, settings as arguments.
 
+mod alone;
 mod classes;
 mod describe;
 mod engine;
@@ -22,13 +23,16 @@ mod missing;
 pub mod native;
 mod outputs;
 mod proto;
+mod rows;
 mod runtime;
 mod samples;
+mod suspects;
 mod trees;
 mod value;
 pub mod watchdog;
 mod width;
 
+pub use alone::{find_rows, try_alone};
 pub use describe::describe;
 pub use e2i_core::Options;
 pub use engine::{Artifacts, RuntimeEngine};

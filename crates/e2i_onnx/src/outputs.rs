@@ -5,6 +5,7 @@ use e2i_core::{Classes, ElementType, Error, Kind, OutputTensor, Result, Task};
 use crate::classes;
 use crate::graph::{Model, axes, element_type, tensor_type, type_name};
 use crate::proto::{MapType, TypeValue, ValueInfo, data_type};
+use crate::rows;
 
 /// What a graph gives.
 pub(crate) struct OutputsRead {
@@ -90,12 +91,9 @@ fn is_probability(name: &str) -> bool {
 fn read_output(model: &Model, info: &ValueInfo) -> Option<(OutputTensor, Option<Vec<String>>)> {
     if let Some(tensor) = tensor_type(info) {
         let element = element_type(tensor.element)?;
-        let width = match axes(tensor).as_deref() {
-            None => None,
-            Some([] | [_]) => Some(1),
-            Some([_, rest @ ..]) => rest.iter().copied().try_fold(1usize, |product, axis| product.checked_mul(axis?)),
-        };
-        return Some((OutputTensor { name: info.name.clone(), tensor: info.name.clone(), element, width }, None));
+        let (rows_axis, width) = axes(tensor).map_or((0, None), |axes| rows::declared(&axes));
+        let (name, tensor) = (info.name.clone(), info.name.clone());
+        return Some((OutputTensor { name, tensor, element, width, rows_axis }, None));
     }
     // A sequence of maps is what ZipMap makes of a matrix; the matrix itself is fetched instead.
     is_map_of_floats(info)?;
@@ -106,6 +104,7 @@ fn read_output(model: &Model, info: &ValueInfo) -> Option<(OutputTensor, Option<
         tensor: node.inputs.first()?.clone(),
         element: ElementType::Float32,
         width: Some(labels.len()),
+        rows_axis: 0,
     };
     Some((output, Some(labels)))
 }

@@ -172,8 +172,8 @@ fn fill_text(value: &Value, texts: &[String]) -> Status {
 }
 
 impl Value {
-    /// Element type and number of elements.
-    fn element_and_count(&self) -> Result<(DataType, usize), ort::Error> {
+    /// Element type and axes.
+    fn element_and_axes(&self) -> Result<(DataType, &[i64]), ort::Error> {
         let mut element = DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
         let (mut axes, mut count) = (ptr::null(), 0);
         // SAFETY: the out pointers are valid; the axes belong to the value and are read before it changes.
@@ -186,15 +186,21 @@ impl Value {
             ))?;
             if count == 0 { &[] } else { std::slice::from_raw_parts(axes, count) }
         };
-        let elements = axes
-            .iter()
-            .try_fold(1usize, |product, axis| usize::try_from(*axis).ok().and_then(|axis| product.checked_mul(axis)));
-        Ok((element, elements.ok_or_else(|| ort::Error::new("the model returned a tensor with impossible axes"))?))
+        Ok((element, axes))
     }
 
-    /// Appends all elements to `column`, which takes the tensor's type when it is empty. Returns how many there are.
-    pub(crate) fn append_to(&self, column: &mut Column) -> Result<usize, ort::Error> {
-        let (element, count) = self.element_and_count()?;
+    /// The lengths of its axes.
+    pub(crate) fn axes(&self) -> Result<&[i64], ort::Error> {
+        self.element_and_axes().map(|(_, axes)| axes)
+    }
+
+    /// Appends all elements to `column`, which takes the tensor's type when it is empty.
+    pub(crate) fn append_to(&self, column: &mut Column) -> Status {
+        let (element, axes) = self.element_and_axes()?;
+        let count = axes
+            .iter()
+            .try_fold(1usize, |product, axis| usize::try_from(*axis).ok().and_then(|axis| product.checked_mul(axis)));
+        let count = count.ok_or_else(|| ort::Error::new("the model returned a tensor with impossible axes"))?;
         match element {
             DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT => self.append(column, count, ElementType::Float32),
             DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE => self.append(column, count, ElementType::Float64),
@@ -203,13 +209,15 @@ impl Value {
             DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL => self.append(column, count, ElementType::Bool),
             DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING => self.append_text(column, count),
             other => Err(ort::Error::new(format!("the model returned a tensor of type {other:?}"))),
-        }?;
-        Ok(count)
+        }
     }
 
     fn append(&self, column: &mut Column, count: usize, element: ElementType) -> Status {
         if column.is_empty() && column.element() != element {
             *column = Column::zeros(element, 0);
+        }
+        if column.element() != element {
+            return Err(ort::Error::new("the model returned an output in another type than before"));
         }
         if count == 0 {
             return Ok(());

@@ -265,6 +265,7 @@ mod tests {
             passed_on: vec![],
             outputs: vec![],
             rows_at_once: 1,
+            varies: None,
             label: None,
             main: None,
         };

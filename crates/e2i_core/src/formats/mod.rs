@@ -113,6 +113,7 @@ impl Shape {
             tensor: name.to_owned(),
             element,
             width: Some(width),
+            rows_axis: 0,
         };
         let outputs = match class_count {
             Some(_) => vec![output("label", ElementType::Int64, 1), output("probabilities", element, width)],
@@ -129,6 +130,7 @@ impl Shape {
             main: Some(outputs.len() - 1),
             outputs,
             rows_at_once: Interface::ROWS_AT_ONCE,
+            varies: None,
         })
     }
 }

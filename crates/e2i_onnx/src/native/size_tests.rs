@@ -102,9 +102,8 @@ fn what_is_shared_is_looked_at_once() {
     let end = pipeline.node("OneHotEncoder", &[&end], vec![texts("cats_strings", &["a"])]);
     let (model, interface) = read(pipeline, &end, 1);
     assert!(interface.features[0].takes_missing);
-    let mut batch = Batch::new(&interface.inputs, 1);
-    model.fill_samples(&interface, &mut batch);
-    assert_eq!(batch.tensors()[0].values, Column::Text(vec![String::new()]));
+    let sample = model.samples(&interface).rows.picked(&[0]);
+    assert_eq!(sample.tensors()[0].values, Column::Text(vec![String::new()]));
 }
 
 #[test]

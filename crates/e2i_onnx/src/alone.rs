@@ -1,0 +1,179 @@
+//! Whether the answer to a row is that row's alone: what registration tries on the runtime before it lets rows be scored
+//! together.
+//!
+//! Where the rows lie in the outputs is found from calls of different lengths. Then the same rows are scored one by one,
+//! together, in another order, and once more. What belongs elsewhere: nodes that give the matter away without a call
+//! (`suspects.rs`), and who is told of it.
+
+use e2i_core::native::agreement::{differing_rows, nudged};
+use e2i_core::{Batch, Engine, Error, Interface, Kind, OutputSet, Outputs, Result, Rows, Task};
+
+use crate::engine::RuntimeEngine;
+use crate::rows::axis_of_rows;
+
+/// One row in so many must differ, and two at least, where no node gives the reason away: a sum that is rounded otherwise
+/// beside others may take a single row over a threshold.
+const ROWS_THAT_MAY_DIFFER: usize = 8;
+
+/// Finds out how many numbers each output really has for `sample`'s first row and where rows lie, and writes it into the
+/// interface, which the engine follows from then on. Rows that do not lie on one axis are scored one at a time.
+///
+/// # Errors
+/// What the runtime reports for a single row; [`Kind::Unsupported`] when the only output is a label and has several values.
+pub fn find_rows(engine: &mut RuntimeEngine, interface: &mut Interface, sample: &Batch) -> Result<()> {
+    let fixed = interface.rows_per_call();
+    let copies = |rows: usize| sample.picked(&vec![0; rows]);
+    let single = engine.shapes(&copies(fixed.unwrap_or(1)))?;
+    let count = |axes: &Option<Vec<usize>>| axes.as_ref().map(|axes| axes.iter().product::<usize>());
+    if let Some(labels) = count(&single[0]).map(|count| count / fixed.unwrap_or(1)).filter(|labels| *labels != 1) {
+        drop_label(interface, labels)?;
+        engine.follow(interface);
+    }
+    let calls = match fixed {
+        None => vec![3, 2],
+        Some(rows) => vec![rows],
+    };
+    let mut shapes = Vec::with_capacity(calls.len());
+    for rows in calls {
+        match engine.shapes(&copies(rows)) {
+            Ok(found) => shapes.push((found, rows)),
+            Err(error) if error.kind() == Kind::Runtime => {
+                interface.varies = Some(format!("it does not score several rows in one call: {}", error.message()));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    for (place, output) in [interface.label, interface.main].into_iter().enumerate() {
+        let Some(output) = output.and_then(|output| interface.outputs.get_mut(output)) else { continue };
+        let found: Option<Vec<(&[usize], usize)>> =
+            shapes.iter().map(|(shapes, rows)| Some((shapes[place].as_deref()?, *rows))).collect();
+        let (Some(found), None | Some(2..)) = (found.filter(|_| interface.varies.is_none()), fixed) else {
+            output.width = count(&single[place]).or(output.width);
+            continue;
+        };
+        let declared = |(axes, rows): &(&[usize], usize)| axes.get(output.rows_axis) == Some(rows);
+        let believed = fixed.is_some() && found.iter().all(declared);
+        match if believed { Some(output.rows_axis) } else { axis_of_rows(&found) } {
+            Some(axis) => {
+                output.rows_axis = axis;
+                output.width = found.first().map(|(axes, rows)| axes.iter().product::<usize>() / rows);
+            }
+            None => {
+                let shown: Vec<String> = found.iter().map(|(axes, rows)| format!("{axes:?} for {rows}")).collect();
+                interface.varies = Some(format!(
+                    "no axis of its output {:?} holds the rows: it is {}",
+                    output.name,
+                    shown.join(" and ")
+                ));
+                output.width = count(&single[place]);
+            }
+        }
+    }
+    if interface.varies.is_some() && fixed.is_some_and(|rows| rows > 1) {
+        let message = "the model fixes its number of rows and does not give an answer for each";
+        return Err(Error::new(Kind::Unsupported, message)
+            .with_detail(interface.varies.take().unwrap_or_default())
+            .with_hint("Export it with a free batch dimension."));
+    }
+    engine.follow(interface);
+    Ok(())
+}
+
+/// A label of several values a row is none. What the model was taken for because of it, it is not.
+fn drop_label(interface: &mut Interface, labels: usize) -> Result<()> {
+    if interface.main.is_none() {
+        return Err(Error::new(Kind::Unsupported, format!("the model gives {labels} labels a row and no numbers"))
+            .with_hint("Export its probabilities too, or one model for each label."));
+    }
+    interface.label = None;
+    interface.task = Task::Other;
+    interface.classes = None;
+    Ok(())
+}
+
+/// Scores rows one by one, together, in another order and once more, and writes why they differ, if they do, into the
+/// interface, which the engine follows from then on. `suspect` is a node that explains it.
+///
+/// # Errors
+/// What the runtime reports for a row alone is no error: such a row is left out.
+pub fn try_alone(
+    engine: &mut RuntimeEngine,
+    interface: &mut Interface,
+    rows: &Batch,
+    suspect: Option<String>,
+) -> Result<()> {
+    if interface.varies.is_none() {
+        interface.varies = match suspect {
+            Some(suspect) => Some(suspect),
+            None => difference(engine, interface, rows)?,
+        };
+    }
+    engine.follow(interface);
+    Ok(())
+}
+
+fn difference(engine: &mut RuntimeEngine, interface: &Interface, rows: &Batch) -> Result<Option<String>> {
+    let mut one_at_a_time = interface.clone();
+    one_at_a_time.varies = Some(String::new());
+    engine.follow(&one_at_a_time);
+    let mut known = Vec::with_capacity(rows.rows());
+    for row in 0..rows.rows() {
+        match engine.score(&rows.picked(&[row]), OutputSet::BOTH, &mut Outputs::default()) {
+            Ok(()) => known.push(row),
+            Err(error) if error.kind() == Kind::Runtime => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let rows = rows.picked(&known);
+    if rows.rows() == 0 {
+        return Ok(None);
+    }
+    let (mut alone, mut moved) = (Outputs::default(), Outputs::default());
+    engine.score(&rows, OutputSet::BOTH, &mut alone)?;
+    if engine.score(&nudged(&rows), OutputSet::BOTH, &mut moved).is_err() {
+        moved.clone_from(&alone);
+    }
+    let mut again = Outputs::default();
+    engine.score(&rows, OutputSet::BOTH, &mut again)?;
+    if let (1.., Some(first)) = differing_rows(&again, &alone, &moved) {
+        return Ok(Some(format!("scored twice, {first}")));
+    }
+    let may_be_together = interface.inputs.iter().all(|input| !matches!(input.rows, Rows::Single | Rows::Fixed(1)));
+    if !may_be_together || rows.rows() < 2 {
+        return Ok(None);
+    }
+    let mut together = interface.clone();
+    together.rows_at_once = rows.rows();
+    engine.follow(&together);
+    let enough = (rows.rows() / ROWS_THAT_MAY_DIFFER).max(2);
+    let (forwards, backwards): (Vec<usize>, Vec<usize>) =
+        ((0..rows.rows()).collect(), (0..rows.rows()).rev().collect());
+    for order in [forwards, backwards] {
+        let mut beside = Outputs::default();
+        match engine.score(&rows.picked(&order), OutputSet::BOTH, &mut beside) {
+            Ok(()) => {}
+            Err(error) if error.kind() == Kind::Runtime => {
+                return Ok(Some(format!("it does not score several rows in one call: {}", error.message())));
+            }
+            Err(error) => return Err(error),
+        }
+        let back = in_order(&beside, &order);
+        let (count, first) = differing_rows(&back, &alone, &moved);
+        if let (true, Some(first)) = (count >= enough, first) {
+            return Ok(Some(format!("alone and beside others, {first}")));
+        }
+    }
+    Ok(None)
+}
+
+/// Outputs of rows that were given in `order`, in the order of the rows.
+fn in_order(outputs: &Outputs, order: &[usize]) -> Outputs {
+    let mut places = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(place, row)| places[*row] = place);
+    Outputs {
+        label: if outputs.label.is_empty() { outputs.label.clone() } else { outputs.label.picked(&places, 1) },
+        main: if outputs.main.is_empty() { outputs.main.clone() } else { outputs.main.picked(&places, outputs.width) },
+        width: outputs.width,
+    }
+}

@@ -1,0 +1,103 @@
+//! Where rows lie in outputs, and whether the answer to a row is that row's alone.
+//!
+//! Needs `E2I_ONNXRUNTIME`, the path of libonnxruntime.so; `make unit` sets it.
+
+use std::path::Path;
+
+use e2i_core::native::agreement::varied;
+use e2i_core::{Batch, Column, Engine, Interface, OutputSet, Outputs};
+use e2i_onnx::{Artifacts, Model, Options, Runtime, RuntimeEngine, describe, find_rows, try_alone};
+
+fn runtime() -> &'static Runtime {
+    let path = std::env::var("E2I_ONNXRUNTIME").expect("E2I_ONNXRUNTIME is the path of libonnxruntime.so");
+    Runtime::load(Path::new(&path)).expect("the runtime loads")
+}
+
+/// As registration does it; with a preprocessor that hands its rows through, if asked.
+fn proved(name: &str, chained: bool) -> (Interface, RuntimeEngine) {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models");
+    let read = |name: &str| Model::parse(&std::fs::read(models.join(name)).unwrap()).unwrap();
+    let (model, first) = (read(&format!("{name}.onnx")), chained.then(|| read("rows_handed_on.onnx")));
+    let mut interface = describe(&model, first.as_ref(), &Options::default()).unwrap();
+    let sample = first.as_ref().unwrap_or(&model).samples(&interface);
+    let artifacts = Artifacts { model: model.bytes(), preprocessor: first.as_ref().map(Model::bytes) };
+    let mut engine = RuntimeEngine::load(runtime(), &interface, artifacts, 1).unwrap();
+    find_rows(&mut engine, &mut interface, &sample.rows).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let rows = varied(&interface, &sample, 64, false);
+    let suspect = model.suspect(&interface);
+    try_alone(&mut engine, &mut interface, &rows, suspect).unwrap();
+    (interface, engine)
+}
+
+fn scored(interface: &Interface, engine: &mut RuntimeEngine, rows: &[[f32; 2]]) -> (usize, Vec<f32>) {
+    let mut batch = Batch::new(&interface.inputs, rows.len());
+    batch.tensors_mut()[0].values = Column::Float32(rows.concat());
+    let mut outputs = Outputs::default();
+    engine.score(&batch, OutputSet::BOTH, &mut outputs).unwrap();
+    let Column::Float32(numbers) = outputs.main else { panic!("not float32") };
+    (outputs.width, numbers)
+}
+
+const ROWS: [[f32; 2]; 3] = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
+
+/// Three rows together, two, and each alone give the same.
+fn together_and_alone(name: &str, expected: &[&[f32]]) -> Interface {
+    for chained in [false, true] {
+        let (interface, mut engine) = proved(name, chained);
+        let width = expected[0].len();
+        assert_eq!(interface.main_output().unwrap().width, Some(width), "{name}");
+        assert_eq!(scored(&interface, &mut engine, &ROWS), (width, expected.concat()), "{name}");
+        assert_eq!(scored(&interface, &mut engine, &ROWS[..2]), (width, expected[..2].concat()), "{name}");
+        for (row, expected) in ROWS.iter().zip(expected) {
+            assert_eq!(scored(&interface, &mut engine, &[*row]), (width, expected.to_vec()), "{name}");
+        }
+    }
+    proved(name, false).0
+}
+
+#[test]
+fn rows_on_another_axis_are_gathered() {
+    let last = together_and_alone("rows_last", &[&[1.0, 20.0], &[3.0, 40.0], &[5.0, 60.0]]);
+    assert_eq!((last.main_output().unwrap().rows_axis, last.varies), (1, None));
+    let of = |a: f32, b: f32| -> Vec<f32> {
+        let sums = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let one: Vec<f32> = (0..3).map(|class| a * sums[0][class] + b * sums[1][class]).collect();
+        let ten: Vec<f32> = one.iter().map(|sum| sum * 10.0).collect();
+        [one, ten].concat()
+    };
+    let expected = [of(1.0, 2.0), of(3.0, 4.0), of(5.0, 6.0)];
+    let middle = together_and_alone("rows_middle", &expected.each_ref().map(Vec::as_slice));
+    assert_eq!((middle.main_output().unwrap().rows_axis, middle.varies), (1, None));
+}
+
+#[test]
+fn the_real_width_wins_over_the_declared_one() {
+    assert_eq!(
+        together_and_alone("rows_declared_narrow", &[&[5.0, 50.0], &[11.0, 110.0], &[17.0, 170.0]]).varies,
+        None
+    );
+    assert_eq!(together_and_alone("rows_declared_wide", &[&[5.0], &[11.0], &[17.0]]).varies, None);
+}
+
+#[test]
+fn rows_that_look_at_others_are_scored_alone() {
+    let mean = together_and_alone("rows_mean", &[&[0.0, 0.0], &[0.0, 0.0], &[0.0, 0.0]]);
+    assert!(mean.varies.unwrap().starts_with("alone and beside others"));
+    let sum = together_and_alone("rows_sum", &[&[3.0], &[7.0], &[11.0]]);
+    assert_eq!(sum.varies.unwrap(), r#"no axis of its output "y" holds the rows: it is [] for 3 and [] for 2"#);
+    let pairs = together_and_alone("rows_pairs", &[&[5.0], &[25.0], &[61.0]]);
+    assert_eq!(
+        pairs.varies.unwrap(),
+        r#"no axis of its output "y" holds the rows: it is [3, 3] for 3 and [2, 2] for 2"#
+    );
+    let constant = together_and_alone("alias_constant", &[&[7.0_f32, 8.0][..]; 3]);
+    assert!(constant.varies.unwrap().starts_with("no axis of its output"));
+}
+
+#[test]
+fn nodes_that_draw_are_named_whatever_samples_say() {
+    let why = |name: &str| proved(name, false).0.varies.unwrap();
+    assert_eq!(why("rows_random"), r#"node "noise" (RandomNormalLike) draws random numbers"#);
+    assert_eq!(why("rows_rarely_random"), r#"node "noise" (RandomNormalLike) draws random numbers"#);
+    assert_eq!(why("rows_dropout"), r#"node "drop" (Dropout) is in training mode"#);
+}
