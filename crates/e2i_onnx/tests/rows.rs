@@ -15,7 +15,7 @@ fn runtime() -> &'static Runtime {
 
 /// As registration does it; with a preprocessor that hands its rows through, if asked.
 fn proved(name: &str, chained: bool) -> (Interface, RuntimeEngine) {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models");
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/rows");
     let read = |name: &str| Model::parse(&std::fs::read(models.join(name)).unwrap()).unwrap();
     let (model, first) = (read(&format!("{name}.onnx")), chained.then(|| read("rows_handed_on.onnx")));
     let mut interface = describe(&model, first.as_ref(), &Options::default()).unwrap();

@@ -3,21 +3,21 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 \set models `echo "$E2I_MODELS"`
-\set alias :models '/alias_matrix.onnx'
-\set label :models '/alias_label.onnx'
-\set last :models '/rows_last.onnx'
-\set middle :models '/rows_middle.onnx'
-\set narrow :models '/rows_declared_narrow.onnx'
-\set wide :models '/rows_declared_wide.onnx'
-\set mean :models '/rows_mean.onnx'
-\set sum :models '/rows_sum.onnx'
-\set pairs :models '/rows_pairs.onnx'
-\set random :models '/rows_random.onnx'
-\set rarely :models '/rows_rarely_random.onnx'
-\set dropout :models '/rows_dropout.onnx'
-\set constant :models '/alias_constant.onnx'
-\set through :models '/rows_handed_on.onnx'
-\set codes :models '/codes_strict.onnx'
+\set alias :models '/rows/alias_matrix.onnx'
+\set label :models '/rows/alias_label.onnx'
+\set last :models '/rows/rows_last.onnx'
+\set middle :models '/rows/rows_middle.onnx'
+\set narrow :models '/rows/rows_declared_narrow.onnx'
+\set wide :models '/rows/rows_declared_wide.onnx'
+\set mean :models '/rows/rows_mean.onnx'
+\set sum :models '/rows/rows_sum.onnx'
+\set pairs :models '/rows/rows_pairs.onnx'
+\set random :models '/rows/rows_random.onnx'
+\set rarely :models '/rows/rows_rarely_random.onnx'
+\set dropout :models '/rows/rows_dropout.onnx'
+\set constant :models '/rows/alias_constant.onnx'
+\set through :models '/rows/rows_handed_on.onnx'
+\set codes :models '/rows/codes_strict.onnx'
 
 -- An output that is an input: every statement is a call site of its own, on both engines.
 SELECT e2i_register_model('alias', pg_read_binary_file(:'alias'));

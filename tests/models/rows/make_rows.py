@@ -4,17 +4,26 @@
     python make_rows.py NAME [NAME]  # only these
 
 `rows_*` are tiny graphs whose outputs hold rows on another axis than the first, whose declared shapes are not the real ones,
-or whose answer to a row depends on other rows or on chance; `alias_*` hand an input through as an output. Golden numbers, where
-a row has an answer of its own that the graph also gives in a batch, are computed by numpy in float64.
+or whose answer to a row depends on other rows or on chance; `alias_*` hand an input through as an output; `codes_strict` refuses
+every code that it does not know. What is right is a matter of mental arithmetic, and stands in the tests.
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
+import onnx
 from onnx import helper
 
-from fixtures import golden_rows, run_all, save
-from make_shapes import FLOAT, INT64, NUMPY, build, columns_of, constant, floats, value, write_only
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from fixtures import run_all  # noqa: E402
+from make_shapes import FLOAT, INT64, build, constant, value  # noqa: E402
+
+
+def write_only(name, model):
+    onnx.checker.check_model(model)
+    (HERE / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
 
 
 def alias_matrix():
@@ -148,10 +157,7 @@ def codes_strict():
     model = helper.make_model(graph, producer_name="e2i_serve tests",
                               opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)])
     model.ir_version = 8
-    x = np.array([[1, 20], [2, 20], [3, 20], [1, 30], [2, 30], [3, 30]], dtype=float)
-    y = (x[:, 0] - 1) + (x[:, 1] - 20)
-    columns = columns_of("a", "b")
-    save("codes_strict", model, "regression", NUMPY, columns, golden_rows(x, columns, y, vector=y[:, None]), vector_output="y")
+    write_only("codes_strict", model)
 
 
 MAKERS = [
