@@ -239,6 +239,16 @@ fn invisible(reference: &ModelReference) -> Error {
 /// Versions that a message lists.
 const SHOWN: usize = 5;
 
+/// What to do where nothing is registered: a new database, or one that is being restored.
+const EMPTY: &str = "No model is registered yet. Register one: SELECT e2i_register_model('name', pg_read_binary_file('/path/to/model.onnx')); \
+    in a restore, load the tables of the extension before those that score (manual, chapter 2, Dump and restore).";
+
+/// Whether there is no version at all, whoever asks.
+fn is_empty(schema: Schema) -> bool {
+    let sql = format!("SELECT 1 FROM {}.ml_model_registry LIMIT 1", schema.quoted());
+    schema.as_owner(|| select(&sql, &[], |_| ())).is_empty()
+}
+
 #[cold]
 fn unknown(schema: Schema, reference: &ModelReference) -> Error {
     // Only what the caller may see is named.
@@ -250,7 +260,7 @@ fn unknown(schema: Schema, reference: &ModelReference) -> Error {
     let versions: Vec<String> =
         select(&sql, &[reference.name.as_str().into()], |row| row.get::<String>(1)).into_iter().flatten().collect();
     if versions.is_empty() {
-        return invisible(reference);
+        return if is_empty(schema) { invisible(reference).with_hint(EMPTY) } else { invisible(reference) };
     }
     let name = &reference.name;
     let more = if versions.len() > SHOWN { " and more" } else { "" };

@@ -127,6 +127,70 @@ is 'owner of the database only: no error' \
     "$(at b pg_restore -U tenant --no-owner --no-privileges --no-comments -d rented "$NODES/shop.dump" 2>&1)" ''
 came_back 'owner of the database only' rented
 
+# --- tables whose definition scores -------------------------------------------------------------------------------------
+
+# Checks, domains, generated columns and partition keys score each row that is restored, so the models must be there before. A
+# dump has the rows of tables in the order of their schemas and names. DEFINED are 100 rows in each kind of table.
+DEFINED="CREATE TABLE a_check (i float4 CHECK (e2i_predict('sum', ARRAY[i]) < 1000));
+    CREATE DOMAIN small AS float4 CHECK (e2i_predict('sum', ARRAY[VALUE]) < 1000); CREATE TABLE a_domain (i small);
+    CREATE TABLE a_generated (i float4, score float8 GENERATED ALWAYS AS (e2i_predict_pinned('sum:1', ARRAY[i])) STORED);
+    CREATE TABLE a_partitioned (i float4) PARTITION BY RANGE (e2i_predict_pinned('sum:1', ARRAY[i]));
+    CREATE TABLE a_low PARTITION OF a_partitioned FOR VALUES FROM (MINVALUE) TO (50);
+    CREATE TABLE a_high PARTITION OF a_partitioned FOR VALUES FROM (50) TO (MAXVALUE);
+    INSERT INTO a_check SELECT generate_series(1, 100); INSERT INTO a_domain SELECT generate_series(1, 100);
+    INSERT INTO a_generated SELECT generate_series(1, 100); INSERT INTO a_partitioned SELECT generate_series(1, 100);
+    CREATE INDEX ON a_check (e2i_predict_pinned('sum:1', ARRAY[i]));"
+ROWS="SELECT (SELECT sum(i) FROM a_check), (SELECT sum(i) FROM a_domain), (SELECT sum(score) FROM a_generated), (SELECT sum(i) FROM a_low), (SELECT sum(i) FROM a_high);"
+ALL='5050|5050|5150|1176|3874'
+
+# In a schema of its own, whose name comes before those of the tables that score: nothing to be done.
+sql a postgres "CREATE DATABASE apart; ALTER DATABASE apart SET search_path = public, models;"
+sql a apart "SET client_min_messages = warning; CREATE SCHEMA models; CREATE EXTENSION e2i_serve SCHEMA models; $PLUS
+    SELECT FROM e2i_register_model('sum', plus(1)); $DEFINED"
+is 'tables that score' "$(sql a apart "$ROWS")" "$ALL"
+sql b postgres "CREATE DATABASE apart_plain; CREATE DATABASE apart_custom; CREATE DATABASE apart_four;"
+is 'tables that score, pg_dump | psql: no error' "$(at a pg_dump apart | at b psql -Xq -v ON_ERROR_STOP=1 -d apart_plain 2>&1 >/dev/null)" ''
+is 'tables that score, pg_dump | psql: every row' "$(sql b apart_plain "$ROWS")" "$ALL"
+at a pg_dump -Fc -f "$NODES/apart.dump" apart
+is 'tables that score, pg_restore: no error' "$(at b pg_restore -d apart_custom "$NODES/apart.dump" 2>&1)" ''
+is 'tables that score, pg_restore: every row' "$(sql b apart_custom "$ROWS")" "$ALL"
+# Four jobs load the largest tables first: the models get a step of their own.
+restore() { at b pg_restore -d apart_four "$@" "$NODES/apart.dump" 2>&1; }
+is 'tables that score, four jobs: no error' \
+    "$(restore --section=pre-data; restore --section=data -n models; restore --section=data -N models -j4; restore --section=post-data -j4)" ''
+is 'tables that score, four jobs: every row' "$(sql b apart_four "$ROWS")" "$ALL"
+
+# Beside the tables that score, and after them by name: their rows are refused, loudly, and the rest is there. The models first,
+# by a list, and nothing is lost. An existing extension can also be moved: ALTER EXTENSION e2i_serve SET SCHEMA models.
+sql a postgres "CREATE DATABASE beside;"
+sql a beside "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS SELECT FROM e2i_register_model('sum', plus(1)); $DEFINED"
+sql b postgres "CREATE DATABASE beside_plain; CREATE DATABASE beside_list; CREATE DATABASE beside_moved;"
+errors=$(at a pg_dump beside | at b psql -Xq -d beside_plain 2>&1 >/dev/null | grep -E 'ERROR|HINT')
+is 'beside, pg_dump | psql: each of the tables says so' "$(grep -c ERROR <<<"$errors")" 5
+like 'beside, pg_dump | psql: with what to do' "$errors" '*model "sum" does not exist*in a restore, load the tables of the extension before those that score*'
+is 'beside, pg_dump | psql: the models are there' "$(sql b beside_plain "SELECT e2i_predict('sum', ARRAY[10]), (SELECT count(*) FROM a_check)")" '11|0'
+at a pg_dump -Fc -f "$NODES/beside.dump" beside
+beside() { at b pg_restore -d beside_list "$@" "$NODES/beside.dump" 2>&1; }
+at b pg_restore -l "$NODES/beside.dump" >"$fifos/list"
+grep -E ' (TABLE DATA|SEQUENCE SET) [^ ]+ ml_' "$fifos/list" | in_world tee "$NODES/models.list" >/dev/null
+grep -vE ' (TABLE DATA|SEQUENCE SET) [^ ]+ ml_' "$fifos/list" | in_world tee "$NODES/rest.list" >/dev/null
+is 'beside, the models first: no error' "$(beside --section=pre-data; beside -L "$NODES/models.list"
+    beside --section=data -j4 -L "$NODES/rest.list"; beside --section=post-data -j4)" ''
+is 'beside, the models first: every row' "$(sql b beside_list "$ROWS")" "$ALL"
+sql a beside "CREATE SCHEMA models; ALTER EXTENSION e2i_serve SET SCHEMA models;"
+is 'beside, moved away: no error' "$(at a pg_dump beside | at b psql -Xq -v ON_ERROR_STOP=1 -d beside_moved 2>&1 >/dev/null)" ''
+is 'beside, moved away: every row' "$(sql b beside_moved "$ROWS")" "$ALL"
+
+# A check that is NOT VALID is made after all rows, wherever the extension is, and holds for every row that is written.
+sql a postgres "CREATE DATABASE unchecked;"
+sql a unchecked "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS SELECT FROM e2i_register_model('sum', plus(1));
+    CREATE TABLE a_check (i float4); INSERT INTO a_check SELECT generate_series(1, 100);
+    ALTER TABLE a_check ADD CONSTRAINT small CHECK (e2i_predict('sum', ARRAY[i]) < 1000) NOT VALID;"
+sql b postgres "CREATE DATABASE unchecked;"
+is 'NOT VALID: no error' "$(at a pg_dump unchecked | at b psql -Xq -v ON_ERROR_STOP=1 -d unchecked 2>&1 >/dev/null)" ''
+is 'NOT VALID: every row, and the check' "$(sql b unchecked 'SELECT sum(i) FROM a_check'; failure b unchecked 'INSERT INTO a_check VALUES (1000)')" \
+    $'5050\n23514: new row for relation "a_check" violates check constraint "small"'
+
 # --- large models -------------------------------------------------------------------------------------------------------
 
 # A model of so many bytes: y = x + 7 with a long doc_string (field 6, its length as a varint). It is the model of an index, too.
