@@ -4,7 +4,8 @@ use e2i_core::{Error, Kind};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
-fn sqlstate(kind: Kind) -> PgSqlErrorCode {
+/// The SQLSTATE of a kind.
+pub fn sqlstate(kind: Kind) -> PgSqlErrorCode {
     match kind {
         Kind::UnknownModel => PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
         Kind::Duplicate => PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,

@@ -43,6 +43,7 @@ pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     pg::backtrace::never();
+    pg::encoding::listen();
     settings::define();
     catalog::invalidation::listen();
     metrics::listen();

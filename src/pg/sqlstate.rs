@@ -5,14 +5,19 @@
 //! raises it once more: the server calls what stands on its stack of error contexts both times.
 
 use std::cell::{Cell, UnsafeCell};
-use std::ffi::{c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 
+use e2i_core::Error;
 use pgrx::{PgSqlErrorCode, pg_sys};
+
+use crate::error::sqlstate;
 
 thread_local! {
     /// The code that pgrx is about to lose, or 0.
     static LOST: Cell<c_int> = const { Cell::new(0) };
+    /// What a panic that is under way means, where the panic itself does not say it.
+    static MEANT: Cell<Option<Meant>> = const { Cell::new(None) };
     /// Stands on the stack of error contexts from the end of [`keeping`] until pgrx has raised the error again.
     static RESTORE: UnsafeCell<pg_sys::ErrorContextCallback> = const {
         UnsafeCell::new(pg_sys::ErrorContextCallback { previous: ptr::null_mut(), callback: None, arg: ptr::null_mut() })
@@ -23,6 +28,24 @@ thread_local! {
 unsafe extern "C-unwind" {
     fn errcode(code: c_int) -> c_int;
     fn geterrcode() -> c_int;
+    fn errmsg(format: *const c_char, ...) -> c_int;
+    fn errhint(format: *const c_char, ...) -> c_int;
+}
+
+struct Meant {
+    code: c_int,
+    message: CString,
+    hint: CString,
+}
+
+/// Lets the panic that is under way leave as this error. For a hook that sees panics of the main thread.
+pub fn mean(error: &Error) {
+    let text = |text: &str| CString::new(text).unwrap_or_default();
+    let (code, message, hint) =
+        (sqlstate(error.kind()) as c_int, text(error.message()), text(error.hint().unwrap_or("")));
+    MEANT.set(Some(Meant { code, message, hint }));
+    // SAFETY: the node that restores lives as long as the process.
+    unsafe { pg_sys::error_context_stack = restoring(pg_sys::error_context_stack) };
 }
 
 /// Runs what calls code of the server or of users that may raise any SQLSTATE. Who catches an error of it on the way must put
@@ -53,7 +76,10 @@ impl Drop for Leave {
 /// The stack of error contexts with the node that restores on top.
 #[cold]
 fn restoring(previous: *mut pg_sys::ErrorContextCallback) -> *mut pg_sys::ErrorContextCallback {
-    if LOST.get() == 0 {
+    let meant = MEANT.take();
+    let is_meant = meant.is_some();
+    MEANT.set(meant);
+    if LOST.get() == 0 && !is_meant {
         return previous;
     }
     RESTORE.with(|node| {
@@ -78,10 +104,14 @@ unsafe extern "C-unwind" fn note(_: *mut c_void) {
 /// Called by the server while pgrx raises the error again. Must not raise one, and does not.
 #[allow(ffi_unwind_calls)]
 unsafe extern "C-unwind" fn restore(_: *mut c_void) {
-    let lost = LOST.take();
-    // SAFETY: an error is being raised.
+    let (lost, meant) = (LOST.take(), MEANT.take());
+    // SAFETY: an error is being raised; the formats ask for one C string, which the server copies.
     unsafe {
-        if lost != 0 && geterrcode() == PgSqlErrorCode::ERRCODE_INTERNAL_ERROR as c_int {
+        if let Some(Meant { code, message, hint }) = meant {
+            errcode(code);
+            errmsg(c"%s".as_ptr(), message.as_ptr());
+            errhint(c"%s".as_ptr(), hint.as_ptr());
+        } else if lost != 0 && geterrcode() == PgSqlErrorCode::ERRCODE_INTERNAL_ERROR as c_int {
             errcode(lost);
         }
     }

@@ -1,9 +1,9 @@
 //! Variable-length values: their bytes without a copy wherever they are stored plainly.
 
-use e2i_core::{Error, Kind};
 use pgrx::pg_sys;
 
 use crate::error::raise;
+use crate::pg::encoding;
 
 /// The bytes of a variable-length value, behind its header.
 ///
@@ -43,9 +43,6 @@ pub unsafe fn text<'d>(datum: pg_sys::Datum) -> &'d str {
     let bytes = unsafe { bytes(datum) };
     match std::str::from_utf8(bytes) {
         Ok(text) => text,
-        Err(_) => raise(
-            &Error::new(Kind::BadValue, "text features must be UTF-8")
-                .with_hint("e2i_serve reads text in databases with the encoding UTF8."),
-        ),
+        Err(_) => raise(&encoding::not_utf8()),
     }
 }
