@@ -24,7 +24,7 @@ const ROUNDS_WITHOUT: u32 = 20;
 /// How long records of the inference log wait for others.
 const LOG_DELAY: Duration = Duration::from_millis(500);
 
-/// How long a database is left alone after something was in the way of its log.
+/// How long a database's log is left alone after something was in the way of it, or of the worker.
 const OBSTACLE_DELAY: Duration = Duration::from_secs(5);
 
 /// Registers the launcher; called while the library is preloaded.
@@ -114,10 +114,10 @@ impl Launcher {
                     self.without.insert(database, ROUNDS_WITHOUT);
                     give_up(database);
                 }
-                Found::Obstacle => {
+                Found::Obstacle | Found::Nothing => {
                     self.obstacles.insert(database, Instant::now() + OBSTACLE_DELAY);
                 }
-                Found::Done | Found::Nothing => {}
+                Found::Done => {}
             }
             // What was ordered when it was about to end.
             match place.take_orders() {

@@ -27,9 +27,13 @@ pub enum Task {
     Housekeeping,
 }
 
-/// Nothing that anybody has created is found by its name alone, and times are written in one way.
-const SETTINGS: [(&CStr, &CStr); 3] =
-    [(c"search_path", c"pg_catalog, pg_temp"), (c"TimeZone", c"UTC"), (c"DateStyle", c"ISO, YMD")];
+/// Nothing that anybody has created is found by its name alone, and times and texts are written in one way.
+const SETTINGS: [(&CStr, &CStr); 4] = [
+    (c"search_path", c"pg_catalog, pg_temp"),
+    (c"TimeZone", c"UTC"),
+    (c"DateStyle", c"ISO, YMD"),
+    (c"standard_conforming_strings", c"on"),
+];
 
 const LOG: &str = "ml_inference_log";
 
