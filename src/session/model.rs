@@ -141,6 +141,7 @@ impl LoadedModel {
             match result {
                 // Returns only when the interrupt was withdrawn meanwhile.
                 Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
+                Err(error) if error.kind() == Kind::Runtime => return Err(error.of_model(self.reference())),
                 other => return other,
             }
         }

@@ -229,7 +229,10 @@ fn compile(
     }
     let mut extreme = None;
     for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
-        let mut native = NativeEngine::open(&plan, set)?;
+        let mut native = match NativeEngine::open(&plan, set) {
+            Ok(native) => native,
+            Err(error) => return no(error.message().to_owned(), false),
+        };
         let exact = native.is_exact();
         if exact {
             extreme.get_or_insert_with(|| varied(interface, sample, compared_rows(interface), true));

@@ -94,6 +94,17 @@ impl Error {
         self
     }
 
+    /// Says which model it was, where the message speaks of the model or says nothing of it.
+    #[must_use]
+    pub fn of_model(mut self, reference: &str) -> Self {
+        let message = &mut self.0.message;
+        *message = match message.split_once("the model") {
+            Some((before, after)) => format!("{before}model {reference}{after}"),
+            None => format!("model {reference}: {message}"),
+        };
+        self
+    }
+
     /// What sort of error this is.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
 use e2i_core::{
-    Batch, Column, Engine, Error, InputTensor, Interface, Kind, OutputSet, OutputTensor, Outputs, Result, Rows,
+    Batch, Column, ElementType, Engine, Error, InputTensor, Interface, Kind, OutputSet, OutputTensor, Outputs, Result,
+    Rows,
 };
 use ort::ep::CPU;
 use ort::error::ErrorCode;
@@ -147,10 +148,12 @@ impl RuntimeEngine {
     ) -> Result<Self> {
         let names = |tensors: Vec<&str>| tensors.into_iter().map(c_name).collect::<Result<Vec<_>>>();
         let fed = names(interface.inputs.iter().map(|tensor| tensor.name.as_str()).collect())?;
+        let doubles = interface.inputs.iter().any(|input| input.element == ElementType::Float64);
+        let open = |bytes: &[u8]| open(runtime, bytes, threads).map_err(|error| without_kernels(error, doubles));
         let preprocessor = match artifacts.preprocessor {
             None => None,
             Some(bytes) => {
-                let session = open(runtime, &finding_nan(bytes.into()), threads)?;
+                let session = open(&finding_nan(bytes.into()))?;
                 let passed_on = names(interface.passed_on.iter().map(String::as_str).collect())?;
                 Some(Graph { session, inputs: fed.clone(), passed_on })
             }
@@ -161,7 +164,7 @@ impl RuntimeEngine {
             .filter(|output| output.tensor != output.name)
             .map(|output| output.tensor.as_str())
             .collect();
-        let session = open(runtime, &finding_nan(with_outputs(artifacts.model, &wrapped)), threads)?;
+        let session = open(&finding_nan(with_outputs(artifacts.model, &wrapped)))?;
         let inputs = match &preprocessor {
             None => fed,
             Some(_) => names(session.inputs().iter().map(ort::value::Outlet::name).collect())?,
@@ -469,6 +472,18 @@ fn rejected(error: &ort::Error) -> Error {
         _ => Kind::BadModel,
     };
     Error::new(kind, format!("ONNX Runtime does not load the model: {message}"))
+}
+
+/// What to do where the runtime has no operators for float64, or exporters mixed it with float32.
+fn without_kernels(error: Error, doubles: bool) -> Error {
+    const SIGNS: [&str; 3] = ["Could not find an implementation", "bound to different types", "Type Error"];
+    if doubles && error.hint().is_none() && SIGNS.iter().any(|sign| error.message().contains(sign)) {
+        return error.with_hint(
+            "ONNX Runtime knows many operators for float32 only: export the model with float inputs, for instance \
+             to_onnx(model, X.astype(numpy.float32)).",
+        );
+    }
+    error
 }
 
 /// What the runtime says of a model that was written for a newer one, in short.

@@ -140,10 +140,17 @@ fn read_tensor<'m>(
         let columns = open_width(model, widths, &info.name, wanted)?;
         return Ok(InputTensor { name, element, shape: vec![columns], rows: Rows::Free });
     };
-    let rows = |axis: Option<usize>| match axis {
-        None | Some(0) => Rows::Free,
-        Some(fixed) => Rows::Fixed(fixed),
+    let shown = || {
+        let axes: Vec<String> = axes.iter().map(|axis| axis.map_or("?".to_owned(), |axis| axis.to_string())).collect();
+        format!("[{}]", axes.join(", "))
     };
+    if axes.contains(&Some(0)) {
+        let message =
+            format!("input {name:?} of the model is declared as {}: an axis of length 0 holds no rows", shown());
+        return Err(Error::new(Kind::Unsupported, message)
+            .with_hint("Export it with a free axis for the rows, for instance FloatTensorType([None, 4])."));
+    }
+    let rows = |axis: Option<usize>| axis.map_or(Rows::Free, Rows::Fixed);
     let (shape, rows) = match axes.as_slice() {
         [] => (vec![], Rows::Single),
         // One fixed axis longer than one is the features of a single row, not a batch.
@@ -154,7 +161,15 @@ fn read_tensor<'m>(
             let shape = match (open, rest) {
                 (0, _) => rest.iter().map(|axis| axis.unwrap_or(1)).collect(),
                 (1, [None]) => vec![open_width(model, widths, &info.name, wanted)?],
-                _ => return Err(unsupported("a tensor with several free axes".into())),
+                _ => {
+                    let message = format!(
+                        "input {name:?} of the model is declared as {}, with a free axis besides that of the rows, the first",
+                        shown()
+                    );
+                    return Err(Error::new(Kind::Unsupported, message).with_hint(
+                        "Fix the other axes at export, for instance with dynamic_axes={'x': {0: 'rows'}}; only the rows may be free.",
+                    ));
+                }
             };
             (shape, rows(*first))
         }

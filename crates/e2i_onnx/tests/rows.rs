@@ -101,3 +101,57 @@ fn nodes_that_draw_are_named_whatever_samples_say() {
     assert_eq!(why("rows_rarely_random"), r#"node "noise" (RandomNormalLike) draws random numbers"#);
     assert_eq!(why("rows_dropout"), r#"node "drop" (Dropout) is in training mode"#);
 }
+
+/// A model of one node over one input.
+fn one_node(operator: &str, domain: &str, element: i32, axes: &[Option<i64>], attributes: &[u8]) -> Vec<u8> {
+    // The few messages of onnx.proto that are needed, by hand: key, length, bytes.
+    let part = |field: u8, bytes: &[u8]| [&[field << 3 | 2, bytes.len() as u8][..], bytes].concat();
+    let number = |field: u8, number: i64| [field << 3, number as u8].to_vec();
+    let dim = |axis: &Option<i64>| part(1, &axis.map_or(part(2, b"n"), |axis| number(1, axis)));
+    let shape = part(2, &axes.iter().flat_map(dim).collect::<Vec<u8>>());
+    let info = |name: &[u8]| {
+        let tensor = part(1, &[number(1, element.into()), shape.clone()].concat());
+        [part(1, name), part(2, &tensor)].concat()
+    };
+    let node =
+        [part(1, b"x"), part(2, b"y"), part(4, operator.as_bytes()), part(7, domain.as_bytes()), attributes.to_vec()];
+    let graph = [part(1, &node.concat()), part(2, b"g"), part(11, &info(b"x")), part(12, &info(b"y"))].concat();
+    let sets = [part(8, &number(2, 17)), part(8, &[part(1, b"ai.onnx.ml"), number(2, 3)].concat())].concat();
+    [number(1, 8), part(7, &graph), sets].concat()
+}
+
+#[test]
+fn inputs_that_cannot_hold_rows_are_refused_with_the_way_out() {
+    const FLOAT: i32 = 1;
+    let refused = |axes: &[Option<i64>]| {
+        let model = Model::parse(&one_node("Identity", "", FLOAT, axes, &[])).unwrap();
+        let error = describe(&model, None, &Options::default()).unwrap_err();
+        (error.message().to_owned(), error.hint().unwrap_or_default().to_owned())
+    };
+    let (message, hint) = refused(&[Some(0), Some(4)]);
+    assert_eq!(message, r#"input "x" of the model is declared as [0, 4]: an axis of length 0 holds no rows"#);
+    assert!(hint.contains("None, 4"), "{hint}");
+    for axes in [&[None, None, Some(3)][..], &[Some(10), None, Some(3)], &[None, None, None]] {
+        let (message, hint) = refused(axes);
+        assert!(message.contains("with a free axis besides that of the rows"), "{message}");
+        assert!(hint.contains("dynamic_axes"), "{hint}");
+    }
+}
+
+#[test]
+fn a_graph_of_doubles_without_operators_is_to_be_exported_with_floats() {
+    const DOUBLE: i32 = 11;
+    // imputed_value_floats = [0.0]
+    let attribute = [
+        &[5 << 3 | 2, 31][..],
+        &[10, 20],
+        b"imputed_value_floats",
+        &[7 << 3 | 2, 4, 0, 0, 0, 0, 20 << 3 & 0xff | 0x80, 1, 6],
+    ];
+    let bytes = one_node("Imputer", "ai.onnx.ml", DOUBLE, &[None, Some(1)], &attribute.concat());
+    let model = Model::parse(&bytes).unwrap();
+    let interface = describe(&model, None, &Options::default()).unwrap();
+    let error = RuntimeEngine::load(runtime(), &interface, Artifacts { model: &bytes, preprocessor: None }, 1);
+    let error = error.err().expect("it does not load");
+    assert!(error.hint().is_some_and(|hint| hint.contains("float inputs")), "{error} {:?}", error.hint());
+}
