@@ -2,6 +2,7 @@
 
 use e2i_core::{Error, Interface, Kind, Result};
 use pgrx::datum::{JsonB, TimestampWithTimeZone, Uuid};
+use serde_json::Value;
 
 use crate::catalog::alias::any_of;
 use crate::catalog::artifact::{release, store};
@@ -84,11 +85,40 @@ pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String
     })
 }
 
+/// What is stored of an interface.
+///
+/// # Errors
+/// [`Kind::BadModel`] for a name or a class with a zero byte, which no text of the server's can hold.
+fn stored(model: &str, interface: &Interface) -> Result<JsonB> {
+    let value = serde_json::to_value(interface).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    match with_zero(&value) {
+        None => Ok(JsonB(value)),
+        Some(text) => {
+            let message =
+                format!("{text:?}, a name or class of model {model:?}, has a zero byte, which no text can hold");
+            Err(Error::new(Kind::BadModel, message).with_hint("Export the model with another name for it."))
+        }
+    }
+}
+
+/// A text in there with a zero byte.
+fn with_zero(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text.as_str()).filter(|text| text.contains('\0')),
+        Value::Array(values) => values.iter().find_map(with_zero),
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            Some(name.as_str()).filter(|name| name.contains('\0')).or_else(|| with_zero(value))
+        }),
+        _ => None,
+    }
+}
+
 /// Writes a version and, where asked for or first, its deployment.
 ///
 /// # Errors
 /// [`Kind::Duplicate`] when the version exists, [`Kind::TakenMeanwhile`] when another session has just registered it.
 pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: Option<&[u8]>) -> Result<String> {
+    let interface = stored(new.name, new.interface)?;
     let registered_by = role::name(role::current());
     let tables = schema.quoted();
     // Asked before waiting for other registrations, so that a version which existed is told from one that was taken meanwhile.
@@ -116,7 +146,7 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
                 new.interface.task.name().into(),
                 JsonB(new.signature).into(),
                 classes.into(),
-                JsonB(serde_json::to_value(new.interface).map_err(|error| Error::new(Kind::Internal, error.to_string()))?).into(),
+                interface.into(),
                 new.metrics.into(),
                 new.tags.into(),
                 new.description.into(),

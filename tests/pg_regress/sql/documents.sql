@@ -43,4 +43,12 @@ SELECT e2i_register_model('plus', regress.plus(2));
 SELECT e2i_set_traffic('plus', '{"plus:1": 0.50, "plus:2": 0.500}');
 SELECT traffic FROM ml_bentoml_services WHERE status = 'active';
 SELECT count(*) FROM ml_model_registry WHERE model_name = 'refused';
-DROP FUNCTION nested;
+-- A class called 'a' and a zero byte is in no text of the server's, nor in its JSON.
+CREATE FUNCTION zero() RETURNS bytea LANGUAGE sql AS $$ SELECT decode('
+    CAgSADrqAQqiAQoBeBIFbGFiZWwSAXAiEExpbmVhckNsYXNzaWZpZXIqHwoTY2xhc3NsYWJlbHNfc3RyaW5nc0oCYQBKAWKgAQgqGwoMY29lZmZpY2ll
+    bnRzPQAAgL89AACAP6ABBioZCgppbnRlcmNlcHRzPQAAAAA9AAAAAKABBiocCg5wb3N0X3RyYW5zZm9ybSIHU09GVE1BWKABAzoKYWkub25ueC5tbBIB
+    Z1oUCgF4Eg8KDQgBEgkKAxIBTgoCCAFiFAoFbGFiZWwSCwoJCAgSBQoDEgFOYhQKAXASDwoNCAESCQoDEgFOCgIIAkIECgAQDUIOCgphaS5vbm54Lm1s
+    EAE=', 'base64') $$;
+SELECT e2i_register_model('zero', zero());
+SELECT e2i_register_model('zero', zero(), class_labels => '{a,b}');
+DROP FUNCTION nested, zero;
