@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use e2i_core::{Batch, Binder, InputTensor, OutputTensor, Result, Rows, Scalar};
+use e2i_core::{Batch, Binder, InputTensor, Interface, OutputTensor, Result, Rows, Scalar};
 use pgrx::datum::JsonB;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -67,7 +67,7 @@ fn e2i_describe_model(
             None,
             None,
             None,
-            None,
+            output_note(&interface, index),
         )
     });
     let engine = engine.into_iter().map(|(kind, position, name, note)| {
@@ -118,6 +118,11 @@ fn output_shape(output: &OutputTensor) -> String {
         Some(width) => format!("[N,{width}]"),
         None => "[N,?]".to_owned(),
     }
+}
+
+/// What the numbers of a classifier are.
+fn output_note(interface: &Interface, index: usize) -> Option<String> {
+    (interface.task.is_classification() && interface.main == Some(index)).then(|| interface.class_scores.to_string())
 }
 
 /// The classes of a classifier, in the order of its probabilities; NULL for other models.

@@ -1,6 +1,6 @@
 //! Registering and dropping models.
 
-use e2i_core::{Error, Examples, Kind, ModelReference, Options, Result, Signature, Task};
+use e2i_core::{ClassScores, Error, Examples, Kind, ModelReference, Options, Result, Signature, Task};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
@@ -30,6 +30,7 @@ fn e2i_register_model(
     task: default!(Option<&str>, "NULL"),
     feature_names: default!(Option<Vec<Option<String>>>, "NULL"),
     class_labels: default!(Option<Vec<Option<String>>>, "NULL"),
+    class_scores: default!(Option<&str>, "NULL"),
     preprocessor: default!(Option<&[u8]>, "NULL"),
     signature: default!(Option<Document<'_>>, "NULL"),
     metrics: default!(Option<Document<'_>>, "NULL"),
@@ -58,6 +59,7 @@ fn e2i_register_model(
             feature_names: feature_names.map(|names| without_nulls("feature_names", names)).transpose()?,
             class_labels: class_labels.map(|labels| without_nulls("class_labels", labels)).transpose()?,
             task: task.map(parse_task).transpose()?,
+            class_scores: class_scores.map(parse_scores).transpose()?,
             signature: signature.map(|signature| Signature::parse(&signature.read("signature")?)).transpose()?,
         };
         let golden = examples.map(|rows| Examples::parse(&rows.read("examples")?, tolerance)).transpose()?;
@@ -67,9 +69,13 @@ fn e2i_register_model(
         let candidate = Candidate { name, model: artifact, preprocessor, options: &options, examples: golden.as_ref() };
         let proved = try_out(&candidate)?;
         check_detected(framework, &proved.framework)?;
-        let Proved { framework, interface, signature, engine, engine_reason, engines_differ, plan, warning } = proved;
+        let Proved { framework, interface, signature, engine, engine_reason, engines_differ, plan, warning, notices } =
+            proved;
         if let Some(why) = engine_reason.as_ref().filter(|_| engines_differ) {
             notice!("model {name:?} is scored by ONNX Runtime: {why}");
+        }
+        for notice in notices {
+            notice!("{notice}");
         }
         if let Some(warning) = warning {
             warning!("{warning}");
@@ -164,6 +170,14 @@ fn parse_task(name: &str) -> Result<Task> {
     Task::from_name(name).ok_or_else(|| {
         let known: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
         Error::new(Kind::BadOption, format!("unknown task {name:?}")).with_hint(format!("One of {}.", known.join(", ")))
+    })
+}
+
+fn parse_scores(name: &str) -> Result<ClassScores> {
+    ClassScores::from_name(name).ok_or_else(|| {
+        let known: Vec<&str> = ClassScores::STATED.iter().map(|scores| scores.name()).collect();
+        Error::new(Kind::BadOption, format!("unknown class_scores {name:?}"))
+            .with_hint(format!("One of {}.", known.join(", ")))
     })
 }
 

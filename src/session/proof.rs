@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use e2i_core::class_scores::{self, Built, Evidence};
 use e2i_core::formats::{self, Trained};
 use e2i_core::native::agreement::{Sample, disagreement, nudged, varied};
 use e2i_core::native::{InstructionSet, NativeEngine, compile_trained};
 use e2i_core::{
-    Batch, Binder, Check, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet, Outputs, Result,
-    Signature,
+    Batch, Binder, Check, ClassScores, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet,
+    Outputs, Result, Signature, Task,
 };
 use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, describe, find_rows, try_alone};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,8 @@ pub struct Proved {
     pub plan: Option<Vec<u8>>,
     /// Why it was not scored, where that is not held against it.
     pub warning: Option<String>,
+    /// What else whoever registers it should know.
+    pub notices: Vec<String>,
 }
 
 /// Reads, loads and scores a model.
@@ -71,13 +74,7 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
         return Err(Error::new(Kind::BadOption, format!("a preprocessor cannot be run before a model of {framework}"))
             .with_hint("Export both to ONNX."));
     }
-    let mut interface = trained.interface;
-    if let Some(stated) = candidate.options.task.filter(|stated| *stated != interface.task) {
-        return Err(Error::new(
-            Kind::BadOption,
-            format!("the task {stated} was given, but the model was trained for {}", interface.task),
-        ));
-    }
+    let mut interface = trained.interface_as(candidate.options.task, candidate.options.class_scores)?;
     let numbered = interface.features.iter().enumerate().all(|(index, feature)| feature.name == format!("f{index}"));
     candidate.options.apply(&mut interface, !numbered)?;
     let element = interface.inputs.first().map_or(ElementType::Float32, |input| input.element);
@@ -118,6 +115,7 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
         engines_differ: false,
         plan: Some(plan),
         warning: None,
+        notices: vec![],
     })
 }
 
@@ -135,6 +133,7 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
     let mut interface = describe(&model, first.as_ref(), candidate.options)?;
     let suspect = model.suspect(&interface).or_else(|| first.as_ref()?.suspect(&interface));
     let is_suspect = suspect.is_some();
+    let built = e2i_onnx::built(&model, &interface);
     let mut sample = first.as_ref().unwrap_or(&model).samples(&interface);
     // The runtime makes copies of its own: what was decoded here goes first.
     drop((model, first));
@@ -167,12 +166,15 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
     if warning.is_none() {
         rows.push(varied(&interface, &sample, compared_rows(&interface), false));
     }
+    if candidate.examples.is_some() {
+        rows.push(sample.rows.clone());
+    }
+    let notices = settle_scores(candidate, &mut interface, built, &mut engine, &rows)?;
     if let Some(examples) = candidate.examples {
         let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
         examples.judge(&compare(examples, &binder, &interface, |batch, wanted, outputs| {
             engine.score(batch, wanted, outputs)
         })?)?;
-        rows.push(sample.rows.clone());
     }
     let compiled = compile(candidate, &interface, &mut engine, &sample, &rows)?;
     match &compiled {
@@ -196,7 +198,55 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
         engines_differ,
         plan,
         warning,
+        notices,
     })
+}
+
+/// Finds out what the numbers of a classifier are, and what to say of it.
+fn settle_scores(
+    candidate: &Candidate<'_>,
+    interface: &mut Interface,
+    built: Built,
+    engine: &mut RuntimeEngine,
+    rows: &[Batch],
+) -> Result<Vec<String>> {
+    let mut evidence = Evidence::default();
+    let mut outputs = Outputs::default();
+    for batch in rows {
+        // A row that is refused shows nothing of its numbers.
+        if engine.score(batch, OutputSet::BOTH, &mut outputs).is_ok() {
+            evidence.add(interface, &outputs);
+        }
+    }
+    let stated = candidate.options.class_scores;
+    class_scores::settle(interface, stated, built, &evidence)?;
+    let others = interface.numbers_not_read();
+    let mut notices = vec![];
+    if stated.is_none() && !interface.class_scores.give_probabilities() {
+        let numbers = match interface.class_scores {
+            ClassScores::Unknown => "no probabilities".to_owned(),
+            scores => format!("{scores}, no probabilities"),
+        };
+        let why = evidence.against().map_or(String::new(), |why| format!(" ({why})"));
+        let refuse = match interface.task {
+            Task::BinaryClassification => "e2i_predict and e2i_predict_proba refuse",
+            _ => "e2i_predict_proba refuses",
+        };
+        let name = candidate.name;
+        notices.push(format!(
+            "the numbers of model {name:?} are {numbers}{why}: {refuse} them; class_scores says what else they are"
+        ));
+    }
+    if let (Some(main), false) = (interface.main_output(), others.is_empty()) {
+        let others: Vec<String> = others.iter().map(|name| format!("{name:?}")).collect();
+        notices.push(format!(
+            "of the numbers of model {:?} its output {:?} is read, not {}",
+            candidate.name,
+            main.name,
+            others.join(", ")
+        ));
+    }
+    Ok(notices)
 }
 
 /// What became of compiling a model.

@@ -46,7 +46,7 @@ impl Answer {
             Question::Prediction => return reading::prediction(interface, outputs, row, name).map(Answer::Number),
             Question::Label => return Ok(Answer::Label(reading::label(interface, outputs, row, name)?.into_owned())),
             Question::Probabilities => reading::probabilities(interface, outputs, row, name, &mut numbers)?,
-            Question::Vector => reading::vector(outputs, row, name, &mut numbers)?,
+            Question::Vector => reading::vector(interface, outputs, row, name, &mut numbers)?,
         }
         Ok(Answer::Numbers(numbers))
     }

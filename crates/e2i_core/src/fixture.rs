@@ -23,6 +23,8 @@ pub(crate) fn regression(features: Vec<Feature>) -> Interface {
         format: Interface::FORMAT,
         task: Task::Regression,
         classes: None,
+        class_scores: crate::class_scores::ClassScores::default(),
+        pair: crate::class_scores::Pair::default(),
         inputs: vec![InputTensor { name: "x".into(), element, shape: vec![features.len()], rows: Rows::Free }],
         features,
         passed_on: vec![],

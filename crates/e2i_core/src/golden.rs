@@ -171,7 +171,7 @@ impl Examples {
             Expected::Probabilities(numbers) | Expected::Vector(numbers) => {
                 let mut got = Vec::with_capacity(numbers.len());
                 match expected {
-                    Expected::Vector(_) => reading::vector(outputs, row, model, &mut got)?,
+                    Expected::Vector(_) => reading::vector(interface, outputs, row, model, &mut got)?,
                     _ => reading::probabilities(interface, outputs, row, model, &mut got)?,
                 }
                 let texts = check(array_text(numbers), array_text(&got), false);
@@ -382,12 +382,14 @@ mod tests {
             tensor: name.into(),
             element,
             width: Some(width),
-            rows_axis: 0,
+            ..OutputTensor::default()
         };
         Interface {
             format: Interface::FORMAT,
             task: Task::BinaryClassification,
             classes: Some(Classes::new(vec!["stays".into(), "leaves".into()])),
+            class_scores: crate::class_scores::ClassScores::default(),
+            pair: crate::class_scores::Pair::default(),
             inputs: vec![InputTensor {
                 name: "x".into(),
                 element: ElementType::Float32,

@@ -7,11 +7,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::class_scores::{ClassScores, Pair};
+
 /// Element types that features and outputs can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ElementType {
     /// IEEE single precision.
+    #[default]
     Float32,
     /// IEEE double precision.
     Float64,
@@ -171,7 +174,7 @@ pub struct Feature {
 }
 
 /// One output of the graph.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OutputTensor {
     /// The name that people see.
     pub name: String,
@@ -184,6 +187,12 @@ pub struct OutputTensor {
     /// Which of its axes holds the rows.
     #[serde(default)]
     pub rows_axis: usize,
+    /// The graph's outputs of one number a row that are put side by side to make it, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// Whether the graph's type is a narrower one, such as float16.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub widened: bool,
 }
 
 /// The classes of a classifier.
@@ -203,14 +212,11 @@ impl Classes {
         Self { labels, graph_labels: None }
     }
 
-    /// The shown label of what the graph wrote.
+    /// The index of the class that the graph wrote; `None` for what is none of them.
     #[must_use]
-    pub fn shown<'a>(&'a self, written: &'a str) -> &'a str {
-        self.graph_labels
-            .as_ref()
-            .and_then(|written_labels| written_labels.iter().position(|label| label == written))
-            .and_then(|index| self.labels.get(index))
-            .map_or(written, String::as_str)
+    pub fn index(&self, written: &str) -> Option<usize> {
+        let labels = self.graph_labels.as_ref().unwrap_or(&self.labels);
+        labels.iter().position(|label| label == written).filter(|index| *index < self.labels.len())
     }
 
     /// Whether every label is a number, so that a class can be returned as one.
@@ -230,6 +236,12 @@ pub struct Interface {
     /// Its classes, for classifiers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Classes>,
+    /// What the numbers of a classifier are.
+    #[serde(default, skip_serializing_if = "ClassScores::are_default")]
+    pub class_scores: ClassScores,
+    /// How two of them hold one margin.
+    #[serde(default, skip_serializing_if = "Pair::is_default")]
+    pub pair: Pair,
     /// The tensors it takes.
     pub inputs: Vec<InputTensor>,
     /// Its features, in the order arrays are read.
@@ -307,6 +319,15 @@ impl Interface {
     #[must_use]
     pub fn main_output(&self) -> Option<&OutputTensor> {
         self.main.and_then(|index| self.outputs.get(index))
+    }
+
+    /// Outputs that hold numbers and are not read.
+    #[must_use]
+    pub fn numbers_not_read(&self) -> Vec<&str> {
+        let read = |index| self.main == Some(index) || self.label == Some(index);
+        let others =
+            self.outputs.iter().enumerate().filter(|(index, output)| !read(*index) && output.element.is_float());
+        others.map(|(_, output)| output.name.as_str()).collect()
     }
 
     /// The output that holds the label.

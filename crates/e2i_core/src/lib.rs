@@ -17,6 +17,7 @@
 
 mod batch;
 mod bind;
+pub mod class_scores;
 mod decimal;
 mod engine;
 mod error;
@@ -38,6 +39,7 @@ mod value;
 
 pub use batch::{Batch, Column, Tensor};
 pub use bind::{Binder, Layout};
+pub use class_scores::ClassScores;
 pub use decimal::Decimal;
 pub use engine::{Engine, OutputSet, Outputs};
 pub use error::{Error, Kind, Result};

@@ -1,5 +1,6 @@
 //! What the caller states about a model, where its file does not say or says it otherwise.
 
+use crate::class_scores::ClassScores;
 use crate::error::{Error, Kind, Result};
 use crate::interface::{Classes, Interface, Task};
 use crate::reading::class_count_fits;
@@ -14,6 +15,8 @@ pub struct Options {
     pub class_labels: Option<Vec<String>>,
     /// What the model is for.
     pub task: Option<Task>,
+    /// What the numbers of a classifier are.
+    pub class_scores: Option<ClassScores>,
     /// An MLflow signature.
     pub signature: Option<Signature>,
 }
@@ -30,6 +33,13 @@ impl Options {
         }
         if let Some(signature) = &self.signature {
             signature.complete(interface, named || self.feature_names.is_some())?;
+        }
+        if let (Some(scores), false) = (self.class_scores, interface.task.is_classification()) {
+            return Err(Error::new(
+                Kind::BadOption,
+                format!("class_scores => '{}' was given, but the model's task is {}", scores.name(), interface.task),
+            )
+            .with_hint("State the task: task => 'binary_classification'."));
         }
         match &self.class_labels {
             Some(labels) => name_classes(interface, labels),
@@ -61,7 +71,9 @@ fn name_classes(interface: &mut Interface, labels: &[String]) -> Result<()> {
         ));
     }
     interface.classes = Some(match interface.classes.take() {
-        Some(before) if before.labels != labels => Classes { graph_labels: Some(before.labels), ..new },
+        Some(before) if before.labels != labels => {
+            Classes { graph_labels: Some(before.graph_labels.unwrap_or(before.labels)), ..new }
+        }
         _ => new,
     });
     Ok(())

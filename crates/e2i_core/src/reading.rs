@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::batch::Column;
+use crate::class_scores::{ClassScores, Pair};
 use crate::engine::{OutputSet, Outputs};
 use crate::error::{Error, Kind, Result};
 use crate::interface::{Classes, Interface, Task};
@@ -45,6 +46,9 @@ pub fn needed(interface: &Interface, question: Question, model: &str) -> Result<
             Task::Regression | Task::Other if interface.main_output().and_then(|o| o.width).is_some_and(|w| w != 1) => {
                 refuse("gives several numbers a row", "e2i_predict_vector")
             }
+            Task::BinaryClassification if has_main && !interface.class_scores.give_probabilities() => {
+                Err(no_probabilities(interface, model))
+            }
             _ if has_main => Ok(OutputSet::MAIN),
             _ if interface.classes.as_ref().is_some_and(|classes| !classes.are_numbers()) => {
                 refuse("gives a text label and no probabilities", "e2i_predict_label")
@@ -53,6 +57,9 @@ pub fn needed(interface: &Interface, question: Question, model: &str) -> Result<
         },
         Question::Label => match task {
             _ if has_label => Ok(OutputSet::LABEL),
+            Task::BinaryClassification if interface.class_scores == ClassScores::Unknown && !has_several(interface) => {
+                Err(no_probabilities(interface, model))
+            }
             Task::BinaryClassification | Task::MulticlassClassification | Task::Clustering => Ok(OutputSet::MAIN),
             _ => {
                 let several = interface.main_output().and_then(|output| output.width).is_some_and(|width| width != 1);
@@ -67,11 +74,33 @@ pub fn needed(interface: &Interface, question: Question, model: &str) -> Result<
             if !has_main {
                 return refuse("gives a label but no probabilities", "e2i_predict_label");
             }
+            if !interface.class_scores.give_probabilities() {
+                return Err(no_probabilities(interface, model));
+            }
             Ok(OutputSet::MAIN)
         }
         Question::Vector if has_main => Ok(OutputSet::MAIN),
         Question::Vector => refuse("gives a label but no numbers", "e2i_predict_label"),
     }
+}
+
+fn has_several(interface: &Interface) -> bool {
+    interface.main_output().and_then(|output| output.width).is_some_and(|width| width > 1)
+}
+
+/// What numbers that are no probabilities are refused with: the ways out.
+#[cold]
+fn no_probabilities(interface: &Interface, model: &str) -> Error {
+    let label = interface.label.is_some() || interface.class_scores == ClassScores::Margin || has_several(interface);
+    let others = if label { "e2i_predict_label or e2i_predict_vector" } else { "e2i_predict_vector" };
+    let message = match interface.class_scores {
+        ClassScores::Unknown => format!("the numbers of model {model} are no probabilities"),
+        scores => format!("the numbers of model {model} are {scores}, no probabilities"),
+    };
+    let link = if has_several(interface) && interface.pair == Pair::Each { "softmax" } else { "the logistic function" };
+    Error::new(Kind::WrongState, message).with_hint(format!(
+        "Use {others}. If {link} makes probabilities of them, register it with class_scores => 'logit'."
+    ))
 }
 
 /// The prediction of a row: a regression's value, the probability of a binary classifier's positive (second) class, a
@@ -84,6 +113,9 @@ pub fn prediction(interface: &Interface, outputs: &Outputs, row: usize, model: &
         Task::MulticlassClassification | Task::Clustering => class_number(interface, outputs, row, model),
         Task::BinaryClassification if interface.main.is_none() => class_number(interface, outputs, row, model),
         Task::Anomaly if interface.main.is_none() => class_number(interface, outputs, row, model),
+        Task::BinaryClassification if interface.class_scores != ClassScores::Probability => {
+            Ok(logistic(log_odds(interface, outputs, row, model)?))
+        }
         Task::BinaryClassification if outputs.width >= 2 => number(outputs, row, 1, model),
         _ if outputs.width == 1 => number(outputs, row, 0, model),
         _ => Err(Error::new(Kind::WrongState, format!("model {model} gives {} numbers a row", outputs.width))
@@ -91,32 +123,65 @@ pub fn prediction(interface: &Interface, outputs: &Outputs, row: usize, model: &
     }
 }
 
-/// The label of a row: the class, the cluster, or an anomaly detector's verdict, as text.
+/// The label of a row: the class, the cluster, or an anomaly detector's verdict, as text. A classifier's is always one of
+/// the interface's classes.
 ///
 /// # Errors
-/// [`Kind::Runtime`] when the outputs do not hold it.
+/// [`Kind::Runtime`] when the outputs do not hold it, or hold what is none of the classes.
 pub fn label<'o>(interface: &'o Interface, outputs: &'o Outputs, row: usize, model: &str) -> Result<Cow<'o, str>> {
-    let shown = |written: &str| interface.classes.as_ref().map(|classes| classes.shown(written).to_owned());
-    if interface.label.is_some() {
+    if interface.label.is_none() {
+        let index = best_class(interface, outputs, row, model)?;
+        return Ok(match interface.classes.as_ref().and_then(|classes| classes.labels.get(index)) {
+            Some(label) => Cow::Borrowed(label),
+            None => Cow::Owned(index.to_string()),
+        });
+    }
+    let Some(classes) = &interface.classes else {
         return match &outputs.label {
-            Column::Text(labels) => labels
-                .get(row)
-                .map(|written| match &interface.classes {
-                    Some(classes) => Cow::Borrowed(classes.shown(written)),
-                    None => Cow::Borrowed(written.as_str()),
-                })
-                .ok_or_else(|| short_output(model)),
-            other => {
-                let written = other.shown(row).ok_or_else(|| short_output(model))?;
-                Ok(Cow::Owned(shown(&written).unwrap_or(written)))
-            }
-        };
+            Column::Text(labels) => labels.get(row).map(|written| Cow::Borrowed(written.as_str())),
+            other => other.shown(row).map(Cow::Owned),
+        }
+        .ok_or_else(|| short_output(model))
+        .and_then(|label| if label.contains('\0') { Err(zero_byte(model, &label)) } else { Ok(label) });
+    };
+    match written_class(classes, outputs, row) {
+        Some(index) => Ok(Cow::Borrowed(&classes.labels[index])),
+        None => Err(foreign_label(classes, outputs, row, model)),
     }
-    let index = best_class(interface, outputs, row, model)?;
-    match interface.classes.as_ref().and_then(|classes| classes.labels.get(index)) {
-        Some(label) => Ok(Cow::Borrowed(label)),
-        None => Ok(Cow::Owned(index.to_string())),
+}
+
+/// The index of the class that the model wrote for a row; `None` if it is none of them.
+#[must_use]
+pub fn written_class(classes: &Classes, outputs: &Outputs, row: usize) -> Option<usize> {
+    match &outputs.label {
+        Column::Text(labels) => classes.index(labels.get(row)?),
+        Column::Bool(labels) => {
+            let label = *labels.get(row)?;
+            classes.index(if label { "true" } else { "false" }).or_else(|| classes.index(if label { "1" } else { "0" }))
+        }
+        other => classes.index(&other.shown(row)?),
     }
+}
+
+#[cold]
+fn foreign_label(classes: &Classes, outputs: &Outputs, row: usize, model: &str) -> Error {
+    let Some(written) = outputs.label.shown(row) else { return short_output(model) };
+    const SHOWN: usize = 10;
+    let known = classes.graph_labels.as_ref().unwrap_or(&classes.labels);
+    let mut list: Vec<String> = known.iter().take(SHOWN).map(|label| format!("{label:?}")).collect();
+    list.extend((known.len() > SHOWN).then(|| "…".to_owned()));
+    Error::new(
+        Kind::Runtime,
+        format!("model {model} answered the label {written:?}, which is none of its classes {}", list.join(", ")),
+    )
+    .with_hint(
+        "Use e2i_predict_proba, or register it with class_labels => ARRAY[…], in the order of the probabilities.",
+    )
+}
+
+#[cold]
+fn zero_byte(model: &str, label: &str) -> Error {
+    Error::new(Kind::Runtime, format!("model {model} answered the label {label:?}, which holds a zero byte"))
 }
 
 /// Appends one probability a class; a single output of a binary classifier becomes both.
@@ -130,19 +195,40 @@ pub fn probabilities(
     model: &str,
     into: &mut Vec<f64>,
 ) -> Result<()> {
-    if interface.task == Task::BinaryClassification && outputs.width == 1 {
-        let positive = number(outputs, row, 0, model)?;
-        into.extend([1.0 - positive, positive]);
+    let is_binary = interface.task == Task::BinaryClassification;
+    if interface.class_scores == ClassScores::Probability {
+        if is_binary && outputs.width == 1 {
+            let positive = number(outputs, row, 0, model)?;
+            into.extend([1.0 - positive, positive]);
+            return Ok(());
+        }
+        return numbers(outputs, row, model, into);
+    }
+    if is_binary {
+        let odds = log_odds(interface, outputs, row, model)?;
+        into.extend([logistic(-odds), logistic(odds)]);
         return Ok(());
     }
-    vector(outputs, row, model, into)
+    let start = into.len();
+    numbers(outputs, row, model, into)?;
+    softmax(&mut into[start..]);
+    Ok(())
 }
 
-/// Appends every number of the main output.
+/// Appends every number of the main output; of a classifier in the order of its classes.
 ///
 /// # Errors
 /// [`Kind::Runtime`] when the outputs do not hold them.
-pub fn vector(outputs: &Outputs, row: usize, model: &str, into: &mut Vec<f64>) -> Result<()> {
+pub fn vector(interface: &Interface, outputs: &Outputs, row: usize, model: &str, into: &mut Vec<f64>) -> Result<()> {
+    let start = into.len();
+    numbers(outputs, row, model, into)?;
+    if interface.pair == Pair::Reversed {
+        into[start..].reverse();
+    }
+    Ok(())
+}
+
+fn numbers(outputs: &Outputs, row: usize, model: &str, into: &mut Vec<f64>) -> Result<()> {
     for index in 0..outputs.width {
         into.push(number(outputs, row, index, model)?);
     }
@@ -158,12 +244,31 @@ fn short_output(model: &str) -> Error {
     Error::new(Kind::Runtime, format!("model {model} returned fewer values than it was given rows"))
 }
 
+/// The logarithm of a binary classifier's odds for the second class, of logits or margins: above 0 where that is the class.
+fn log_odds(interface: &Interface, outputs: &Outputs, row: usize, model: &str) -> Result<f64> {
+    match (outputs.width, interface.pair) {
+        (2, Pair::Each) => Ok(number(outputs, row, 1, model)? - number(outputs, row, 0, model)?),
+        (2, Pair::Mirrored | Pair::Complement) => number(outputs, row, 1, model),
+        _ => number(outputs, row, 0, model),
+    }
+}
+
+fn logistic(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn softmax(numbers: &mut [f64]) {
+    let greatest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    numbers.iter_mut().for_each(|x| *x = (*x - greatest).exp());
+    let sum: f64 = numbers.iter().sum();
+    numbers.iter_mut().for_each(|x| *x /= sum);
+}
+
 /// The class or cluster of a row as a number.
 fn class_number(interface: &Interface, outputs: &Outputs, row: usize, model: &str) -> Result<f64> {
-    // Integer labels that were not renamed need no detour through text.
-    let renamed = interface.classes.as_ref().is_some_and(|classes| classes.graph_labels.is_some());
+    // Without classes, integer labels need no detour through text.
     if interface.label.is_some()
-        && !renamed
+        && interface.classes.is_none()
         && let Some(value) = outputs.label.number(row)
     {
         return Ok(value);
@@ -175,16 +280,25 @@ fn class_number(interface: &Interface, outputs: &Outputs, row: usize, model: &st
     })
 }
 
-/// Where a model gives only numbers: the first largest probability, or the first smallest distance.
+/// Where a model gives only numbers: the first largest one, the second class where the only one is beyond the border, or the
+/// first smallest distance.
 fn best_class(interface: &Interface, outputs: &Outputs, row: usize, model: &str) -> Result<usize> {
-    let mut numbers = Vec::with_capacity(outputs.width.max(2));
-    if interface.task == Task::Clustering {
-        vector(outputs, row, model, &mut numbers)?;
-        numbers.iter_mut().for_each(|distance| *distance = -*distance);
-    } else {
-        probabilities(interface, outputs, row, model, &mut numbers)?;
+    if interface.task == Task::BinaryClassification {
+        let is_probability = interface.class_scores == ClassScores::Probability;
+        return Ok(usize::from(match (is_probability, outputs.width) {
+            (true, 1) => number(outputs, row, 0, model)? > 0.5,
+            (true, _) => number(outputs, row, 1, model)? > number(outputs, row, 0, model)?,
+            (false, _) => log_odds(interface, outputs, row, model)? > 0.0,
+        }));
     }
-    let best = numbers.iter().enumerate().fold(0, |best, (i, value)| if *value > numbers[best] { i } else { best });
+    let sign = if interface.task == Task::Clustering { -1.0 } else { 1.0 };
+    let (mut best, mut greatest) = (0, f64::NAN);
+    for index in 0..outputs.width {
+        let number = sign * number(outputs, row, index, model)?;
+        if index == 0 || number > greatest {
+            (best, greatest) = (index, number);
+        }
+    }
     Ok(best)
 }
 
@@ -209,12 +323,14 @@ mod tests {
             tensor: name.into(),
             element,
             width: Some(width),
-            rows_axis: 0,
+            ..OutputTensor::default()
         };
         Interface {
             format: Interface::FORMAT,
             task,
             classes: labels.map(|labels| Classes::new(labels.iter().map(ToString::to_string).collect())),
+            class_scores: crate::class_scores::ClassScores::default(),
+            pair: crate::class_scores::Pair::default(),
             inputs: vec![],
             features: vec![],
             passed_on: vec![],

@@ -17,11 +17,13 @@ pub fn describe(model: &Model, preprocessor: Option<&Model>, options: &Options) 
     let first = preprocessor.unwrap_or(model);
     let wanted = options.feature_names.as_ref().map(Vec::len);
     let features::Inputs { tensors, features, named } = features::read(first, wanted)?;
-    let read = outputs::read(model, options.task)?;
+    let read = outputs::read(model, options)?;
     let mut interface = Interface {
         format: Interface::FORMAT,
         task: read.task,
         classes: read.classes,
+        class_scores: e2i_core::class_scores::ClassScores::default(),
+        pair: e2i_core::class_scores::Pair::default(),
         inputs: tensors,
         features,
         passed_on: match preprocessor {

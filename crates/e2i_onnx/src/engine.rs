@@ -1,6 +1,5 @@
 //! [`Engine`] over ONNX Runtime: one graph, or a preprocessor and a model in a row.
 
-use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
 use e2i_core::{
@@ -12,9 +11,8 @@ use ort::error::ErrorCode;
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
-use prost::Message;
 
-use crate::proto::{GraphProto, ModelProto, OperatorSet, TensorType, TypeProto, TypeValue, ValueInfo, data_type};
+use crate::additions;
 use crate::rows::Layout;
 use crate::runtime::Runtime;
 use crate::value::{self, Bound, Value};
@@ -153,18 +151,13 @@ impl RuntimeEngine {
         let preprocessor = match artifacts.preprocessor {
             None => None,
             Some(bytes) => {
-                let session = open(&finding_nan(bytes.into()))?;
+                let session = open(&additions::finding_nan(bytes.into()))?;
                 let passed_on = names(interface.passed_on.iter().map(String::as_str).collect())?;
                 Some(Graph { session, inputs: fed.clone(), passed_on })
             }
         };
-        let wrapped: Vec<&str> = interface
-            .outputs
-            .iter()
-            .filter(|output| output.tensor != output.name)
-            .map(|output| output.tensor.as_str())
-            .collect();
-        let session = open(&finding_nan(with_outputs(artifacts.model, &wrapped)))?;
+        let extended = additions::finding_nan(additions::extended(artifacts.model, interface));
+        let session = open(&extended)?;
         let inputs = match &preprocessor {
             None => fed,
             Some(_) => names(session.inputs().iter().map(ort::value::Outlet::name).collect())?,
@@ -389,47 +382,6 @@ fn open(runtime: &'static Runtime, bytes: &[u8], threads: usize) -> Result<Sessi
         }
     };
     session.map_err(|error| if watchdog::interrupted() { interrupted() } else { rejected(&error) })
-}
-
-/// The same model with further outputs. Protobuf merges repeated messages, so two graphs written one after the other are
-/// one graph; nothing of the original is decoded or changed.
-fn with_outputs<'b>(model: &'b [u8], tensors: &[&str]) -> Cow<'b, [u8]> {
-    if tensors.is_empty() {
-        return Cow::Borrowed(model);
-    }
-    let output = |name: &&str| ValueInfo {
-        name: (*name).to_owned(),
-        kind: Some(TypeProto { value: Some(TypeValue::Tensor(TensorType { element: data_type::FLOAT, shape: None })) }),
-    };
-    let graph = GraphProto { outputs: tensors.iter().map(output).collect(), ..GraphProto::default() };
-    let addition = ModelProto { graph: Some(graph), ..ModelProto::default() };
-    let mut bytes = Vec::with_capacity(model.len() + addition.encoded_len());
-    bytes.extend_from_slice(model);
-    bytes.extend(addition.encode_to_vec());
-    Cow::Owned(bytes)
-}
-
-/// The same model with label encoders that find NaN among their keys. Version 4 of ONNX's operators for machine learning
-/// says so, the runtime does it from that version on, and converters rely on it while they ask for an older one. Of two
-/// statements about a domain the runtime takes the last.
-fn finding_nan(model: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    const DOMAIN: &str = "ai.onnx.ml";
-    const FINDS_NAN: i64 = 4;
-    const KEYS: &str = "keys_floats";
-    if !model.windows(KEYS.len()).any(|part| part == KEYS.as_bytes()) {
-        return model;
-    }
-    let Ok(decoded) = ModelProto::decode(model.as_ref()) else { return model };
-    let nodes = decoded.graph.iter().flat_map(|graph| &graph.nodes);
-    let mut lists = nodes.flat_map(|node| &node.attributes).filter(|attribute| attribute.name == KEYS);
-    let older = decoded.opset_import.iter().any(|set| set.domain == DOMAIN && (2..FINDS_NAN).contains(&set.version));
-    if !older || !lists.any(|keys| keys.floats.iter().any(|key| key.is_nan())) {
-        return model;
-    }
-    let newer = OperatorSet { domain: DOMAIN.to_owned(), version: FINDS_NAN };
-    let mut bytes = model.into_owned();
-    bytes.extend(ModelProto { opset_import: vec![newer], ..ModelProto::default() }.encode_to_vec());
-    Cow::Owned(bytes)
 }
 
 fn c_name(name: &str) -> Result<CString> {

@@ -12,8 +12,11 @@
 //! This is the only crate that knows `ort`. It never asks who is calling: cancellation reaches it as a function
 //! ([`watchdog::set_probe`]), files as bytes, settings as arguments.
 
+mod additions;
 mod alone;
+mod class_scores;
 mod classes;
+mod columns_apart;
 mod describe;
 mod engine;
 mod features;
@@ -33,6 +36,7 @@ pub mod watchdog;
 mod width;
 
 pub use alone::{find_rows, try_alone};
+pub use class_scores::built;
 pub use describe::describe;
 pub use e2i_core::Options;
 pub use engine::{Artifacts, RuntimeEngine};

@@ -120,7 +120,7 @@ fn compare(
         let mut got = vec![];
         match question {
             Question::Probabilities => reading::probabilities(interface, outputs, row, &model, &mut got).unwrap(),
-            _ => reading::vector(outputs, row, &model, &mut got).unwrap(),
+            _ => reading::vector(interface, outputs, row, &model, &mut got).unwrap(),
         }
         assert_eq!(got.len(), list.len(), "{model} {key}");
         for (expected, got) in list.iter().zip(&got) {

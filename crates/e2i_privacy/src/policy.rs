@@ -260,6 +260,8 @@ mod tests {
             format: Interface::FORMAT,
             task: Task::Regression,
             classes: None,
+            class_scores: e2i_core::class_scores::ClassScores::default(),
+            pair: e2i_core::class_scores::Pair::default(),
             inputs,
             features,
             passed_on: vec![],

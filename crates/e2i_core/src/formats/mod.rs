@@ -24,9 +24,10 @@ mod xgboost;
 
 use std::collections::HashSet;
 
+use crate::class_scores::ClassScores;
 use crate::error::{Error, Kind, Result};
 use crate::interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
-use crate::native::{Ensemble, Link};
+use crate::native::{Ensemble, Function, Link};
 
 pub use kind::{NoModel, recognise};
 
@@ -113,7 +114,7 @@ impl Shape {
             tensor: name.to_owned(),
             element,
             width: Some(width),
-            rows_axis: 0,
+            ..OutputTensor::default()
         };
         let outputs = match class_count {
             Some(_) => vec![output("label", ElementType::Int64, 1), output("probabilities", element, width)],
@@ -123,6 +124,8 @@ impl Shape {
             format: Interface::FORMAT,
             task,
             classes: class_count.map(|count| Classes::new((0..count).map(|class| class.to_string()).collect())),
+            class_scores: crate::class_scores::ClassScores::default(),
+            pair: crate::class_scores::Pair::default(),
             inputs,
             features,
             passed_on: vec![],
@@ -132,6 +135,54 @@ impl Shape {
             rows_at_once: Interface::ROWS_AT_ONCE,
             varies: None,
         })
+    }
+}
+
+impl Trained {
+    /// Its interface, with the task and the meaning of its numbers that are stated. Trained with an objective of one's own, a
+    /// model predicts raw sums, which a statement makes the scores of classes.
+    ///
+    /// # Errors
+    /// [`Kind::BadOption`] for a statement that does not fit the file.
+    pub fn interface_as(&self, task: Option<Task>, scores: Option<ClassScores>) -> Result<Interface> {
+        let mut interface = self.interface.clone();
+        let trained_for = interface.task;
+        let width = interface.main_output().and_then(|output| output.width).unwrap_or(1);
+        let is_raw = trained_for == Task::Regression && self.link.function == Function::Identity;
+        match (task, scores) {
+            (Some(stated), Some(scores))
+                if is_raw && stated.is_classification() && scores != ClassScores::Probability =>
+            {
+                let classes = if stated == Task::BinaryClassification { 2 } else { width };
+                if classes < 2 || (width != 1 && width != classes) {
+                    let message = format!("the task {stated} does not fit a model that gives {width} number(s) a row");
+                    return Err(Error::new(Kind::BadOption, message));
+                }
+                interface.task = stated;
+                interface.class_scores = scores;
+                interface.classes = Some(Classes::new((0..classes).map(|class| class.to_string()).collect()));
+            }
+            (Some(stated), _) if stated != trained_for => {
+                let message = format!("the task {stated} was given, but the model was trained for {trained_for}");
+                let error = Error::new(Kind::BadOption, message);
+                return Err(if is_raw && stated.is_classification() {
+                    error.with_hint(format!(
+                        "If its predictions are raw sums that {} makes probabilities of, say so: task => '{stated}', \
+                         class_scores => 'logit'.",
+                        if width == 1 { "1 / (1 + exp(-x))" } else { "softmax" }
+                    ))
+                } else {
+                    error
+                });
+            }
+            (_, Some(scores)) if trained_for.is_classification() && scores != ClassScores::Probability => {
+                let message =
+                    format!("class_scores => '{}' was given, but the model predicts probabilities", scores.name());
+                return Err(Error::new(Kind::BadOption, message));
+            }
+            _ => {}
+        }
+        Ok(interface)
     }
 }
 

@@ -17,6 +17,7 @@ use e2i_core::native::operators::Operator;
 use e2i_core::native::{PlanBuilder, ValueId, ValueType};
 use e2i_core::{ElementType, Rows};
 
+use crate::additions;
 use crate::graph::Model;
 use crate::proto::NodeProto;
 
@@ -106,6 +107,11 @@ fn compile_within(
     interface: &Interface,
 ) -> Result<Vec<u8>, Refusal> {
     let overall = |why: String| Refusal { node: String::new(), operator: String::new(), why };
+    let extended = additions::has_nodes(interface)
+        .then(|| Model::parse(&additions::extended(model.bytes(), interface)))
+        .transpose()
+        .map_err(|error| overall(error.message().to_owned()))?;
+    let model = extended.as_ref().unwrap_or(model);
     let mut plan = PlanBuilder::default();
     let constants_left = Cell::new(constants);
     let mut fed: HashMap<String, Symbol> = HashMap::new();

@@ -165,7 +165,8 @@ fn classifier(node: &NodeProto, precision: Precision, width: usize) -> Result<Tr
     if classes > 2 && base.is_empty() && (ensemble.trees.is_empty() || ensemble.trees.iter().any(nobody)) {
         return Err(refused(node, "it may choose no class"));
     }
-    // Of two classes that both have weights the runtime returns 0 and 1 instead of their labels.
+    // Of two classes that both have weights the runtime returns 0 and 1 instead of their labels. Steps behind it see what
+    // they see there; an answer never does (`classes::untrue_on_runtime`).
     let labels = match labels {
         Labels::Int64(_) if classes == 2 && !one_column => Labels::Int64(vec![0, 1]),
         labels => labels,

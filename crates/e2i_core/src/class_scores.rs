@@ -1,0 +1,244 @@
+//! What the numbers of a classifier are: probabilities, logits or margins. Stated by who registers it, or found out from
+//! its operators and from rows that it scored.
+//!
+//! What does not belong here: how an answer is made of them (`reading`), and which operators mean what (a reader of a
+//! format knows).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Outputs;
+use crate::error::{Error, Kind, Result};
+use crate::interface::{Interface, Task};
+use crate::reading;
+
+/// What the numbers of a classifier are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassScores {
+    /// One probability a class, or that of the second of two.
+    #[default]
+    Probability,
+    /// What becomes probabilities by the logistic function (one number) or by softmax (several).
+    Logit,
+    /// Distances from a border: the largest is the class, or the sign of the only one.
+    Margin,
+    /// No probabilities, as rows showed; nobody said what else.
+    Unknown,
+}
+
+impl ClassScores {
+    /// What can be stated, in the order messages list them.
+    pub const STATED: [Self; 3] = [Self::Probability, Self::Logit, Self::Margin];
+
+    /// The name used in SQL.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Probability => "probability",
+            Self::Logit => "logit",
+            Self::Margin => "margin",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What can be stated by that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::STATED.into_iter().find(|scores| scores.name() == name)
+    }
+
+    /// Whether probabilities can be told from them.
+    #[must_use]
+    pub fn give_probabilities(self) -> bool {
+        matches!(self, Self::Probability | Self::Logit)
+    }
+
+    /// Whether they are the default, which is not stored.
+    #[must_use]
+    pub fn are_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for ClassScores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Probability => "probabilities",
+            Self::Logit => "logits",
+            Self::Margin => "margins",
+            Self::Unknown => "no probabilities",
+        })
+    }
+}
+
+/// How two numbers hold the one margin of a binary classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pair {
+    /// They do not: each class has a number of its own.
+    #[default]
+    Each,
+    /// `{-m, m}`.
+    Mirrored,
+    /// `{m, -m}`: the class with the smaller number is the one that is predicted (ONNX Runtime's SVMClassifier).
+    Reversed,
+    /// `{1 - m, m}`, with the border at `m = 0` (ONNX Runtime's LinearClassifier of one row of coefficients).
+    Complement,
+}
+
+impl Pair {
+    /// Whether it is the default, which is not stored.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a graph's operators say of its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Built {
+    /// Nothing: rows must show it.
+    #[default]
+    Unknown,
+    /// They come from a function whose values are probabilities.
+    Probabilities,
+    /// They come from a product or sum without bounds; only many rows could show that it is meant as a probability.
+    Unbounded,
+    /// They are margins by an operator's own statement.
+    Margins,
+}
+
+/// How far from 0…1 a probability may be, and the sum of a row from 1: float16 and quantised models round coarsely.
+const BEYOND: f64 = 1e-3;
+const SUM: f64 = 1e-2;
+
+/// Rows that show that unbounded numbers are probabilities nevertheless.
+const ENOUGH: usize = 8;
+
+/// A number for messages: enough to recognise it, not enough to differ from machine to machine.
+fn shown(number: f64) -> String {
+    if number.abs() < 1e6 { format!("{number:.3}") } else { format!("{number:.3e}") }
+}
+
+/// What rows showed.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    rows: usize,
+    /// The first row that holds no probabilities, in words.
+    against: Option<String>,
+    /// The first number that is none.
+    beyond: Option<f64>,
+    /// Rows `{-m, m}`, rows `{1 - m, m}`; of the mirrored ones those whose label is the larger number's, and the others.
+    mirrored: usize,
+    complements: usize,
+    agreeing: usize,
+    opposed: usize,
+}
+
+impl Evidence {
+    /// Looks at rows that a classifier scored, with label and numbers.
+    pub fn add(&mut self, interface: &Interface, outputs: &Outputs) {
+        let width = outputs.width;
+        if width == 0 || !interface.task.is_classification() {
+            return;
+        }
+        let mut row = Vec::with_capacity(width);
+        for index in 0..outputs.main.len() / width {
+            row.clear();
+            row.extend((index * width..(index + 1) * width).filter_map(|at| outputs.main.number(at)));
+            // Overflow, and rows that no class took, show nothing.
+            if row.iter().any(|number| !number.is_finite()) || row.iter().all(|number| *number == 0.0) {
+                continue;
+            }
+            self.rows += 1;
+            let sum: f64 = row.iter().sum();
+            let one = width == 1 && interface.task == Task::BinaryClassification;
+            if let Some(number) = row.iter().find(|number| !(-BEYOND..=1.0 + BEYOND).contains(*number)) {
+                self.beyond.get_or_insert(*number);
+                self.against.get_or_insert_with(|| format!("one of them is {} for a row of samples", shown(*number)));
+            } else if !one && (sum - 1.0).abs() > SUM {
+                self.against.get_or_insert_with(|| format!("those of a row of samples sum to {}", shown(sum)));
+            }
+            if let [first, second] = row[..] {
+                self.pair(interface, outputs, index, first, second);
+            }
+        }
+    }
+
+    fn pair(&mut self, interface: &Interface, outputs: &Outputs, index: usize, first: f64, second: f64) {
+        let near = |sum: f64, to: f64| (sum - to).abs() <= 1e-5 * (1.0 + first.abs() + second.abs());
+        if near(first + second, 1.0) {
+            self.complements += 1;
+        }
+        if !near(first + second, 0.0) {
+            return;
+        }
+        self.mirrored += 1;
+        let classes = interface.classes.as_ref();
+        let label =
+            classes.zip(interface.label).and_then(|(classes, _)| reading::written_class(classes, outputs, index));
+        match label {
+            Some(label) if (label == 1) == (second > first) => self.agreeing += 1,
+            Some(_) if first != second => self.opposed += 1,
+            _ => {}
+        }
+    }
+
+    /// How two numbers hold one margin, if all rows did so.
+    fn form(&self) -> Pair {
+        match self.rows {
+            0 => Pair::Each,
+            rows if rows == self.mirrored && self.opposed > 0 && self.agreeing == 0 => Pair::Reversed,
+            rows if rows == self.mirrored => Pair::Mirrored,
+            rows if rows == self.complements => Pair::Complement,
+            _ => Pair::Each,
+        }
+    }
+}
+
+/// Decides what the numbers of a classifier are, and writes it into its interface. What is stated counts, unless the model
+/// shows that it cannot be.
+///
+/// # Errors
+/// [`Kind::BadOption`] for a statement that the operators or the rows contradict.
+pub fn settle(interface: &mut Interface, stated: Option<ClassScores>, built: Built, evidence: &Evidence) -> Result<()> {
+    if !interface.task.is_classification() || interface.main.is_none() {
+        return Ok(());
+    }
+    let wrong = |stated: ClassScores, why: &str| {
+        Err(Error::new(Kind::BadOption, format!("class_scores => '{}' was given, but {why}", stated.name())))
+    };
+    interface.class_scores = match (stated, built) {
+        (Some(ClassScores::Probability), _) if evidence.beyond.is_some() => {
+            let number = shown(evidence.beyond.unwrap_or_default());
+            return wrong(
+                ClassScores::Probability,
+                &format!("one of the model's numbers for a row of samples is {number}"),
+            );
+        }
+        (Some(stated), Built::Probabilities) if stated != ClassScores::Probability && evidence.against.is_none() => {
+            return wrong(stated, "the operators of the model make probabilities of its numbers already");
+        }
+        (Some(stated), _) => stated,
+        (None, Built::Margins) => ClassScores::Margin,
+        (None, _) if evidence.against.is_some() => ClassScores::Unknown,
+        (None, Built::Unbounded) if evidence.rows < ENOUGH => ClassScores::Unknown,
+        (None, _) => ClassScores::Probability,
+    };
+    interface.pair = match interface.class_scores {
+        ClassScores::Probability => Pair::Each,
+        _ if interface.task == Task::BinaryClassification => evidence.form(),
+        _ => Pair::Each,
+    };
+    Ok(())
+}
+
+impl Evidence {
+    /// Why the numbers are no probabilities, as far as rows showed it.
+    #[must_use]
+    pub fn against(&self) -> Option<&str> {
+        self.against.as_deref()
+    }
+}
