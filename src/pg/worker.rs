@@ -130,7 +130,8 @@ impl Started {
             let mut worker = pg_sys::BackgroundWorker::from(&worker.set_notify_pid(pg_sys::MyProcPid));
             pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle)
         };
-        is_registered.then_some(Self(handle))
+        // Not one of a worker that there is not: it would be given back.
+        is_registered.then(|| Self(handle))
     }
 
     /// Whether it has ended.

@@ -9,8 +9,9 @@ sql a shop "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS
     SELECT FROM e2i_set_inference_log('sum', sample => 1);
     CREATE FUNCTION day(back int) RETURNS text LANGUAGE sql AS \$\$ SELECT to_char(now() AT TIME ZONE 'UTC' - make_interval(days => back), 'YYYYMMDD') \$\$;
     CREATE PROCEDURE partition_of(back int) LANGUAGE plpgsql AS \$\$ BEGIN
-        EXECUTE format('CREATE TABLE ml_inference_log_%s PARTITION OF ml_inference_log FOR VALUES FROM (%L) TO (%L)', day(back),
-            (now() AT TIME ZONE 'UTC')::date - back || ' 00:00+00', (now() AT TIME ZONE 'UTC')::date - back + 1 || ' 00:00+00'); END \$\$;"
+        EXECUTE format('CREATE TABLE ml_inference_log_%1\$s (LIKE ml_inference_log INCLUDING CONSTRAINTS);
+            ALTER TABLE ml_inference_log ATTACH PARTITION ml_inference_log_%1\$s FOR VALUES FROM (%2\$L) TO (%3\$L)',
+            day(back), (now() AT TIME ZONE 'UTC')::date - back || ' 00:00+00', (now() AT TIME ZONE 'UTC')::date - back + 1 || ' 00:00+00'); END \$\$;"
 
 score() { sql a shop "SELECT count(e2i_predict('sum', ARRAY[i])) FROM generate_series(1, $1) i" >/dev/null; }
 logged() { wait_for a shop "SELECT count(*) = $1 FROM ml_inference_log"; }
@@ -70,8 +71,8 @@ logged 9
 is 'and nothing is lost' "$(sql a shop 'SELECT count(*) FROM ml_inference_log')" 9
 
 # A long reader: partitions of days to come are made beside it, old ones stay until it has gone, and nobody waits behind.
-sql a shop 'CALL partition_of(40)'
 ask holder 'BEGIN; SELECT count(*) FROM ml_inference_log;' >/dev/null
+sql a shop 'CALL partition_of(40)'
 score 2
 logged 11
 is 'a long reader: a row of metrics' "$(warnings; sql a shop "$PARTITIONS")" 3
@@ -87,7 +88,7 @@ ask holder 'COMMIT;' >/dev/null
 
 # --- a view on an old partition ---------------------------------------------------------------------------------------------------------
 
-sql a shop "CALL partition_of(41); DO \$\$ BEGIN EXECUTE format('CREATE VIEW keep AS SELECT count(*) FROM ml_inference_log_%s', day(41)); END \$\$"
+sql a shop "BEGIN; CALL partition_of(41); DO \$\$ BEGIN EXECUTE format('CREATE VIEW keep AS SELECT count(*) FROM ml_inference_log_%s', day(41)); END \$\$; COMMIT;"
 like 'a view on an old partition: that is kept, the other goes' "$(warnings; sql a shop "$PARTITIONS")" \
     'the partition public.ml_inference_log_* is kept: cannot drop table *ml_inference_log_* because other objects depend on it'$'\n'3
 interval
@@ -166,3 +167,20 @@ PYTHON
 node_start a
 logged 5
 is 'records of other days get partitions; one too old is given up alone' "$(sql a shop "SELECT ($DROPPED), count(DISTINCT logged_at::date) FROM ml_inference_log")" '1|3'
+
+# --- more databases than workers ---------------------------------------------------------------------------------------------------------------
+
+# Places for the launcher, the server's own for subscriptions, and one.
+node b "shared_preload_libraries = 'e2i_serve'" "e2i_serve.metrics_interval = '1h'" "max_worker_processes = 3"
+for database in x y z; do
+    sql b postgres "CREATE DATABASE $database"
+    sql b $database "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS SELECT FROM e2i_register_model('sum', plus(1));
+        SELECT FROM e2i_set_inference_log('sum', sample => 1);"
+done
+for ((i = 1; i <= 5; i++)); do
+    for database in x y z; do sql b $database "SELECT e2i_predict('sum', ARRAY[$i])" >/dev/null; done
+done
+for database in x y z; do wait_for b $database 'SELECT count(*) = 5 FROM ml_inference_log'; done
+is 'one worker for three databases' "$(for database in x y z; do sql b $database 'SELECT sum(prediction) FROM ml_inference_log'; done)" $'20\n20\n20'
+sql b postgres 'ALTER DATABASE x RENAME TO w; DROP DATABASE y;'
+is 'which can be renamed and dropped soon after' "$(sql b w 'SELECT count(*) FROM ml_inference_log')" 5

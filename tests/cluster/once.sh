@@ -60,6 +60,21 @@ node_start a
 flush
 is 'over a clean restart, too' "$(sql a shop "$SEEN; SELECT sum(requests) || ' ' || sum(predictions) FROM (SELECT * FROM ml_bentoml_serving_metrics ORDER BY id DESC LIMIT 4) m")" $'1 2\n1 2'
 
+# --- two who write at the same time ------------------------------------------------------------------------------------------
+
+sql a shop 'SELECT FROM e2i_serving_stats_reset(); DELETE FROM ml_bentoml_serving_metrics;'
+score 6
+session first a shop
+session second a shop
+ask first 'BEGIN; SELECT FROM e2i_flush_metrics();' >/dev/null
+tell second 'SELECT e2i_flush_metrics();'
+wait_for a shop "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'object' AND NOT granted"
+ask first 'COMMIT;' >/dev/null
+is 'who waits writes what came since' "$(answer second; sql a shop "SELECT string_agg(requests || ' ' || predictions, '/' ORDER BY id) FROM ml_bentoml_serving_metrics")" $'1\n1 6/0 0'
+ask first 'BEGIN; SELECT FROM e2i_flush_metrics(); ROLLBACK;' >/dev/null
+flush
+is 'what is rolled back is written again' "$(sql a shop "$ROWS")" '1 6'
+
 # --- transactions that are prepared ------------------------------------------------------------------------------------------
 
 sql a shop 'SELECT FROM e2i_serving_stats_reset(); DELETE FROM ml_bentoml_serving_metrics; TRUNCATE ml_inference_log;'
