@@ -86,7 +86,9 @@ fn drop_label(interface: &mut Interface, labels: usize) -> Result<()> {
         return Err(Error::new(Kind::Unsupported, format!("the model gives {labels} labels a row and no numbers"))
             .with_hint("Export its probabilities too, or one model for each label."));
     }
-    interface.label = None;
+    if let Some(output) = interface.label.take().and_then(|label| interface.outputs.get_mut(label)) {
+        output.width = Some(labels);
+    }
     interface.task = Task::Other;
     interface.classes = None;
     Ok(())
