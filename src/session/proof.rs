@@ -130,7 +130,10 @@ fn signature(candidate: &Candidate<'_>, interface: &Interface) -> serde_json::Va
 fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
     let model = Model::parse(candidate.model)?;
     let first = candidate.preprocessor.map(Model::parse).transpose()?;
-    let mut interface = describe(&model, first.as_ref(), candidate.options)?;
+    let mut interface = describe(&model, first.as_ref(), candidate.options).map_err(|error| match error.kind() {
+        Kind::BadModel => error.of_model(candidate.name),
+        _ => error,
+    })?;
     let suspect = model.suspect(&interface).or_else(|| first.as_ref()?.suspect(&interface));
     let is_suspect = suspect.is_some();
     let built = e2i_onnx::built(&model, &interface);

@@ -28,6 +28,7 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier, SGDClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.svm import SVC
 
@@ -339,9 +340,47 @@ def types():
           vector=encoder.transform(table).astype(float))
 
 
+# --- refused, or said ----------------------------------------------------------------------------------------------------
+
+
+def bare(name, content):
+    """A model alone: tests/pg_regress/sql/answers.sql says what is said of it."""
+    (OUT / f"{name}.onnx").write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
+
+
+def refused():
+    x, y = data(2)
+    model = MultiOutputClassifier(LogisticRegression()).fit(x, np.stack([y, 1 - y], axis=1))
+    bare("refused_several_targets", to_onnx(model, x[:1], options={id(model): {"zipmap": False}}, target_opset=17))
+    words = build([node("Identity", ["x"], ["y"])], [("y", TensorProto.STRING, ["N", 2])], kind=TensorProto.STRING)
+    bare("refused_texts", words)
+    label, axis = ("label", TensorProto.INT64, ["N"]), dict(axis=1)
+    best = node("ArgMax", ["x"], ["best"], keepdims=0, **axis)
+    named = [best, node("ArrayFeatureExtractor", ["names", "best"], ["row"], domain="ai.onnx.ml"),
+             node("Reshape", ["row", "list"], ["label"])]
+    names = [("names", np.array([3, 4])), ("list", np.array([-1]))]
+    two = [("a", TensorProto.FLOAT, ["N", 2]), ("b", TensorProto.FLOAT, ["N", 2])]
+    bare("refused_two_scores", build(
+        named + [node("Softmax", ["x"], ["a"], **axis), node("Sigmoid", ["x"], ["b"])], [label, *two], names))
+    each = [("mean", TensorProto.FLOAT, ["N", 1]), ("deviation", TensorProto.FLOAT, ["N", 1])]
+    bare("said_two_numbers", build(
+        [node("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=1),
+         node("ReduceMax", ["x"], ["deviation"], axes=[1], keepdims=1)], each))
+    # The graph computes its labels, 7 and 9: nothing names them.
+    computed = [best, node("Mul", ["best", "two"], ["twice"]), node("Add", ["twice", "seven"], ["label"]),
+                node("Softmax", ["x"], ["probabilities"], **axis)]
+    bare("labels_computed", build(computed, [label, ("probabilities", TensorProto.FLOAT, ["N", 2])],
+                                  [("two", np.array([2])), ("seven", np.array([7]))]))
+    words = build([node("LinearClassifier", ["x"], ["label", "p"], domain="ai.onnx.ml", coefficients=[-1.0, 0, 1, 0],
+                        intercepts=[0.0, 0], classlabels_strings=["no", "yes"], post_transform="LOGISTIC")],
+                  [("label", TensorProto.STRING, ["N"]), ("p", TensorProto.FLOAT, ["N", 2])]).SerializeToString()
+    bare("refused_label_no_text", words.replace(b"yes", b"y\xffs"))
+    bare("refused_label_zero", words.replace(b"yes", b"y\0s"))
+
+
 MAKERS = [
     catboost_labels, trees_by_hand, odd_labels, columns, columns_by_hand, margins, raw_scores_stated, logits,
-    linear_classifier, own_objective, types,
+    linear_classifier, own_objective, types, refused,
 ]
 
 if __name__ == "__main__":

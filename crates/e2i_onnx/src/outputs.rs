@@ -43,6 +43,8 @@ pub(crate) fn read(model: &Model, options: &Options) -> Result<OutputsRead> {
     }
     let main = main_output(&outputs, labels.as_deref(), options.task)?;
     let main = match (label, main) {
+        // Where another output cannot be read, the numbers that can are not the answer.
+        (None, None) if outputs.len() < infos.len() => return Err(unreadable(model)),
         (None, None) => Some(matrix(&outputs).ok_or_else(|| unreadable(model))?),
         (_, main) => main,
     };

@@ -262,7 +262,11 @@ impl Value {
         if let Column::Text(texts) = column {
             for (index, start) in offsets.iter().enumerate() {
                 let end = offsets.get(index + 1).copied().unwrap_or(size);
-                texts.push(String::from_utf8_lossy(bytes.get(*start..end).unwrap_or_default()).into_owned());
+                let text = bytes.get(*start..end).unwrap_or_default();
+                let text = std::str::from_utf8(text).map_err(|_| {
+                    ort::Error::new(format!("the model returned a text that is no UTF-8: \"{}\"", text.escape_ascii()))
+                })?;
+                texts.push(text.to_owned());
             }
         }
         Ok(())

@@ -78,3 +78,24 @@ SELECT e2i_register_model('wrong', artifact, class_scores => 'odds') FROM answer
 SELECT e2i_register_model('wrong', artifact, task => 'binary_classification') FROM answers WHERE name = 'lgb_own_objective';
 SELECT e2i_register_model('wrong', artifact, task => 'multiclass_classification', class_scores => 'logit') FROM answers WHERE name = 'lgb_own_objective';
 SELECT e2i_register_model('wrong', pg_read_binary_file(:'models' || '/trained/lgb_binary.txt'), class_scores => 'logit');
+
+-- Outputs that cannot be read as they are say what to do; labels are text, and one of the classes.
+CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE hint text;
+BEGIN
+    EXECUTE statement;
+    RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN concat_ws(' | ', SQLSTATE, SQLERRM, nullif(hint, ''));
+END $$;
+SELECT file, pg_temp.said(format('SELECT e2i_register_model(%L, pg_read_binary_file(%L))', file, :'folder' || '/' || file))
+FROM pg_ls_dir(:'folder') AS file WHERE file LIKE 'refused%' ORDER BY file COLLATE "C";
+SET client_min_messages = notice;
+SELECT e2i_register_model('two', pg_read_binary_file(:'folder' || '/said_two_numbers.onnx'));
+SET client_min_messages = warning;
+SELECT e2i_predict('two', '[1, 2]');
+SELECT e2i_register_model('computed', pg_read_binary_file(:'folder' || '/labels_computed.onnx')),
+       e2i_register_model('computed', pg_read_binary_file(:'folder' || '/labels_computed.onnx'), class_labels => '{7,9}');
+SELECT e2i_predict_label('computed:1', '[1, 2]');
+SELECT e2i_model_classes('computed:2') AS classes, e2i_predict_label('computed:2', '[1, 2]') AS second, e2i_predict_label('computed:2', '[2, 1]') AS first;
