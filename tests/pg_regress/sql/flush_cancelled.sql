@@ -1,11 +1,15 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
-\set models `echo "$E2I_MODELS"`
--- e2i_flush_metrics that is cancelled, here while a golden row takes long, leaves a session that works on: it was in a
--- subtransaction of its own, which is gone. (By a lock that is not given, and by pg_cancel_backend: the isolation spec of this name.)
+CALL regress.begin_anew();
+-- e2i_flush_metrics that is cancelled, here while a record of the inference log takes long, leaves a session that works on: it was
+-- in a subtransaction of its own, which is gone. (By a lock that is not given, and by pg_cancel_backend: the isolation spec of this name.)
 
-SELECT e2i_register_model('slow_golden', pg_read_binary_file(:'models' || '/shape_slow.onnx'),
-    examples => '[{"features": [1], "prediction": 1}]');
+SELECT e2i_register_model('plus', regress.plus(1));
+SELECT e2i_set_inference_log('plus', 1);
+SELECT e2i_flush_metrics() > 0 AS partitions_are_made;
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(5); RETURN new; END';
+CREATE TRIGGER wait BEFORE INSERT ON ml_inference_log FOR EACH ROW EXECUTE FUNCTION wait();
+SELECT e2i_predict('plus', '{"x": 1}');
 CREATE TABLE notes (note text);
 
 -- A statement of its own.
@@ -52,7 +56,11 @@ END $$;
 SET statement_timeout = 0;
 TABLE notes;
 
-SELECT e2i_drop_model('slow_golden', force => true);
--- Nothing is left that takes long.
+-- The record is still there, and is written when it does not take long any more.
+DROP TRIGGER wait ON ml_inference_log;
 SELECT e2i_flush_metrics() >= 0 AS flushed;
+SELECT prediction FROM ml_inference_log WHERE service_name = 'plus';
+SELECT e2i_set_inference_log('plus', NULL);
+DELETE FROM ml_inference_log;
+DROP FUNCTION wait;
 DROP TABLE notes;
