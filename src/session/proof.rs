@@ -13,7 +13,7 @@ use e2i_core::{
     Batch, Binder, Check, ClassScores, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet,
     Outputs, Result, Signature, Task,
 };
-use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, describe, find_rows, try_alone};
+use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, describe, find_rows, locale, try_alone};
 use serde::{Deserialize, Serialize};
 
 use crate::session::engines;
@@ -145,9 +145,7 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
         sample.rows = examples.bind(&binder, examples.len())?;
     }
     let runtime = Runtime::load(library)?;
-    let artifacts = Artifacts { model: candidate.model, preprocessor: candidate.preprocessor };
-    // One thread, whatever the setting: with several the runtime's own sums depend on their number.
-    let mut engine = RuntimeEngine::load(runtime, &interface, artifacts, 1)?;
+    let (mut engine, lacking) = load(candidate, runtime, &interface)?;
     let warning = match find_rows(&mut engine, &mut interface, &sample.rows) {
         Ok(()) => {
             let pace = pace(&mut engine, &sample.rows.picked(&[0]))?;
@@ -187,6 +185,9 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
             interface.varies = Some(why.clone());
         }
         Compiled::Not { .. } => {}
+    }
+    if let (Compiled::Not { .. }, Some(lacking)) = (&compiled, lacking) {
+        return Err(lacking);
     }
     let (chosen, plan, engine_reason, engines_differ) = match compiled {
         Compiled::Agrees(plan) => ("native", Some(plan), None, false),
@@ -250,6 +251,31 @@ fn settle_scores(
         ));
     }
     Ok(notices)
+}
+
+/// Loads a graph into the runtime. One that asks for a locale which the server lacks is loaded with another that changes
+/// letters in the same way, to be compared with; the error says what is lacking, where that is all that it can be used for.
+fn load(
+    candidate: &Candidate<'_>,
+    runtime: &'static Runtime,
+    interface: &Interface,
+) -> Result<(RuntimeEngine, Option<Error>)> {
+    // One thread, whatever the setting: with several the runtime's own sums depend on their number.
+    let load = |artifacts: Artifacts<'_>| RuntimeEngine::load(runtime, interface, artifacts, 1);
+    let artifacts = Artifacts { model: candidate.model, preprocessor: candidate.preprocessor };
+    let error = match load(artifacts) {
+        Err(error) if error.kind() == Kind::WrongState => error,
+        loaded => return Ok((loaded?, None)),
+    };
+    let (model, first) = (locale::replaced(candidate.model), candidate.preprocessor.and_then(locale::replaced));
+    let artifacts = Artifacts {
+        model: model.as_deref().unwrap_or(candidate.model),
+        preprocessor: first.as_deref().or(candidate.preprocessor),
+    };
+    match load(artifacts) {
+        Ok(engine) => Ok((engine, Some(error))),
+        Err(_) => Err(error),
+    }
 }
 
 /// What became of compiling a model.

@@ -251,6 +251,16 @@ def shape_slow():
     print("\n".join(describe(path)))
 
 
+def shape_cumsum():
+    """An operator that the native engine does not know: the sum of three numbers as the last of their running sums."""
+    nodes = [helper.make_node("CumSum", ["x", "axis"], ["running"]),
+             helper.make_node("Gather", ["running", "last"], ["y"], axis=1)]
+    model = build("shape_cumsum", nodes, [value("x", FLOAT, ["N", 3])], [value("y", FLOAT, ["N", 1])],
+                  [constant("axis", np.int64(1)), constant("last", np.int64([2]))])
+    print("shape_cumsum: no golden")
+    print("\n".join(describe(write_only("shape_cumsum", model))))
+
+
 def shape_locale():
     """A StringNormalizer that names no locale, as skl2onnx writes it by default.
 
@@ -271,7 +281,7 @@ MAKERS = [
     torch_mlp, torch_embedding,
     shape_fixed_batch, shape_vector_inputs, shape_two_tensors, shape_regression_flat,
     shape_int64_matrix, shape_dynamic_width,
-    shape_loop, shape_slow, shape_locale,
+    shape_loop, shape_slow, shape_cumsum, shape_locale,
 ]
 
 if __name__ == "__main__":

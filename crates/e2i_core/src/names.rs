@@ -59,6 +59,8 @@ pub(crate) fn likely<'n>(wanted: &[&'n str], given: &[&'n str]) -> Vec<(&'n str,
         });
         free.retain(|name| !taken.contains(name));
     }
+    let places: HashMap<&str, usize> = wanted.iter().enumerate().map(|(place, name)| (*name, place)).collect();
+    found.sort_by_key(|(wanted, ..)| places.get(wanted).copied());
     found
 }
 

@@ -46,11 +46,12 @@ impl Model {
         let bytes = Bytes::copy_from_slice(bytes);
         let not_onnx = |why: String| {
             let known = recognise(&bytes);
-            let why = known.map_or(why, |known| format!("it is {}", known.what));
-            Error::new(Kind::BadModel, format!("the artifact is not an ONNX model: {why}")).with_hint(known.map_or(
-                "Give an ONNX model, as skl2onnx.to_onnx(model, X).SerializeToString() makes it, or the file that save_model of XGBoost (JSON, UBJSON) or LightGBM wrote.",
+            let why = known.as_ref().map_or(why, |known| format!("it is {}", known.what));
+            let hint = known.map_or_else(
+                || "Give an ONNX model, as skl2onnx.to_onnx(model, X).SerializeToString() makes it, or the file that save_model of XGBoost (JSON, UBJSON) or LightGBM wrote.".to_owned(),
                 |known| known.hint,
-            ))
+            );
+            Error::new(Kind::BadModel, format!("the artifact is not an ONNX model: {why}")).with_hint(hint)
         };
         let proto = ModelProto::decode(bytes.clone()).map_err(|error| not_onnx(undecodable(&error)))?;
         let Some(graph) = &proto.graph else {

@@ -22,6 +22,7 @@ mod engine;
 mod features;
 mod graph;
 mod guard;
+pub mod locale;
 mod missing;
 pub mod native;
 mod outputs;

@@ -9,18 +9,21 @@ use std::rc::Rc;
 use e2i_core::native::agreement::Sample;
 use e2i_core::{Batch, Column, Interface};
 
-use crate::graph::{Model, attribute, constant_as_labels};
+use crate::graph::{Model, attribute, constant_as_labels, constant_length};
 use crate::proto::{NodeProto, TensorProto, data_type};
 
 /// Rows of a sample; of an encoder with more categories, the first so many are tried.
 const ROWS: usize = 32;
 
+/// How many words of a vocabulary samples are made of.
+const WORDS: usize = 100;
+
 /// Most columns that are followed, of all tensors together: joining columns again and again may double them each time.
 const MAX_COLUMNS: usize = 1 << 20;
 
 /// Operators that leave the columns of a matrix as they are.
-const KEEPING: [&str; 8] =
-    ["Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Imputer", "StringNormalizer"];
+const KEEPING: [&str; 9] =
+    ["Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Imputer", "StringNormalizer", "Tokenizer"];
 
 /// A feature, by its tensor and position.
 type Place = (usize, usize);
@@ -69,6 +72,8 @@ impl Model {
                 continue;
             }
             let many: usize = node.inputs.iter().filter_map(read).map(|columns| columns.len()).sum();
+            let constants = node.inputs.iter().filter_map(|input| self.constant(input)).map(constant_length);
+            let many = constants.fold(many, usize::saturating_add);
             let Some(rest) = left.checked_sub(many) else { break };
             left = rest;
             if let Some(values) = self.known_to(node) {
@@ -148,6 +153,10 @@ impl Model {
 
     /// The values that an encoder knows.
     fn known_to(&self, node: &NodeProto) -> Option<Known> {
+        if node.op_type == "TfIdfVectorizer" {
+            let words: Vec<_> = attribute(node, "pool_strings")?.strings.iter().take(WORDS).collect();
+            return Some(Known { values: Rc::new(texts_with(&words)), closed: false });
+        }
         let names: &[&str] = match node.op_type.as_str() {
             "OneHotEncoder" => &["cats_strings", "cats_int64s"],
             "LabelEncoder" => &["keys_strings", "keys_int64s", "keys_floats", "keys_tensor", "classes_strings"],
@@ -170,6 +179,22 @@ impl Model {
         let closed = node.op_type == "OneHotEncoder" && attribute(node, "zeros").is_some_and(|zeros| zeros.int == 0);
         Some(Known { values: Rc::new(values), closed })
     }
+}
+
+/// Texts of which words are counted: some of the words, a few of them in capital letters, with what may stand between
+/// words; the first is empty.
+fn texts_with(words: &[&bytes::Bytes]) -> Vec<String> {
+    const BETWEEN: [&str; 7] = [" ", ", ", " ", "-", "  ", "é", ". "];
+    let text = |row: usize| {
+        let drawn = (0..row % 12).map(|place| row * 7 + place * (row % 5 + 1));
+        let written = drawn.zip(BETWEEN.iter().cycle().skip(row)).map(|(drawn, between)| {
+            let word = words.get(drawn % words.len().max(1)).map(|word| String::from_utf8_lossy(word));
+            let word = word.unwrap_or_default();
+            format!("{}{between}", if drawn % 4 == 0 { word.to_uppercase() } else { word.into_owned() })
+        });
+        written.collect()
+    };
+    (0..ROWS).map(text).collect()
 }
 
 /// The values that every encoder of a feature knows; those of the strictest where no value is known to all.

@@ -7,12 +7,12 @@
 //! What does not belong here: reading models.
 
 /// A kind of bytes that is no model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoModel {
     /// What it is, behind "it is": `a Python pickle`.
     pub what: &'static str,
     /// What to do, as a sentence.
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 /// Most bytes in which words are looked for: what tells a kind stands near its beginning.
@@ -25,6 +25,8 @@ const TO_ONNX: &str = "Convert the model where it was trained: skl2onnx.to_onnx(
      save_model of XGBoost or LightGBM, torch.onnx.export for PyTorch, tf2onnx for Keras and TensorFlow.";
 const BOOSTER: &str = "For XGBoost: model.save_model('model.json'); for LightGBM: booster.save_model('model.txt').";
 const UNPACK: &str = "Give the file that is inside, unpacked.";
+/// The path in [`READ_FILE`], for which the one that was given stands.
+const SOME_PATH: &str = "/path/of/model.onnx";
 const READ_FILE: &str = "Give the file's bytes: pg_read_binary_file('/path/of/model.onnx') for a file on the server, \
      which its server process must be allowed to read, or from a driver the bytes of a file of your own, as open(path, 'rb').read().";
 const FETCH: &str = "Nothing is fetched: download it first (mlflow.artifacts.download_artifacts for MLflow), and give the bytes of the model's file.";
@@ -192,7 +194,12 @@ const LANGUAGE: &str = "Language models are not what is scored here.";
 pub fn recognise(bytes: &[u8]) -> Option<NoModel> {
     let raw = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let bytes = Bytes::new(raw);
-    KINDS.iter().find(|(test, ..)| test(&bytes)).map(|(_, what, hint)| NoModel { what, hint })
+    let (_, what, hint) = KINDS.iter().find(|(test, ..)| test(&bytes))?;
+    let hint = match bytes.name().filter(|name| bytes.is_path() && name.starts_with('/')) {
+        Some(path) => hint.replace(SOME_PATH, &path.replace('\'', "''")),
+        None => (*hint).to_owned(),
+    };
+    Some(NoModel { what, hint })
 }
 
 /// Bytes with what all tests ask of them.
@@ -419,6 +426,7 @@ mod tests {
         ] {
             is(path.as_bytes(), "a path", "pg_read_binary_file");
         }
+        is(b"/srv/it's.onnx", "a path", "pg_read_binary_file('/srv/it''s.onnx')");
         for address in [
             "models:/churn/1",
             "models:/churn@champion",

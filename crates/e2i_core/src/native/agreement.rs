@@ -249,4 +249,14 @@ mod tests {
         assert!(cells.chunks(2).all(|row| !row[0].is_nan()));
         assert!(cells.chunks(2).any(|row| row[1].is_nan()));
     }
+
+    #[test]
+    fn many_features_are_not_searched_for_one_by_one() {
+        const COUNT: usize = 400_000;
+        let features = (0..COUNT).map(|position| feature("f", position, ElementType::Float32)).collect();
+        let mut interface = regression(features);
+        interface.features[COUNT - 1].takes_missing = true;
+        let sample = Sample::of(Batch::new(&interface.inputs, 1));
+        assert_eq!(varied(&interface, &sample, 1, true).tensors()[0].values.len(), COUNT);
+    }
 }

@@ -46,6 +46,9 @@ mod size_tests;
 mod symbol;
 #[cfg(test)]
 mod tests;
+mod text;
+#[cfg(test)]
+mod text_tests;
 #[cfg(test)]
 mod threshold_tests;
 mod tree_ensemble;
@@ -165,6 +168,7 @@ fn lower(
     let mut lowering = Lowering {
         model,
         symbols: fed,
+        words: HashMap::new(),
         fixed_rows,
         constants_left,
         name: String::new(),
@@ -208,6 +212,8 @@ fn needed_tensors<'m>(model: &'m Model, wanted: &'m [String]) -> HashSet<&'m str
 struct Lowering<'m, 'p> {
     model: &'m Model,
     symbols: HashMap<String, Symbol>,
+    /// Tensors that hold the words of each row, which are no value of a plan: rows have any number of them.
+    words: HashMap<String, text::Words>,
     /// The number of rows that the graph's inputs state.
     fixed_rows: Option<usize>,
     constants_left: &'p Cell<usize>,
@@ -244,6 +250,7 @@ impl Lowering<'_, '_> {
                 "Constant" => one(self.constant(node)),
                 "Identity" | "Dropout" => one(self.identity(node)),
                 "Reshape" => one(self.reshape(node)),
+                "Flatten" if self.is_of_words(node) => self.flatten_words(node),
                 "Flatten" => one(self.flatten(node)),
                 "Squeeze" => one(self.squeeze(node)),
                 "Unsqueeze" => one(self.unsqueeze(node)),
@@ -258,11 +265,14 @@ impl Lowering<'_, '_> {
                 "Cast" => one(self.cast(node)),
                 "Clip" => one(self.clip(node)),
                 "Where" => one(self.select(node)),
+                "StringNormalizer" => one(self.string_normalizer(node)),
+                "TfIdfVectorizer" => one(self.word_counts(node)),
                 "Softmax" | "LogSoftmax" => one(self.softmax(node)),
                 "ArgMax" | "ArgMin" => one(self.arg_extreme(node)),
                 _ if operator.starts_with("Reduce") => one(self.reduce(node)),
                 _ => one(self.elementwise(node)),
             },
+            ("com.microsoft", "Tokenizer") => self.tokenizer(node),
             _ => Err("the native engine does not know this operator".into()),
         }
     }

@@ -37,6 +37,7 @@ mod reduce;
 mod scale;
 mod select;
 mod softmax;
+mod text;
 mod trees;
 mod unary;
 mod vectorised;
@@ -56,6 +57,7 @@ pub use reduce::{ArgExtreme, Reduce, Reduction};
 pub use scale::Scale;
 pub use select::{Fill, Select};
 pub use softmax::Softmax;
+pub use text::{Case, Characters, Recase, Word, WordCounts};
 pub use trees::{Trained, Trees};
 pub use unary::{Clip, Unary, UnaryFunction};
 
@@ -154,6 +156,8 @@ operators! {
     OneHot,
     /// A cell of a table by its index.
     Pick,
+    /// Texts in another case.
+    Recase,
     /// Groups of cells into one each.
     Reduce,
     /// Offset and scale.
@@ -168,4 +172,6 @@ operators! {
     Trees,
     /// One cell into one.
     Unary,
+    /// Words of a text counted.
+    WordCounts,
 }
