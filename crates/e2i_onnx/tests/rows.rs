@@ -142,12 +142,8 @@ fn inputs_that_cannot_hold_rows_are_refused_with_the_way_out() {
 fn a_graph_of_doubles_without_operators_is_to_be_exported_with_floats() {
     const DOUBLE: i32 = 11;
     // imputed_value_floats = [0.0]
-    let attribute = [
-        &[5 << 3 | 2, 31][..],
-        &[10, 20],
-        b"imputed_value_floats",
-        &[7 << 3 | 2, 4, 0, 0, 0, 0, 20 << 3, 1, 6],
-    ];
+    let attribute =
+        [&[5 << 3 | 2, 31][..], &[10, 20], b"imputed_value_floats", &[7 << 3 | 2, 4, 0, 0, 0, 0, 20 << 3, 1, 6]];
     let bytes = one_node("Imputer", "ai.onnx.ml", DOUBLE, &[None, Some(1)], &attribute.concat());
     let model = Model::parse(&bytes).unwrap();
     let interface = describe(&model, None, &Options::default()).unwrap();
