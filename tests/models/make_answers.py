@@ -2,6 +2,7 @@
 
     python make_answers.py              # everything
     python make_answers.py NAME [NAME]  # only these
+    python make_answers.py --into FOLDER  # elsewhere, for E2I_ANSWERS=FOLDER cargo test -p e2i_onnx --test answers
 
 Every model comes with a NAME.json:
 
@@ -16,6 +17,7 @@ Numbers come from the training library, or from numpy in float64 for graphs buil
 import json
 import sys
 import warnings
+from pathlib import Path
 
 import catboost
 import lightgbm as lgb
@@ -384,6 +386,9 @@ MAKERS = [
 ]
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--into"]:
+        OUT = Path(sys.argv[2])
+        del sys.argv[1:3]
     for maker in MAKERS:
         if not sys.argv[1:] or maker.__name__ in sys.argv[1:]:
             maker()

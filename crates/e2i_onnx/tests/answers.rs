@@ -1,6 +1,8 @@
 //! Models whose outputs mean something else than they look like (`tests/models/answers`, made by `make_answers.py`), against
 //! what the training library answers: labels, probabilities, numbers, and which questions are refused. On both engines.
 //!
+//! `E2I_ANSWERS` is another folder of the kind, for instance what other versions of the libraries make.
+//!
 //! Needs `E2I_ONNXRUNTIME`, the path of libonnxruntime.so; `make unit` sets it.
 
 use std::path::{Path, PathBuf};
@@ -15,6 +17,9 @@ use e2i_onnx::{Artifacts, Model, Options, Runtime, RuntimeEngine, built, compile
 use serde_json::Value;
 
 fn answers() -> PathBuf {
+    if let Some(folder) = std::env::var_os("E2I_ANSWERS") {
+        return folder.into();
+    }
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/answers")
 }
 
@@ -140,5 +145,6 @@ fn every_answer_is_the_training_librarys() {
         }
     }
     assert!(wrong.is_empty(), "wrong: {wrong:?}");
-    assert!(names.len() >= 40 && native >= 20, "{} were checked, {native} of them natively", names.len());
+    let own = std::env::var_os("E2I_ANSWERS").is_none();
+    assert!(!own || (names.len() >= 40 && native >= 20), "{} were checked, {native} of them natively", names.len());
 }
