@@ -242,3 +242,79 @@ impl Evidence {
         self.against.as_deref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Column;
+    use crate::fixture::regression;
+    use crate::interface::{Classes, ElementType, OutputTensor};
+
+    fn binary(label: bool) -> Interface {
+        let mut interface = regression(vec![]);
+        interface.task = Task::BinaryClassification;
+        interface.classes = Some(Classes::new(vec!["0".into(), "1".into()]));
+        interface.outputs = ["label", "scores"]
+            .map(|name| OutputTensor { name: name.into(), element: ElementType::Float32, ..OutputTensor::default() })
+            .into();
+        (interface.label, interface.main) = (label.then_some(0), Some(1));
+        interface
+    }
+
+    /// What is found of these rows, each with its label.
+    fn found(
+        interface: &mut Interface,
+        stated: Option<ClassScores>,
+        built: Built,
+        rows: &[(i64, [f64; 2])],
+    ) -> Result<(ClassScores, Pair)> {
+        let mut evidence = Evidence::default();
+        let outputs = Outputs {
+            label: Column::Int64(rows.iter().map(|(label, _)| *label).collect()),
+            main: Column::Float64(rows.iter().flat_map(|(_, numbers)| *numbers).collect()),
+            width: 2,
+        };
+        evidence.add(interface, &outputs);
+        settle(interface, stated, built, &evidence)?;
+        Ok((interface.class_scores, interface.pair))
+    }
+
+    #[test]
+    fn rows_tell_probabilities_from_other_numbers() {
+        let mut model = binary(true);
+        let shares = [(0, [0.75, 0.25]), (1, [0.0, 1.0]), (0, [0.0, 0.0]), (0, [f64::NAN, 1.0])];
+        let mut of = |built, rows: &[(i64, [f64; 2])]| found(&mut model, None, built, rows).unwrap();
+        assert_eq!(of(Built::Unknown, &shares), (ClassScores::Probability, Pair::Each));
+        assert_eq!(of(Built::Unknown, &[(1, [4.0, 6.0])]).0, ClassScores::Unknown);
+        assert_eq!(of(Built::Unknown, &[(1, [0.5, 0.25])]).0, ClassScores::Unknown);
+        // Few rows do not prove a product to be a probability, and none does what an operator calls a margin.
+        assert_eq!(of(Built::Unbounded, &shares).0, ClassScores::Unknown);
+        assert_eq!(of(Built::Unbounded, &shares.repeat(4)).0, ClassScores::Probability);
+        assert_eq!(of(Built::Margins, &shares.repeat(4)).0, ClassScores::Margin);
+    }
+
+    #[test]
+    fn two_numbers_may_be_one_margin() {
+        let mut model = binary(true);
+        let mut of = |rows: &[(i64, [f64; 2])]| found(&mut model, None, Built::Margins, rows).unwrap().1;
+        assert_eq!(of(&[(1, [-0.5, 0.5]), (0, [2.0, -2.0])]), Pair::Mirrored);
+        assert_eq!(of(&[(0, [-0.5, 0.5]), (1, [2.0, -2.0])]), Pair::Reversed);
+        assert_eq!(of(&[(1, [0.7, 0.3]), (0, [2.0, -1.0])]), Pair::Complement);
+        assert_eq!(of(&[(1, [-0.5, 0.5]), (0, [2.0, -1.0])]), Pair::Each);
+        // Without a label nothing tells the order.
+        let alone = found(&mut binary(false), None, Built::Margins, &[(0, [-0.5, 0.5])]).unwrap();
+        assert_eq!(alone.1, Pair::Mirrored);
+    }
+
+    #[test]
+    fn a_statement_counts_unless_the_model_shows_otherwise() {
+        let mut model = binary(true);
+        let sums = [(1, [0.5, 0.25])];
+        let kept = found(&mut model, Some(ClassScores::Probability), Built::Unknown, &sums).unwrap();
+        assert_eq!(kept.0, ClassScores::Probability);
+        let beyond = found(&mut model, Some(ClassScores::Probability), Built::Unknown, &[(1, [4.0, 6.0])]);
+        assert_eq!(beyond.unwrap_err().kind(), Kind::BadOption);
+        let twice = found(&mut model, Some(ClassScores::Logit), Built::Probabilities, &[(1, [0.25, 0.75])]);
+        assert_eq!(twice.unwrap_err().kind(), Kind::BadOption);
+    }
+}

@@ -375,6 +375,52 @@ mod tests {
     }
 
     #[test]
+    fn a_label_that_is_no_class_is_an_error_that_names_it() {
+        let mut model = interface(Task::BinaryClassification, Some(&["1", "2"]), 2);
+        let error = label(&model, &outputs(0, &[0.7, 0.3]), 0, "m:1").unwrap_err();
+        assert_eq!(error.message(), "model m:1 answered the label \"0\", which is none of its classes \"1\", \"2\"");
+        assert_eq!(label(&model, &outputs(2, &[0.7, 0.3]), 0, "m:1").unwrap(), "2");
+        model.classes = None;
+        let text = Outputs { label: Column::Text(vec!["a\0b".into()]), ..outputs(0, &[0.5]) };
+        assert!(label(&model, &text, 0, "m:1").unwrap_err().message().contains("zero byte"));
+    }
+
+    #[test]
+    fn a_logit_is_above_one_half_where_it_is_positive() {
+        let mut model = interface(Task::BinaryClassification, Some(&["0", "1"]), 1);
+        (model.label, model.class_scores) = (None, ClassScores::Logit);
+        let logit = outputs(0, &[0.3]);
+        assert!((prediction(&model, &logit, 0, "m").unwrap() - 0.574_442_516_811_659).abs() < 1e-15);
+        assert_eq!(label(&model, &logit, 0, "m").unwrap(), "1");
+        model.class_scores = ClassScores::Margin;
+        assert_eq!(label(&model, &logit, 0, "m").unwrap(), "1");
+        assert!(needed(&model, Question::Prediction, "m").is_err() && needed(&model, Question::Label, "m").is_ok());
+        model.class_scores = ClassScores::Unknown;
+        assert!(needed(&model, Question::Label, "m").is_err() && needed(&model, Question::Vector, "m").is_ok());
+    }
+
+    #[test]
+    fn softmax_of_logits_sums_to_one_however_large_they_are() {
+        let mut model = interface(Task::MulticlassClassification, Some(&["0", "1", "2"]), 3);
+        (model.label, model.class_scores) = (None, ClassScores::Logit);
+        let mut got = vec![];
+        probabilities(&model, &outputs(0, &[1e4, 1e4, -1e4]), 0, "m", &mut got).unwrap();
+        assert_eq!(got, [0.5, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn margins_the_other_way_round_are_turned() {
+        let mut model = interface(Task::BinaryClassification, Some(&["no", "yes"]), 2);
+        (model.class_scores, model.pair) = (ClassScores::Margin, Pair::Reversed);
+        let mut got = vec![];
+        vector(&model, &outputs(0, &[-1.5, 1.5]), 0, "m", &mut got).unwrap();
+        assert_eq!(got, [1.5, -1.5]);
+        (model.class_scores, model.label) = (ClassScores::Logit, None);
+        assert!(prediction(&model, &outputs(0, &[-1.5, 1.5]), 0, "m").unwrap() < 0.2);
+        assert_eq!(label(&model, &outputs(0, &[-1.5, 1.5]), 0, "m").unwrap(), "no");
+    }
+
+    #[test]
     fn a_cluster_is_its_label_or_the_nearest() {
         let mut model = interface(Task::Clustering, None, 3);
         assert_eq!(prediction(&model, &outputs(2, &[5.0, 4.0, 1.0]), 0, "m").unwrap(), 2.0);
