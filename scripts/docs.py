@@ -92,9 +92,15 @@ def unfinished(sql):
     return not (last.endswith(";") or "\\" in last)
 
 
+# Registering says it of every model that comes without examples: a page prints it once, if at all.
+REPEATED = re.compile(r'^NOTICE:  model "[^"]*" came without golden rows: .*\n?', re.M)
+
+
 def verdict(block, number, last, out, err):
     """Why the block fails, or None."""
     printed = out.get(str(number), "") + err.get(str(number), "")
+    if not REPEATED.search(block.output or ""):
+        printed = REPEATED.sub("", printed)
     failed = "ERROR:" in err.get(str(number), "") or number == last
     if unfinished(block.sql):
         return "does not end in a semicolon"

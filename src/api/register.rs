@@ -16,6 +16,9 @@ use crate::session::proof::{Candidate, Proved};
 use crate::session::trial::try_out;
 use crate::settings;
 
+/// What is said of a model that has nothing to prove itself by.
+const WITHOUT_GOLDEN_ROWS: &str = "model \"{}\" came without golden rows: examples => '[{\"features\": …, \"prediction\": …}]' proves that it scores as it did in training";
+
 /// The formats that are read.
 const FRAMEWORKS: [&str; 3] = ["onnx", "xgboost", "lightgbm"];
 
@@ -84,6 +87,9 @@ fn e2i_register_model(
             warning!(
                 "the answer of model {name:?} to a row is not that row's alone, or not always the same: {why}; its rows are scored one at a time, and e2i_predict_pinned refuses it"
             );
+        }
+        if golden.is_none() {
+            notice!("{}", WITHOUT_GOLDEN_ROWS.replacen("{}", name, 1));
         }
         let new = NewVersion {
             name,

@@ -19,7 +19,7 @@ node() {
     in_world mkdir -p "$NODES/$1"
     in_world initdb -D "$NODES/$1/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
     node_settings "$1" "listen_addresses = ''" "fsync = off" "logging_collector = off" "dynamic_shared_memory_type = mmap" \
-        "e2i_test.models = '$MODELS'" "${@:2}"
+        "client_min_messages = warning" "e2i_test.models = '$MODELS'" "${@:2}"
     node_start "$1"
 }
 
