@@ -49,12 +49,12 @@ fn e2i_describe_model(
             "feature".to_owned(),
             number(index + 1),
             feature.name.clone(),
-            Some(feature.element.to_string()),
+            Some(feature.type_name().to_owned()),
             Some(input_shape(&interface.inputs[feature.tensor])),
             Some(feature.required),
             Some(feature.takes_missing || feature.default.is_some()),
             feature.default.clone().map(JsonB),
-            None,
+            feature.categories.as_ref().map(|categories| format!("one of {}", categories.shown())),
         )
     });
     let outputs = interface.outputs.iter().enumerate().map(|(index, output)| {
@@ -183,9 +183,9 @@ fn e2i_check_features(
         .features
         .iter()
         .zip(problems)
-        .map(|(feature, problem)| {
-            let values = &batch.tensors()[feature.tensor].values;
-            let value = if problem.is_none() { values.shown(feature.position) } else { None };
+        .enumerate()
+        .map(|(index, (feature, problem))| {
+            let value = if problem.is_none() { binder.shown(&batch, 0, index) } else { None };
             let tensor = interface.inputs[feature.tensor].name.clone();
             (feature.name.clone(), tensor, number(feature.position + 1), value, problem)
         })

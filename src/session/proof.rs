@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use e2i_core::class_scores::{self, Built, Evidence};
 use e2i_core::formats::{self, Trained};
 use e2i_core::native::agreement::{Sample, disagreement, nudged, varied};
-use e2i_core::native::{InstructionSet, NativeEngine, compile_trained};
+use e2i_core::native::{Ensemble, InstructionSet, NativeEngine, compile_trained};
 use e2i_core::{
     Batch, Binder, Check, ClassScores, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet,
     Outputs, Result, Signature, Task,
@@ -77,6 +77,8 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
     let mut interface = trained.interface_as(candidate.options.task, candidate.options.class_scores)?;
     let numbered = interface.features.iter().enumerate().all(|(index, feature)| feature.name == format!("f{index}"));
     candidate.options.apply(&mut interface, !numbered)?;
+    let mut notices = unused_params(candidate);
+    notices.extend(coded(candidate, &trained.ensemble, &interface));
     let element = interface.inputs.first().map_or(ElementType::Float32, |input| input.element);
     let plan = compile_trained(framework, element, &trained.ensemble, &trained.link)?;
     if plan.len() > MAX_PLAN {
@@ -115,8 +117,32 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
         engines_differ: false,
         plan: Some(plan),
         warning: None,
-        notices: vec![],
+        notices,
     })
+}
+
+/// That rows give codes, where the file does not say what they stand for.
+fn coded(candidate: &Candidate<'_>, ensemble: &Ensemble, interface: &Interface) -> Option<String> {
+    const SHOWN: usize = 8;
+    let coded = formats::coded_features(ensemble, interface);
+    let names: Vec<String> = coded.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
+    let more = if coded.len() > SHOWN { format!(" and {} more", coded.len() - SHOWN) } else { String::new() };
+    let what = format!("categories of model {:?} are given by their codes: {}{more}", candidate.name, names.join(", "));
+    (!coded.is_empty()).then_some(what)
+}
+
+/// That nothing passes parameters of a signature to the model.
+fn unused_params(candidate: &Candidate<'_>) -> Vec<String> {
+    let signature = candidate.options.signature.iter();
+    let names: Vec<String> = signature.flat_map(Signature::unused_params).map(|name| format!("{name:?}")).collect();
+    if names.is_empty() {
+        return vec![];
+    }
+    vec![format!(
+        "params of the signature of model {:?} are kept, and nothing uses them: {}",
+        candidate.name,
+        names.join(", ")
+    )]
 }
 
 fn signature(candidate: &Candidate<'_>, interface: &Interface) -> serde_json::Value {
@@ -170,7 +196,8 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
     if candidate.examples.is_some() {
         rows.push(sample.rows.clone());
     }
-    let notices = settle_scores(candidate, &mut interface, built, &mut engine, &rows)?;
+    let mut notices = settle_scores(candidate, &mut interface, built, &mut engine, &rows)?;
+    notices.extend(unused_params(candidate));
     if let Some(examples) = candidate.examples {
         let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
         examples.judge(&compare(examples, &binder, &interface, |batch, wanted, outputs| {

@@ -12,6 +12,8 @@ pub(crate) fn feature(name: &str, position: usize, element: ElementType) -> Feat
         required: true,
         takes_missing: false,
         whole: false,
+        instant: false,
+        categories: None,
         default: None,
     }
 }

@@ -375,6 +375,8 @@ mod tests {
             required: true,
             takes_missing: false,
             whole: false,
+            instant: false,
+            categories: None,
             default: None,
         };
         let output = |name: &str, element, width| OutputTensor {

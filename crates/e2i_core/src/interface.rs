@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::categories::Categories;
 use crate::class_scores::{ClassScores, Pair};
 
 /// Element types that features and outputs can have.
@@ -168,9 +169,23 @@ pub struct Feature {
     /// Whether only whole numbers are accepted although the tensor is a float (a signature said integer or long).
     #[serde(default)]
     pub whole: bool,
+    /// Whether it is a point in time that the tensor holds as a number (a signature said datetime): a text is read as one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub instant: bool,
+    /// The values of a category that the tensor holds by their codes; a row gives the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<Categories>,
     /// What stands for a missing value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<serde_json::Value>,
+}
+
+impl Feature {
+    /// The type of the values that a row gives, as listings name it.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        self.categories.as_ref().map_or(self.element.name(), Categories::type_name)
+    }
 }
 
 /// One output of the graph.
@@ -296,6 +311,7 @@ impl Interface {
             self.inputs
                 .get(feature.tensor)
                 .is_some_and(|tensor| feature.position < tensor.width() && feature.element == tensor.element)
+                && (feature.categories.is_none() || feature.element.is_float())
         });
         let filled: usize = self.inputs.iter().map(InputTensor::width).fold(0, usize::saturating_add);
         let outputs = [self.label, self.main].into_iter().flatten().all(|index| index < self.outputs.len());

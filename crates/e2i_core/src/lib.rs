@@ -17,6 +17,7 @@
 
 mod batch;
 mod bind;
+mod categories;
 pub mod class_scores;
 mod decimal;
 mod engine;
@@ -25,6 +26,7 @@ mod error;
 mod fixture;
 pub mod formats;
 mod golden;
+mod instant;
 mod interface;
 mod names;
 pub mod native;
@@ -39,6 +41,7 @@ mod value;
 
 pub use batch::{Batch, Column, Tensor};
 pub use bind::{Binder, Layout};
+pub use categories::{Categories, Category, Unseen};
 pub use class_scores::ClassScores;
 pub use decimal::Decimal;
 pub use engine::{Engine, OutputSet, Outputs};

@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::bind::check_default;
+use crate::categories::{Categories, Category, Unseen};
 use crate::error::{Error, Kind, Result};
-use crate::interface::{ElementType, Interface};
+use crate::interface::{ElementType, Feature, Interface};
 
 /// A parsed signature.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,8 @@ pub struct Signature {
     inputs: Option<Vec<Column>>,
     /// Kept as given; only checked to be a list.
     outputs: Option<Value>,
+    /// Kept as given: nothing here takes parameters.
+    params: Vec<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +30,8 @@ struct Column {
     required: Option<bool>,
     default: Option<Value>,
     shape: Option<Vec<i64>>,
+    /// The values of a category whose codes the model takes; this project's addition.
+    categories: Option<Vec<Category>>,
 }
 
 fn bad(message: impl Into<String>) -> Error {
@@ -52,7 +57,13 @@ impl Signature {
             Some(columns) => Some(columns.iter().map(Column::parse).collect::<Result<Vec<_>>>()?),
         };
         let outputs = list_of(fields, "outputs")?.map(Value::Array);
-        Ok(Self { inputs, outputs })
+        let params = list_of(fields, "params")?.unwrap_or_default();
+        Ok(Self { inputs, outputs, params })
+    }
+
+    /// The names of parameters that MLflow would pass to the model: here they are kept, and do nothing.
+    pub fn unused_params(&self) -> impl Iterator<Item = &str> {
+        self.params.iter().map(|param| param.get("name").and_then(Value::as_str).unwrap_or("without a name"))
     }
 
     /// Checks the signature against what the graph says, and completes the interface: names where the graph has none
@@ -93,18 +104,27 @@ impl Signature {
             if let (Some(name), false) = (&column.name, named) {
                 feature.name.clone_from(name);
             }
-            let fits = type_fits(&column.kind, feature.element)
+            if let Some(values) = &column.categories {
+                state_categories(feature, values)?;
+            }
+            let fits = column_fits(&column.kind, feature)
                 .ok_or_else(|| bad(format!("input {:?} has the unknown type {:?}", feature.name, column.kind)))?;
             if !fits {
                 return Err(Error::new(
                     Kind::TypeMismatch,
                     format!(
-                        "input {:?} is {} in the signature and {} in the graph",
-                        feature.name, column.kind, feature.element
+                        "input {:?} is {} in the signature and {} in the {}",
+                        feature.name,
+                        column.kind,
+                        feature.type_name(),
+                        if feature.categories.is_some() { "model's categories" } else { "graph" }
                     ),
                 ));
             }
-            feature.whole = matches!(column.kind.as_str(), "integer" | "long") && feature.element.is_float();
+            let is_plain = feature.categories.is_none();
+            feature.whole =
+                is_plain && matches!(column.kind.as_str(), "integer" | "long") && feature.element.is_float();
+            feature.instant = is_plain && column.kind == "datetime";
             if let Some(required) = column.required {
                 feature.required = required;
                 feature.takes_missing |=
@@ -112,7 +132,11 @@ impl Signature {
             }
             if let Some(default) = &column.default {
                 check_default(feature, default).map_err(|_| {
-                    bad(format!("the default {default} of input {:?} is no {}", feature.name, feature.element))
+                    let what = match &feature.categories {
+                        Some(categories) => format!("none of its categories, {}", categories.shown()),
+                        None => format!("no {}", feature.element),
+                    };
+                    bad(format!("the default {default} of input {:?} is {what}", feature.name))
                 })?;
                 feature.default = Some(default.clone());
                 feature.required = column.required.unwrap_or(false);
@@ -142,11 +166,17 @@ impl Signature {
                 let column = input["name"].as_str().and_then(|name| given.get(name));
                 if let Some(column) = column.filter(|column| column.shape.is_none()) {
                     input["type"] = json!(column.kind);
+                    if let Some(categories) = &column.categories {
+                        input["categories"] = json!(categories);
+                    }
                 }
             }
         }
         if let Some(outputs) = &self.outputs {
             whole["outputs"] = outputs.clone();
+        }
+        if !self.params.is_empty() {
+            whole["params"] = json!(self.params);
         }
         whole
     }
@@ -160,7 +190,13 @@ impl Signature {
             .map(|feature| {
                 let mut column = Map::new();
                 column.insert("name".into(), json!(feature.name));
-                column.insert("type".into(), json!(if feature.whole { "long" } else { mlflow_type(feature.element) }));
+                let kind = match &feature.categories {
+                    Some(categories) => categories.mlflow_type(),
+                    None if feature.whole => "long",
+                    None if feature.instant => "datetime",
+                    None => mlflow_type(feature.element),
+                };
+                column.insert("type".into(), json!(kind));
                 column.insert("required".into(), json!(feature.required));
                 if let Some(default) = &feature.default {
                     column.insert("default".into(), default.clone());
@@ -239,6 +275,8 @@ impl Column {
                 let shape = spec.get("shape").and_then(Value::as_array);
                 (element, shape.map(|axes| axes.iter().map(|axis| axis.as_i64().unwrap_or(-1)).collect()))
             }
+            ("array" | "map" | "any" | "binary" | "sparse" | "datetime64", _) => return Err(no_value(value, &kind)),
+            ("object", None) => return Err(no_value(value, &kind)),
             _ => (kind, None),
         };
         Ok(Self {
@@ -247,12 +285,53 @@ impl Column {
             required: value.get("required").and_then(Value::as_bool),
             default: value.get("default").filter(|default| !default.is_null()).cloned(),
             shape,
+            categories: value.get("categories").filter(|list| !list.is_null()).map(categories).transpose()?,
         })
     }
 }
 
+fn categories(list: &Value) -> Result<Vec<Category>> {
+    let read: Option<Vec<Category>> = list.as_array().and_then(|list| list.iter().map(Category::from_json).collect());
+    read.filter(|values| !values.is_empty())
+        .ok_or_else(|| bad(format!("the categories of an input are no list of texts, numbers and booleans: {list}")))
+}
+
+/// Takes the values of a category from the signature, in the order of their codes.
+fn state_categories(feature: &mut Feature, values: &[Category]) -> Result<()> {
+    match &feature.categories {
+        Some(known) if known.values == values => Ok(()),
+        Some(known) => {
+            Err(bad(format!("input {:?} has other categories in the model: {}", feature.name, known.shown())))
+        }
+        None if feature.element.is_float() => {
+            feature.categories = Some(Categories { values: values.to_vec(), unseen: Unseen::Refused });
+            Ok(())
+        }
+        None => Err(Error::new(
+            Kind::TypeMismatch,
+            format!(
+                "input {:?} has categories in the signature and takes {} in the graph",
+                feature.name, feature.element
+            ),
+        )),
+    }
+}
+
+/// A type whose values are none of a feature's.
+fn no_value(column: &Value, kind: &str) -> Error {
+    let name = column
+        .get("name")
+        .and_then(Value::as_str)
+        .map_or_else(|| "an input".to_owned(), |name| format!("input {name:?}"));
+    Error::new(
+        Kind::Unsupported,
+        format!("{name} is of the type {kind:?} in the signature, and a feature is one number, boolean, text or point in time"),
+    )
+    .with_hint("Describe each value that the model takes as an input of its own, or leave the signature out: names and types are read from the model.")
+}
+
 fn check_tensor(interface: &Interface, element: &str, shape: &[i64]) -> Result<()> {
-    let width: i64 = shape.iter().skip(1).product();
+    let width = shape.iter().skip(1).fold(1_i64, |width, axis| width.saturating_mul(*axis));
     if width >= 0 && width != interface.features.len() as i64 {
         return Err(bad(format!(
             "the signature's tensor has {width} values a row, the model takes {} features",
@@ -277,6 +356,25 @@ fn type_fits(kind: &str, element: ElementType) -> Option<bool> {
         "boolean" | "bool" => number,
         "string" | "object" | "str" => !number,
         _ => return None,
+    })
+}
+
+/// The same for a column. MLflow has a column of whole numbers declared as double where values can be missing, and categories as
+/// what they are, as text, or as numbers.
+fn column_fits(kind: &str, feature: &Feature) -> Option<bool> {
+    let known = type_fits(kind, feature.element)?;
+    Some(match &feature.categories {
+        None => {
+            known
+                || matches!(feature.element, ElementType::Int32 | ElementType::Int64)
+                    && matches!(kind, "double" | "float")
+        }
+        Some(categories) => match (categories.type_name(), kind) {
+            (_, "string" | "str" | "object") => true,
+            ("string", _) | (_, "datetime") => false,
+            ("float64" | "int64", number) => !matches!(number, "boolean" | "bool"),
+            (_, number) => !matches!(number, "double" | "float" | "float32" | "float64"),
+        },
     })
 }
 
@@ -320,6 +418,60 @@ mod tests {
         let mut other = interface();
         again.complete(&mut other, true).unwrap();
         assert_eq!(other.features[1].default, model.features[1].default);
+    }
+
+    fn columns(kinds: [&str; 2]) -> Signature {
+        let column = |name: &str, kind: &str| json!({"name": name, "type": kind, "required": true});
+        Signature::parse(&json!({"inputs": [column("a", kinds[0]), column("b", kinds[1])]})).unwrap()
+    }
+
+    #[test]
+    fn whole_numbers_may_be_declared_double_for_the_sake_of_missing_ones() {
+        let mut model = regression(vec![feature("a", 0, ElementType::Int64), feature("b", 1, ElementType::Int64)]);
+        columns(["double", "float"]).complete(&mut model, true).unwrap();
+        assert!(!model.features[0].takes_missing);
+        assert_eq!(columns(["double", "float"]).completed(&model)["inputs"][0]["type"], "double");
+        let mut flags = regression(vec![feature("a", 0, ElementType::Bool), feature("b", 1, ElementType::Bool)]);
+        assert!(columns(["double", "boolean"]).complete(&mut flags, true).is_err());
+    }
+
+    #[test]
+    fn categories_are_what_their_values_are() {
+        let model = || {
+            let mut model = interface();
+            for (index, values) in [json!(["a", "b"]), json!([3, 8])].into_iter().enumerate() {
+                let values = serde_json::from_value(values).unwrap();
+                model.features[index].categories = Some(Categories { values, unseen: Unseen::Missing });
+            }
+            (model.features[0].name, model.features[1].name) = ("a".into(), "b".into());
+            model
+        };
+        assert_eq!(Signature::describe(&model())["inputs"][0]["type"], "string");
+        assert_eq!(Signature::describe(&model())["inputs"][1]["type"], "long");
+        for kinds in [["string", "long"], ["string", "string"], ["string", "double"]] {
+            let mut model = model();
+            columns(kinds).complete(&mut model, true).unwrap();
+            assert!(!model.features[1].whole);
+        }
+        let error = columns(["double", "long"]).complete(&mut model(), true).unwrap_err();
+        assert!(
+            error.message().contains(r#""a" is double in the signature and string in the model's categories"#),
+            "{error}"
+        );
+        assert!(columns(["string", "boolean"]).complete(&mut model(), true).is_err());
+    }
+
+    #[test]
+    fn what_is_no_value_is_named_and_params_are_kept() {
+        for kind in ["array", "object", "map", "any", "binary"] {
+            let error = Signature::parse(&json!({"inputs": [{"name": "emb", "type": kind}]})).unwrap_err();
+            assert_eq!(error.kind(), Kind::Unsupported);
+            assert!(error.message().contains(&format!("input \"emb\" is of the type {kind:?}")), "{error}");
+        }
+        let params = r#"[{"name": "temperature", "type": "double", "default": 0.5, "shape": null}]"#;
+        let signature = Signature::parse(&json!({"inputs": null, "params": params})).unwrap();
+        assert_eq!(signature.unused_params().collect::<Vec<_>>(), ["temperature"]);
+        assert_eq!(signature.completed(&interface())["params"][0]["default"], 0.5);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum ValueProblem {
     NotANumber,
     /// A number or boolean where text is expected.
     NotText,
+    /// A text that is no date and time where one is expected.
+    NotInstant,
     /// Neither a boolean nor 0 nor 1.
     NotBoolean,
     /// A fraction where a whole number is expected.

@@ -95,6 +95,8 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
                 required: true,
                 takes_missing: found.taken,
                 whole: false,
+                instant: false,
+                categories: None,
                 default: found.text.map(serde_json::Value::from),
             });
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use e2i_core::{Batch, Column, Error, Interface, Kind, Result};
+use e2i_core::{Batch, Category, Column, Error, Interface, Kind, Result};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::entity::Entity;
@@ -159,7 +159,7 @@ enum Value<'a> {
 }
 
 /// The value of a feature; `None` where the batch has none.
-fn value<'a>(interface: &Interface, batch: &'a Batch, row: usize, feature: usize) -> Option<Value<'a>> {
+fn value<'a>(interface: &'a Interface, batch: &'a Batch, row: usize, feature: usize) -> Option<Value<'a>> {
     let feature = interface.features.get(feature)?;
     let tensor = batch.tensors().get(feature.tensor)?;
     let at = row.checked_mul(tensor.width)?.checked_add(feature.position)?;
@@ -169,7 +169,17 @@ fn value<'a>(interface: &Interface, batch: &'a Batch, row: usize, feature: usize
         Column::Int64(values) => Value::Int(*values.get(at)?),
         Column::Int32(values) => Value::Int(i64::from(*values.get(at)?)),
         Column::Bool(values) => Value::Bool(*values.get(at)?),
-        floats @ (Column::Float32(_) | Column::Float64(_)) => Value::Float(floats.number(at)?),
+        floats @ (Column::Float32(_) | Column::Float64(_)) => {
+            let number = floats.number(at)?;
+            let category = feature.categories.as_ref().and_then(|categories| categories.of_code(number));
+            match category {
+                Some(Category::Text(text)) => Value::Text(text),
+                Some(Category::Whole(whole)) => Value::Int(*whole),
+                Some(Category::Bool(truth)) => Value::Bool(*truth),
+                Some(Category::Float(float)) => Value::Float(*float),
+                None => Value::Float(number),
+            }
+        }
     })
 }
 
@@ -237,7 +247,18 @@ mod tests {
 
     fn feature(name: &str, tensor: usize, position: usize, element: ElementType) -> Feature {
         let (name, required, takes_missing) = (name.into(), true, true);
-        Feature { name, tensor, position, element, required, takes_missing, whole: false, default: None }
+        Feature {
+            name,
+            tensor,
+            position,
+            element,
+            required,
+            takes_missing,
+            whole: false,
+            instant: false,
+            categories: None,
+            default: None,
+        }
     }
 
     /// Features in another order than their cells, and a row of other values before the one that is looked at.
@@ -285,6 +306,28 @@ mod tests {
     fn recorded(policy: &Policy) -> std::result::Result<String, Omitted> {
         let (interface, batch) = patients();
         policy.record(&interface, &batch, 1)
+    }
+
+    #[test]
+    fn a_category_is_logged_by_its_value() {
+        let (mut interface, _) = patients();
+        let place = interface.features.iter().position(|feature| feature.element.is_float()).unwrap();
+        let values = serde_json::from_str(r#"["Bonn", "Paris"]"#).unwrap();
+        interface.features[place].categories = Some(e2i_core::Categories { values, unseen: e2i_core::Unseen::Missing });
+        let (tensor, position) = (interface.features[place].tensor, interface.features[place].position);
+        let logged = |code: f64| {
+            let mut batch = Batch::new(&interface.inputs, 1);
+            match &mut batch.tensors_mut()[tensor].values {
+                Column::Float32(cells) => cells[position] = code as f32,
+                Column::Float64(cells) => cells[position] = code,
+                _ => unreachable!(),
+            }
+            let record = Policy::new([], OnPii::Allow, 10_000).record(&interface, &batch, 0).unwrap();
+            let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+            record[&interface.features[place].name].clone()
+        };
+        assert_eq!(logged(1.0), "Paris");
+        assert!(logged(f64::NAN).is_null());
     }
 
     #[test]

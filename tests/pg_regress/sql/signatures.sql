@@ -61,7 +61,7 @@ FROM unnest(ARRAY['{"name": "a", "type": "string"}', '{"name": "a", "type": "uui
     '{"name": "a", "type": "double", "default": "x"}', '{"name": "a", "type": "boolean"}']) AS first_input;
 SELECT changed, regress.raised(format('SELECT e2i_register_model(''bad'', regress.onnx(''shape_vector_inputs''), signature => %L)',
     format('{"inputs": [{"name": "amount", "type": "double"}, %s, {"name": "is_new", "type": "boolean"}]}', changed)))
-FROM unnest(ARRAY['{"name": "visit", "type": "integer"}', '{"name": "visits", "type": "double"}', '{"name": "visits", "type": "integer", "default": 0.5}']) AS changed;
+FROM unnest(ARRAY['{"name": "visit", "type": "integer"}', '{"name": "visits", "type": "string"}', '{"name": "visits", "type": "integer", "default": 0.5}']) AS changed;
 -- Names given twice: feature_names names the columns, and the signature finds them.
 SELECT e2i_register_model('twice', regress.onnx('shape_two_tensors'), feature_names => '{a,b,c,d,e}',
     signature => '{"inputs": [{"name": "e", "type": "double", "default": 1}, {"name": "d", "type": "double"}, {"name": "c", "type": "double"}, {"name": "b", "type": "double"}, {"name": "a", "type": "double"}]}');

@@ -6,8 +6,10 @@
 //! What is decided here and not in the files:
 //! - XGBoost's `best_iteration`, where training left it in the attributes, ends the trees, as in its scikit-learn
 //!   estimators. LightGBM leaves out later trees itself when it saves.
-//! - Categories are the codes that the library trained on. The texts that a data frame had for them are not read, nor are
-//!   XGBoost's `feature_types`: every feature takes any number, as in the libraries.
+//! - Categories that a data frame had are read: XGBoost's `cats` (since 3.1), LightGBM's `pandas_categorical`. Where a file
+//!   has none, categories are the codes that the library trained on, and every feature takes any number, as in the libraries.
+//! - An unseen category is missing to LightGBM. XGBoost refuses it; that its 3.2 lets one pass that sorts before a known
+//!   category, and takes it for that one, is a fault of its search, and is not copied.
 //! - A binary classifier gives one number, the probability of class 1, unless it was trained as a multi-class model of two.
 //!   XGBoost's `multi:softmax` gives probabilities too, beside the class. `binary:logitraw` is a regression: of the margin.
 //! - Features without names are called `f0`, `f1`, … as XGBoost does.
@@ -22,12 +24,13 @@ mod lightgbm;
 mod ubjson;
 mod xgboost;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
+use crate::categories::Categories;
 use crate::class_scores::ClassScores;
 use crate::error::{Error, Kind, Result};
 use crate::interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
-use crate::native::{Ensemble, Function, Link};
+use crate::native::{Ensemble, Function, Link, Node, Test};
 
 pub use kind::{NoModel, recognise};
 
@@ -57,6 +60,8 @@ pub struct Trained {
 /// [`Kind::Limit`] for one that is too large.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<Result<Trained>> {
+    // Windows' tools put a byte order mark before a text.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if lightgbm::begins(bytes) {
         Some(lightgbm::read(bytes))
     } else if xgboost::begins(bytes) {
@@ -64,6 +69,21 @@ pub fn read(bytes: &[u8]) -> Option<Result<Trained>> {
     } else {
         None
     }
+}
+
+/// The features that a tree splits into sets of codes while nothing says what the codes stand for, in order.
+#[must_use]
+pub fn coded_features<'i>(ensemble: &Ensemble, interface: &'i Interface) -> Vec<&'i str> {
+    let nodes = ensemble.trees.iter().flat_map(|tree| &tree.nodes);
+    let columns: BTreeSet<u32> = nodes
+        .filter_map(|node| match node {
+            Node::Branch(branch) if matches!(branch.test, Test::Member(_)) => Some(branch.feature),
+            _ => None,
+        })
+        .filter_map(|feature| ensemble.features.get(feature as usize).map(|feature| feature.column))
+        .collect();
+    let features = columns.iter().filter_map(|column| interface.features.get(*column as usize));
+    features.filter(|feature| feature.categories.is_none()).map(|feature| feature.name.as_str()).collect()
 }
 
 /// The task of a model with one probability a class.
@@ -79,6 +99,8 @@ struct Shape {
     task: Task,
     /// Numbers a row of the main output.
     width: usize,
+    /// The categories of each feature; empty where none has any.
+    categories: Vec<Option<Categories>>,
 }
 
 impl Shape {
@@ -87,7 +109,8 @@ impl Shape {
         if let Some(twice) = self.names.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(Error::new(Kind::BadModel, format!("the model has two features named {twice:?}")));
         }
-        let Self { element, names, task, width } = self;
+        let Self { element, names, task, width, mut categories } = self;
+        categories.resize(names.len(), None);
         let class_count = match task {
             Task::BinaryClassification => Some(2),
             Task::MulticlassClassification => Some(width),
@@ -97,8 +120,9 @@ impl Shape {
             vec![InputTensor { name: "features".to_owned(), element, shape: vec![names.len()], rows: Rows::Free }];
         let features = names
             .into_iter()
+            .zip(categories)
             .enumerate()
-            .map(|(position, name)| Feature {
+            .map(|(position, (name, categories))| Feature {
                 name,
                 tensor: 0,
                 position,
@@ -106,6 +130,8 @@ impl Shape {
                 required: true,
                 takes_missing: true,
                 whole: false,
+                instant: false,
+                categories,
                 default: None,
             })
             .collect();

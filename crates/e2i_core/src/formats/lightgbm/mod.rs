@@ -1,7 +1,9 @@
-//! LightGBM's model text: a header of `key=value` lines, then trees; what follows `end of trees` is about training.
+//! LightGBM's model text: a header of `key=value` lines, then trees; what follows `end of trees` is about training, and, last,
+//! the categories of a data frame. Before 2.2 nothing said where the trees end but that importances follow.
 //!
-//! `tree` reads one block of the trees.
+//! `tree` reads one block of the trees, `categories` finds out whose the categories are.
 
+mod categories;
 mod tree;
 
 use std::collections::HashMap;
@@ -15,6 +17,8 @@ use crate::native::{Aggregate, Ensemble, FeatureUse, Function, LabelRule, Link, 
 const FIRST_LINE: &[u8] = b"tree";
 const TREE: &str = "Tree=";
 const END: &str = "end of trees";
+/// What follows the trees where no line ends them.
+const IMPORTANCES: &str = "feature importances:";
 
 /// Whether bytes look like a model of LightGBM.
 pub(super) fn begins(bytes: &[u8]) -> bool {
@@ -96,15 +100,16 @@ impl Features {
 pub(super) fn read(bytes: &[u8]) -> Result<Trained> {
     let text = std::str::from_utf8(bytes).map_err(|_| broken("it is not UTF-8"))?;
     let mut lines = text.lines();
-    let ends = |line: &str| line.starts_with(TREE) || line == END;
+    let is_end = |line: &str| line == END || line == IMPORTANCES;
+    let ends = |line: &str| line.starts_with(TREE) || is_end(line);
     let (header, mut line) = Keys::take(&mut lines, ends);
     if !matches!(header.get("version"), Some("v2" | "v3" | "v4")) {
-        let version = shortened(header.get("version").unwrap_or(""));
-        return Err(Error::new(
-            Kind::Unsupported,
-            format!("version {version:?} of LightGBM's model text is not known"),
-        )
-        .with_hint("Load the model with LightGBM 4 and save it again."));
+        let message = match header.get("version") {
+            Some(version) => format!("version {:?} of LightGBM's model text is not known", shortened(version)),
+            None => "the model was saved by a LightGBM older than 2".to_owned(),
+        };
+        return Err(Error::new(Kind::Unsupported, message)
+            .with_hint("Load the model with a LightGBM of 2.2 to 4 and save it again."));
     }
     let targets: usize = header.number("num_tree_per_iteration").map_err(broken)?;
     if targets == 0 || targets > TARGETS_AT_MOST {
@@ -118,7 +123,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Trained> {
 
     let mut features = Features::default();
     let mut trees: Vec<Tree> = Vec::new();
-    while let Some(begun) = line.filter(|line| *line != END) {
+    while let Some(begun) = line.filter(|line| !is_end(line)) {
         let (keys, next) = Keys::take(&mut lines, ends);
         let target = (trees.len() % targets) as u32;
         let tree = tree::read(&keys, names.len(), target, &mut features).map_err(|problem| match problem {
@@ -146,6 +151,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Trained> {
         LabelRule::AboveHalf => Task::BinaryClassification,
         LabelRule::Greatest => classification(targets),
     };
+    let categories = categories::read(&header, &names, lines, &trees, &features.uses)?;
     let ensemble = Ensemble {
         width: names.len(),
         features: features.uses,
@@ -158,7 +164,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Trained> {
         base_first: false,
     };
     ensemble.check()?;
-    let shape = Shape { element: ElementType::Float64, names, task, width: targets };
+    let shape = Shape { element: ElementType::Float64, names, task, width: targets, categories };
     Ok(Trained { framework: "lightgbm", interface: shape.interface()?, ensemble, link })
 }
 

@@ -3,13 +3,15 @@
 //! What is done in float32 here is done in float32 there: the base score's way to a margin, and DART's weights. The sum of
 //! a row begins with the base score, and trees are added in the order of the file.
 //!
-//! `tree` reads one tree of the document, `json` what is special about its numbers.
+//! `tree` reads one tree of the document, `categories` those of a data frame, `json` what is special about its numbers.
 
+mod categories;
 mod json;
 mod tree;
 
 use serde::Deserialize;
 
+use self::categories::Container;
 use self::tree::{Forms, TreeDocument};
 use super::{NAMELESS_FEATURES_AT_MOST, Shape, TARGETS_AT_MOST, Trained, classification, ubjson};
 use crate::error::{Error, Kind, Result};
@@ -19,12 +21,15 @@ use crate::native::{Aggregate, Ensemble, FeatureUse, Function, LabelRule, Link, 
 /// Where the first member's name must lie; both writers begin with it.
 const HEAD: usize = 256;
 
-/// The first bytes of the binary format that XGBoost 3.1 gave up.
-const OLD_BINARY: &[u8] = b"binf";
+/// The first bytes of the binary format that XGBoost 3.1 gave up, and of the same in base64.
+const OLD_BINARY: [&[u8]; 2] = [b"binf", b"bs64"];
 
 #[derive(Deserialize)]
 struct Document {
     learner: Learner,
+    /// Who wrote it; versions before 1.0 did not say.
+    #[serde(default)]
+    version: Vec<i64>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +75,8 @@ struct Inner {
 #[derive(Deserialize)]
 struct Model {
     #[serde(default)]
+    cats: Container,
+    #[serde(default)]
     gbtree_model_param: ModelParameters,
     #[serde(default)]
     iteration_indptr: Vec<i64>,
@@ -91,6 +98,9 @@ struct ModelParameters {
 #[derive(Deserialize)]
 struct Parameters {
     base_score: String,
+    /// Whether the base score still waits for training to estimate it.
+    #[serde(default)]
+    boost_from_average: Option<String>,
     #[serde(default)]
     num_class: Option<String>,
     num_feature: String,
@@ -100,25 +110,45 @@ struct Parameters {
 
 /// Whether bytes look like a model of XGBoost.
 pub(super) fn begins(bytes: &[u8]) -> bool {
+    let binary = is_binary(bytes);
     let bytes = bytes.trim_ascii_start();
     let head = bytes.get(..HEAD.min(bytes.len())).unwrap_or_default();
     let name = b"learner";
-    bytes.starts_with(OLD_BINARY) || head.first() == Some(&b'{') && head.windows(name.len()).any(|part| part == name)
+    binary || head.first() == Some(&b'{') && head.windows(name.len()).any(|part| part == name)
+}
+
+/// Whether bytes are a model in XGBoost's own binary format: with a mark, in base64 with another, or, before 1.1, without.
+/// That one begins with 136 bytes of parameters, of which the last 108 are zeros, and the objective's and the booster's name,
+/// each behind its length.
+fn is_binary(bytes: &[u8]) -> bool {
+    const ZEROS: std::ops::Range<usize> = 28..136;
+    fn name(bytes: &[u8]) -> Option<(&str, &[u8])> {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (name, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+        Some((std::str::from_utf8(name).ok()?, rest))
+    }
+    let unmarked = || {
+        bytes.get(ZEROS)?.iter().all(|byte| *byte == 0).then_some(())?;
+        let (objective, rest) = name(&bytes[ZEROS.end..])?;
+        let (booster, _) = name(rest)?;
+        (objective.contains(':') && matches!(booster, "gbtree" | "dart" | "gblinear")).then_some(())
+    };
+    OLD_BINARY.iter().any(|mark| bytes.starts_with(mark)) || unmarked().is_some()
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Trained> {
-    let bytes = bytes.trim_ascii_start();
-    if bytes.starts_with(OLD_BINARY) {
+    if is_binary(bytes) {
         return Err(Error::new(Kind::Unsupported, "the model is in the binary format that XGBoost has given up")
             .with_hint("Load it with an XGBoost before 3.1 and save it with save_model('model.ubj')."));
     }
+    let bytes = bytes.trim_ascii_start();
     let text = bytes[1..].trim_ascii_start().starts_with(b"\"");
     let document: Document = if text {
         serde_json::from_slice(&json::plain(bytes)).map_err(broken)?
     } else {
         ubjson::from_slice(bytes).map_err(broken)?
     };
-    trained(document.learner)
+    trained(document.learner, document.version >= vec![3, 1])
 }
 
 fn broken(why: impl std::fmt::Display) -> Error {
@@ -134,7 +164,8 @@ fn optional_number(name: &str, text: Option<&String>) -> Result<usize> {
     text.map_or(Ok(0), |text| number(name, text))
 }
 
-fn trained(learner: Learner) -> Result<Trained> {
+/// `intercepts` is whether the writer knows base scores of 3.1: a list, and limits.
+fn trained(learner: Learner, intercepts: bool) -> Result<Trained> {
     let Learner { attributes, feature_names, gradient_booster, learner_model_param: parameters, objective } = learner;
     let width = number("num_feature", &parameters.num_feature)?;
     let names = names(feature_names, width)?;
@@ -145,8 +176,6 @@ fn trained(learner: Learner) -> Result<Trained> {
         return Err(Error::new(Kind::Limit, format!("the model has {targets} classes, more than {TARGETS_AT_MOST}")));
     }
     let objective = Objective::of(&objective.name, targets)?;
-    let base = base(&parameters.base_score, targets, objective.base)?;
-
     let (model, weights) = match gradient_booster {
         Booster { name, model: Some(model), .. } if name == "gbtree" => (model, None),
         Booster { name, gbtree: Some(inner), weight_drop, .. } if name == "dart" => (inner.model, Some(weight_drop)),
@@ -157,7 +186,15 @@ fn trained(learner: Learner) -> Result<Trained> {
         Booster { name, .. } => return Err(broken(format!("its booster {name:?} has no trees"))),
     };
     let used = model.trees_used(attributes.best_iteration.as_deref(), targets)?;
-    let Model { tree_info, trees, .. } = model;
+    let Model { tree_info, trees, cats, .. } = model;
+    let waits = parameters.boost_from_average.as_deref() == Some("1");
+    let scale = match objective.base {
+        // An estimate that no round of training has asked for is taken as it is.
+        _ if intercepts && waits && trees.is_empty() => BaseScale::Margin,
+        BaseScale::Probability { .. } => BaseScale::Probability { clamped: intercepts },
+        scale => scale,
+    };
+    let base = base(&parameters.base_score, targets, scale)?;
     if tree_info.len() != trees.len() || weights.as_ref().is_some_and(|weights| weights.len() != trees.len()) {
         return Err(broken(format!("it has {} trees, but not one class and weight for each", trees.len())));
     }
@@ -185,7 +222,13 @@ fn trained(learner: Learner) -> Result<Trained> {
         base_first: true,
     };
     ensemble.check()?;
-    let shape = Shape { element: ElementType::Float32, names, task: objective.task, width: targets };
+    let shape = Shape {
+        element: ElementType::Float32,
+        names,
+        task: objective.task,
+        width: targets,
+        categories: cats.read(width)?,
+    };
     let link = Link::new(objective.function, objective.label);
     Ok(Trained { framework: "xgboost", interface: shape.interface()?, ensemble, link })
 }
@@ -248,16 +291,25 @@ fn base(text: &str, targets: usize, scale: BaseScale) -> Result<Vec<f64>> {
 #[derive(Clone, Copy)]
 enum BaseScale {
     Margin,
-    Probability,
+    /// From 3.1 on between limits. A model that was trained on one class alone has 0 or 1, which no older version scores.
+    Probability {
+        clamped: bool,
+    },
+    /// 0 where a model was trained on zeros alone.
     Positive,
 }
 
 impl BaseScale {
     fn margin(self, score: f32) -> Option<f32> {
+        const LEAST: f32 = 1e-6;
         match self {
             Self::Margin => score.is_finite().then_some(score),
-            Self::Probability => (score > 0.0 && score < 1.0).then(|| -(1.0 / score - 1.0).ln()),
-            Self::Positive => (score > 0.0 && score.is_finite()).then(|| score.ln()),
+            Self::Probability { clamped } => (0.0..=1.0).contains(&score).then(|| {
+                let clamps = clamped || score == 0.0 || score == 1.0;
+                let score = if clamps { score.clamp(LEAST, 1.0 - LEAST) } else { score };
+                -(1.0 / score - 1.0).ln()
+            }),
+            Self::Positive => (score >= 0.0 && score.is_finite()).then(|| score.ln()),
         }
     }
 }
@@ -272,7 +324,8 @@ struct Objective {
 
 impl Objective {
     fn of(name: &str, targets: usize) -> Result<Self> {
-        use BaseScale::{Margin, Positive, Probability};
+        use BaseScale::{Margin, Positive};
+        let probability = BaseScale::Probability { clamped: true };
         let logistic = Function::Logistic { coefficient: 1.0 };
         let (base, function) = match name {
             "reg:squarederror"
@@ -284,7 +337,7 @@ impl Objective {
             | "rank:pairwise"
             | "rank:ndcg"
             | "rank:map" => (Margin, Function::Identity),
-            "reg:logistic" | "binary:logistic" => (Probability, logistic),
+            "reg:logistic" | "binary:logistic" => (probability, logistic),
             // The margin is the prediction: this objective's answer is no probability.
             "binary:logitraw" => (Margin, Function::Identity),
             "binary:hinge" => (Margin, Function::Step),
