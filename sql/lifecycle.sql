@@ -172,7 +172,7 @@ DECLARE
     deploying constant text[] := ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
         'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
         'e2i_health', 'e2i_shadow_report'];
-    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics', 'e2i_set_inference_log'];
+    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics', 'e2i_set_inference_log', 'e2i_export_model'];
     home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
     called regprocedure;
 BEGIN

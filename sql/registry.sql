@@ -77,6 +77,7 @@ COMMENT ON FUNCTION e2i_prometheus_metrics IS 'what was counted, in the text for
 -- Registering and dropping are granted, not public.
 REVOKE EXECUTE ON FUNCTION e2i_register_model FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_drop_model FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_export_model FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_set_traffic FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_set_shadow FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION e2i_deploy FROM PUBLIC;
@@ -92,12 +93,13 @@ GRANT SELECT ON e2i_shadow_scores TO PUBLIC;
 
 COMMENT ON FUNCTION e2i_register_model IS 'registers a model and returns its reference; the first version of a name is deployed at once';
 COMMENT ON FUNCTION e2i_drop_model IS 'drops a version; refuses while it is deployed unless force, or while it has an alias';
+COMMENT ON FUNCTION e2i_export_model IS 'the bytes that a version was registered with, or those of its preprocessor';
 COMMENT ON FUNCTION e2i_annotate_model IS 'adds to the metrics and tags of a version, or replaces its description';
 COMMENT ON FUNCTION e2i_model_classes IS 'the classes of a classifier, in the order of its probabilities';
 COMMENT ON FUNCTION e2i_set_traffic IS 'splits the traffic of a service between versions; the same row always gets the same one';
 COMMENT ON FUNCTION e2i_set_shadow IS 'lets a version score a sample of a service''s rows beside the active one';
 COMMENT ON FUNCTION e2i_shadow_comparisons IS 'what the view e2i_shadow_scores shows';
-COMMENT ON VIEW e2i_shadow_scores IS 'rows of this session that a shadow scored too, the latest thousand';
+COMMENT ON VIEW e2i_shadow_scores IS 'rows of this session that a shadow scored too, the latest thousand, of versions that the caller may see';
 COMMENT ON FUNCTION e2i_deploy IS 'deploys a version under a service name, after it has loaded; the one before is left draining';
 COMMENT ON FUNCTION e2i_rollback IS 'goes back to the version that a service served before, or to a named one';
 COMMENT ON FUNCTION e2i_undeploy IS 'ends the deployment of a service, which means nothing until the next';
@@ -105,7 +107,7 @@ COMMENT ON FUNCTION e2i_transition_stage IS 'moves a version to a stage through 
 COMMENT ON FUNCTION e2i_set_alias IS 'points an alias to a version of a model';
 COMMENT ON FUNCTION e2i_drop_alias IS 'drops an alias';
 COMMENT ON FUNCTION e2i_prewarm IS 'loads a model into this session and returns its reference';
-COMMENT ON FUNCTION e2i_clear_session_cache IS 'drops this session''s loaded models and returns how many there were';
+COMMENT ON FUNCTION e2i_clear_session_cache IS 'drops this session''s loaded models and returns how many there were, of those that the caller may see';
 COMMENT ON FUNCTION e2i_cached_models IS 'what the view e2i_session_cache shows';
 COMMENT ON FUNCTION e2i_registry_changed IS 'trigger: tells every session that the registry has changed';
-COMMENT ON VIEW e2i_session_cache IS 'models that this session has loaded, most recently used first';
+COMMENT ON VIEW e2i_session_cache IS 'models that this session has loaded and the caller may see, most recently used first';

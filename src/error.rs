@@ -22,6 +22,7 @@ pub fn sqlstate(kind: Kind) -> PgSqlErrorCode {
         Kind::TakenMeanwhile => PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
         Kind::Conflict => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
         Kind::Privilege => PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        Kind::ReadOnly => PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
         Kind::Runtime => PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
         Kind::Interrupted => PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
         Kind::Internal => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,

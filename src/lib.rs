@@ -36,6 +36,7 @@ pgrx::pg_module_magic!();
 pgrx::extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
 pgrx::extension_sql_file!("../sql/scoring.sql", name = "scoring", requires = ["tables"]);
 pgrx::extension_sql_file!("../sql/lifecycle.sql", name = "lifecycle", requires = ["tables", e2i_transition_stage]);
+pgrx::extension_sql_file!("../sql/keep.sql", name = "keep", requires = [e2i_load_library]);
 pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", finalize);
 
 /// Runs when the library is loaded. Nothing here starts a thread, opens a file or touches ONNX Runtime: in
@@ -46,6 +47,8 @@ pub extern "C-unwind" fn _PG_init() {
     pg::encoding::listen();
     settings::define();
     catalog::invalidation::listen();
+    catalog::rights::listen();
+    catalog::keep::listen();
     metrics::listen();
     inference_log::listen();
     worker::listen();

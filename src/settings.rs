@@ -84,6 +84,9 @@ static INFERENCE_LOG_BUFFER: GucSetting<i32> = GucSetting::<i32>::new(4 * 1024);
 /// A month.
 static INFERENCE_LOG_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
 
+/// Off: who drops the extension to install it anew does not mean the models.
+static ALLOW_DROP: GucSetting<bool> = GucSetting::<bool>::new(false);
+
 /// Empty: none.
 static TRACE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
@@ -216,6 +219,14 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"e2i_serve.allow_drop",
+        c"Whether the extension may be dropped while there are models.",
+        c"Off, DROP EXTENSION and what else would drop it is refused as long as ml_model_registry has rows.",
+        &ALLOW_DROP,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     GucRegistry::define_int_guc(
         EXPLAINING_NAME,
         c"Set while EXPLAIN (ANALYZE) runs a statement.",
@@ -328,6 +339,11 @@ pub fn validation_memory_bytes() -> usize {
 #[inline]
 pub fn metrics() -> bool {
     METRICS.get()
+}
+
+/// Whether models may be dropped with the extension.
+pub fn allow_drop() -> bool {
+    ALLOW_DROP.get()
 }
 
 /// What an EXPLAIN wants of the calls under it; 0 without one.

@@ -209,6 +209,21 @@ fn rust_code() -> Vec<Source> {
     code
 }
 
+/// Under the owner's rights nothing may be found through the caller's `search_path`.
+#[test]
+fn queries_name_where_a_collation_is() {
+    let mut broken = Vec::new();
+    for source in sources("src", &[".rs"]) {
+        for (index, line) in source.text.lines().enumerate() {
+            let named = line.split("COLLATE ").skip(1).all(|rest| rest.starts_with("pg_catalog."));
+            if !named {
+                broken.push(format!("{}:{}: COLLATE without pg_catalog", source.path, index + 1));
+            }
+        }
+    }
+    report(broken);
+}
+
 #[test]
 fn files_are_short() {
     let mut broken = Vec::new();

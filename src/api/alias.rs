@@ -5,18 +5,22 @@ use pgrx::prelude::*;
 
 use crate::catalog::alias;
 use crate::catalog::schema::Schema;
-use crate::error::OrRaise;
+use crate::error::{OrRaise, given};
 
 /// Points an alias to a version of a model.
-#[pg_extern(volatile, parallel_unsafe, strict)]
-fn e2i_set_alias(name: &str, alias: &str, version: &str, fcinfo: pg_sys::FunctionCallInfo) {
+#[pg_extern(volatile, parallel_unsafe)]
+fn e2i_set_alias(name: Option<&str>, alias: Option<&str>, version: Option<&str>, fcinfo: pg_sys::FunctionCallInfo) {
     // SAFETY: the server passes a valid fcinfo.
-    alias::set(unsafe { Schema::of_call(fcinfo) }, name, alias, version).or_raise();
+    let schema = unsafe { Schema::of_change(fcinfo) };
+    let set = || alias::set(schema, given(name, "name")?, given(alias, "alias")?, given(version, "version")?);
+    set().or_raise();
 }
 
 /// Drops an alias.
-#[pg_extern(volatile, parallel_unsafe, strict)]
-fn e2i_drop_alias(name: &str, alias: &str, fcinfo: pg_sys::FunctionCallInfo) {
+#[pg_extern(volatile, parallel_unsafe)]
+fn e2i_drop_alias(name: Option<&str>, alias: Option<&str>, fcinfo: pg_sys::FunctionCallInfo) {
     // SAFETY: the server passes a valid fcinfo.
-    alias::drop(unsafe { Schema::of_call(fcinfo) }, name, alias).or_raise();
+    let schema = unsafe { Schema::of_change(fcinfo) };
+    let drop = || alias::drop(schema, given(name, "name")?, given(alias, "alias")?);
+    drop().or_raise();
 }

@@ -21,7 +21,7 @@ fn e2i_annotate_model(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> String {
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     let run = || {
         let reference = ModelReference::parse(given(model, "model")?)?;
         // Who may not see a version may not say anything about it.

@@ -34,7 +34,7 @@ fn e2i_deploy(
     ),
 > {
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     let run = || {
         let record = parse_on_failure(given(on_failure, "on_failure")?)?;
         let reference = ModelReference::parse(given(model, "model")?)?;
@@ -89,7 +89,7 @@ fn e2i_rollback(
     ),
 > {
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     let run = || {
         let service = given(service, "service")?;
         check_visible(schema, service)?;
@@ -121,7 +121,7 @@ fn e2i_undeploy(
     ),
 > {
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     let run = || {
         let service = given(service, "service")?;
         check_visible(schema, service)?;
@@ -143,7 +143,7 @@ fn e2i_transition_stage(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> String {
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     let run = || {
         let (name, version) = (given(name, "name")?, given(version, "version")?);
         let stage = Stage::parse(given(stage, "stage")?)?;

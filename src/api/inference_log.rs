@@ -20,7 +20,7 @@ fn e2i_set_inference_log(
     fcinfo: pg_sys::FunctionCallInfo,
 ) {
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     let set = || -> Result<()> {
         let wanted = match sample {
             Some(sample) => Some(Wanted {

@@ -126,7 +126,7 @@ fn e2i_prometheus_metrics(fcinfo: pg_sys::FunctionCallInfo) -> String {
 fn e2i_flush_metrics(fcinfo: pg_sys::FunctionCallInfo) -> i32 {
     tell_if_alone();
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     i32::try_from(tasks::run_here(schema)).unwrap_or(i32::MAX)
 }
 

@@ -6,6 +6,7 @@ mod alias;
 mod annotate;
 mod deploy;
 mod describe;
+mod export;
 mod inference_log;
 mod metrics;
 mod register;

@@ -10,7 +10,7 @@ use crate::catalog::model::{describe as describe_version, identify};
 use crate::catalog::register::{NewVersion, Origin, drop_version, insert};
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
-use crate::error::OrRaise;
+use crate::error::{OrRaise, given};
 use crate::pg::encoding;
 use crate::session::proof::{Candidate, Proved};
 use crate::session::trial::try_out;
@@ -49,7 +49,7 @@ fn e2i_register_model(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> String {
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     let register = || {
         encoding::require_utf8()?;
         let name = name.ok_or_else(|| null("name"))?;
@@ -188,15 +188,15 @@ fn parse_scores(name: &str) -> Result<ClassScores> {
 }
 
 /// Drops a version, with its bytes if no other version uses them. Refuses while it is deployed, unless forced.
-#[pg_extern(volatile, parallel_unsafe, strict)]
-fn e2i_drop_model(model: &str, force: default!(bool, "false"), fcinfo: pg_sys::FunctionCallInfo) {
+#[pg_extern(volatile, parallel_unsafe)]
+fn e2i_drop_model(model: Option<&str>, force: default!(Option<bool>, "false"), fcinfo: pg_sys::FunctionCallInfo) {
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     let drop = || {
-        let reference = ModelReference::parse(model)?;
+        let reference = ModelReference::parse(given(model, "model")?)?;
         let id = identify(schema, &reference)?;
         let version = describe_version(schema, &id, &reference)?;
-        drop_version(schema, &id, &version.reference(), force)
+        drop_version(schema, &id, &version.reference(), given(force, "force")?)
     };
     drop().or_raise();
 }

@@ -91,7 +91,7 @@ unsafe fn serve(
         if let Some(fields) = answer.as_object_mut() {
             // Where traffic is split, which version scored each row.
             if is_split {
-                fields.insert("model_ids".into(), scored.iter().map(|row| json!(row.version)).collect());
+                fields.insert("model_ids".into(), scored.iter().map(|row| json!(row.model.reference())).collect());
             }
             let (predictions, probabilities): (Vec<Json>, Vec<Option<Json>>) =
                 scored.into_iter().map(|row| (row.prediction, row.probabilities)).unzip();
@@ -191,7 +191,7 @@ impl<'j> Rows<'j> {
 struct Scored {
     prediction: Json,
     probabilities: Option<Json>,
-    version: String,
+    model: Rc<LoadedModel>,
 }
 
 /// A version with its part of the rows that are scored together.
@@ -348,7 +348,7 @@ fn score(routed: Routed, rows: &Rows<'_>, begun: Instant) -> Result<(Vec<Scored>
         interrupt::check();
         let mut answers: Vec<Option<(Answer, Scored)>> = (0..together).map(|_| None).collect();
         for (index, part) in parts.iter_mut().enumerate() {
-            let (model, version) = (part.model.clone(), part.model.reference().to_owned());
+            let model = part.model.clone();
             let capacity = if index == 0 { Capacity::Active } else { Capacity::Canary };
             part.score(|row, place, answer, probabilities| {
                 if let (Some(log), Some((request, is_compared))) = (&log, requests.get(place))
@@ -358,7 +358,7 @@ fn score(routed: Routed, rows: &Rows<'_>, begun: Instant) -> Result<(Vec<Scored>
                     log.keep(*request, &Outcome { model: &model, capacity, row, answer: Ok(&answer), took });
                 }
                 let prediction = to_json(answer.clone());
-                answers[place] = Some((answer, Scored { prediction, probabilities, version: version.clone() }));
+                answers[place] = Some((answer, Scored { prediction, probabilities, model: model.clone() }));
             })?;
         }
         if let Some((part, _)) = &mut shadow {
@@ -381,7 +381,7 @@ fn beside<'p>(parts: impl Iterator<Item = &'p Part>) -> Duration {
 
 /// Scores the sampled rows with the shadow; what goes wrong there is nobody's error.
 fn compare(service: &str, part: &mut Part, answers: &[Option<(Answer, Scored)>], log: Option<(&Log, &[(u128, bool)])>) {
-    let (model, name) = (part.model.clone(), part.model.reference().to_owned());
+    let model = part.model.clone();
     let _ = part.score(|row, place, other, _| {
         if let Some((log, requests)) = log
             && let Some((request, _)) = requests.get(place)
@@ -390,7 +390,7 @@ fn compare(service: &str, part: &mut Part, answers: &[Option<(Answer, Scored)>],
             log.keep(*request, &Outcome { model: &model, capacity, row, answer: Ok(&other), took: None });
         }
         if let Some(Some((answer, scored))) = answers.get(place) {
-            shadow::keep(service, &scored.version, &name, answer, Ok(other));
+            shadow::keep(service, &scored.model, &model, answer, Ok(other));
         }
     });
 }

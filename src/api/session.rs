@@ -16,13 +16,14 @@ fn e2i_prewarm(model: &str, fcinfo: pg_sys::FunctionCallInfo) -> String {
     cache::model(schema, model).or_raise().reference().to_owned()
 }
 
-/// Drops this session's loaded models and returns how many there were.
+/// Drops this session's loaded models and returns how many there were, of those that the caller may see.
 #[pg_extern(volatile, parallel_restricted)]
-fn e2i_clear_session_cache() -> i32 {
-    i32::try_from(cache::clear()).unwrap_or(i32::MAX)
+fn e2i_clear_session_cache(fcinfo: pg_sys::FunctionCallInfo) -> i32 {
+    // SAFETY: the server passes a valid fcinfo.
+    i32::try_from(cache::clear(unsafe { Schema::of_call(fcinfo) })).unwrap_or(i32::MAX)
 }
 
-/// This session's loaded models, most recently used first. Read through the view `e2i_session_cache`.
+/// This session's loaded models that the caller may see, most recently used first. Read through the view `e2i_session_cache`.
 #[pg_extern(volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
 fn e2i_cached_models(

@@ -25,7 +25,7 @@ fn e2i_set_traffic(
     fcinfo: pg_sys::FunctionCallInfo,
 ) {
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     let run = || {
         let service = given(service, "service")?;
         let service_lock = Service::lock(schema, service, role::name(role::current()))?;
@@ -81,7 +81,7 @@ fn e2i_set_shadow(
     fcinfo: pg_sys::FunctionCallInfo,
 ) {
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    let schema = unsafe { Schema::of_change(fcinfo) };
     let run = || {
         let sample = given(sample, "sample")?;
         if !(sample > 0.0 && sample <= 1.0) {
@@ -106,7 +106,9 @@ fn named(schema: Schema, reference: &str) -> Result<(ModelId, String)> {
 /// This session's latest rows that a shadow scored too, oldest first. Read through the view `e2i_shadow_scores`.
 #[pg_extern(volatile, parallel_restricted)]
 #[allow(clippy::type_complexity)]
-fn e2i_shadow_comparisons() -> TableIterator<
+fn e2i_shadow_comparisons(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
     'static,
     (
         name!(service, String),
@@ -119,7 +121,8 @@ fn e2i_shadow_comparisons() -> TableIterator<
         name!(scored_at, TimestampWithTimeZone),
     ),
 > {
-    let rows: Vec<_> = shadow::list()
+    // SAFETY: the server passes a valid fcinfo.
+    let rows: Vec<_> = shadow::list(unsafe { Schema::of_call(fcinfo) })
         .into_iter()
         .map(|row| {
             let at = time::timestamptz(row.at);

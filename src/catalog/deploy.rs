@@ -47,7 +47,7 @@ impl<'a> Service<'a> {
     /// # Errors
     /// [`Kind::BadOption`] for a name that could not be written in a reference.
     pub fn lock(schema: Schema, name: &'a str, who: String) -> Result<Self> {
-        ModelReference::check_new_name(name)?;
+        ModelReference::check_new_service(name)?;
         let service = Self { tables: schema.quoted(), name, who };
         lock::exclusive(schema.registry(), Purpose::Deploying, name);
         Ok(service)

@@ -107,7 +107,27 @@ pub fn route(schema: Schema, reference: &ModelReference) -> Result<Route> {
             select(&sql, &[name.into(), alias.as_str().into()], only_id).pop().flatten()
         }
     });
-    found.ok_or_else(|| unknown(schema, reference))
+    let mut route = found.ok_or_else(|| unknown(schema, reference))?;
+    if route.log.is_none() && schema.as_owner(|| is_guarded(&tables, &route)) {
+        route.log = Some(Wanted::guard());
+    }
+    Ok(route)
+}
+
+/// Whether a service that refuses personal data serves one of these versions, wholly or for a share of its traffic: what another
+/// name of the version reaches is refused, too. A service with a policy of its own follows that.
+fn is_guarded(tables: &str, route: &Route) -> bool {
+    let sql = format!(
+        "SELECT 1 FROM {tables}.ml_inference_log_policies p JOIN {tables}.ml_bentoml_services s \
+         ON s.service_name::pg_catalog.text OPERATOR(pg_catalog.=) p.service_name \
+         JOIN {tables}.ml_model_registry r ON r.id OPERATOR(pg_catalog.=) s.model_id \
+         OR pg_catalog.jsonb_exists(s.traffic, pg_catalog.concat(r.model_name, ':', r.model_version)) \
+         WHERE p.on_pii OPERATOR(pg_catalog.=) 'block' AND r.id OPERATOR(pg_catalog.=) ANY ($1) \
+         AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum LIMIT 1"
+    );
+    let ids = std::iter::once(&route.id).chain(route.traffic.iter().map(|(id, _)| id));
+    let ids: Vec<Uuid> = ids.map(|id| Uuid::from_bytes(*id)).collect();
+    !select(&sql, &[ids.into()], |_| ()).is_empty()
 }
 
 fn uuid(row: &Row, column: i32) -> Option<ModelId> {
@@ -120,7 +140,7 @@ fn shares(tables: &str, service: &str) -> Vec<(ModelId, f64)> {
         "SELECT r.id, t.value::pg_catalog.float8 FROM {tables}.ml_bentoml_services s, pg_catalog.jsonb_each_text(s.traffic) t \
          JOIN {tables}.ml_model_registry r ON pg_catalog.concat(r.model_name, ':', r.model_version) OPERATOR(pg_catalog.=) t.key \
          WHERE s.service_name OPERATOR(pg_catalog.=) $1 \
-         AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY t.key COLLATE \"C\""
+         AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY t.key COLLATE pg_catalog.\"C\""
     );
     select(&sql, &[service.into()], |row| uuid(row, 1).zip(row.get::<f64>(2))).into_iter().flatten().collect()
 }
@@ -128,8 +148,9 @@ fn shares(tables: &str, service: &str) -> Vec<(ModelId, f64)> {
 /// The row of a version, if the caller may see it.
 ///
 /// # Errors
-/// [`Kind::UnknownModel`] where row-level security hides it; the server's own 42501 where SELECT is not granted.
+/// [`Kind::UnknownModel`] where row-level security hides it, [`Kind::Privilege`] where SELECT is not granted.
 pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Version> {
+    schema.require_reading()?;
     let sql = format!(
         "SELECT r.model_name, r.model_version, r.interface FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1",
         schema.quoted()
@@ -199,6 +220,19 @@ impl Stored {
             .ok_or_else(|| Error::new(Kind::UnknownModel, format!("model {} was dropped", version.reference())))
     }
 
+    /// Where the model's bytes are, or the preprocessor's.
+    pub fn address(&self, preprocessor: bool) -> Option<&Address> {
+        if preprocessor { self.preprocessor.as_ref() } else { Some(&self.model) }
+    }
+
+    /// The bytes there.
+    ///
+    /// # Errors
+    /// As for [`Stored::artifacts`].
+    pub fn bytes(&self, schema: Schema, version: &Version, address: &Address) -> Result<Vec<u8>> {
+        read(schema, address, &version.reference())
+    }
+
     /// The model, and the preprocessor if there is one.
     ///
     /// # Errors
@@ -221,14 +255,18 @@ impl Stored {
 
 /// Which of these versions still exist.
 pub fn existing(schema: Schema, ids: &[ModelId]) -> Vec<ModelId> {
+    schema.as_owner(|| visible(schema, ids))
+}
+
+/// Which of these versions the caller may see.
+pub fn visible(schema: Schema, ids: &[ModelId]) -> Vec<ModelId> {
+    if ids.is_empty() || !schema.can_be_read() {
+        return vec![];
+    }
     let sql =
         format!("SELECT r.id FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) ANY ($1)", schema.quoted());
     let ids: Vec<Uuid> = ids.iter().map(|id| Uuid::from_bytes(*id)).collect();
-    schema
-        .as_owner(|| select(&sql, &[ids.into()], |row| row.get::<Uuid>(1).map(|id| *id.as_bytes())))
-        .into_iter()
-        .flatten()
-        .collect()
+    select(&sql, &[ids.into()], |row| uuid(row, 1)).into_iter().flatten().collect()
 }
 
 fn invisible(reference: &ModelReference) -> Error {
@@ -251,6 +289,9 @@ fn is_empty(schema: Schema) -> bool {
 
 #[cold]
 fn unknown(schema: Schema, reference: &ModelReference) -> Error {
+    if let Err(error) = schema.require_reading() {
+        return error;
+    }
     // Only what the caller may see is named.
     let sql = format!(
         "SELECT r.model_version FROM {}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1 \

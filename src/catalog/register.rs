@@ -125,6 +125,14 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
     let existed = new.version.is_some_and(|version| schema.as_owner(|| exists(&tables, new.name, version)));
     let (version, first) = next_version(schema, new.name, new.version);
     schema.as_owner(|| {
+        if !existed && new.version.is_some() && was_given(&tables, new.name, &version) {
+            return Err(Error::new(
+                Kind::Duplicate,
+                format!("model {}:{version} was dropped, and its version is not given again", new.name),
+            )
+            .with_detail("An index over scores of e2i_predict_pinned may still hold what it answered.")
+            .with_hint("Leave the version out to get the next number."));
+        }
         let model_hash = store(&tables, model);
         let preprocessor_hash = preprocessor.map(|bytes| store(&tables, bytes));
         let plan_hash = new.plan.map(|bytes| store(&tables, bytes));
@@ -176,7 +184,7 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
                 Error::new(Kind::TakenMeanwhile, format!("model {reference} was registered by another session meanwhile"))
             };
             return Err(
-                error.with_hint("Leave the version out to get the next one, or drop it first with e2i_drop_model.")
+                error.with_hint("Leave the version out to get the next number.")
             );
         };
         let reference = format!("{}:{version}", new.name);
@@ -195,6 +203,17 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
         }
         Ok(reference)
     })
+}
+
+/// Whether a version was registered once and is there no more, after those who are about to register it.
+fn was_given(tables: &str, name: &str, version: &str) -> bool {
+    let sql = format!(
+        "SELECT 1 FROM {tables}.ml_model_events e WHERE e.action OPERATOR(pg_catalog.=) 'register' \
+         AND e.model_name OPERATOR(pg_catalog.=) $1 AND e.model_version OPERATOR(pg_catalog.=) $2 AND NOT EXISTS \
+         (SELECT 1 FROM {tables}.ml_model_registry r \
+          WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.=) $2) LIMIT 1"
+    );
+    !select_latest(&sql, &[name.into(), version.into()], |_| ()).is_empty()
 }
 
 fn exists(tables: &str, name: &str, version: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys;
 
+use crate::catalog::rights;
 use crate::error::raise;
 use crate::pg::{call_site, query, role};
 use e2i_core::{Error, Kind};
@@ -20,6 +21,30 @@ impl Schema {
     pub unsafe fn of_call(fcinfo: pg_sys::FunctionCallInfo) -> Self {
         // SAFETY: as the caller promises.
         Self { oid: unsafe { call_site::schema(fcinfo) } }
+    }
+
+    /// The schema of a table.
+    pub fn of_relation(table: pg_sys::Oid) -> Self {
+        // SAFETY: a catalog look-up.
+        Self { oid: unsafe { pg_sys::get_rel_namespace(table) } }
+    }
+
+    /// The same as [`Schema::of_call`] for a function that writes.
+    ///
+    /// # Safety
+    /// As [`Schema::of_call`].
+    pub unsafe fn of_change(fcinfo: pg_sys::FunctionCallInfo) -> Self {
+        // SAFETY: no arguments; then as the caller promises.
+        unsafe {
+            if pg_sys::RecoveryInProgress() {
+                let function = call_site::name(fcinfo);
+                raise(
+                    &Error::new(Kind::ReadOnly, format!("this server is a standby, and {function} writes"))
+                        .with_hint("Do it on the primary; the standby follows by itself."),
+                );
+            }
+            Self::of_call(fcinfo)
+        }
     }
 
     /// The schema of the extension in this database, if it is there.
@@ -45,6 +70,30 @@ impl Schema {
     pub fn registry(self) -> pg_sys::Oid {
         // SAFETY: a catalog look-up by name.
         unsafe { pg_sys::get_relname_relid(c"ml_model_registry".as_ptr(), self.oid) }
+    }
+
+    /// Whether the caller may SELECT from the registry, all columns or some; which rows, row-level security says.
+    pub fn can_be_read(self) -> bool {
+        let (registry, role) = (self.registry(), role::current());
+        let select = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
+        // SAFETY: catalog look-ups; the table is there, or was dropped and nobody may read it.
+        unsafe {
+            pg_sys::pg_class_aclcheck(registry, role, select) == pg_sys::AclResult::ACLCHECK_OK
+                || pg_sys::pg_attribute_aclcheck_all(registry, role, select, pg_sys::AclMaskHow::ACLMASK_ANY)
+                    == pg_sys::AclResult::ACLCHECK_OK
+        }
+    }
+
+    /// Says as the server would that the caller may not read the registry, and besides which grant is missing.
+    ///
+    /// # Errors
+    /// [`Kind::Privilege`].
+    pub fn require_reading(self) -> e2i_core::Result<()> {
+        if self.can_be_read() {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Privilege, "permission denied for table ml_model_registry")
+            .with_hint(rights::hint(role::current(), "scorer")))
     }
 
     /// Runs `f` with the rights of the owner of the extension's tables.

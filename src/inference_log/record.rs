@@ -32,6 +32,13 @@ pub struct Wanted {
     pub on_pii: OnPii,
 }
 
+impl Wanted {
+    /// Nothing logged, and personal data refused.
+    pub fn guard() -> Self {
+        Self { sample: 0.0, redact: vec![], on_pii: OnPii::Block }
+    }
+}
+
 /// The log of one service at one call site.
 pub struct Log {
     service: String,

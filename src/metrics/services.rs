@@ -35,7 +35,7 @@ pub fn active(schema: Schema) -> Vec<Service> {
     let sql = format!(
         "SELECT s.id, s.service_name::pg_catalog.text, s.bento_tag::pg_catalog.text, s.health_status::pg_catalog.text, s.health_reason, \
          r.artifact_size FROM {tables}.ml_bentoml_services s LEFT JOIN {tables}.ml_model_registry r ON r.id OPERATOR(pg_catalog.=) s.model_id \
-         WHERE s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY s.service_name COLLATE \"C\""
+         WHERE s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY s.service_name COLLATE pg_catalog.\"C\""
     );
     let found = schema.as_owner(|| {
         select(&sql, &[], |row| {

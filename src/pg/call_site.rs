@@ -92,6 +92,18 @@ impl Place {
     }
 }
 
+/// The name of the function that is being called.
+///
+/// # Safety
+/// As [`schema`].
+pub unsafe fn name(fcinfo: pg_sys::FunctionCallInfo) -> String {
+    // SAFETY: as the caller promises; the name is null or a palloc'd C string.
+    unsafe {
+        let name = pg_sys::get_func_name((*(*fcinfo).flinfo).fn_oid);
+        if name.is_null() { String::new() } else { std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
 /// The schema in which the function that is being called lives: the extension's, wherever that is.
 ///
 /// # Safety

@@ -9,7 +9,7 @@ use e2i_core::traffic::Split;
 use e2i_core::{ModelReference, Result, Selector};
 
 use crate::catalog::invalidation;
-use crate::catalog::model::{ModelId, Version, describe, existing, identify, route};
+use crate::catalog::model::{ModelId, Version, describe, existing, identify, route, visible};
 use crate::catalog::schema::Schema;
 use crate::inference_log::record::Log;
 use crate::pg::{encoding, time};
@@ -154,14 +154,18 @@ fn sweep(schema: Schema) {
     CACHE.with(|cache| cache.borrow_mut().swept = changes);
 }
 
-/// The loaded models that still exist, with the number of times each was loaded, most recently used first.
+/// The loaded models that still exist and that the caller may see, for a session may have had other roles, with the number of times
+/// each was loaded, most recently used first.
 pub fn list(schema: Schema) -> Vec<(Rc<LoadedModel>, u32)> {
     sweep(schema);
+    let loaded: Vec<ModelId> = CACHE.with(|cache| cache.borrow().models.keys().map(|(id, _)| *id).collect());
+    let visible = visible(schema, &loaded);
     CACHE.with(|cache| {
         let cache = cache.borrow();
         let mut models: Vec<_> = cache
             .models
             .values()
+            .filter(|model| visible.contains(&model.id))
             .map(|model| (model.clone(), cache.loads.get(&model.id).copied().unwrap_or(1)))
             .collect();
         models.sort_by_key(|(model, _)| std::cmp::Reverse(model.turn.get()));
@@ -178,7 +182,9 @@ pub fn leave() {
     });
 }
 
-/// Drops all loaded models and returns how many there were.
-pub fn clear() -> usize {
-    CACHE.with(|cache| std::mem::take(&mut cache.borrow_mut().models).len())
+/// Drops all loaded models and returns how many of them the caller may see.
+pub fn clear(schema: Schema) -> usize {
+    let seen = list(schema).len();
+    CACHE.with(|cache| drop(std::mem::take(&mut cache.borrow_mut().models)));
+    seen
 }

@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 
 use e2i_core::Result;
 
+use crate::catalog::model::{ModelId, visible};
+use crate::catalog::schema::Schema;
 use crate::pg::time;
+use crate::session::model::LoadedModel;
 use crate::session::target::Answer;
 
 /// Comparisons that a session keeps.
@@ -30,6 +33,8 @@ pub struct Comparison {
     pub error: Option<String>,
     /// When, as the server's timestamp.
     pub at: i64,
+    /// Both versions' identities.
+    versions: [ModelId; 2],
 }
 
 thread_local! {
@@ -37,11 +42,12 @@ thread_local! {
 }
 
 /// Keeps a comparison, and forgets the oldest where there are too many.
-pub fn keep(service: &str, version: &str, shadow: &str, answer: &Answer, other: Result<Answer>) {
+pub fn keep(service: &str, version: &LoadedModel, shadow: &LoadedModel, answer: &Answer, other: Result<Answer>) {
     let comparison = Comparison {
         service: service.to_owned(),
-        version: version.to_owned(),
-        shadow: shadow.to_owned(),
+        versions: [version.id, shadow.id],
+        version: version.reference().to_owned(),
+        shadow: shadow.reference().to_owned(),
         answer: shown(answer),
         difference: other.as_ref().ok().map(|other| difference(answer, other)),
         error: other.as_ref().err().map(|error| error.message().to_owned()),
@@ -56,9 +62,15 @@ pub fn keep(service: &str, version: &str, shadow: &str, answer: &Answer, other: 
     });
 }
 
-/// The comparisons of this session, oldest first.
-pub fn list() -> Vec<Comparison> {
-    COMPARISONS.with_borrow(|kept| kept.iter().cloned().collect())
+/// The comparisons of this session between versions that the caller may see, for a session may have had other roles, oldest first.
+pub fn list(schema: Schema) -> Vec<Comparison> {
+    let mut kept: Vec<Comparison> = COMPARISONS.with_borrow(|kept| kept.iter().cloned().collect());
+    let mut versions: Vec<ModelId> = kept.iter().flat_map(|comparison| comparison.versions).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    let visible = visible(schema, &versions);
+    kept.retain(|comparison| comparison.versions.iter().all(|version| visible.contains(version)));
+    kept
 }
 
 fn shown(answer: &Answer) -> String {

@@ -314,7 +314,7 @@ impl Target {
             self.note(request, Ok(answer), drawn);
         }
         let Some(shadow) = &self.shadow else { return true };
-        shadow::keep(&shadow.service, self.arms[chosen].model.reference(), shadow.arm.model.reference(), answer, other);
+        shadow::keep(&shadow.service, &self.arms[chosen].model, &shadow.arm.model, answer, other);
         true
     }
 }

@@ -129,6 +129,11 @@ PLUS="CREATE FUNCTION plus(k float4) RETURNS bytea LANGUAGE sql SET search_path 
         || '\x42016b5a140a0178120f0a0d080112090a0312014e0a02080162140a0179120f0a0d080112090a0312014e0a02080142021011'
 \$\$;"
 
+# As if what is not there any more had never been registered: a version that was dropped is otherwise not given again.
+FORGET="ALTER TABLE ml_model_events DISABLE TRIGGER events_are_append_only;
+    DELETE FROM ml_model_events e WHERE action = 'register' AND NOT EXISTS (SELECT FROM ml_model_registry r WHERE (r.model_name, r.model_version) = (e.model_name, e.model_version));
+    ALTER TABLE ml_model_events ENABLE TRIGGER events_are_append_only;"
+
 # 2,000 rows, and two models for them: a pipeline, and a regression after a preprocessor of its own.
 CUSTOMERS="CREATE TABLE customers (id int PRIMARY KEY, specialty text, region text, years_in_practice int, tenure_months int,
         patient_volume bigint, calls_last_quarter int, engagement_score float8, rx_last_quarter float4, is_kol boolean);

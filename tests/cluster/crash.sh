@@ -99,7 +99,7 @@ session reader a bank
 ask dropper "SET client_min_messages = warning; CREATE SCHEMA other; GRANT USAGE ON SCHEMA other TO PUBLIC; SET search_path = public, other;" >/dev/null
 ask reader "SET search_path = public, other; PREPARE p AS SELECT e2i_predict('sum', ARRAY[10]);" >/dev/null
 is 'dropped: loaded in both sessions' "$(ask dropper "SELECT e2i_predict('sum', ARRAY[10]);") $(ask reader "EXECUTE p;")" '210 210'
-is 'dropped: and rolled back' "$(ask dropper "BEGIN; DROP EXTENSION e2i_serve CASCADE; CREATE EXTENSION e2i_serve SCHEMA other;
+is 'dropped: and rolled back' "$(ask dropper "SET e2i_serve.allow_drop = on; BEGIN; DROP EXTENSION e2i_serve CASCADE; CREATE EXTENSION e2i_serve SCHEMA other;
     SELECT e2i_register_model('sum', plus(1)); SELECT e2i_predict('sum', ARRAY[10]); ROLLBACK; SELECT e2i_predict('sum', ARRAY[10]);") $(ask reader "EXECUTE p;")" $'sum:1\n11\n210 210'
 is 'dropped: there is no function' "$(ask dropper "DROP EXTENSION e2i_serve; SELECT e2i_predict('sum', ARRAY[10]);" | sed -n 1p) $(ask reader "EXECUTE p;" | sed -n 1p)" \
     'ERROR:  function e2i_predict(unknown, integer[]) does not exist ERROR:  function e2i_predict(unknown, integer[]) does not exist'

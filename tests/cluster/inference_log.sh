@@ -63,7 +63,7 @@ DROPPED="SELECT substring(e2i_prometheus_metrics() FROM 'e2i_inference_log_dropp
 before=$(sql a shop "$DROPPED")
 sql a postgres 'CREATE DATABASE brief'
 sql a brief "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS SELECT FROM e2i_register_model('sum', plus(1)); SELECT FROM e2i_set_inference_log('sum', sample => 1);"
-sql a brief "BEGIN; LOCK TABLE ml_inference_log; SELECT e2i_predict('sum', ARRAY[1]); DROP EXTENSION e2i_serve CASCADE; COMMIT;" >/dev/null 2>&1
+sql a brief "SET e2i_serve.allow_drop = on; BEGIN; LOCK TABLE ml_inference_log; SELECT e2i_predict('sum', ARRAY[1]); DROP EXTENSION e2i_serve CASCADE; COMMIT;" >/dev/null 2>&1
 wait_for a shop "SELECT ($DROPPED) = $before + 1"
 is 'records of an extension that is gone are given up' "$(sql a shop "$DROPPED")" "$((before + 1))"
 
@@ -87,7 +87,7 @@ is 'a dump brings it back' "$(sql a again 'SELECT count(*), sum(prediction) FROM
 sql a again "SELECT e2i_predict('sum', ARRAY[1])" >/dev/null
 wait_for a again 'SELECT count(*) = 5 FROM ml_inference_log'
 is 'and it goes on there' "$(sql a again 'SELECT count(*) FROM ml_inference_log')" 5
-sql a again 'DROP EXTENSION e2i_serve CASCADE' 2>/dev/null
+sql a again 'SET e2i_serve.allow_drop = on; DROP EXTENSION e2i_serve CASCADE' 2>/dev/null
 is 'the extension goes with its partitions' "$(sql a again "SELECT count(*) FROM pg_class WHERE relname LIKE 'ml_inference_log%'")" 0
 
 # --- a standby ---------------------------------------------------------------------------------------------------------------------

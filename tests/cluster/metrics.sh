@@ -94,7 +94,7 @@ is 'a renamed database' "$(sql a savings 'SELECT sum(predictions) FROM ml_bentom
 interval 1h
 for ((i = 0; i < 50; i++)); do if sql a postgres 'DROP DATABASE gone' 2>/dev/null; then break; fi; sleep 0.1; done
 interval 200ms
-sql a later "SET client_min_messages = warning; DROP EXTENSION e2i_serve CASCADE; CREATE EXTENSION e2i_serve; SELECT FROM e2i_register_model('sum', plus(1)); SELECT FROM e2i_predict('sum', ARRAY[1]);"
+sql a later "SET client_min_messages = warning; SET e2i_serve.allow_drop = on; DROP EXTENSION e2i_serve CASCADE; CREATE EXTENSION e2i_serve; SELECT FROM e2i_register_model('sum', plus(1)); SELECT FROM e2i_predict('sum', ARRAY[1]);"
 wait_for a later 'SELECT sum(requests) >= 1 FROM ml_bentoml_serving_metrics'
 is 'an extension that was created again' "$(sql a later 'SELECT count(DISTINCT service_id), sum(requests) FROM ml_bentoml_serving_metrics')" '1|1'
 interval 1h

@@ -57,7 +57,7 @@ is 'moved: a prepared statement' "$(ask warm "EXECUTE score;")" 12
 works 'moved, the same session' warm three
 is 'moved: nothing stays' "$(sql a shop "SELECT count(*) FROM pg_class WHERE relnamespace = 'b'::regnamespace")" 0
 is 'moved: a publication' "$(sql a shop "SET client_min_messages = error; SELECT FROM e2i_publish_registry(); SELECT DISTINCT schemaname FROM pg_publication_tables;")" c
-like 'dropped: unknown' "$(ask warm "DROP EXTENSION e2i_serve CASCADE; EXECUTE score;")" '*ERROR:*'
+like 'dropped: unknown' "$(ask warm "SET e2i_serve.allow_drop = on; DROP EXTENSION e2i_serve CASCADE; EXECUTE score;")" '*ERROR:*'
 
 # No body of the extension holds the name of a schema.
 sql a shop "CREATE SCHEMA unheard_of; CREATE EXTENSION e2i_serve SCHEMA unheard_of;"

@@ -52,7 +52,7 @@ is 'a roll back' "$(ask warm 'EXECUTE p;')" '11|12'
 sql primary shop "SELECT FROM e2i_register_model('new', plus(30))"
 replayed
 is 'a new model' "$(ask warm "SELECT e2i_predict('new', ARRAY[10]);")" 40
-sql primary shop "SELECT FROM e2i_drop_model('new', force => true); SELECT FROM e2i_register_model('new', plus(40), version => '1');"
+sql primary shop "SELECT FROM e2i_drop_model('new', force => true); $FORGET SELECT FROM e2i_register_model('new', plus(40), version => '1');"
 replayed
 is 'other bytes under the same name and version' "$(ask warm "SELECT e2i_predict('new:1', ARRAY[10]);")" 50
 sql primary shop "SELECT FROM e2i_drop_model('new', force => true);"
@@ -71,6 +71,14 @@ for where in standby primary; do
         like "$where, read only: $call" "$(failure "$where" shop "$read_only SELECT $call")" '25006: *'
     done
 done
+# A standby says that it is one, whatever writes.
+for call in "e2i_register_model('sum', plus(3))" "e2i_annotate_model('sum:1', description => 'd')" "e2i_deploy('sum:2')" "e2i_undeploy('sum')" "e2i_rollback('sum')" \
+    "e2i_set_alias('sum', 'best', '1')" "e2i_drop_alias('sum', 'best')" "e2i_transition_stage('sum', '1', 'staging')" "e2i_set_traffic('sum', NULL)" \
+    "e2i_set_shadow('sum', NULL)" "e2i_set_inference_log('sum')" "e2i_drop_model('sum')" "e2i_flush_metrics()"; do
+    is "the standby says so: $call" "$(failure standby shop "SELECT $call")" "25006: this server is a standby, and ${call%%(*} writes"
+done
+is 'and where to do it' "$(at standby psql -XAtq -d shop -c "SELECT e2i_set_alias('sum', 'best', '1')" 2>&1 | sed -n 's/^HINT: *//p')" \
+    'Do it on the primary; the standby follows by itself.'
 
 # --- promotion ------------------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,8 @@ pub enum Kind {
     Conflict,
     /// Not allowed for this caller.
     Privilege,
+    /// Something that writes, where nothing can be written.
+    ReadOnly,
     /// The runtime reported an error while scoring.
     Runtime,
     /// The run was stopped because the caller wants to be interrupted.

@@ -70,6 +70,15 @@ impl ModelReference {
             .map_err(|why| Error::new(Kind::BadOption, format!("invalid model name {}: {why}", shown(name))))
     }
 
+    /// Whether `name` may be given to a service, which references call as they do a model.
+    ///
+    /// # Errors
+    /// As for [`Self::check_new_name`].
+    pub fn check_new_service(name: &str) -> Result<()> {
+        check_name(name)
+            .map_err(|why| Error::new(Kind::BadOption, format!("invalid service name {}: {why}", shown(name))))
+    }
+
     /// Whether `version` may be given to a new version.
     ///
     /// # Errors

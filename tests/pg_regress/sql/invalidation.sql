@@ -135,6 +135,7 @@ SELECT e2i_predict('m', '{"x": 100}'), score_plpgsql(100);
 -- The extension itself can go and come within a session.
 BEGIN;
 DROP FUNCTION deploy;
+SET LOCAL e2i_serve.allow_drop = on;
 DROP EXTENSION e2i_serve;
 CREATE EXTENSION e2i_serve;
 SAVEPOINT a;

@@ -105,9 +105,16 @@ SELECT e2i_predict('tried', '[0, 0, 0, 0]');
 SELECT model_version, alias FROM ml_model_aliases WHERE model_name = 'risk' ORDER BY alias;
 DELETE FROM ml_model_registry r USING ml_model_aliases a WHERE (r.model_name, r.model_version, a.alias) = ('risk', a.model_version, 'champion');
 DELETE FROM ml_model_registry WHERE model_name = 'tried';
--- The number of a dropped version is not given again, unless it is asked for.
+-- The number of a dropped version is not given again, nor is any other version, also where it is asked for: what was pinned stays true.
 SELECT e2i_drop_model('tried', force => true);
-SELECT e2i_register_model('tried', pg_temp.biased(1)), e2i_register_model('tried', pg_temp.biased(2), version => '1');
+SELECT e2i_register_model('tried', pg_temp.biased(2), version => '1');
+\echo :LAST_ERROR_SQLSTATE
+SELECT e2i_register_model('tried', pg_temp.biased(1)), e2i_register_model('tried', pg_temp.biased(8), version => 'a');
+SELECT e2i_drop_model('tried:a');
+SELECT regress.raised(format('SELECT e2i_register_model(''tried'', pg_temp.biased(8), version => %L)', version)) FROM unnest('{1,2,a,b}'::text[]) version;
+-- One whose registration was taken back was never given.
+BEGIN; SELECT e2i_register_model('tried', pg_temp.biased(1), version => 'c'); ROLLBACK;
+SELECT e2i_register_model('tried', pg_temp.biased(1), version => 'c');
 
 SELECT e2i_drop_alias(model_name, alias) FROM ml_model_aliases;
 SELECT count(e2i_drop_model(model_name || ':' || model_version, force => true)) > 0 AS dropped FROM ml_model_registry;

@@ -25,6 +25,18 @@ SELECT e2i_serve('open', '{"features": [10]}');
 SELECT e2i_prewarm('open');
 SELECT * FROM e2i_describe_model('open');
 RESET ROLE;
+CREATE ROLE "regress O'Neill";
+SET ROLE "regress O'Neill";
+SELECT e2i_predict('open', ARRAY[10]);
+SELECT e2i_drop_model('open');
+SELECT count(*) FROM ml_model_registry;
+RESET ROLE;
+SELECT e2i_grant_usage('"regress O''Neill"', 'scorer');
+SET ROLE "regress O'Neill";
+SELECT e2i_predict('open', ARRAY[10]);
+RESET ROLE;
+DROP OWNED BY "regress O'Neill";
+DROP ROLE "regress O'Neill";
 
 -- SELECT on the registry is all it needs.
 GRANT SELECT ON ml_model_registry TO regress_analyst;
@@ -34,8 +46,9 @@ SELECT e2i_clear_session_cache();
 SELECT e2i_predict('open', ARRAY[10]), e2i_predict('secret', ARRAY[10]);
 SELECT count(*) FROM ml_model_artifacts;
 SELECT count(*) FROM ml_bentoml_services;
--- It does not register, drop or move aliases.
+-- It does not register, drop or move aliases; the hint says which rights it lacks, under a name that can be pasted.
 SELECT e2i_register_model('mine', '\x00');
+SELECT * FROM e2i_deploy('open:1');
 SELECT e2i_drop_model('open');
 SELECT e2i_set_alias('open', 'best', '1');
 SELECT e2i_drop_alias('open', 'best');
@@ -71,6 +84,37 @@ SELECT e2i_predict('unknown@best', ARRAY[10]);
 SELECT e2i_serve('secret', '{"features": [10]}');
 SELECT * FROM e2i_describe_model('secret');
 SELECT e2i_model_classes('secret');
+RESET ROLE;
+
+-- What a session has loaded or compared for another role it does not show: a pooled connection has many.
+SELECT e2i_register_model('open', plus(5)), e2i_register_model('secret', plus(5));
+SELECT e2i_set_shadow('open', 'open:2', 1), e2i_set_shadow('secret', 'secret:2', 1);
+SELECT e2i_predict('open', ARRAY[10]), e2i_predict('secret', ARRAY[10]);
+SELECT e2i_set_shadow('open', 'secret:2', 1);
+SELECT e2i_predict('open', ARRAY[10]);
+SELECT model, version FROM e2i_session_cache ORDER BY 1, 2;
+SELECT service, version, shadow, answer, shadow_answer FROM e2i_shadow_scores;
+SET ROLE regress_analyst;
+SELECT model, version FROM e2i_session_cache ORDER BY 1, 2;
+SELECT service, version, shadow, answer, shadow_answer FROM e2i_shadow_scores;
+SELECT e2i_clear_session_cache();
+SET ROLE regress_engineer;
+SELECT count(*) FROM e2i_session_cache;
+RESET ROLE;
+CREATE ROLE regress_nobody;
+SELECT e2i_predict('secret', ARRAY[10]);
+SET ROLE regress_nobody;
+SELECT (SELECT count(*) FROM e2i_session_cache) AS loaded, (SELECT count(*) FROM e2i_shadow_scores) AS compared;
+SELECT e2i_clear_session_cache();
+RESET ROLE;
+SELECT count(*) FROM e2i_session_cache;
+DROP ROLE regress_nobody;
+SELECT e2i_set_shadow('open', NULL), e2i_set_shadow('secret', NULL);
+SELECT e2i_drop_model('open:2'), e2i_drop_model('secret:2');
+-- Who may register is told of a version that row-level security hides from him: it is there, and cannot be his.
+SET ROLE regress_engineer;
+SELECT e2i_predict('secret', ARRAY[10]);
+SELECT regress.raised($$SELECT e2i_register_model('secret', plus(9), version => '1')$$);
 RESET ROLE;
 
 -- A SECURITY DEFINER function scores with its owner's rights.

@@ -1,0 +1,120 @@
+//! Which grant a role is missing: what `e2i_grant_usage` would give it stands in the hint of the server's own error.
+
+use std::ffi::{CStr, CString, c_char};
+use std::sync::OnceLock;
+
+use pgrx::{pg_guard, pg_sys};
+
+/// What an admin may do beyond a deployer; `sql/lifecycle.sql` grants it.
+const ADMINISTERING: [&str; 7] = [
+    "e2i_drop_model",
+    "e2i_archive_expired",
+    "e2i_serving_stats_reset",
+    "e2i_flush_metrics",
+    "e2i_set_inference_log",
+    "e2i_export_model",
+    "ml_inference_log",
+];
+
+/// What a deployer may do.
+const DEPLOYING: [&str; 23] = [
+    "e2i_register_model",
+    "e2i_annotate_model",
+    "e2i_deploy",
+    "e2i_undeploy",
+    "e2i_rollback",
+    "e2i_set_alias",
+    "e2i_drop_alias",
+    "e2i_transition_stage",
+    "e2i_set_traffic",
+    "e2i_set_shadow",
+    "e2i_serving_counters",
+    "e2i_prometheus_metrics",
+    "e2i_health",
+    "e2i_shadow_report",
+    "ml_model_aliases",
+    "ml_bentoml_services",
+    "ml_stage_policies",
+    "ml_model_events",
+    "ml_bentoml_serving_metrics",
+    "ml_health_limits",
+    "e2i_models",
+    "e2i_services",
+    "e2i_serving_stats",
+];
+
+static PREVIOUS: OnceLock<pg_sys::emit_log_hook_type> = OnceLock::new();
+
+/// The set of rights that a thing of the extension is in.
+fn kind_of(name: &str) -> Option<&'static str> {
+    if name == "ml_model_registry" {
+        return Some("scorer");
+    }
+    if DEPLOYING.contains(&name) {
+        return Some("deployer");
+    }
+    ADMINISTERING.contains(&name).then_some("admin")
+}
+
+/// The statement that gives a role a set of rights.
+pub fn hint(role: pg_sys::Oid, kind: &str) -> String {
+    // SAFETY: the name is null or a palloc'd C string, and so is what is made of it.
+    let name = unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        if name.is_null() {
+            return String::new();
+        }
+        CStr::from_ptr(pg_sys::quote_identifier(name)).to_string_lossy().replace('\'', "''")
+    };
+    format!("SELECT e2i_grant_usage('{name}', '{kind}');")
+}
+
+/// Completes what the server says of a function or table of ours; called once, when the library is loaded.
+pub fn listen() {
+    // SAFETY: nothing else runs while a library is loaded; the function is never unloaded.
+    unsafe {
+        let _ = PREVIOUS.set(pg_sys::emit_log_hook);
+        pg_sys::emit_log_hook = Some(before_emitting);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn before_emitting(error: *mut pg_sys::ErrorData) {
+    // SAFETY: the server's own data, complete and about to be sent; catalogs can be read, as the error was raised by a look into
+    // them and its transaction was not ended yet.
+    unsafe {
+        complete(error);
+        if let Some(previous) = PREVIOUS.get().copied().flatten() {
+            #[allow(ffi_unwind_calls)]
+            pg_sys::ffi::pg_guard_ffi_boundary(|| previous(error));
+        }
+    }
+}
+
+unsafe fn complete(error: *mut pg_sys::ErrorData) {
+    // SAFETY: as the caller promises: texts are null or C strings.
+    unsafe {
+        let denied = pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE as i32;
+        if (*error).sqlerrcode != denied || !(*error).hint.is_null() || !pg_sys::IsTransactionState() {
+            return;
+        }
+        let Some((form, message)) = text((*error).message_id).zip(text((*error).message)) else { return };
+        // What stands where the name does, in whatever language.
+        if !matches!(
+            form,
+            "permission denied for function %s" | "permission denied for table %s" | "permission denied for view %s"
+        ) {
+            return;
+        }
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let Some(kind) = message.split(|c| !word(c)).find_map(kind_of) else { return };
+        if let Ok(hint) = CString::new(hint(pg_sys::GetUserId(), kind)) {
+            (*error).hint = pg_sys::MemoryContextStrdup((*error).assoc_context, hint.as_ptr());
+        }
+    }
+}
+
+unsafe fn text<'t>(text: *const c_char) -> Option<&'t str> {
+    // SAFETY: null, or a C string that outlives the error.
+    if text.is_null() { None } else { unsafe { CStr::from_ptr(text) }.to_str().ok() }
+}
