@@ -209,6 +209,24 @@ fn rust_code() -> Vec<Source> {
     code
 }
 
+/// What `e2i_grant_usage` grants, the hint of a refusal names.
+#[test]
+fn hints_know_what_is_granted() {
+    let (granting, hints) = (read("sql/lifecycle.sql"), read("src/catalog/rights.rs"));
+    let mut broken = Vec::new();
+    for list in ["deploying constant text[] := ARRAY[", "administering constant text[] := ARRAY["] {
+        let names = granting.split_once(list).and_then(|(_, rest)| rest.split_once(']')).map_or("", |(names, _)| names);
+        let names: Vec<&str> = names.split('\'').filter(|name| name.starts_with("e2i_")).collect();
+        if names.is_empty() {
+            broken.push(format!("sql/lifecycle.sql: no list {list}"));
+        }
+        for name in names.iter().filter(|name| !hints.contains(&format!("\"{name}\""))) {
+            broken.push(format!("src/catalog/rights.rs does not name {name}"));
+        }
+    }
+    report(broken);
+}
+
 /// Under the owner's rights nothing may be found through the caller's `search_path`.
 #[test]
 fn queries_name_where_a_collation_is() {

@@ -9,11 +9,13 @@ FROM generate_series(1, 20000) i;
 ALTER TABLE customers ADD PRIMARY KEY (id), ADD score float8;
 ANALYZE customers;
 
--- EXPLAIN without ANALYZE neither loads nor runs a model.
+-- EXPLAIN without ANALYZE neither loads nor runs a model, unless the planner wants to know how large a constant is.
 \c -
 SET client_min_messages = warning;
 EXPLAIN (COSTS OFF) SELECT id, e2i_predict('hist', c) FROM customers c WHERE e2i_predict('hist', c) > 0.5 ORDER BY 2 DESC LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT e2i_predict('unknown', c) FROM customers c;
+SELECT count(*) FROM e2i_session_cache;
+EXPLAIN (COSTS OFF) SELECT id FROM customers c WHERE f1 < e2i_predict('hist', '[1, 2, 3, 4, 5, 6]');
 SELECT count(*) FROM e2i_session_cache;
 
 -- The planner calls a model after cheaper conditions, and once for every row that is left.
