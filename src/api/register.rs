@@ -33,7 +33,6 @@ fn e2i_register_model(
     task: default!(Option<&str>, "NULL"),
     feature_names: default!(Option<Vec<Option<String>>>, "NULL"),
     class_labels: default!(Option<Vec<Option<String>>>, "NULL"),
-    class_scores: default!(Option<&str>, "NULL"),
     preprocessor: default!(Option<&[u8]>, "NULL"),
     signature: default!(Option<Document<'_>>, "NULL"),
     metrics: default!(Option<Document<'_>>, "NULL"),
@@ -46,6 +45,7 @@ fn e2i_register_model(
     mlflow_run_id: default!(Option<&str>, "NULL"),
     mlflow_model_uri: default!(Option<&str>, "NULL"),
     trained_at: default!(Option<TimestampWithTimeZone>, "NULL"),
+    class_scores: default!(Option<&str>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> String {
     // SAFETY: the server passes a valid fcinfo.
