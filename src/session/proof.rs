@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2i_core::class_scores::{self, Built, Evidence};
 use e2i_core::formats::{self, Trained};
@@ -13,7 +13,7 @@ use e2i_core::{
     Batch, Binder, Check, ClassScores, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet,
     Outputs, Result, Signature, Task,
 };
-use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, describe, find_rows, locale, try_alone};
+use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, SLOW, describe, find_rows, locale, try_alone};
 use serde::{Deserialize, Serialize};
 
 use crate::session::engines;
@@ -89,7 +89,7 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
     }
     let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
     let sample = Sample::of(Batch::new(&interface.inputs, 1));
-    let rows = varied(&interface, &sample, compared_rows(&interface), true);
+    let rows = varied(&interface, &sample, compared_rows(&interface, Duration::ZERO), true);
     let mut first: Option<Outputs> = None;
     for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
         let mut outputs = Outputs::default();
@@ -172,13 +172,11 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
     }
     let runtime = Runtime::load(library)?;
     let (mut engine, lacking) = load(candidate, runtime, &interface)?;
-    let warning = match find_rows(&mut engine, &mut interface, &sample.rows) {
-        Ok(()) => {
-            let pace = pace(&mut engine, &sample.rows.picked(&[0]))?;
-            interface.set_pace(pace);
-            let rows = varied(&interface, &sample, tried_rows(pace), false);
+    let (one_row, warning) = match find_rows(&mut engine, &mut interface, &sample.rows) {
+        Ok(pace) => {
+            let rows = varied(&interface, &sample, tried_rows(&interface, pace), false);
             try_alone(&mut engine, &mut interface, &rows, suspect)?;
-            None
+            (pace, None)
         }
         Err(error) => {
             let warning = unscored(&error, candidate, &interface)?;
@@ -186,12 +184,13 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
             interface.rows_at_once = 1;
             interface.varies = suspect;
             engine.follow(&interface);
-            Some(warning)
+            (Duration::ZERO, Some(warning))
         }
     };
+    let compared = compared_rows(&interface, one_row);
     let mut rows = Vec::new();
     if warning.is_none() {
-        rows.push(varied(&interface, &sample, compared_rows(&interface), false));
+        rows.push(varied(&interface, &sample, compared, false));
     }
     if candidate.examples.is_some() {
         rows.push(sample.rows.clone());
@@ -204,7 +203,7 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
             engine.score(batch, wanted, outputs)
         })?)?;
     }
-    let compiled = compile(candidate, &interface, &mut engine, &sample, &rows)?;
+    let compiled = compile(candidate, &interface, &mut engine, &rows, || varied(&interface, &sample, compared, true))?;
     match &compiled {
         // Compiled, rows have no neighbours, and the answers are those of the runtime to rows alone.
         Compiled::Agrees(_) => interface.varies = None,
@@ -316,13 +315,13 @@ enum Compiled {
 /// Most bytes of a compiled form; a larger one is left to the runtime.
 const MAX_PLAN: usize = 192 << 20;
 
-/// Compiles the model and compares both engines on `rows`.
+/// Compiles the model and compares both engines on `rows`, and on `extreme` ones too where they must agree exactly.
 fn compile(
     candidate: &Candidate<'_>,
     interface: &Interface,
     runtime: &mut RuntimeEngine,
-    sample: &Sample,
     rows: &[Batch],
+    extreme_rows: impl Fn() -> Batch,
 ) -> Result<Compiled> {
     let no = |why: String, differs: bool| Ok(Compiled::Not { why, differs });
     let plan = match engines::compile(candidate.model, candidate.preprocessor, interface)? {
@@ -341,7 +340,7 @@ fn compile(
         };
         let exact = native.is_exact();
         if exact {
-            extreme.get_or_insert_with(|| varied(interface, sample, compared_rows(interface), true));
+            extreme.get_or_insert_with(&extreme_rows);
         }
         for batch in rows.iter().chain(&extreme) {
             let (mut ours, mut theirs) = (Outputs::default(), Outputs::default());
@@ -366,15 +365,24 @@ fn compile(
     Ok(Compiled::Agrees(plan))
 }
 
-/// Rows to compare engines on: many, but no more than take a few hundredths of a second.
-fn compared_rows(interface: &Interface) -> usize {
-    interface.rows_per_call().unwrap_or_else(|| interface.rows_at_once.clamp(16, 512))
+/// Rows to compare engines on: many, but of a slow model no more than take a few tenths of a second.
+fn compared_rows(interface: &Interface, one_row: Duration) -> usize {
+    let many = interface.rows_at_once.clamp(16, 512);
+    interface.rows_per_call().unwrap_or_else(|| many.min(rows_within(Duration::from_millis(200), one_row)).max(1))
 }
 
-/// Rows to score alone and beside others: as many as take a few hundredths of a second.
-fn tried_rows(one_row: Duration) -> usize {
-    const ENOUGH: Duration = Duration::from_millis(20);
-    usize::try_from(ENOUGH.as_nanos() / one_row.as_nanos().max(1)).unwrap_or(usize::MAX).clamp(3, 64)
+/// Rows to score alone and beside others: as many as take a few hundredths of a second. Of a model that takes longer for one
+/// it is that one, which is never beside others.
+fn tried_rows(interface: &Interface, one_row: Duration) -> usize {
+    let rows = rows_within(Duration::from_millis(20), one_row).min(64);
+    match interface.rows_per_call() {
+        None | Some(1) if one_row > SLOW => 1,
+        _ => rows.max(3),
+    }
+}
+
+fn rows_within(time: Duration, one_row: Duration) -> usize {
+    usize::try_from(time.as_nanos() / one_row.as_nanos().max(1)).unwrap_or(usize::MAX)
 }
 
 /// What the compiler says of a node that looks at other rows.
@@ -401,23 +409,6 @@ fn unscored(error: &Error, candidate: &Candidate<'_>, interface: &Interface) -> 
         return Err(error);
     }
     Ok(format!("the model is registered although it did not score a row of samples: {}", error.message()))
-}
-
-/// How long a row takes: the best of a few runs.
-fn pace(engine: &mut RuntimeEngine, sample: &Batch) -> Result<Duration> {
-    const ENOUGH: Duration = Duration::from_millis(5);
-    let mut outputs = Outputs::default();
-    let begun = Instant::now();
-    let mut best = Duration::MAX;
-    for _ in 0..20 {
-        let run = Instant::now();
-        engine.score(sample, OutputSet::BOTH, &mut outputs)?;
-        best = best.min(run.elapsed());
-        if begun.elapsed() > ENOUGH {
-            break;
-        }
-    }
-    Ok(best)
 }
 
 /// Scores golden rows and compares.

@@ -22,7 +22,7 @@ impl OutputSet {
 }
 
 /// What an engine wrote for a batch.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outputs {
     /// The label of each row, if asked for.
     pub label: Column,

@@ -2,8 +2,11 @@
 //! together.
 //!
 //! Where the rows lie in the outputs is found from calls of different lengths. Then the same rows are scored one by one,
-//! together, in another order, and once more. What belongs elsewhere: nodes that give the matter away without a call
-//! (`suspects.rs`), and who is told of it.
+//! together, in another order, and once more. Of a slow model, whose rows are never scored together, only as much is tried
+//! as is relied on. What belongs elsewhere: nodes that give the matter away without a call (`suspects.rs`), and who is told
+//! of it.
+
+use std::time::{Duration, Instant};
 
 use e2i_core::native::agreement::{differing_rows, nudged};
 use e2i_core::{Batch, Engine, Error, Interface, Kind, OutputSet, Outputs, Result, Rows, Task};
@@ -15,21 +18,29 @@ use crate::rows::axis_of_rows;
 /// beside others may take a single row over a threshold.
 const ROWS_THAT_MAY_DIFFER: usize = 8;
 
-/// Finds out how many numbers each output really has for `sample`'s first row and where rows lie, and writes it into the
-/// interface, which the engine follows from then on. Rows that do not lie on one axis are scored one at a time.
+/// A call of a single row that takes as long is the only kind of call there will be: trying more rows would be felt, and
+/// shows nothing that is used. Many times what [`Interface::set_pace`] needs to come to that, so that a machine that stood
+/// still for a moment does not.
+pub const SLOW: Duration = Duration::from_millis(50);
+
+/// Finds out how long a row takes, how many numbers each output really has for `sample`'s first row and where rows lie, and
+/// writes it into the interface, which the engine follows from then on. Rows that do not lie on one axis are scored one at a
+/// time. Gives how long a row takes.
 ///
 /// # Errors
 /// What the runtime reports for a single row; [`Kind::Unsupported`] when the only output is a label and has several values.
-pub fn find_rows(engine: &mut RuntimeEngine, interface: &mut Interface, sample: &Batch) -> Result<()> {
+pub fn find_rows(engine: &mut RuntimeEngine, interface: &mut Interface, sample: &Batch) -> Result<Duration> {
     let fixed = interface.rows_per_call();
     let copies = |rows: usize| sample.picked(&vec![0; rows]);
-    let single = engine.shapes(&copies(fixed.unwrap_or(1)))?;
+    let (single, pace) = single_call(engine, &copies(fixed.unwrap_or(1)))?;
+    interface.set_pace(pace);
     let count = |axes: &Option<Vec<usize>>| axes.as_ref().map(|axes| axes.iter().product::<usize>());
     if let Some(labels) = count(&single[0]).map(|count| count / fixed.unwrap_or(1)).filter(|labels| *labels != 1) {
         drop_label(interface, labels)?;
         engine.follow(interface);
     }
     let calls = match fixed {
+        None if pace > SLOW => vec![],
         None => vec![3, 2],
         Some(rows) => vec![rows],
     };
@@ -48,7 +59,9 @@ pub fn find_rows(engine: &mut RuntimeEngine, interface: &mut Interface, sample: 
         let Some(output) = output.and_then(|output| interface.outputs.get_mut(output)) else { continue };
         let found: Option<Vec<(&[usize], usize)>> =
             shapes.iter().map(|(shapes, rows)| Some((shapes[place].as_deref()?, *rows))).collect();
-        let (Some(found), None | Some(2..)) = (found.filter(|_| interface.varies.is_none()), fixed) else {
+        let (Some(found), None | Some(2..)) =
+            (found.filter(|_| interface.varies.is_none() && !shapes.is_empty()), fixed)
+        else {
             output.width = count(&single[place]).or(output.width);
             continue;
         };
@@ -77,7 +90,26 @@ pub fn find_rows(engine: &mut RuntimeEngine, interface: &mut Interface, sample: 
             .with_hint("Export it with a free batch dimension."));
     }
     engine.follow(interface);
-    Ok(())
+    Ok(pace)
+}
+
+/// The axes of a call of one row, or of as many as the graph fixes, and how long it takes: the best of a few runs.
+fn single_call(engine: &mut RuntimeEngine, rows: &Batch) -> Result<([Option<Vec<usize>>; 2], Duration)> {
+    const ENOUGH: Duration = Duration::from_millis(5);
+    const RUNS: usize = 20;
+    let begun = Instant::now();
+    let mut shapes = engine.shapes(rows)?;
+    let mut best = begun.elapsed();
+    // Twice at least: the first call is the slowest.
+    for again in 1..RUNS {
+        if again > 1 && begun.elapsed() > ENOUGH {
+            break;
+        }
+        let run = Instant::now();
+        shapes = engine.shapes(rows)?;
+        best = best.min(run.elapsed());
+    }
+    Ok((shapes, best))
 }
 
 /// A label of several values a row is none. What the model was taken for because of it, it is not.
@@ -119,26 +151,27 @@ fn difference(engine: &mut RuntimeEngine, interface: &Interface, rows: &Batch) -
     let mut one_at_a_time = interface.clone();
     one_at_a_time.varies = Some(String::new());
     engine.follow(&one_at_a_time);
-    let mut known = Vec::with_capacity(rows.rows());
-    for row in 0..rows.rows() {
-        match engine.score(&rows.picked(&[row]), OutputSet::BOTH, &mut Outputs::default()) {
-            Ok(()) => known.push(row),
-            Err(error) if error.kind() == Kind::Runtime => {}
-            Err(error) => return Err(error),
+    let mut alone = Outputs::default();
+    let known = match engine.score(rows, OutputSet::BOTH, &mut alone) {
+        Ok(()) => (0..rows.rows()).collect(),
+        Err(error) if error.kind() == Kind::Runtime => {
+            let known = known_rows(engine, rows)?;
+            if known.is_empty() {
+                return Ok(None);
+            }
+            engine.score(&rows.picked(&known), OutputSet::BOTH, &mut alone)?;
+            known
         }
-    }
+        Err(error) => return Err(error),
+    };
     let rows = rows.picked(&known);
-    if rows.rows() == 0 {
-        return Ok(None);
-    }
-    let (mut alone, mut moved) = (Outputs::default(), Outputs::default());
-    engine.score(&rows, OutputSet::BOTH, &mut alone)?;
-    if engine.score(&nudged(&rows), OutputSet::BOTH, &mut moved).is_err() {
-        moved.clone_from(&alone);
-    }
+    // What a row that is moved a little gives: how far rounding reaches. Asked for where answers are not the same.
+    let mut moved = None;
     let mut again = Outputs::default();
     engine.score(&rows, OutputSet::BOTH, &mut again)?;
-    if let (1.., Some(first)) = differing_rows(&again, &alone, &moved) {
+    if again != alone
+        && let (1.., Some(first)) = differing_rows(&again, &alone, moved_answers(engine, &rows, &alone, &mut moved))
+    {
         return Ok(Some(format!("scored twice, {first}")));
     }
     let may_be_together = interface.inputs.iter().all(|input| !matches!(input.rows, Rows::Single | Rows::Fixed(1)));
@@ -161,12 +194,46 @@ fn difference(engine: &mut RuntimeEngine, interface: &Interface, rows: &Batch) -
             Err(error) => return Err(error),
         }
         let back = in_order(&beside, &order);
-        let (count, first) = differing_rows(&back, &alone, &moved);
+        if back == alone {
+            continue;
+        }
+        engine.follow(&one_at_a_time);
+        let (count, first) = differing_rows(&back, &alone, moved_answers(engine, &rows, &alone, &mut moved));
         if let (true, Some(first)) = (count >= enough, first) {
             return Ok(Some(format!("alone and beside others, {first}")));
         }
+        engine.follow(&together);
     }
     Ok(None)
+}
+
+/// The rows that the runtime scores when they are alone.
+fn known_rows(engine: &mut RuntimeEngine, rows: &Batch) -> Result<Vec<usize>> {
+    let mut known = Vec::with_capacity(rows.rows());
+    for row in 0..rows.rows() {
+        match engine.score(&rows.picked(&[row]), OutputSet::BOTH, &mut Outputs::default()) {
+            Ok(()) => known.push(row),
+            Err(error) if error.kind() == Kind::Runtime => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(known)
+}
+
+/// The answers to rows that are moved a little, scored once; to the rows themselves where those are refused.
+fn moved_answers<'a>(
+    engine: &mut RuntimeEngine,
+    rows: &Batch,
+    alone: &Outputs,
+    moved: &'a mut Option<Outputs>,
+) -> &'a Outputs {
+    moved.get_or_insert_with(|| {
+        let mut outputs = Outputs::default();
+        match engine.score(&nudged(rows), OutputSet::BOTH, &mut outputs) {
+            Ok(()) => outputs,
+            Err(_) => alone.clone(),
+        }
+    })
 }
 
 /// Outputs of rows that were given in `order`, in the order of the rows.

@@ -36,7 +36,7 @@ mod value;
 pub mod watchdog;
 mod width;
 
-pub use alone::{find_rows, try_alone};
+pub use alone::{SLOW, find_rows, try_alone};
 pub use class_scores::built;
 pub use describe::describe;
 pub use e2i_core::Options;
