@@ -76,7 +76,7 @@ def write(name, content, made_by, x, classes=None, label=None, prediction=None, 
 
 
 def classifier(name, model, x, y, options=None, margin=False, **register):
-    """A classifier of scikit-learn; with `margin` its numbers are no probabilities."""
+    """A classifier of scikit-learn; with `margin` its numbers are no probabilities, and predicted where that is stated."""
     model.fit(x, y)
     graph = to_onnx(model, x[:1], options={id(model): {"zipmap": False} | (options or {})}, target_opset=17)
     x = x[:ROWS]
@@ -85,7 +85,8 @@ def classifier(name, model, x, y, options=None, margin=False, **register):
     if margin:
         scores = model.decision_function(x)
         vector = scores if scores.ndim == 2 else np.stack([-scores, scores], axis=1)
-        prediction = model.predict(x) if many and numeric else None
+        stated = scores if "class_scores" in register else None
+        prediction = stated if not many else model.predict(x) if numeric else None
         probabilities = None
     else:
         vector = probabilities = model.predict_proba(x)
@@ -229,6 +230,7 @@ def columns_by_hand():
 def margins():
     two, three = data(2, ["no", "yes"]), data(3)
     classifier("svc", SVC(), *two, margin=True)
+    classifier("svc_margin", SVC(), *two, margin=True, file="svc", class_scores="margin")
     classifier("svc_three", SVC(), *three, margin=True)
     classifier("perceptron", Perceptron(random_state=0), *two, margin=True)
     classifier("hinge", SGDClassifier(random_state=0), *two, margin=True)
@@ -269,11 +271,12 @@ def logits():
         p = softmax(z) if count > 1 else np.concatenate([1 - sigmoid(z), sigmoid(z)], axis=1)
         classes = list(range(max(2, count)))
         number = best if count > 2 else None
+        margin = {1: z[:, 0], 2: z[:, -1] - z[:, 0], 3: best}[count]
         made = dict(classes=classes, vector=z, task=several)
         write(f"logit_{count}", graph, NUMPY, x, label=best if count > 1 else None, prediction=number, **made)
         write(f"logit_{count}_stated", graph, NUMPY, x, label=best, prediction=best if count > 2 else p[:, 1],
               probabilities=p, class_scores="logit", file=f"logit_{count}", **made)
-        write(f"logit_{count}_margin", graph, NUMPY, x, label=best, prediction=number, class_scores="margin",
+        write(f"logit_{count}_margin", graph, NUMPY, x, label=best, prediction=margin, class_scores="margin",
               file=f"logit_{count}", **made)
 
 

@@ -22,8 +22,10 @@ pub enum ClassScores {
     Probability,
     /// What becomes probabilities by the logistic function (one number) or by softmax (several).
     Logit,
-    /// Distances from a border: the largest is the class, or the sign of the only one.
+    /// Distances from a border, as was stated: the largest is the class, or the sign of the only one.
     Margin,
+    /// The same by an operator's own statement. Whoever registered did not say so, and may take them for probabilities.
+    OperatorMargin,
     /// No probabilities, as rows showed; nobody said what else.
     Unknown,
 }
@@ -38,7 +40,7 @@ impl ClassScores {
         match self {
             Self::Probability => "probability",
             Self::Logit => "logit",
-            Self::Margin => "margin",
+            Self::Margin | Self::OperatorMargin => "margin",
             Self::Unknown => "unknown",
         }
     }
@@ -55,6 +57,12 @@ impl ClassScores {
         matches!(self, Self::Probability | Self::Logit)
     }
 
+    /// Whether a binary classifier's prediction can be told from them: a probability, or the margin that was asked for.
+    #[must_use]
+    pub fn gives_prediction(self) -> bool {
+        self.give_probabilities() || self == Self::Margin
+    }
+
     /// Whether they are the default, which is not stored.
     #[must_use]
     pub fn are_default(&self) -> bool {
@@ -67,7 +75,7 @@ impl fmt::Display for ClassScores {
         f.write_str(match self {
             Self::Probability => "probabilities",
             Self::Logit => "logits",
-            Self::Margin => "margins",
+            Self::Margin | Self::OperatorMargin => "margins",
             Self::Unknown => "no probabilities",
         })
     }
@@ -222,7 +230,7 @@ pub fn settle(interface: &mut Interface, stated: Option<ClassScores>, built: Bui
             return wrong(stated, "the operators of the model make probabilities of its numbers already");
         }
         (Some(stated), _) => stated,
-        (None, Built::Margins) => ClassScores::Margin,
+        (None, Built::Margins) => ClassScores::OperatorMargin,
         (None, _) if evidence.against.is_some() => ClassScores::Unknown,
         (None, Built::Unbounded) if evidence.rows < ENOUGH => ClassScores::Unknown,
         (None, _) => ClassScores::Probability,
@@ -290,7 +298,7 @@ mod tests {
         // Few rows do not prove a product to be a probability, and none does what an operator calls a margin.
         assert_eq!(of(Built::Unbounded, &shares).0, ClassScores::Unknown);
         assert_eq!(of(Built::Unbounded, &shares.repeat(4)).0, ClassScores::Probability);
-        assert_eq!(of(Built::Margins, &shares.repeat(4)).0, ClassScores::Margin);
+        assert_eq!(of(Built::Margins, &shares.repeat(4)).0, ClassScores::OperatorMargin);
     }
 
     #[test]

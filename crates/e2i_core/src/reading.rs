@@ -46,7 +46,7 @@ pub fn needed(interface: &Interface, question: Question, model: &str) -> Result<
             Task::Regression | Task::Other if interface.main_output().and_then(|o| o.width).is_some_and(|w| w != 1) => {
                 refuse("gives several numbers a row", "e2i_predict_vector")
             }
-            Task::BinaryClassification if has_main && !interface.class_scores.give_probabilities() => {
+            Task::BinaryClassification if has_main && !interface.class_scores.gives_prediction() => {
                 Err(no_probabilities(interface, model))
             }
             _ if has_main => Ok(OutputSet::MAIN),
@@ -91,20 +91,22 @@ fn has_several(interface: &Interface) -> bool {
 /// What numbers that are no probabilities are refused with: the ways out.
 #[cold]
 fn no_probabilities(interface: &Interface, model: &str) -> Error {
-    let label = interface.label.is_some() || interface.class_scores == ClassScores::Margin || has_several(interface);
+    let label = interface.label.is_some() || interface.class_scores != ClassScores::Unknown || has_several(interface);
     let others = if label { "e2i_predict_label or e2i_predict_vector" } else { "e2i_predict_vector" };
     let message = match interface.class_scores {
         ClassScores::Unknown => format!("the numbers of model {model} are no probabilities"),
         scores => format!("the numbers of model {model} are {scores}, no probabilities"),
     };
     let link = if has_several(interface) && interface.pair == Pair::Each { "softmax" } else { "the logistic function" };
+    let is_margin = interface.task == Task::BinaryClassification && interface.class_scores != ClassScores::Margin;
+    let margin = if is_margin { " With 'margin', e2i_predict is the margin." } else { "" };
     Error::new(Kind::WrongState, message).with_hint(format!(
-        "Use {others}. If {link} makes probabilities of them, register it with class_scores => 'logit'."
+        "Use {others}. If {link} makes probabilities of them, register it with class_scores => 'logit'.{margin}"
     ))
 }
 
-/// The prediction of a row: a regression's value, the probability of a binary classifier's positive (second) class, a
-/// class or cluster as a number, an anomaly detector's score.
+/// The prediction of a row: a regression's value, the probability of a binary classifier's positive (second) class, or its
+/// margin where that was stated, a class or cluster as a number, an anomaly detector's score.
 ///
 /// # Errors
 /// [`Kind::WrongState`] or [`Kind::Runtime`] when the outputs do not hold it.
@@ -114,7 +116,8 @@ pub fn prediction(interface: &Interface, outputs: &Outputs, row: usize, model: &
         Task::BinaryClassification if interface.main.is_none() => class_number(interface, outputs, row, model),
         Task::Anomaly if interface.main.is_none() => class_number(interface, outputs, row, model),
         Task::BinaryClassification if interface.class_scores != ClassScores::Probability => {
-            Ok(logistic(log_odds(interface, outputs, row, model)?))
+            let margin = margin(interface, outputs, row, model)?;
+            Ok(if interface.class_scores == ClassScores::Logit { logistic(margin) } else { margin })
         }
         Task::BinaryClassification if outputs.width >= 2 => number(outputs, row, 1, model),
         _ if outputs.width == 1 => number(outputs, row, 0, model),
@@ -205,7 +208,7 @@ pub fn probabilities(
         return numbers(outputs, row, model, into);
     }
     if is_binary {
-        let odds = log_odds(interface, outputs, row, model)?;
+        let odds = margin(interface, outputs, row, model)?;
         into.extend([logistic(-odds), logistic(odds)]);
         return Ok(());
     }
@@ -244,8 +247,8 @@ fn short_output(model: &str) -> Error {
     Error::new(Kind::Runtime, format!("model {model} returned fewer values than it was given rows"))
 }
 
-/// The logarithm of a binary classifier's odds for the second class, of logits or margins: above 0 where that is the class.
-fn log_odds(interface: &Interface, outputs: &Outputs, row: usize, model: &str) -> Result<f64> {
+/// A binary classifier's one margin, above 0 where the second class is predicted; of logits the logarithm of its odds.
+fn margin(interface: &Interface, outputs: &Outputs, row: usize, model: &str) -> Result<f64> {
     match (outputs.width, interface.pair) {
         (2, Pair::Each) => Ok(number(outputs, row, 1, model)? - number(outputs, row, 0, model)?),
         (2, Pair::Mirrored | Pair::Complement) => number(outputs, row, 1, model),
@@ -288,7 +291,7 @@ fn best_class(interface: &Interface, outputs: &Outputs, row: usize, model: &str)
         return Ok(usize::from(match (is_probability, outputs.width) {
             (true, 1) => number(outputs, row, 0, model)? > 0.5,
             (true, _) => number(outputs, row, 1, model)? > number(outputs, row, 0, model)?,
-            (false, _) => log_odds(interface, outputs, row, model)? > 0.0,
+            (false, _) => margin(interface, outputs, row, model)? > 0.0,
         }));
     }
     let sign = if interface.task == Task::Clustering { -1.0 } else { 1.0 };
@@ -394,6 +397,10 @@ mod tests {
         assert_eq!(label(&model, &logit, 0, "m").unwrap(), "1");
         model.class_scores = ClassScores::Margin;
         assert_eq!(label(&model, &logit, 0, "m").unwrap(), "1");
+        assert_eq!(prediction(&model, &logit, 0, "m").unwrap(), 0.3);
+        assert!(needed(&model, Question::Prediction, "m").is_ok() && needed(&model, Question::Label, "m").is_ok());
+        assert!(needed(&model, Question::Probabilities, "m").is_err());
+        model.class_scores = ClassScores::OperatorMargin;
         assert!(needed(&model, Question::Prediction, "m").is_err() && needed(&model, Question::Label, "m").is_ok());
         model.class_scores = ClassScores::Unknown;
         assert!(needed(&model, Question::Label, "m").is_err() && needed(&model, Question::Vector, "m").is_ok());
@@ -415,6 +422,7 @@ mod tests {
         let mut got = vec![];
         vector(&model, &outputs(0, &[-1.5, 1.5]), 0, "m", &mut got).unwrap();
         assert_eq!(got, [1.5, -1.5]);
+        assert_eq!(prediction(&model, &outputs(0, &[-1.5, 1.5]), 0, "m").unwrap(), -1.5);
         (model.class_scores, model.label) = (ClassScores::Logit, None);
         assert!(prediction(&model, &outputs(0, &[-1.5, 1.5]), 0, "m").unwrap() < 0.2);
         assert_eq!(label(&model, &outputs(0, &[-1.5, 1.5]), 0, "m").unwrap(), "no");

@@ -61,7 +61,7 @@ FROM ml_model_registry WHERE model_name ~ '^(logit_1|svc|raw|ridge|linear|catboo
 SELECT e2i_predict('svc', '[0, 0, 0, 0]');
 SELECT e2i_predict_proba('logit_1', '[0, 0]');
 SELECT e2i_predict_label('logit_1', '[0, 0]');
-SELECT e2i_predict('logit_1_margin', '[0, 0]');
+SELECT e2i_predict_proba('logit_1_margin', '[0, 0]');
 SELECT e2i_serve('svc', '{"features": [0, 0, 0, 0]}') -> 'predictions' AS predictions, e2i_serve('svc', '{"features": [0, 0, 0, 0]}') ? 'probabilities' AS has_probabilities;
 
 -- Said at registration, unless the caller says what the numbers are.
