@@ -140,7 +140,10 @@ CREATE VIEW e2i_models AS
             WHERE s.model_id = r.id AND s.status = 'active') AS deployed_as,
            r.task, r.engine,
            pg_size_pretty(r.artifact_size + coalesce(r.preprocessor_size, 0)) AS size,
-           CASE WHEN jsonb_typeof(r.metrics -> 'auc') = 'number' THEN (r.metrics ->> 'auc')::double precision END AS auc,
+           -- jsonb holds numbers that float64 does not, the smallest among them.
+           CASE jsonb_typeof(r.metrics -> 'auc') WHEN 'number' THEN
+               CASE WHEN abs((r.metrics ->> 'auc')::numeric) < 1e6 THEN round((r.metrics ->> 'auc')::numeric, 6)::double precision END
+           END AS auc,
            date_trunc('second', now() - r.registered_at) AS age
     FROM ml_model_registry r
     ORDER BY r.model_name, r.registered_at DESC, length(r.model_version) DESC, r.model_version DESC;

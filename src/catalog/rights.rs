@@ -17,7 +17,7 @@ const ADMINISTERING: [&str; 7] = [
 ];
 
 /// What a deployer may do.
-const DEPLOYING: [&str; 23] = [
+const DEPLOYING: [&str; 24] = [
     "e2i_register_model",
     "e2i_annotate_model",
     "e2i_deploy",
@@ -38,12 +38,16 @@ const DEPLOYING: [&str; 23] = [
     "ml_model_events",
     "ml_bentoml_serving_metrics",
     "ml_health_limits",
+    "ml_inference_log_policies",
     "e2i_models",
     "e2i_services",
     "e2i_serving_stats",
 ];
 
 static PREVIOUS: OnceLock<pg_sys::emit_log_hook_type> = OnceLock::new();
+
+/// What an admin may also write.
+const EDITED: [&str; 2] = ["ml_stage_policies", "ml_health_limits"];
 
 /// The set of rights that a thing of the extension is in.
 fn kind_of(name: &str) -> Option<&'static str> {
@@ -54,6 +58,21 @@ fn kind_of(name: &str) -> Option<&'static str> {
         return Some("deployer");
     }
     ADMINISTERING.contains(&name).then_some("admin")
+}
+
+/// The set of rights that a role is missing who was denied this; none where no set holds what it wanted.
+fn missing(role: pg_sys::Oid, name: &str) -> Option<&'static str> {
+    let kind = kind_of(name)?;
+    let name_in_c = CString::new(name).ok()?;
+    // Who may read a table was denied writing.
+    // SAFETY: catalog look-ups; no table is in the search path where it was written with its schema.
+    let is_read = unsafe {
+        let table = pg_sys::RelnameGetRelid(name_in_c.as_ptr());
+        table != pg_sys::Oid::INVALID
+            && pg_sys::pg_class_aclcheck(table, role, pg_sys::AclMode::from(pg_sys::ACL_SELECT))
+                == pg_sys::AclResult::ACLCHECK_OK
+    };
+    if is_read { EDITED.contains(&name).then_some("admin") } else { Some(kind) }
 }
 
 /// The statement that gives a role a set of rights.
@@ -98,17 +117,14 @@ unsafe fn complete(error: *mut pg_sys::ErrorData) {
         if (*error).sqlerrcode != denied || !(*error).hint.is_null() || !pg_sys::IsTransactionState() {
             return;
         }
-        let Some((form, message)) = text((*error).message_id).zip(text((*error).message)) else { return };
-        // What stands where the name does, in whatever language.
-        if !matches!(
-            form,
-            "permission denied for function %s" | "permission denied for table %s" | "permission denied for view %s"
-        ) {
+        // In whatever language, and also where the error has come through a hook, which leaves no form of the message.
+        if text((*error).funcname) != Some("aclcheck_error") {
             return;
         }
+        let (Some(message), role) = (text((*error).message), pg_sys::GetUserId()) else { return };
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let Some(kind) = message.split(|c| !word(c)).find_map(kind_of) else { return };
-        if let Ok(hint) = CString::new(hint(pg_sys::GetUserId(), kind)) {
+        let Some(kind) = message.split(|c| !word(c)).find_map(|name| missing(role, name)) else { return };
+        if let Ok(hint) = CString::new(hint(role, kind)) {
             (*error).hint = pg_sys::MemoryContextStrdup((*error).assoc_context, hint.as_ptr());
         }
     }

@@ -16,6 +16,7 @@ use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 use crate::pg::call_site::Place;
 use crate::pg::process;
 use crate::pg::shared::Region;
+use crate::pg::sqlstate;
 
 /// Processes that are told apart; more of them share numbers, and two parallel statements that meet there may miss a request.
 const PROCESSES: usize = 4096;
@@ -55,7 +56,7 @@ fn is_worker() -> bool {
 #[pg_guard]
 unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags: std::ffi::c_int) {
     // SAFETY: the server's own arguments, passed on; afterwards the plan has its state.
-    unsafe {
+    sqlstate::keeping(|| unsafe {
         match PREVIOUS_START.get().copied().flatten() {
             Some(previous) =>
             {
@@ -75,13 +76,13 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
             }
             PARALLEL.with_borrow_mut(|plans| plans.push((*(*query).estate).es_query_cxt as usize));
         }
-    }
+    });
 }
 
 #[pg_guard]
 unsafe extern "C-unwind" fn executor_end(query: *mut pg_sys::QueryDesc) {
     // SAFETY: the server's own argument, passed on.
-    unsafe {
+    sqlstate::keeping(|| unsafe {
         let memory = (*(*query).estate).es_query_cxt as usize;
         PARALLEL.with_borrow_mut(|plans| plans.retain(|plan| *plan != memory));
         match PREVIOUS_END.get().copied().flatten() {
@@ -92,7 +93,7 @@ unsafe extern "C-unwind" fn executor_end(query: *mut pg_sys::QueryDesc) {
             }
             None => pg_sys::standard_ExecutorEnd(query),
         }
-    }
+    });
 }
 
 /// The transaction has ended, and with it plans that an ERROR kept from ending.

@@ -280,14 +280,21 @@ impl Column {
             _ => (kind, None),
         };
         Ok(Self {
-            name: value.get("name").and_then(Value::as_str).map(str::to_owned),
+            name: stated(value, "name", "a text", |name| name.as_str().map(str::to_owned))?,
             kind,
-            required: value.get("required").and_then(Value::as_bool),
+            required: stated(value, "required", "true or false", Value::as_bool)?,
             default: value.get("default").filter(|default| !default.is_null()).cloned(),
             shape,
             categories: value.get("categories").filter(|list| !list.is_null()).map(categories).transpose()?,
         })
     }
+}
+
+/// A member of a column, if it is there; `is` says what it must be.
+fn stated<T>(column: &Value, key: &str, is: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>> {
+    let member = column.get(key).filter(|member| !member.is_null());
+    let refused = |member| bad(format!("{key} of an input of the signature is {is}, not {member}"));
+    member.map(|member| read(member).ok_or_else(|| refused(member))).transpose()
 }
 
 fn categories(list: &Value) -> Result<Vec<Category>> {
@@ -407,6 +414,22 @@ mod tests {
         assert_eq!(model.features[0].name, "age");
         assert!(model.features[0].whole && model.features[0].required);
         assert!(model.features[1].takes_missing && !model.features[1].required);
+    }
+
+    #[test]
+    fn a_column_that_is_none_is_refused() {
+        for (column, why) in [
+            (
+                r#"{"name": "a", "type": "double", "required": "maybe"}"#,
+                "required of an input of the signature is true or false, not \"maybe\"",
+            ),
+            (r#"{"name": 3, "type": "double"}"#, "name of an input of the signature is a text, not 3"),
+        ] {
+            let signature = serde_json::from_str(&format!(r#"{{"inputs": [{column}]}}"#)).unwrap();
+            assert_eq!(Signature::parse(&signature).unwrap_err().message(), why);
+        }
+        let unsaid = serde_json::json!({"inputs": [{"name": null, "type": "double", "required": null}]});
+        assert!(Signature::parse(&unsaid).is_ok());
     }
 
     #[test]

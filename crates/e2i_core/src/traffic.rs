@@ -61,7 +61,7 @@ impl Split {
 /// [`Kind::BadOption`] with what they sum to.
 pub fn check_shares(shares: &[f64]) -> Result<()> {
     if let Some(wrong) = shares.iter().find(|share| !(0.0..=1.0).contains(*share)) {
-        return Err(Error::new(Kind::BadOption, format!("a share of traffic is between 0 and 1, got {wrong}")));
+        return Err(Error::new(Kind::BadOption, format!("a share of traffic is between 0 and 1, got {wrong:?}")));
     }
     let sum: f64 = shares.iter().sum();
     if (sum - 1.0).abs() > TOLERANCE {
@@ -164,9 +164,12 @@ mod tests {
 
     #[test]
     fn shares_must_be_shares() {
-        for (shares, why) in
-            [(&[0.9, 0.2][..], "sum to 1.1"), (&[1.5, -0.5][..], "between 0 and 1"), (&[0.999][..], "0.999")]
-        {
+        for (shares, why) in [
+            (&[0.9, 0.2][..], "sum to 1.1"),
+            (&[1.5, -0.5][..], "between 0 and 1"),
+            (&[1e300][..], "got 1e300"),
+            (&[0.999][..], "0.999"),
+        ] {
             assert!(check_shares(shares).unwrap_err().message().contains(why));
         }
         assert!(check_shares(&[0.1, 0.2, 0.7]).is_ok());
