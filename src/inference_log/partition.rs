@@ -53,12 +53,14 @@ pub fn make(schema: Schema, days: &[Day]) -> Vec<(Day, Failure)> {
     missing.into_iter().flatten().filter_map(|day| made(day).err().map(|why| (day, why))).collect()
 }
 
-/// With the indexes of its own. Attaching a table lets others read and write meanwhile.
+/// With the indexes of its own. Attaching a table lets others read and write meanwhile. Somebody may have taken the likely names;
+/// the last ones that are tried cannot be guessed.
 fn make_one(tables: &str, day: Day) {
     let found = select(
         "SELECT n.name, to_char(d.since, 'YYYY-MM-DD'), to_char(d.since + interval '1 day', 'YYYY-MM-DD') \
-         FROM (SELECT timestamp '2000-01-01' + make_interval(days => $2) AS since) d, generate_series(1, 1000) k, \
-         LATERAL (SELECT format('ml_inference_log_%s%s', to_char(d.since, 'YYYYMMDD'), CASE WHEN k > 1 THEN '_' || k END) AS name) n \
+         FROM (SELECT timestamp '2000-01-01' + make_interval(days => $2) AS since) d, generate_series(1, 12) k, \
+         LATERAL (SELECT format('ml_inference_log_%s%s', to_char(d.since, 'YYYYMMDD'), \
+             CASE WHEN k > 9 THEN '_' || (1e15 * random())::bigint WHEN k > 1 THEN '_' || k END) AS name) n \
          WHERE to_regclass(format('%s.%s', $1, n.name)) IS NULL AND to_regtype(format('%s.%s', $1, n.name)) IS NULL \
          ORDER BY k LIMIT 1",
         &[tables.into(), day.into()],

@@ -6,12 +6,14 @@ use std::panic::AssertUnwindSafe;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder};
 
-use crate::pg::subtransaction;
+use crate::pg::{sqlstate, subtransaction};
 
 /// An ERROR that ended a piece of work.
 #[derive(Debug, Clone)]
 pub struct Failure {
     code: PgSqlErrorCode,
+    /// Whether the code is none of the server's.
+    is_made_up: bool,
     /// Its message.
     pub message: String,
 }
@@ -22,15 +24,17 @@ impl Failure {
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)
         | CaughtError::RustPanic { ereport: report, .. }) = error;
-        Self { code: report.sql_error_code(), message: report.message().to_owned() }
+        let code = report.sql_error_code();
+        let is_made_up = sqlstate::take_lost() && code == PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
+        Self { code, is_made_up, message: report.message().to_owned() }
     }
 
     /// Whether it says something about the values, which fail again whenever they are tried: class 22, data; class 23, a
-    /// constraint; class 54, too large; class P0, raised by a trigger.
+    /// constraint; class 54, too large; class P0 and codes that a trigger has made up.
     pub fn is_about_values(&self) -> bool {
         // Five characters of six bits, the first ones lowest (utils/elog.h, MAKE_SQLSTATE).
         let character = |index: i32| ((self.code as i32 >> (6 * index) & 0x3f) + i32::from(b'0')) as u8;
-        matches!(&[character(0), character(1)], b"22" | b"23" | b"54" | b"P0")
+        self.is_made_up || matches!(&[character(0), character(1)], b"22" | b"23" | b"54" | b"P0")
     }
 
     /// Whether a lock was not given in time.
@@ -46,7 +50,7 @@ thread_local! {
 /// Runs `f` in a subtransaction, which an ERROR undoes. A cancel and a termination go on upwards.
 pub fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Failure> {
     let noted = || {
-        PgTryBuilder::new(AssertUnwindSafe(f))
+        PgTryBuilder::new(AssertUnwindSafe(|| sqlstate::keeping(f)))
             .catch_others(|error| {
                 LAST.set(Some(Failure::of(&error)));
                 error.rethrow()
@@ -60,5 +64,9 @@ pub fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Failure> {
 }
 
 fn last() -> Failure {
-    LAST.take().unwrap_or(Failure { code: PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, message: String::new() })
+    LAST.take().unwrap_or(Failure {
+        code: PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        is_made_up: false,
+        message: String::new(),
+    })
 }

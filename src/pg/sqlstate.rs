@@ -63,6 +63,11 @@ pub fn keeping<R>(f: impl FnOnce() -> R) -> R {
     }
 }
 
+/// Whether the error that was just caught had a code that pgrx does not know, which is then forgotten.
+pub fn take_lost() -> bool {
+    LOST.take() != 0
+}
+
 /// Puts the stack of error contexts back.
 struct Leave(*mut pg_sys::ErrorContextCallback);
 

@@ -111,6 +111,15 @@ is 'taken names: other ones are found' "$(warnings; sql a shop "SELECT string_ag
     'ml_inference_log_today_3 ml_inference_log_tomorrow_2'
 is 'taken names: what has them stays' "$(sql a shop "SELECT count(*) FROM pg_class WHERE relname IN ('ml_inference_log_' || day(0), 'ml_inference_log_' || day(-1), 'ml_inference_log_' || day(50))")" 3
 
+sql a shop "TRUNCATE ml_inference_log; DO \$\$ DECLARE p regclass; BEGIN
+    FOR p IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'ml_inference_log'::regclass LOOP EXECUTE format('DROP TABLE %s', p); END LOOP;
+    FOR k IN 3..30 LOOP EXECUTE format('CREATE DOMAIN ml_inference_log_%s_%s AS int', day(0), k); END LOOP;
+END \$\$"
+score 3
+logged 3
+like 'all likely names are taken: one that nobody guesses is found' "$(warnings; sql a shop "SELECT replace(tableoid::regclass::text, day(0), 'today') FROM ml_inference_log LIMIT 1")" \
+    'ml_inference_log_today_?????*'
+
 # --- one bad record -------------------------------------------------------------------------------------------------------------------------
 
 sql a shop 'ALTER TABLE ml_inference_log ADD CONSTRAINT no_seven CHECK (prediction <> 7)'
@@ -120,6 +129,13 @@ logged 702
 is 'a record that the table refuses costs itself alone' "$(sql a shop "SELECT ($DROPPED) - $before, count(*) FILTER (WHERE prediction = 7) FROM ml_inference_log")" '1|0'
 is 'and the log says why' "$(server_log 'a record of the inference log is given up: new row for relation .* violates check constraint')" 1
 sql a shop 'ALTER TABLE ml_inference_log DROP CONSTRAINT no_seven; TRUNCATE ml_inference_log'
+sql a shop "CREATE FUNCTION no_nine() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE 'not this one' USING ERRCODE = 'ZZ099'; END \$\$;
+    CREATE TRIGGER no_nine BEFORE INSERT ON ml_inference_log FOR EACH ROW WHEN (NEW.prediction = 9) EXECUTE FUNCTION no_nine()"
+before=$(sql a shop "$DROPPED")
+score 20
+logged 19
+is 'also where a trigger refuses it with a code of its own' "$(sql a shop "SELECT ($DROPPED) - $before, count(*) FILTER (WHERE prediction = 9) FROM ml_inference_log")" '1|0'
+sql a shop 'DROP TRIGGER no_nine ON ml_inference_log; TRUNCATE ml_inference_log'
 
 # --- an event trigger that raises -----------------------------------------------------------------------------------------------------------
 
