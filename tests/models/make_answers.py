@@ -30,6 +30,7 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier, SGDClassifier
+from sklearn.multiclass import OneVsOneClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.svm import SVC
@@ -237,6 +238,8 @@ def margins():
     classifier("raw_scores", LogisticRegression(), *two, {"raw_scores": True}, margin=True)
     classifier("raw_boosting", GradientBoostingClassifier(n_estimators=3, max_depth=2, random_state=0), *two,
                {"raw_scores": True}, margin=True)
+    # Its estimators know two classes each.
+    classifier("one_vs_one", OneVsOneClassifier(LogisticRegression()), *three, margin=True)
     classifier("ridge_three", RidgeClassifier(), *three, margin=True)
     # Its graph states two numbers and gives one.
     x, y = two

@@ -12,14 +12,15 @@ use crate::proto::NodeProto;
 const MAX_NODES: usize = 256;
 
 /// The labels that the node nearest before `output` knows: a classifier's or ZipMap's attribute, or the constant from
-/// which an index picks the label (how skl2onnx writes networks and naive Bayes).
+/// which an index picks the label (how skl2onnx writes networks and naive Bayes). And whether an `ArgMax` lies between: what
+/// that gives is the place of a number, and the labels may be those of one estimator among several that vote.
 ///
 /// # Errors
 /// [`Kind::BadModel`] for a label that is no text.
-pub(crate) fn nearest(model: &Model, output: &str) -> Result<Option<Vec<String>>> {
-    let mut queue = VecDeque::from([output.to_owned()]);
+pub(crate) fn nearest(model: &Model, output: &str) -> Result<Option<(Vec<String>, bool)>> {
+    let mut queue = VecDeque::from([(output.to_owned(), false)]);
     let mut seen = HashSet::new();
-    while let Some(tensor) = queue.pop_front() {
+    while let Some((tensor, place)) = queue.pop_front() {
         if !seen.insert(tensor.clone()) || seen.len() > MAX_NODES {
             continue;
         }
@@ -28,10 +29,11 @@ pub(crate) fn nearest(model: &Model, output: &str) -> Result<Option<Vec<String>>
             None => picked_from(model, node)?,
             labels => labels,
         };
-        if labels.is_some() {
-            return Ok(labels);
+        if let Some(labels) = labels {
+            return Ok(Some((labels, place)));
         }
-        queue.extend(node.inputs.iter().filter(|input| !input.is_empty()).cloned());
+        let place = place || node.op_type == "ArgMax";
+        queue.extend(node.inputs.iter().filter(|input| !input.is_empty()).map(|input| (input.clone(), place)));
     }
     Ok(None)
 }

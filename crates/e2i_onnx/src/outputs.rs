@@ -33,8 +33,12 @@ pub(crate) fn read(model: &Model, options: &Options) -> Result<OutputsRead> {
     let mut label = outputs.iter().position(is_label);
     let label_tensor = label.map(|label| outputs[label].tensor.clone());
     let mut labels = mapped_labels;
-    if let (None, Some(tensor)) = (&labels, &label_tensor) {
-        labels = classes::nearest(model, tensor)?;
+    let mut are_places = false;
+    if let (None, Some(tensor)) = (&labels, &label_tensor)
+        && let Some((nearest, beyond)) = classes::nearest(model, tensor)?
+    {
+        labels = Some(nearest);
+        are_places = beyond && label.is_some_and(|label| outputs[label].element != ElementType::Text);
     }
     let apart = put_together(model, &mut outputs, &mut label, &mut labels);
     let untrue = label_tensor.as_deref().and_then(|tensor| classes::untrue_on_runtime(model, tensor));
@@ -48,6 +52,10 @@ pub(crate) fn read(model: &Model, options: &Options) -> Result<OutputsRead> {
         (None, None) => Some(matrix(&outputs).ok_or_else(|| unreadable(model))?),
         (_, main) => main,
     };
+    if let (true, Some(found)) = (are_places, &mut labels) {
+        let width = main.and_then(|main| outputs[main].width).filter(|width| *width > 1);
+        *found = numbered(width.unwrap_or(found.len()));
+    }
     let in_graph = labels.is_some();
     let (task, labels) = decide(model, &outputs, label, main, labels, apart, options.task);
     check_stated(options.task, main.and_then(|main| outputs[main].width))?;
@@ -251,7 +259,6 @@ fn decide(
 ) -> (Task, Option<Vec<String>>) {
     let width = main.and_then(|main| outputs[main].width);
     let by_count = |count: usize| if count == 2 { Task::BinaryClassification } else { Task::MulticlassClassification };
-    let numbered = |count: usize| Some((0..count).map(|class| class.to_string()).collect::<Vec<_>>());
     let called_probability = apart || main.is_some_and(|main| is_probability(&outputs[main].name));
     let read = match (label, main) {
         (_, _) if labels.is_some() => by_count(labels.as_ref().map_or(0, Vec::len)),
@@ -263,11 +270,16 @@ fn decide(
     };
     let task = stated.unwrap_or(read);
     let labels = labels.or_else(|| match (task, width) {
-        (Task::BinaryClassification, _) => numbered(2),
-        (Task::MulticlassClassification, Some(width)) => numbered(width),
+        (Task::BinaryClassification, _) => Some(numbered(2)),
+        (Task::MulticlassClassification, Some(width)) => Some(numbered(width)),
         _ => None,
     });
     (task, labels)
+}
+
+/// Classes that are called by their places.
+fn numbered(count: usize) -> Vec<String> {
+    (0..count).map(|class| class.to_string()).collect()
 }
 
 /// What the last operator before a number says about it.
