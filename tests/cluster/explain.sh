@@ -27,8 +27,10 @@ lines() { sed -n 's/^ *Model/Model/p'; }
 is 'the first statement of a session' "$(sql a postgres "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) $SCORING" | lines)" 'Model sum:1 (native): rows=10000'
 is 'every row of every worker' "$(sql a postgres "$ROWS")" '2|1|10000'
 is 'workers alone' "$(sql a postgres "SET parallel_leader_participation = off; $ROWS")" '2|1|10000'
+# Slowly, so that each of them has rows.
 is 'each worker loads for itself' "$(sql a postgres "SET parallel_leader_participation = off;
-    SELECT models #> '{0,Loads}', (models #> '{0,Load Time}')::float8 > 0, (models #> '{0,Time}')::float8 > 0 FROM explained(\$\$ $SCORING \$\$)")" '2|t|t'
+    SELECT models #> '{0,Loads}', (models #> '{0,Load Time}')::float8 > 0, (models #> '{0,Time}')::float8 > 0
+    FROM explained(\$\$ $SCORING WHERE pg_sleep(0.0001) IS NOT NULL \$\$)")" '2|t|t'
 is 'two models' "$(sql a postgres "SELECT FROM e2i_register_model('more', plus(2));
     SELECT m -> 'Model', m -> 'Rows' FROM explained('SELECT sum(e2i_predict(''sum'', x) + e2i_predict(''more'', x)) FROM numbers WHERE x[1] <= 5000'), jsonb_array_elements(models) m")" \
     $'"more:1"|5000\n"sum:1"|5000'

@@ -1,6 +1,7 @@
 -- Going back and ending: what e2i_rollback may return to, e2i_undeploy, and what of both is remembered.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 -- Two models behind one service; each adds its own number.
 CREATE FUNCTION plus(k float4) RETURNS bytea LANGUAGE sql AS $$
     SELECT '\x08083a4c0a0e0a01780a016b12017922034164641201672a0b10014a04'::bytea
