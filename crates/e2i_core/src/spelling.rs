@@ -66,8 +66,18 @@ fn as_json(value: &str, element: ElementType) -> String {
         (ElementType::Text, _) => json_text(value),
         (_, "t" | "true") => "true".to_owned(),
         (_, "f" | "false") => "false".to_owned(),
-        (_, number) => json_number(number).unwrap_or_else(|| json_text(value)),
+        (_, number) => json_number(number).unwrap_or_else(|| json_text(not_finite(number).unwrap_or(value))),
     }
+}
+
+/// As JSON texts that stand for such numbers are read; SQL takes them in either case, and short.
+fn not_finite(text: &str) -> Option<&'static str> {
+    Some(match text.to_ascii_lowercase().as_str() {
+        "nan" => "NaN",
+        "inf" | "infinity" | "+inf" | "+infinity" => "Infinity",
+        "-inf" | "-infinity" => "-Infinity",
+        _ => return None,
+    })
 }
 
 /// A number as JSON writes it: SQL takes `+5`, `.5`, `5.` and `007`, too.
@@ -121,18 +131,23 @@ pub fn no_json(expected: Expected<'_>, text: &str, parser: Option<&str>) -> Erro
         Some(detail) => error.with_detail(excerpt(detail, 4 * SHOWN)),
         None => error,
     };
-    error.with_hint(hint(text).unwrap_or(form))
+    error.with_hint(hint(expected, text).unwrap_or(form))
 }
 
-fn hint(text: &str) -> Option<&'static str> {
+fn hint(expected: Expected<'_>, text: &str) -> Option<&'static str> {
     let begins_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| text.trim_start().starts_with(prefix));
     let has = |words: &[&str]| bare_words(text).any(|word| words.contains(&word));
-    Some(if text.contains("[object ") {
+    let is_payload = matches!(expected, Expected::Payload(_));
+    Some(if begins_with(&["\u{feff}"]) {
+        "The text begins with a byte order mark: leave it out."
+    } else if text.contains("[object ") {
         "That is JavaScript's text of an object: send JSON.stringify(features)."
     } else if has(&["None", "True", "False"]) || begins_with(&["{'", "['", "[{'"]) {
         "That is how Python shows a value: send json.dumps(features)."
     } else if has(&["NaN", "nan", "Infinity", "inf", "undefined"]) {
         "JSON has no such number: write null for a missing value, or \"NaN\", \"Infinity\", \"-Infinity\" in quotes."
+    } else if is_payload {
+        return None;
     } else if begins_with(&["{{"]) {
         "Score one row a call, or several with e2i_serve."
     } else if begins_with(&["("]) {
@@ -179,6 +194,9 @@ mod tests {
             ("{5.,007}", "[5,7]"),
             ("{1e3,1.5E-3}", "[1e3,1.5E-3]"),
             ("{NaN,many}", r#"["NaN","many"]"#),
+            ("{nan}", r#"["NaN"]"#),
+            (r#"{"-inf",+Infinity}"#, r#"["-Infinity","Infinity"]"#),
+            ("{1,2,nan}", r#"[1,2,"nan"]"#),
             ("{1,2,a,t,5}", r#"[1,2,"a",true,"5"]"#),
             (r#"{1,2,"é\\n"}"#, r#"[1,2,"é\\n"]"#),
         ] {
@@ -228,12 +246,14 @@ mod tests {
             ("{age: 41}", "double quotes"),
             ("{{1,2},{3,4}}", "one row a call"),
             ("Cardiology", "in the order of"),
+            ("\u{feff}{}", "byte order mark"),
             (r#"{"a": "NaN" oops}"#, "in the order of"),
         ] {
             let error = no_json(Expected::Features("churn:1"), text, Some("Token is invalid."));
             assert!(error.hint().unwrap().contains(hint), "{text}: {:?}", error.hint());
             assert!(error.message().starts_with("features for model churn:1 are no JSON, got "), "{error}");
         }
+        assert!(no_json(Expected::Payload("m:1"), "{1, 2}", None).hint().unwrap().starts_with("Send "));
         let long = no_json(Expected::Payload("m:1"), &"é".repeat(1000), None);
         assert!(long.message().chars().count() < 120 && long.message().ends_with('…'));
     }
