@@ -17,10 +17,12 @@ use crate::session::engines::Preference;
 use crate::session::model::LoadedModel;
 use crate::settings::{self, EngineChoice};
 
+/// A version, the engine that was asked for, and its threads.
+type Key = (ModelId, EngineChoice, usize);
+
 #[derive(Default)]
 struct Cache {
-    /// By version and by the engine that was asked for.
-    models: HashMap<(ModelId, EngineChoice), Rc<LoadedModel>>,
+    models: HashMap<Key, Rc<LoadedModel>>,
     /// How often each version was loaded; forgotten when the version is dropped.
     loads: HashMap<ModelId, u32>,
     turn: u64,
@@ -97,7 +99,7 @@ pub fn model(schema: Schema, reference: &str) -> Result<Rc<LoadedModel>> {
 fn loaded(schema: Schema, id: &ModelId, reference: &ModelReference, preference: Preference) -> Result<Rc<LoadedModel>> {
     let version = describe(schema, id, reference)?;
     // No borrow is held while a model loads: that runs queries, and they may score.
-    let key = (version.id, preference.engine);
+    let key = (version.id, preference.engine, preference.threads);
     let known =
         CACHE.with(|cache| cache.borrow().models.get(&key).filter(|model| model.preference == preference).cloned());
     let model = match known {
@@ -131,7 +133,7 @@ impl Cache {
         while bytes > limit && self.models.len() > 1 {
             let Some(oldest) = self.models.values().min_by_key(|model| model.turn.get()).cloned() else { break };
             bytes -= oldest.memory_bytes();
-            self.models.remove(&(oldest.id, oldest.preference.engine));
+            self.models.remove(&(oldest.id, oldest.preference.engine, oldest.preference.threads));
         }
     }
 }
@@ -147,7 +149,7 @@ fn sweep(schema: Schema) {
         let alive = existing(schema, &known);
         CACHE.with(|cache| {
             let mut cache = cache.borrow_mut();
-            cache.models.retain(|(id, _), _| alive.contains(id));
+            cache.models.retain(|(id, ..), _| alive.contains(id));
             cache.loads.retain(|id, _| alive.contains(id));
         });
     }
@@ -158,7 +160,7 @@ fn sweep(schema: Schema) {
 /// each was loaded, most recently used first.
 pub fn list(schema: Schema) -> Vec<(Rc<LoadedModel>, u32)> {
     sweep(schema);
-    let loaded: Vec<ModelId> = CACHE.with(|cache| cache.borrow().models.keys().map(|(id, _)| *id).collect());
+    let loaded: Vec<ModelId> = CACHE.with(|cache| cache.borrow().models.keys().map(|(id, ..)| *id).collect());
     let visible = visible(schema, &loaded);
     CACHE.with(|cache| {
         let cache = cache.borrow();

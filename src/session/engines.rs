@@ -18,18 +18,25 @@ use crate::settings::{self, EngineChoice};
 pub struct Preference {
     /// Which engine is asked for.
     pub engine: EngineChoice,
+    /// Threads of ONNX Runtime for one operator.
+    pub threads: usize,
     instruction_set: InstructionSet,
 }
 
 impl Preference {
-    /// What registration chose, whatever `e2i_serve.engine` says: for answers that must not change.
+    /// What registration chose, and one thread, on whose number sums depend, whatever the settings say: for answers that must not
+    /// change.
     pub fn registered() -> Self {
-        Self { engine: EngineChoice::Auto, ..Self::current() }
+        Self { engine: EngineChoice::Auto, threads: 1, ..Self::current() }
     }
 
     /// What the settings say now.
     pub fn current() -> Self {
-        Self { engine: settings::engine(), instruction_set: settings::instruction_set() }
+        Self {
+            engine: settings::engine(),
+            threads: settings::intra_op_threads(),
+            instruction_set: settings::instruction_set(),
+        }
     }
 }
 
@@ -42,7 +49,7 @@ pub fn open(schema: Schema, version: &Version, preference: Preference) -> Result
     if is_native(&stored, version, preference.engine)? {
         Ok(Box::new(open_native(schema, version, &stored, preference.instruction_set)?))
     } else {
-        on_runtime(schema, version, &stored)
+        on_runtime(schema, version, &stored, preference.threads)
     }
 }
 
@@ -123,14 +130,14 @@ pub fn compile(
     Ok(e2i_onnx::compile(&model, first.as_ref(), interface).map_err(|refusal| refusal.to_string()))
 }
 
-fn on_runtime(schema: Schema, version: &Version, stored: &Stored) -> Result<Box<dyn Engine>> {
+fn on_runtime(schema: Schema, version: &Version, stored: &Stored, threads: usize) -> Result<Box<dyn Engine>> {
     let (model, preprocessor) = stored.artifacts(schema, version)?;
     let artifacts = Artifacts { model: &model, preprocessor: preprocessor.as_deref() };
     watchdog::set_probe(interrupt::pending);
     let _state = wait::loading();
     let runtime = Runtime::load(&settings::onnxruntime_library())?;
     loop {
-        match RuntimeEngine::load(runtime, &version.interface, artifacts, settings::intra_op_threads()) {
+        match RuntimeEngine::load(runtime, &version.interface, artifacts, threads) {
             // Returns only when the interrupt was withdrawn meanwhile.
             Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
             other => return Ok(Box::new(other?)),

@@ -78,6 +78,20 @@ BEGIN
 END $$;
 SELECT * FROM differing();
 
+-- Nor what a superuser says of threads, on which sums of ONNX Runtime depend: it has one for a pinned version.
+SELECT e2i_register_model('sums', regress.onnx('shape_cumsum'));
+SELECT engine FROM ml_model_registry WHERE model_name = 'sums';
+CREATE VIEW threads AS SELECT count(*) FROM pg_ls_dir('/proc/self/task');
+SELECT e2i_predict_pinned('sums:1', (SELECT array_agg(1) FROM e2i_describe_model('sums:1') WHERE kind = 'feature')) IS NOT NULL AS scored;
+SELECT count AS before FROM threads \gset
+SET e2i_serve.intra_op_threads = 3;
+SELECT e2i_predict_pinned('sums:1', (SELECT array_agg(1) FROM e2i_describe_model('sums:1') WHERE kind = 'feature')) IS NOT NULL AS scored;
+SELECT count - :before AS more FROM threads;
+SELECT e2i_predict('sums:1', (SELECT array_agg(1) FROM e2i_describe_model('sums:1') WHERE kind = 'feature')) IS NOT NULL AS scored;
+SELECT count - :before AS more FROM threads;
+DROP VIEW threads;
+RESET e2i_serve.intra_op_threads;
+
 -- An index that was made in one time zone answers in another.
 CREATE INDEX visit_pinned ON visit (e2i_predict_pinned('types:1', visit));
 SET TimeZone = 'Asia/Kolkata';
