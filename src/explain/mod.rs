@@ -17,7 +17,7 @@ use e2i_metrics::{Key, Tally};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::metrics::counter;
-use crate::pg::sqlstate;
+use crate::pg::{guc, sqlstate};
 use crate::settings;
 
 // The setting: two bits, and above them where workers hand over, 0 for nowhere.
@@ -104,20 +104,9 @@ unsafe extern "C-unwind" fn explain_one_query(
     });
 }
 
-unsafe fn set(value: i32) {
-    let Ok(value) = CString::new(value.to_string()) else { return };
-    // SAFETY: C strings; the setting is this library's own.
-    unsafe {
-        pg_sys::set_config_option(
-            settings::EXPLAINING_NAME.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_SUSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
+fn set(value: i32) {
+    if let Ok(value) = CString::new(value.to_string()) {
+        guc::save(settings::EXPLAINING_NAME, &value);
     }
 }
 
