@@ -305,14 +305,22 @@ fn is_imputer(model: &Model, choice: &NodeProto) -> bool {
         })
 }
 
-/// An encoder by keys, to which an unknown key is some default: only a marker among the keys is a missing value.
+/// An encoder by keys, to which an unknown key is some default: only a marker among the keys is a missing value, and NaN not
+/// where it merely has the code after those of all others. So skl2onnx writes an `OrdinalEncoder` that makes NaN of a missing value:
+/// what comes after it was trained with NaN and would get a number.
 fn keys(node: &NodeProto) -> Reader<'_> {
     let named = |names: &[&str]| -> Option<&Attribute> { names.iter().find_map(|name| attribute(node, name)) };
+    let codes = named(&["values_int64s"]).map_or(&[][..], |values| values.ints.as_slice());
+    let counted = codes.iter().enumerate().all(|(place, code)| usize::try_from(*code) == Ok(place));
+    let is_last = |place: Option<usize>| counted && place.is_some_and(|place| place + 1 == codes.len());
     if let Some(keys) = named(&["keys_strings", "cats_strings", "classes_strings"]) {
-        return texts(keys.strings.iter().map(AsRef::as_ref), false);
+        // None is a category like any other to an OrdinalEncoder.
+        let nan = keys.strings.iter().position(|key| matches!(key.as_ref(), b"nan" | b"NaN"));
+        return if is_last(nan) { Reader::Refuses } else { texts(keys.strings.iter().map(AsRef::as_ref), false) };
     }
     if let Some(keys) = named(&["keys_floats"]) {
-        return if keys.floats.iter().any(|key| key.is_nan()) { Reader::HandlesNan } else { Reader::Refuses };
+        let nan = keys.floats.iter().position(|key| key.is_nan());
+        return if nan.is_some() && !is_last(nan) { Reader::HandlesNan } else { Reader::Refuses };
     }
     let Some(tensor) = named(&["keys_tensor"]).and_then(|keys| keys.tensor.as_ref()) else { return Reader::Refuses };
     let raw = tensor.raw_data.as_ref();
@@ -340,4 +348,42 @@ fn texts<'c>(categories: impl Iterator<Item = &'c [u8]>, unknown_is_none: bool) 
         }
     }
     Reader::Texts { known, empty, unknown_is_none }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::proto::ModelProto;
+
+    /// A label encoder of one text or number a row with these keys and codes.
+    fn taken(keys: &[&str], codes: &[i64]) -> Missing {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/missing/ordinal.onnx");
+        let mut proto = ModelProto::decode(std::fs::read(path).unwrap().as_slice()).unwrap();
+        for node in proto.graph.as_mut().unwrap().nodes.iter_mut().filter(|node| node.op_type == "LabelEncoder") {
+            for attribute in &mut node.attributes {
+                match attribute.name.as_str() {
+                    "keys_strings" => {
+                        attribute.strings = keys.iter().map(|key| key.as_bytes().to_vec().into()).collect()
+                    }
+                    "values_int64s" => attribute.ints = codes.to_vec(),
+                    _ => {}
+                }
+            }
+        }
+        let model = Model::parse(&proto.encode_to_vec()).unwrap();
+        missing(&model, &[("city", 1)]).remove(0).remove(0)
+    }
+
+    #[test]
+    fn a_code_that_is_counted_on_is_no_missing_value() {
+        let marker = |text: &str| Missing { taken: true, text: Some(text.to_owned()) };
+        assert_eq!(taken(&["a", "b", "nan"], &[0, 1, -2]), marker("nan"));
+        assert_eq!(taken(&["a", "b", "nan"], &[0, 1, 7]), marker("nan"));
+        assert_eq!(taken(&["a", "nan", "z"], &[0, 1, 2]), marker("nan"));
+        assert_eq!(taken(&["a", "b", "None"], &[0, 1, 2]), marker("None"));
+        assert_eq!(taken(&["a", "b", "nan"], &[0, 1, 2]), Missing::default());
+        assert_eq!(taken(&["a", "b", "None", "nan"], &[0, 1, 2, 3]), Missing::default());
+    }
 }
