@@ -98,7 +98,7 @@ fn write_alone(schema: Schema, thoroughly: bool) -> usize {
         }
     }
     let services = services::active(schema);
-    for service in &services {
+    let judge = |service: &Service| {
         let interval = interval(&tables, schema, service, &rows, now);
         let mut verdict = judged(&interval, &limits);
         if verdict.status == Status::Unknown && interval.is_counted {
@@ -106,11 +106,17 @@ fn write_alone(schema: Schema, thoroughly: bool) -> usize {
             // Without a golden row, what the last callers met holds for a while.
             verdict = probed.or_else(|| is_recent(&interval, now).then(|| service.verdict())).unwrap_or(verdict);
         }
-        schema.as_owner(|| {
-            insert(&tables, service, &interval);
-            tell(&tables, service, &verdict);
-        });
-    }
+        (interval, verdict)
+    };
+    // All of them before the first one is written: whoever deploys a service waits for its row, and need not wait for the probes
+    // of others.
+    let found: Vec<(Interval, Verdict)> = services.iter().map(judge).collect();
+    schema.as_owner(|| {
+        for (service, (interval, verdict)) in services.iter().zip(&found) {
+            insert(&tables, service, interval);
+            tell(&tables, service, verdict);
+        }
+    });
     schema.as_owner(|| marks::write(&tables, &rows));
     let there = schema.as_owner(|| versions(&tables, &rows));
     let is_gone = |row: &Row| row.key.model != ModelId::default() && !there.contains(&row.key.model);

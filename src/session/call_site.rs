@@ -19,16 +19,13 @@ use crate::pg::call_site::Place;
 use crate::pg::snapshot;
 use crate::session::engines::Preference;
 use crate::session::target::Target;
+use crate::session::targets::Targets;
 use crate::settings;
-
-/// Most models that one call site keeps, for a model argument that differs from row to row.
-const MAX_TARGETS: usize = 64;
 
 /// The state of one call site.
 #[derive(Default)]
 pub struct CallSite {
-    /// Most often one; compared in order, which for that is cheaper than hashing the reference of every row.
-    targets: Vec<(Box<str>, Target)>,
+    targets: Targets,
     /// For which snapshot and role the targets are good.
     seen: Option<Moment>,
     /// Number of statements seen, and of calls.
@@ -91,21 +88,17 @@ impl CallSite {
         question: Question,
         function: Function,
     ) -> Result<&mut Target> {
-        let index = match self.targets.iter().position(|(known, _)| **known == *reference) {
+        let index = match self.targets.find(reference) {
             Some(index) => index,
             None => {
-                if self.targets.len() >= MAX_TARGETS {
-                    self.targets.clear();
-                }
                 let resolved = place().and_then(|(schema, preference)| {
                     Target::resolve(schema, reference, question, preference, function)
                 });
                 let target = resolved.inspect_err(|error| counter::unresolved(function, error.kind()))?;
-                self.targets.push((reference.into(), target));
-                self.targets.len() - 1
+                self.targets.keep(reference, target)
             }
         };
-        let target = &mut self.targets[index].1;
+        let target = &mut self.targets.all[index].1;
         if target.statement != self.statements {
             target.statement = self.statements;
             target.request(match self.kind {
@@ -132,7 +125,7 @@ impl CallSite {
         // An expression of a PL/pgSQL function takes no lock, which is where a session usually hears of changes.
         invalidation::hear();
         let registry_changes = invalidation::registry_changes();
-        self.targets.retain(|(_, target)| target.registry_changes == registry_changes);
+        self.targets.retain(|target| target.registry_changes == registry_changes);
         true
     }
 }

@@ -11,6 +11,7 @@ mod model;
 pub mod proof;
 pub mod shadow;
 mod target;
+mod targets;
 pub mod trial;
 
 pub use call_site::CallSite;

@@ -130,6 +130,12 @@ struct Shadow {
 }
 
 impl Target {
+    /// Bytes of the models that it holds.
+    pub fn memory_bytes(&self) -> usize {
+        let arms = self.arms.iter().chain(self.shadow.iter().map(|shadow| &shadow.arm));
+        arms.map(|arm| arm.model.memory_bytes()).sum()
+    }
+
     /// Resolves a reference for a question.
     ///
     /// # Errors
