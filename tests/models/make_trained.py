@@ -224,6 +224,10 @@ LGB = {
     "lgb_best": dict(objective="binary", stop=True, rounds=200, learning_rate=0.5),
     "lgb_one_leaf": dict(objective="regression", min_data_in_leaf=1000, rounds=2),
     "lgb_linear": dict(objective="regression", linear_tree=True, rounds=2),
+    # Of new ones the last: each draws its rows by its place.
+    "lgb_sqrt_quantile": dict(objective="quantile", reg_sqrt=True, rounds=2),
+    "lgb_sqrt_fair": dict(objective="fair", reg_sqrt=True, rounds=2),
+    "lgb_sqrt_mape": dict(objective="mape", reg_sqrt=True, rounds=2),
 }
 
 
