@@ -192,7 +192,9 @@ fn link(objective: Option<&str>, targets: usize) -> Result<Link> {
         "binary" => (Function::Logistic { coefficient }, LabelRule::AboveHalf),
         "multiclass" => (Function::Softmax, LabelRule::Greatest),
         "multiclassova" => (Function::Logistic { coefficient }, LabelRule::Greatest),
-        "regression" | "regression_l1" | "fair" | "quantile" | "mape" if squared => (Function::SignedSquare, LabelRule::None),
+        "regression" | "regression_l1" | "fair" | "quantile" | "mape" if squared => {
+            (Function::SignedSquare, LabelRule::None)
+        }
         "regression" | "regression_l1" | "huber" | "fair" | "quantile" | "mape" | "lambdarank" | "rank_xendcg"
         | "custom" => (Function::Identity, LabelRule::None),
         "poisson" | "gamma" | "tweedie" => (Function::Exp, LabelRule::None),
