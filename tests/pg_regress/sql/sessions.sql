@@ -96,13 +96,13 @@ SELECT e2i_drop_model('sum:1', force => true), e2i_drop_model('sum:2');
 SELECT (SELECT count(*) FROM ml_model_registry) AS versions, (SELECT count(*) FROM ml_model_artifacts) AS artifacts;
 DROP FUNCTION plus;
 -- A model of its own for every row: one place in a query keeps them all, and asks for each once.
-SELECT count(e2i_register_model('of_' || k, regress.plus(k))) FROM generate_series(1, 200) k;
+SELECT count(e2i_register_model('of_' || k, regress.plus(k))) FROM generate_series(1, 80) k;
 SELECT FROM e2i_clear_session_cache();
-SELECT count(*), sum(e2i_predict('of_' || 1 + n % 200, ARRAY[n])) FROM generate_series(1, 2000) n;
+SELECT count(*), sum(e2i_predict('of_' || 1 + n % 80, ARRAY[n])) FROM generate_series(1, 2000) n;
 SELECT count(*), sum(loads) AS loads, sum(hits) AS hits FROM e2i_session_cache;
 -- 64 of them where the cache holds none. Who goes is drawn by lot.
 SET e2i_serve.session_cache_size = 0;
-SELECT count(*), sum(e2i_predict('of_' || 1 + n % 200, ARRAY[n])) FROM generate_series(1, 2000) n;
+SELECT count(*), sum(e2i_predict('of_' || 1 + n % 80, ARRAY[n])) FROM generate_series(1, 2000) n;
 SELECT count(*), sum(e2i_predict('of_' || 1 + n % 9, ARRAY[n])) FROM generate_series(1, 2000) n;
 RESET e2i_serve.session_cache_size;
 -- A place that outlives what was dropped and deployed meanwhile.
