@@ -5,7 +5,7 @@
 //! bytes are read with the owner's rights and need never be granted.
 
 use e2i_core::{Error, Interface, Kind, ModelReference, Result, Selector};
-use pgrx::datum::{JsonB, Uuid};
+use pgrx::datum::Uuid;
 
 use crate::catalog::artifact::{Address, read};
 use crate::catalog::invalidation;
@@ -152,15 +152,15 @@ fn shares(tables: &str, service: &str) -> Vec<(ModelId, f64)> {
 pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Version> {
     schema.require_reading()?;
     let sql = format!(
-        "SELECT r.model_name, r.model_version, r.interface FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1",
+        "SELECT r.model_name, r.model_version, r.interface::pg_catalog.text FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1",
         schema.quoted()
     );
     let rows = select(&sql, &[Uuid::from_bytes(*id).into()], |row| {
-        Some((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<JsonB>(3)?))
+        Some((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?))
     });
     let (name, version, interface) = rows.into_iter().flatten().next().ok_or_else(|| invisible(reference))?;
     let interface: Interface =
-        serde_json::from_value(interface.0).map_err(|error| unreadable(&name, &version, &error.to_string()))?;
+        serde_json::from_str(&interface).map_err(|error| unreadable(&name, &version, &error.to_string()))?;
     if !interface.is_consistent() {
         return Err(unreadable(&name, &version, "it contradicts itself"));
     }

@@ -14,6 +14,12 @@ SELECT expected, got, ok FROM e2i_verify_model('plus');
 SELECT e2i_annotate_model('plus', metrics => '{"scale": 1.100, "auc": 1e400}', tags => nested(200));
 SELECT metrics->'scale', length(metrics->>'auc'), tags->'a' = nested(199) AS deep FROM ml_model_registry;
 SELECT model, auc FROM e2i_models;
+-- What the extension keeps for itself is read within limits as well, should the owner have changed it.
+BEGIN;
+ALTER TABLE ml_model_registry DISABLE TRIGGER version_is_immutable;
+UPDATE ml_model_registry SET interface = nested(200);
+SELECT e2i_predict('plus:1', ARRAY[1]);
+ROLLBACK;
 -- The event says what was before and after, as given; what is only written differently is a change.
 SELECT details->'metrics'->'before'->'scale', details->'metrics'->'after'->'scale', details->'metrics'->'after'->'big', details ? 'description' AS description
 FROM ml_model_events WHERE action = 'annotate';
