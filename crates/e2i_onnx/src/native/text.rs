@@ -75,7 +75,9 @@ impl Lowering<'_, '_> {
             Some([_, ..]) => return Err("it looks for separators".into()),
             _ => {
                 let pattern = string(node, "tokenexp", "")?;
-                expression(&pattern).ok_or_else(|| format!("the expression {pattern:?} for words is not known"))?
+                // A dot alone is every character to the runtime, the end of a line too; within an expression it is not.
+                let read = if pattern == "." { "(?s)." } else { &pattern };
+                expression(read).ok_or_else(|| format!("the expression {pattern:?} for words is not known"))?
             }
         };
         word.shortest = shortest;

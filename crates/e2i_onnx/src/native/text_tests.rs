@@ -139,6 +139,21 @@ fn words_are_counted_as_the_runtime_counts_them() {
             compare(&bytes, &random_rows(&mut random, 60));
         }
     }
+    // The end of a line is a character, and no word of several.
+    let pool = texts("pool_strings", &["\n", "a", "b", "\r", " ", "a\n", "\na", ".", "c"]);
+    let characters = vec![
+        int("max_gram_length", 1),
+        int("min_gram_length", 1),
+        int("max_skip_count", 0),
+        text("mode", "TF"),
+        ints("ngram_counts", vec![0]),
+        ints("ngram_indexes", (0..9).collect()),
+        pool,
+    ];
+    for tokens in [".", "..", ".+", "(?s)."] {
+        let bytes = graph(None, pattern(tokens, 1), characters.clone());
+        compare(&bytes, &["a\nb".to_owned(), "\n\n".to_owned(), "a\r\na\n.".to_owned(), "aa".to_owned()]);
+    }
     // Rows without any word.
     let bytes = graph(None, pattern("[a-z]+", 1), counts("TF", (1, 2), 0));
     compare(&bytes, &["".to_owned(), " ".to_owned(), "#".to_owned()]);
