@@ -50,6 +50,18 @@ pub fn raise(error: &Error) -> ! {
     unreachable!("a report of level ERROR does not return")
 }
 
+/// The elements of an array argument, none of which is NULL.
+///
+/// # Errors
+/// [`Kind::MissingValue`] with the place of one that is.
+pub fn without_nulls(option: &str, texts: Vec<Option<String>>) -> e2i_core::Result<Vec<String>> {
+    let null = texts.iter().position(Option::is_none);
+    match null {
+        None => Ok(texts.into_iter().flatten().collect()),
+        Some(position) => Err(Error::new(Kind::MissingValue, format!("element {} of {option} is NULL", position + 1))),
+    }
+}
+
 /// An argument that must not be NULL.
 ///
 /// # Errors

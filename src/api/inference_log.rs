@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 
 use crate::catalog::log_policy;
 use crate::catalog::schema::Schema;
-use crate::error::{OrRaise, given};
+use crate::error::{OrRaise, given, without_nulls};
 use crate::inference_log::record::Wanted;
 
 /// Lets a sample of a service's rows be logged in `ml_inference_log`; a sample of NULL ends that.
@@ -15,7 +15,7 @@ use crate::inference_log::record::Wanted;
 fn e2i_set_inference_log(
     service: Option<&str>,
     sample: default!(Option<f64>, "0.01"),
-    redact: default!(Option<Vec<String>>, "'{}'"),
+    redact: default!(Option<Vec<Option<String>>>, "'{}'"),
     on_pii: default!(Option<&str>, "'redact_log'"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) {
@@ -25,7 +25,7 @@ fn e2i_set_inference_log(
         let wanted = match sample {
             Some(sample) => Some(Wanted {
                 sample,
-                redact: redact.unwrap_or_default(),
+                redact: without_nulls("redact", redact.unwrap_or_default())?,
                 on_pii: OnPii::parse(given(on_pii, "on_pii")?)?,
             }),
             None => None,

@@ -10,7 +10,7 @@ use crate::catalog::model::{describe as describe_version, identify};
 use crate::catalog::register::{NewVersion, Origin, drop_version, insert};
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
-use crate::error::{OrRaise, given};
+use crate::error::{OrRaise, given, without_nulls};
 use crate::pg::encoding;
 use crate::session::proof::{Candidate, Proved};
 use crate::session::trial::try_out;
@@ -116,14 +116,6 @@ fn e2i_register_model(
 fn null(argument: &str) -> Error {
     Error::new(Kind::MissingValue, format!("the argument {argument} of e2i_register_model is NULL"))
         .with_hint("SELECT e2i_register_model('name', pg_read_binary_file('/path/to/model.onnx'));")
-}
-
-fn without_nulls(option: &str, texts: Vec<Option<String>>) -> Result<Vec<String>> {
-    let null = texts.iter().position(Option::is_none);
-    match null {
-        None => Ok(texts.into_iter().flatten().collect()),
-        Some(position) => Err(Error::new(Kind::MissingValue, format!("element {} of {option} is NULL", position + 1))),
-    }
 }
 
 fn check_names(name: &str, version: Option<&str>) -> Result<()> {

@@ -127,6 +127,11 @@ fn check_name(name: &str) -> std::result::Result<(), String> {
     check_part("name", name)
 }
 
+/// Characters that leave no mark or change the order of others: with them two names would look like one.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// Names, versions and aliases share their rules: they must survive being written in a reference and read again.
 fn check_part(what: &str, part: &str) -> std::result::Result<(), String> {
     if part.is_empty() {
@@ -135,7 +140,7 @@ fn check_part(what: &str, part: &str) -> std::result::Result<(), String> {
     if part.len() > MAX_NAME {
         return Err(format!("the {what} is longer than {MAX_NAME} bytes"));
     }
-    if let Some(bad) = part.chars().find(|c| matches!(c, '/' | ':' | '@') || c.is_control()) {
+    if let Some(bad) = part.chars().find(|c| matches!(c, '/' | ':' | '@') || c.is_control() || is_invisible(*c)) {
         return Err(format!("the {what} contains {bad:?}"));
     }
     if part.trim() != part {
@@ -197,6 +202,9 @@ mod tests {
             ("a/b", "'/'"),
             (" churn", "space"),
             ("a\u{7}", "'\\u{7}'"),
+            ("churn\u{200b}", "'\\u{200b}'"),
+            ("churn:2\u{feff}", "'\\u{feff}'"),
+            ("churn:\u{202e}21", "'\\u{202e}'"),
         ] {
             let error = ModelReference::parse(text).unwrap_err();
             assert_eq!(error.kind(), Kind::BadOption);

@@ -59,6 +59,7 @@ SELECT count(e2i_predict('churn', features)) FROM patient WHERE i = 1;
 SELECT e2i_flush_metrics();
 SELECT features -> 'f1' AS f1, features -> 'f2' AS f2, features -> 'f30' AS f30 FROM ml_inference_log;
 SELECT regress.raised($$ SELECT e2i_set_inference_log('churn', redact => '{f99}') $$);
+SELECT regress.raised($$ SELECT e2i_set_inference_log('churn', redact => '{f2, NULL}') $$);
 SELECT regress.raised($$ SELECT e2i_set_inference_log('churn', on_pii => 'maybe') $$);
 SELECT regress.raised($$ SELECT e2i_set_inference_log('churn', sample => 1.5) $$);
 SELECT regress.raised($$ SELECT e2i_set_inference_log('nobody') $$);
