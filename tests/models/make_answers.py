@@ -240,6 +240,13 @@ def margins():
                {"raw_scores": True}, margin=True)
     # Its estimators know two classes each.
     classifier("one_vs_one", OneVsOneClassifier(LogisticRegression()), *three, margin=True)
+    # Its label is a place, which class_labels names.
+    x, y = three
+    model = OneVsOneClassifier(LogisticRegression()).fit(x, y)
+    graph = to_onnx(model, x[:1], options={id(model): {"zipmap": False}}, target_opset=17)
+    names = np.array(["low", "mid", "high"])
+    write("one_vs_one_named", graph, f"{SKLEARN} OneVsOneClassifier", x[:ROWS], names, names[model.predict(x[:ROWS])],
+          vector=model.decision_function(x[:ROWS]), file="one_vs_one", class_labels=names.tolist())
     classifier("ridge_three", RidgeClassifier(), *three, margin=True)
     # Its graph states two numbers and gives one.
     x, y = two

@@ -56,7 +56,7 @@ pub(crate) fn read(model: &Model, options: &Options) -> Result<OutputsRead> {
         let width = main.and_then(|main| outputs[main].width).filter(|width| *width > 1);
         *found = numbered(width.unwrap_or(found.len()));
     }
-    let in_graph = labels.is_some();
+    let in_graph = labels.is_some() && !are_places;
     let (task, labels) = decide(model, &outputs, label, main, labels, apart, options.task);
     check_stated(options.task, main.and_then(|main| outputs[main].width))?;
     // A number without a name: an only integer output is as good a main output as a float one.
