@@ -17,6 +17,8 @@ CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_model_aliases
     FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
 CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_bentoml_services
     FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_inference_log_policies
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
 ALTER TABLE ml_model_registry ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE ml_model_aliases ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE ml_bentoml_services ENABLE ALWAYS TRIGGER registry_changed;
@@ -24,6 +26,7 @@ ALTER TABLE ml_inference_log_policies ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE ml_model_registry ENABLE ALWAYS TRIGGER registry_truncated;
 ALTER TABLE ml_model_aliases ENABLE ALWAYS TRIGGER registry_truncated;
 ALTER TABLE ml_bentoml_services ENABLE ALWAYS TRIGGER registry_truncated;
+ALTER TABLE ml_inference_log_policies ENABLE ALWAYS TRIGGER registry_truncated;
 
 CREATE VIEW e2i_session_cache AS
     SELECT model, version, engine, bytes, loads, hits, load_time, last_used FROM e2i_cached_models();

@@ -2,18 +2,74 @@
 //!
 //! A trigger on the registry's tables invalidates the relation `ml_model_registry`. The server delivers that to every
 //! backend when the change commits, and to the own backend at once; nothing is polled, and a rolled-back change is
-//! never heard of. Each backend counts what it hears, and whoever keeps something derived from the registry keeps the
-//! count with it.
+//! never heard of. Each backend counts what it hears, and whoever keeps something derived from the registry keeps its
+//! [`Standing`] with it: the count, and which snapshots see what was counted.
+//!
+//! The count alone does not do. A change is heard of while a statement runs that does not see it (a cursor, a transaction
+//! that keeps its snapshot, a statement that began just before), and what such a statement finds is older than the count.
+//!
+//! A change can be seen by others some microseconds before it can be heard of: the server makes a transaction visible,
+//! then sends its invalidations, then answers COMMIT. A READ COMMITTED statement that begins in between may be answered as
+//! if it had begun before. Where that would show, in a transaction that keeps its snapshot and in a statement that
+//! several processes share, only what was found under the very same snapshot is used.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pgrx::prelude::*;
 use pgrx::{pg_guard, pg_sys};
 
-/// The registry that this backend has read, 0 before the first time.
-static REGISTRY: AtomicU32 = AtomicU32::new(0);
+use crate::catalog::schema::Schema;
+use crate::pg::snapshot::{self, Horizon, Isolation, Mark};
+
+/// Where it is read what a reference means, the registry first. A change by hand of one whose triggers are disabled is heard
+/// of when they are enabled, which invalidates the table itself.
+const TABLES: [&std::ffi::CStr; 4] =
+    [c"ml_model_registry", c"ml_model_aliases", c"ml_bentoml_services", c"ml_inference_log_policies"];
+
+/// Those that this backend has read, 0 before the first time.
+static WATCHED: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
+/// The transaction of this session that changed the registry last.
+static CHANGED_BY: AtomicU64 = AtomicU64::new(0);
 static REGISTRY_CHANGES: AtomicU64 = AtomicU64::new(0);
 static RELATION_CHANGES: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// A moment at which everything counted had been committed, with the count.
+    static HORIZON: RefCell<Option<(u64, Horizon)>> = const { RefCell::new(None) };
+}
+
+/// What tells whether something that one statement derived from the registry is right for another: the same standing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// After so many changes, under a snapshot that sees them all.
+    Latest(u64),
+    /// After so many changes, under this snapshot.
+    Snapshot(u64, Mark),
+}
+
+/// The standing of the current statement; call [`watch`] and [`hear`] before. `None` if nothing may be kept from one statement
+/// to the next: this transaction has itself changed the registry, and its own statements and cursors see that or do not.
+pub fn standing() -> Option<Standing> {
+    let transaction = snapshot::transaction();
+    let is_own = transaction != 0 && transaction == CHANGED_BY.load(Ordering::Relaxed);
+    if is_own || !snapshot::is_of_statement() {
+        return None;
+    }
+    let changes = registry_changes();
+    let is_latest = snapshot::isolation() == Isolation::ReadCommitted
+        && !snapshot::is_shared()
+        && HORIZON.with_borrow_mut(|horizon| {
+            if horizon.as_ref().is_none_or(|(counted, _)| *counted != changes) {
+                *horizon = Horizon::now().map(|now| (changes, now));
+            }
+            horizon.as_ref().is_some_and(|(_, horizon)| horizon.is_seen())
+        });
+    Some(match is_latest {
+        true => Standing::Latest(changes),
+        false => Standing::Snapshot(changes, snapshot::mark().of_others()),
+    })
+}
 
 /// Begins to listen; called once, when the library is loaded.
 pub fn listen() {
@@ -24,7 +80,8 @@ pub fn listen() {
 #[pg_guard]
 unsafe extern "C-unwind" fn heard(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
     RELATION_CHANGES.fetch_add(1, Ordering::Relaxed);
-    if relation == pg_sys::Oid::INVALID || relation.to_u32() == REGISTRY.load(Ordering::Relaxed) {
+    let is_watched = || WATCHED.iter().any(|watched| watched.load(Ordering::Relaxed) == relation.to_u32());
+    if relation == pg_sys::Oid::INVALID || is_watched() {
         REGISTRY_CHANGES.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -47,11 +104,21 @@ pub fn hear() {
     unsafe { pg_sys::AcceptInvalidationMessages() };
 }
 
-/// Says which relation is the registry; what was derived from another one is out of date.
-pub fn watch(registry: pg_sys::Oid) {
-    if REGISTRY.swap(registry.to_u32(), Ordering::Relaxed) != registry.to_u32() {
-        REGISTRY_CHANGES.fetch_add(1, Ordering::Relaxed);
+/// Says which schema's registry is read; what was derived from another one is out of date.
+pub fn watch(schema: Schema) {
+    let registry = schema.registry().to_u32();
+    if WATCHED[0].load(Ordering::Relaxed) == registry {
+        return;
     }
+    for (watched, table) in WATCHED.iter().zip(TABLES) {
+        watched.store(schema.relation(table).to_u32(), Ordering::Relaxed);
+    }
+    REGISTRY_CHANGES.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether every table is read whole by its owner, whatever the session: no policy is forced upon the owner.
+pub fn is_whole(schema: Schema) -> bool {
+    TABLES.iter().all(|table| schema.is_whole_for_owner(table))
 }
 
 /// The trigger on the registry's tables.
@@ -60,6 +127,7 @@ fn e2i_registry_changed<'a>(
     trigger: &'a pgrx::PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgTriggerError> {
     let relation = trigger.relation()?;
+    CHANGED_BY.store(snapshot::transaction(), Ordering::Relaxed);
     // SAFETY: catalog look-ups of the schema that the table is in; invalidation is by oid.
     unsafe {
         let registry = pg_sys::get_relname_relid(c"ml_model_registry".as_ptr(), relation.namespace_oid());

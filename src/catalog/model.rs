@@ -65,7 +65,7 @@ pub fn identify(schema: Schema, reference: &ModelReference) -> Result<ModelId> {
 /// # Errors
 /// [`Kind::BadOption`] for a malformed reference, [`Kind::UnknownModel`] with what does exist.
 pub fn route(schema: Schema, reference: &ModelReference) -> Result<Route> {
-    invalidation::watch(schema.registry());
+    invalidation::watch(schema);
     let tables = schema.quoted();
     let name = reference.name.as_str();
     let only_id = |row: &Row| Some(Route { id: uuid(row, 1)?, ..Route::default() });
@@ -150,15 +150,9 @@ fn shares(tables: &str, service: &str) -> Vec<(ModelId, f64)> {
 /// # Errors
 /// [`Kind::UnknownModel`] where row-level security hides it, [`Kind::Privilege`] where SELECT is not granted.
 pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Version> {
-    schema.require_reading()?;
-    let sql = format!(
-        "SELECT r.model_name, r.model_version, r.interface::pg_catalog.text FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1",
-        schema.quoted()
-    );
-    let rows = select(&sql, &[Uuid::from_bytes(*id).into()], |row| {
+    let (name, version, interface) = seen(schema, id, reference, "r.interface::pg_catalog.text", |row| {
         Some((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?))
-    });
-    let (name, version, interface) = rows.into_iter().flatten().next().ok_or_else(|| invisible(reference))?;
+    })?;
     let interface: Interface =
         serde_json::from_str(&interface).map_err(|error| unreadable(&name, &version, &error.to_string()))?;
     if !interface.is_consistent() {
@@ -168,6 +162,30 @@ pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Res
         return Err(unreadable(&name, &version, "it was registered with a newer version of e2i_serve"));
     }
     Ok(Version { id: *id, name, version, interface })
+}
+
+/// Checks that the caller may see the row of a version, and reads nothing of it.
+///
+/// # Errors
+/// As [`describe`].
+pub fn require_seeing(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<()> {
+    seen(schema, id, reference, "r.interface", |_| Some(()))
+}
+
+fn seen<R>(
+    schema: Schema,
+    id: &ModelId,
+    reference: &ModelReference,
+    interface: &str,
+    read: impl FnMut(&Row) -> Option<R>,
+) -> Result<R> {
+    schema.require_reading()?;
+    let sql = format!(
+        "SELECT r.model_name, r.model_version, {interface} FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1",
+        schema.quoted()
+    );
+    let rows = select(&sql, &[Uuid::from_bytes(*id).into()], read);
+    rows.into_iter().flatten().next().ok_or_else(|| invisible(reference))
 }
 
 fn unreadable(name: &str, version: &str, why: &str) -> Error {

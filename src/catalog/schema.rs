@@ -68,8 +68,27 @@ impl Schema {
 
     /// The registry table.
     pub fn registry(self) -> pg_sys::Oid {
+        self.relation(c"ml_model_registry")
+    }
+
+    /// A table, invalid if there is none.
+    pub fn relation(self, name: &std::ffi::CStr) -> pg_sys::Oid {
         // SAFETY: a catalog look-up by name.
-        unsafe { pg_sys::get_relname_relid(c"ml_model_registry".as_ptr(), self.oid) }
+        unsafe { pg_sys::get_relname_relid(name.as_ptr(), self.oid) }
+    }
+
+    /// Whether no policy is forced upon the owner of a table.
+    pub fn is_whole_for_owner(self, name: &std::ffi::CStr) -> bool {
+        !filters(self.relation(name), self.owner())
+    }
+
+    /// Whether the caller sees all of each row of the registry: all columns are granted, and no policy applies. What is checked
+    /// otherwise, only a query can tell.
+    pub fn is_whole(self) -> bool {
+        let (registry, role) = (self.registry(), role::current());
+        // SAFETY: a catalog look-up.
+        let granted = unsafe { pg_sys::pg_class_aclcheck(registry, role, pg_sys::AclMode::from(pg_sys::ACL_SELECT)) };
+        granted == pg_sys::AclResult::ACLCHECK_OK && !filters(registry, role)
     }
 
     /// Whether the caller may SELECT from the registry, all columns or some; which rows, row-level security says.
@@ -118,4 +137,10 @@ impl Schema {
             owner
         }
     }
+}
+
+/// Whether row-level security of a table applies to a role.
+fn filters(table: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups; told not to raise an error where `row_security` is off.
+    unsafe { pg_sys::check_enable_rls(table, role, true) == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32 }
 }

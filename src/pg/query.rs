@@ -116,7 +116,7 @@ fn run<R>(sql: &str, arguments: &[Argument], read_only: bool, result: impl FnOnc
     // SAFETY: SPI is connected around everything that uses it; an ERROR in between is cleaned up by the server.
     sqlstate::keeping(|| unsafe {
         expect(pg_sys::SPI_connect(), "SPI_connect");
-        let plan = plan(sql, arguments);
+        let plan = plan(sql, arguments, read_only);
         expect(pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), nulls.as_ptr(), read_only, 0), "SPI_execute_plan");
         let result = result(pg_sys::SPI_processed);
         expect(pg_sys::SPI_finish(), "SPI_finish");
@@ -139,11 +139,13 @@ fn text(sql: &str) -> CString {
     CString::new(sql).unwrap_or_else(|_| raise(&Error::new(Kind::Internal, "a query contains a zero byte")))
 }
 
-/// The kept plan of a query.
+/// The kept plan of a query. Reading is by key, so one plan is right for all values and is made once: by itself the server
+/// would plan the first five executions in every session for their values. Writing is not always: what is deleted by its age
+/// may be little or much.
 ///
 /// # Safety
 /// SPI must be connected.
-unsafe fn plan(sql: &str, arguments: &[Argument]) -> pg_sys::SPIPlanPtr {
+unsafe fn plan(sql: &str, arguments: &[Argument], read_only: bool) -> pg_sys::SPIPlanPtr {
     if let Some(plan) = PLANS.with_borrow(|plans| plans.get(sql).copied()) {
         return plan;
     }
@@ -151,7 +153,8 @@ unsafe fn plan(sql: &str, arguments: &[Argument]) -> pg_sys::SPIPlanPtr {
     let mut types: Vec<pg_sys::Oid> = arguments.iter().map(|argument| argument.0).collect();
     // SAFETY: text and types have the lengths that are passed; a kept plan lives as long as the backend.
     let plan = unsafe {
-        let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
+        let options = if read_only { pg_sys::CURSOR_OPT_GENERIC_PLAN as i32 } else { 0 };
+        let plan = pg_sys::SPI_prepare_cursor(text.as_ptr(), types.len() as i32, types.as_mut_ptr(), options);
         if plan.is_null() {
             let code = pg_sys::SPI_result;
             raise(&Error::new(Kind::Internal, format!("cannot prepare a query: {code}")));

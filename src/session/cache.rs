@@ -8,13 +8,14 @@ use std::rc::Rc;
 use e2i_core::traffic::Split;
 use e2i_core::{ModelReference, Result, Selector};
 
-use crate::catalog::invalidation;
-use crate::catalog::model::{ModelId, Version, describe, existing, identify, route, visible};
+use crate::catalog::invalidation::{self, Standing};
+use crate::catalog::model::{ModelId, Version, describe, existing, identify, require_seeing, visible};
 use crate::catalog::schema::Schema;
 use crate::inference_log::record::Log;
 use crate::pg::{encoding, time};
 use crate::session::engines::Preference;
 use crate::session::model::LoadedModel;
+use crate::session::route::{self, Found};
 use crate::settings::{self, EngineChoice};
 
 /// A version, the engine that was asked for, and its threads.
@@ -23,6 +24,8 @@ type Key = (ModelId, EngineChoice, usize);
 #[derive(Default)]
 struct Cache {
     models: HashMap<Key, Rc<LoadedModel>>,
+    /// What they held together, each when it was last used.
+    bytes: usize,
     /// How often each version was loaded; forgotten when the version is dropped.
     loads: HashMap<ModelId, u32>,
     turn: u64,
@@ -58,6 +61,8 @@ pub struct Routed {
     pub shadow: Option<(Rc<LoadedModel>, f64)>,
     /// The log of the service's rows.
     pub log: Option<Log>,
+    /// For which statements it is right.
+    pub standing: Option<Standing>,
 }
 
 /// What a reference means now, for this caller, loaded.
@@ -65,12 +70,17 @@ pub struct Routed {
 /// # Errors
 /// As [`resolve`], and what loading reports.
 pub fn routed(schema: Schema, text: &str, preference: Preference) -> Result<Routed> {
+    invalidation::watch(schema);
+    // An expression of a PL/pgSQL function takes no lock, which is where a session usually hears of changes.
+    invalidation::hear();
     // Before resolving, which fails for a version that was dropped: what is gone shall not stay in memory.
     sweep(schema);
     encoding::require_utf8()?;
-    let reference = ModelReference::parse(text)?;
-    let route = route(schema, &reference)?;
-    let load = |id: &ModelId| loaded(schema, id, &reference, preference);
+    let Found { led, is_kept, standing } = route::find(schema, text)?;
+    let (reference, route) = (&led.reference, &led.route);
+    // Of a version that is there, the caller's rights say whether its row is seen; where rows are filtered, only a query can.
+    let must_ask = !is_kept || !schema.is_whole();
+    let load = |id: &ModelId| loaded(schema, id, reference, preference, must_ask);
     let model = load(&route.id)?;
     let split = match route.traffic.as_slice() {
         [] => None,
@@ -84,7 +94,7 @@ pub fn routed(schema: Schema, text: &str, preference: Preference) -> Result<Rout
     let shadow = route.shadow.and_then(|(id, sample)| load(&id).ok().map(|model| (model, sample)));
     let service = if reference.selector == Selector::Deployed { reference.name.clone() } else { String::new() };
     let log = route.log.as_ref().map(|wanted| Log::new(&service, wanted));
-    Ok(Routed { model, service, split, shadow, log })
+    Ok(Routed { model, service, split, shadow, log, standing })
 }
 
 /// The loaded model that a reference means now, for this caller.
@@ -95,26 +105,32 @@ pub fn model(schema: Schema, reference: &str) -> Result<Rc<LoadedModel>> {
     routed(schema, reference, Preference::current()).map(|routed| routed.model)
 }
 
-/// A version by its identity, from the cache or loaded into it.
-fn loaded(schema: Schema, id: &ModelId, reference: &ModelReference, preference: Preference) -> Result<Rc<LoadedModel>> {
-    let version = describe(schema, id, reference)?;
+/// A version by its identity, from the cache or loaded into it. What a version is never changes, so of one that is loaded
+/// nothing is read again.
+fn loaded(
+    schema: Schema,
+    id: &ModelId,
+    reference: &ModelReference,
+    preference: Preference,
+    must_ask: bool,
+) -> Result<Rc<LoadedModel>> {
     // No borrow is held while a model loads: that runs queries, and they may score.
-    let key = (version.id, preference.engine, preference.threads);
+    let key = (*id, preference.engine, preference.threads);
     let known =
         CACHE.with(|cache| cache.borrow().models.get(&key).filter(|model| model.preference == preference).cloned());
     let model = match known {
         Some(model) => {
+            if must_ask {
+                require_seeing(schema, id, reference)?;
+            }
             model.hit();
             model
         }
         None => {
+            let version = describe(schema, id, reference)?;
             let model = Rc::new(LoadedModel::load(schema, &version, preference)?);
             model.enter();
-            CACHE.with(|cache| {
-                let mut cache = cache.borrow_mut();
-                *cache.loads.entry(version.id).or_default() += 1;
-                cache.models.insert(key, model.clone());
-            });
+            CACHE.with(|cache| cache.borrow_mut().insert(key, &model));
             model
         }
     };
@@ -123,18 +139,34 @@ fn loaded(schema: Schema, id: &ModelId, reference: &ModelReference, preference: 
 }
 
 impl Cache {
+    fn insert(&mut self, key: Key, model: &Rc<LoadedModel>) {
+        *self.loads.entry(key.0).or_default() += 1;
+        if let Some(before) = self.models.insert(key, model.clone()) {
+            self.bytes -= before.bytes.get();
+        }
+    }
+
     /// Marks a model as used, and makes room.
     fn used(&mut self, model: &LoadedModel) {
         self.turn += 1;
         model.turn.set(self.turn);
         model.last_used.set(time::now());
+        // One that scores in larger batches than before holds more.
+        let bytes = model.memory_bytes();
+        self.bytes = self.bytes - model.bytes.replace(bytes) + bytes;
         let limit = settings::session_cache_bytes();
-        let mut bytes: usize = self.models.values().map(|model| model.memory_bytes()).sum();
-        while bytes > limit && self.models.len() > 1 {
+        while self.bytes > limit && self.models.len() > 1 {
             let Some(oldest) = self.models.values().min_by_key(|model| model.turn.get()).cloned() else { break };
-            bytes -= oldest.memory_bytes();
+            self.bytes -= oldest.bytes.get();
             self.models.remove(&(oldest.id, oldest.preference.engine, oldest.preference.threads));
         }
+    }
+
+    /// Keeps the models of those versions that still exist.
+    fn keep(&mut self, alive: &[ModelId]) {
+        self.models.retain(|(id, ..), _| alive.contains(id));
+        self.loads.retain(|id, _| alive.contains(id));
+        self.bytes = self.models.values().map(|model| model.bytes.get()).sum();
     }
 }
 
@@ -147,11 +179,7 @@ fn sweep(schema: Schema) {
     });
     if !known.is_empty() {
         let alive = existing(schema, &known);
-        CACHE.with(|cache| {
-            let mut cache = cache.borrow_mut();
-            cache.models.retain(|(id, ..), _| alive.contains(id));
-            cache.loads.retain(|id, _| alive.contains(id));
-        });
+        CACHE.with(|cache| cache.borrow_mut().keep(&alive));
     }
     CACHE.with(|cache| cache.borrow_mut().swept = changes);
 }
@@ -187,6 +215,10 @@ pub fn leave() {
 /// Drops all loaded models and returns how many of them the caller may see.
 pub fn clear(schema: Schema) -> usize {
     let seen = list(schema).len();
-    CACHE.with(|cache| drop(std::mem::take(&mut cache.borrow_mut().models)));
+    CACHE.with(|cache| {
+        let mut cache = cache.borrow_mut();
+        cache.bytes = 0;
+        cache.models.clear();
+    });
     seen
 }

@@ -2,11 +2,11 @@
 //!
 //! A statement keeps the version it began with, even when a deploy is committed while it runs; the next statement sees
 //! the deploy. A call site can outlive a statement (in PL/pgSQL it lives as long as the transaction), so what it resolved
-//! is asked for again when the snapshot is another one *and* the registry has changed since; the snapshot of a statement
-//! does not change.
+//! is asked for again when the snapshot is another one *and* has another standing: the registry has changed since. The
+//! snapshot of a statement does not change.
 
-use e2i_core::Result;
 use e2i_core::reading::Question;
+use e2i_core::{Kept, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
@@ -19,13 +19,19 @@ use crate::pg::call_site::Place;
 use crate::pg::snapshot;
 use crate::session::engines::Preference;
 use crate::session::target::Target;
-use crate::session::targets::Targets;
 use crate::settings;
+
+/// Models that one call site keeps whatever they hold, for a model argument that differs from row to row.
+const MIN_TARGETS: usize = 64;
+
+/// Most models that it keeps; beyond those above only as long as all of them together are within `e2i_serve.session_cache_size`.
+const MAX_TARGETS: usize = 4096;
 
 /// The state of one call site.
 #[derive(Default)]
 pub struct CallSite {
-    targets: Targets,
+    /// By reference. Most often it is that of the row before.
+    targets: Kept<Target>,
     /// For which snapshot and role the targets are good.
     seen: Option<Moment>,
     /// Number of statements seen, and of calls.
@@ -95,10 +101,10 @@ impl CallSite {
                     Target::resolve(schema, reference, question, preference, function)
                 });
                 let target = resolved.inspect_err(|error| counter::unresolved(function, error.kind()))?;
-                self.targets.keep(reference, target)
+                self.keep(reference, target)
             }
         };
-        let target = &mut self.targets.all[index].1;
+        let target = self.targets.at(index);
         if target.statement != self.statements {
             target.statement = self.statements;
             target.request(match self.kind {
@@ -109,7 +115,7 @@ impl CallSite {
         Ok(target)
     }
 
-    /// Under another snapshot: drops what was resolved before the registry changed. Under another role: drops everything.
+    /// Under another snapshot: drops what is not right for it. Under another role: drops everything.
     /// Whether anything is another than before.
     #[inline]
     fn forget_if_outdated(&mut self) -> bool {
@@ -124,8 +130,21 @@ impl CallSite {
         }
         // An expression of a PL/pgSQL function takes no lock, which is where a session usually hears of changes.
         invalidation::hear();
-        let registry_changes = invalidation::registry_changes();
-        self.targets.retain(|target| target.registry_changes == registry_changes);
+        let standing = invalidation::standing();
+        self.targets.retain(|target| standing.is_some() && target.standing == standing);
         true
+    }
+
+    /// Keeps a target, and says at which place.
+    #[cold]
+    fn keep(&mut self, reference: &str, target: Target) -> usize {
+        let bytes = target.memory_bytes();
+        let limit = settings::session_cache_bytes();
+        while self.targets.len() >= MAX_TARGETS
+            || self.targets.len() >= MIN_TARGETS && self.targets.weight() + bytes > limit
+        {
+            self.targets.evict();
+        }
+        self.targets.insert(reference, target, bytes)
     }
 }

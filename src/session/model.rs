@@ -36,6 +36,8 @@ pub struct LoadedModel {
     pub hits: Cell<u64>,
     /// When a statement last used it, as the server's timestamp.
     pub last_used: Cell<i64>,
+    /// Bytes it held when it was last used, which is what the cache has counted.
+    pub bytes: Cell<usize>,
     /// Order of use among the loaded models; larger is later.
     pub turn: Cell<u64>,
     scorer: Scorer,
@@ -71,6 +73,7 @@ impl LoadedModel {
             load_time,
             hits: Cell::new(0),
             last_used: Cell::new(0),
+            bytes: Cell::new(0),
             turn: Cell::new(0),
             scorer,
             held: RefCell::new(None),

@@ -9,7 +9,7 @@ use e2i_core::{Batch, Error, Kind, OutputSet, Outputs, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
-use crate::catalog::invalidation;
+use crate::catalog::invalidation::Standing;
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Spelling};
 use crate::datum::scalar::Zone;
@@ -108,8 +108,8 @@ impl Drop for CountsUnwinding {
 
 /// A resolved reference: the active version first, then those that share its traffic.
 pub struct Target {
-    /// Number of registry changes that the session had heard of when the reference was resolved.
-    pub registry_changes: u64,
+    /// For which statements it is right.
+    pub standing: Option<Standing>,
     /// The call site's number of the statement that used it last.
     pub statement: u64,
     question: Question,
@@ -147,9 +147,7 @@ impl Target {
         preference: Preference,
         function: Function,
     ) -> Result<Self> {
-        // Read before resolving: a change that is heard of meanwhile must count as later.
-        let registry_changes = invalidation::registry_changes();
-        let Routed { model, service, split, shadow, log } = cache::routed(schema, reference, preference)?;
+        let Routed { model, service, split, shadow, log, standing } = cache::routed(schema, reference, preference)?;
         if let (Function::Pinned, Some(why)) = (function, &model.interface().varies) {
             return Err(Error::new(Kind::Unsupported, format!("model {} cannot be pinned: {why}", model.reference()))
                 .with_detail("Its answer to a row is not that row's alone, or not always the same.")
@@ -175,17 +173,7 @@ impl Target {
             let arm = Arm::new(model, question, Function::Shadow, &service).ok()?;
             Some(Shadow { service, arm, sample })
         });
-        Ok(Self {
-            registry_changes,
-            statement: 0,
-            question,
-            arms,
-            split,
-            shadow,
-            log,
-            chosen: 0,
-            beside: Duration::ZERO,
-        })
+        Ok(Self { standing, statement: 0, question, arms, split, shadow, log, chosen: 0, beside: Duration::ZERO })
     }
 
     /// A statement begins to use it; other processes may do so too, at the place of this number.
