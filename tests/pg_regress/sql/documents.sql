@@ -18,6 +18,7 @@ SELECT model, auc FROM e2i_models;
 BEGIN;
 ALTER TABLE ml_model_registry DISABLE TRIGGER version_is_immutable;
 UPDATE ml_model_registry SET interface = nested(200);
+SELECT e2i_clear_session_cache() > 0 AS cleared;
 SELECT e2i_predict('plus:1', ARRAY[1]);
 ROLLBACK;
 -- The event says what was before and after, as given; what is only written differently is a change.
