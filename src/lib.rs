@@ -4,7 +4,8 @@
 //! graph means in `e2i_onnx`. The modules, in the order a call meets them:
 //!
 //! * [`api`]: the SQL-callable functions, one file a chapter of the manual;
-//! * [`session`]: which version a reference means for this call, and the loaded models of this backend;
+//! * [`scoring`]: which version a reference means for this call, and the loaded models of this backend;
+//! * [`registration`]: how a model gets in;
 //! * [`catalog`]: the registry's tables, privileges, invalidation;
 //! * [`datum`]: values from and to PostgreSQL's own binary forms, without logic;
 //! * [`metrics`]: what is counted meanwhile, and its way into tables;
@@ -23,7 +24,8 @@ mod explain;
 mod inference_log;
 mod metrics;
 mod pg;
-mod session;
+mod registration;
+mod scoring;
 mod settings;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;

@@ -11,7 +11,7 @@ use crate::catalog::schema::Schema;
 use crate::catalog::stage::{Transition, transition};
 use crate::error::{OrRaise, given};
 use crate::pg::role;
-use crate::session::trial;
+use crate::registration::trial;
 
 /// Deploys a version under a service name, by default the model's. It is loaded first; the version that was active stays so
 /// until this transaction commits, and for good where it fails. `on_failure => 'record'` keeps a row with the reason.

@@ -13,8 +13,8 @@ use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Spelling, Strictness};
 use crate::error::OrRaise;
 use crate::pg::varlena;
-use crate::session::cache::resolve;
-use crate::session::engines;
+use crate::scoring::cache::resolve;
+use crate::scoring::engines;
 use crate::settings;
 
 /// One row a feature and one an output of a model: name, type, shape, whether it must be given, what stands for NULL. Then

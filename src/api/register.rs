@@ -7,13 +7,13 @@ use pgrx::{default, pg_sys};
 
 use crate::catalog::annotate::check_objects;
 use crate::catalog::model::{describe as describe_version, identify};
-use crate::catalog::register::{NewVersion, Origin, drop_version, insert};
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::error::{OrRaise, given, without_nulls};
 use crate::pg::encoding;
-use crate::session::proof::{Candidate, Proved};
-use crate::session::trial::try_out;
+use crate::registration::proof::{Candidate, Proved};
+use crate::registration::trial::try_out;
+use crate::registration::write::{NewVersion, Origin, drop_version, insert};
 use crate::settings;
 
 /// What is said of a model that has nothing to prove itself by.

@@ -11,8 +11,8 @@ use crate::datum::features::Spelling;
 use crate::datum::result;
 use crate::error::OrRaise;
 use crate::pg::{call_site, sqlstate, varlena};
-use crate::session::engines::Preference;
-use crate::session::{Answer, CallSite};
+use crate::scoring::engines::Preference;
+use crate::scoring::{Answer, CallSite};
 
 /// What a reference may be.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -23,9 +23,9 @@ use crate::inference_log::record::{self, Capacity, Log, Outcome};
 use crate::metrics::clock::Clock;
 use crate::metrics::counter::{self, Counter};
 use crate::pg::{interrupt, time, varlena};
-use crate::session::cache::Routed;
-use crate::session::engines::Preference;
-use crate::session::{Answer, LoadedModel, cache, is_sampled, shadow};
+use crate::scoring::cache::Routed;
+use crate::scoring::engines::Preference;
+use crate::scoring::{Answer, LoadedModel, cache, is_sampled, shadow};
 
 /// Rows that are bound and scored together; bounds the memory of a batch whatever the payload holds.
 const ROWS_AT_ONCE: usize = 1024;

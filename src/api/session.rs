@@ -6,7 +6,7 @@ use pgrx::{datum::Interval, pg_sys};
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
 use crate::pg::time;
-use crate::session::cache;
+use crate::scoring::cache;
 
 /// Loads a model into this session, so that the next statement need not. Returns the version that was loaded.
 #[pg_extern(stable, parallel_restricted, strict)]

@@ -13,7 +13,7 @@ use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::error::{OrRaise, given};
 use crate::pg::{role, time};
-use crate::session::{cache, shadow};
+use crate::scoring::{cache, shadow};
 
 /// Splits the traffic of a service between versions: `{"churn:3": 0.9, "churn:4": 0.1}`. The same row always gets the same
 /// version: by a hash of the feature `by`, or of all features. NULL ends the split.

@@ -4,10 +4,11 @@ use e2i_core::{Error, Kind};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::catalog::examples::examples;
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
-use crate::session::{cache, trial};
+use crate::registration::examples::examples;
+use crate::registration::trial;
+use crate::scoring::cache;
 
 /// Scores the golden rows of a version again, one row an output. Declared in `sql/scoring.sql`, because one of its columns
 /// bears a keyword as its name.

@@ -10,7 +10,7 @@ use crate::catalog::schema::Schema;
 use crate::inference_log::record::Wanted;
 use crate::pg::query::execute;
 use crate::pg::role;
-use crate::session::cache;
+use crate::scoring::cache;
 
 /// Sets or ends (`None`) the log of a service, which must be deployed.
 ///

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::error;
 use crate::inference_log::pool;
 use crate::pg::{role, time};
-use crate::session::{Answer, LoadedModel};
+use crate::scoring::{Answer, LoadedModel};
 use crate::settings;
 
 /// Bytes of a record that are not features.

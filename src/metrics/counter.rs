@@ -20,7 +20,7 @@ use crate::inference_log::write;
 use crate::metrics::clock::Took;
 use crate::metrics::{board, interval, statement};
 use crate::pg::time;
-use crate::session::cache;
+use crate::scoring::cache;
 use crate::settings;
 
 /// Rows after which a timed call hands over what was counted, so that a long statement is seen while it runs.

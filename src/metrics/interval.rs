@@ -19,7 +19,7 @@ use crate::pg::at_commit::AtCommit;
 use crate::pg::lock::{self, Purpose};
 use crate::pg::query::{Row as Selected, execute, select, under_latest};
 use crate::pg::{subtransaction, time};
-use crate::session::trial;
+use crate::registration::trial;
 use crate::settings;
 
 /// What this transaction has written of a place.

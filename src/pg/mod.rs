@@ -6,7 +6,6 @@
 pub mod at_commit;
 pub mod backtrace;
 pub mod call_site;
-pub mod child;
 pub mod encoding;
 pub mod failure;
 pub mod guc;

@@ -8,8 +8,8 @@ use e2i_core::Result;
 use crate::catalog::model::{ModelId, visible};
 use crate::catalog::schema::Schema;
 use crate::pg::time;
-use crate::session::model::LoadedModel;
-use crate::session::target::Answer;
+use crate::scoring::model::LoadedModel;
+use crate::scoring::target::Answer;
 
 /// Comparisons that a session keeps.
 const KEPT: usize = 1000;

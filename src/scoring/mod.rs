@@ -8,11 +8,9 @@ pub mod cache;
 mod call_site;
 pub mod engines;
 mod model;
-pub mod proof;
 mod route;
 pub mod shadow;
 mod target;
-pub mod trial;
 
 pub use call_site::CallSite;
 pub use model::LoadedModel;

@@ -17,10 +17,10 @@ use crate::explain;
 use crate::inference_log::record::{self, Capacity, Log, Outcome};
 use crate::metrics::clock::Clock;
 use crate::metrics::counter::Counter;
-use crate::session::cache::{self, Routed};
-use crate::session::engines::Preference;
-use crate::session::model::LoadedModel;
-use crate::session::shadow;
+use crate::scoring::cache::{self, Routed};
+use crate::scoring::engines::Preference;
+use crate::scoring::model::LoadedModel;
+use crate::scoring::shadow;
 
 /// What a model answers for a row.
 #[derive(Debug, Clone)]

@@ -17,8 +17,8 @@ use crate::metrics::clock::Clock;
 use crate::metrics::{counter, statement};
 use crate::pg::call_site::Place;
 use crate::pg::snapshot;
-use crate::session::engines::Preference;
-use crate::session::target::Target;
+use crate::scoring::engines::Preference;
+use crate::scoring::target::Target;
 use crate::settings;
 
 /// Models that one call site keeps whatever they hold, for a model argument that differs from row to row.

@@ -13,9 +13,9 @@ use crate::catalog::model::{ModelId, Version, describe, existing, identify, requ
 use crate::catalog::schema::Schema;
 use crate::inference_log::record::Log;
 use crate::pg::{encoding, time};
-use crate::session::engines::Preference;
-use crate::session::model::LoadedModel;
-use crate::session::route::{self, Found};
+use crate::scoring::engines::Preference;
+use crate::scoring::model::LoadedModel;
+use crate::scoring::route::{self, Found};
 use crate::settings::{self, EngineChoice};
 
 /// A version, the engine that was asked for, and its threads.

@@ -10,13 +10,13 @@ use e2i_core::{Check, Error, Examples, Kind, Result};
 use e2i_onnx::watchdog;
 use pgrx::pg_sys;
 
-use crate::catalog::examples::examples;
 use crate::catalog::model::{Stored, Version};
 use crate::catalog::schema::Schema;
-use crate::pg::child::{self, Limits, Outcome};
-use crate::session::LoadedModel;
-use crate::session::engines::Preference;
-use crate::session::proof::{Candidate, Proved, compare, prove};
+use crate::registration::child::{self, Limits, Outcome};
+use crate::registration::examples::examples;
+use crate::registration::proof::{Candidate, Proved, compare, prove};
+use crate::scoring::LoadedModel;
+use crate::scoring::engines::Preference;
 use crate::settings;
 
 /// Tries a model out in a process of its own.

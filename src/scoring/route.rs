@@ -1,7 +1,7 @@
 //! Where references lead, kept by the session until the registry changes.
 //!
 //! What is kept is what the owner finds, the same for every role and engine: identities, shares, shadow and log. Whether the
-//! caller may see those versions is asked in each statement ([`crate::session::cache`]).
+//! caller may see those versions is asked in each statement ([`crate::scoring::cache`]).
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -14,7 +14,7 @@ use crate::explain;
 use crate::metrics::clock;
 use crate::metrics::counter::{self, Counter};
 use crate::pg::interrupt;
-use crate::session::engines::{self, Preference};
+use crate::scoring::engines::{self, Preference};
 use crate::settings;
 
 /// A version with its engine.

@@ -16,7 +16,7 @@ use e2i_core::{
 use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, SLOW, describe, find_rows, locale, try_alone};
 use serde::{Deserialize, Serialize};
 
-use crate::session::engines;
+use crate::scoring::engines;
 
 /// A model that wants to be registered.
 pub struct Candidate<'a> {
