@@ -2,7 +2,7 @@
 //! features. Their SQL declarations are in `sql/scoring.sql`.
 
 use e2i_core::reading::Question;
-use e2i_core::{Error, Kind, ModelReference, Result, Selector};
+use e2i_core::{Answer, Error, Kind, ModelReference, Result, Selector};
 use e2i_metrics::Function;
 use pgrx::{pg_guard, pg_sys};
 
@@ -11,8 +11,8 @@ use crate::datum::features::Spelling;
 use crate::datum::result;
 use crate::error::OrRaise;
 use crate::pg::{call_site, sqlstate, varlena};
+use crate::scoring::CallSite;
 use crate::scoring::engines::Preference;
-use crate::scoring::{Answer, CallSite};
 
 /// What a reference may be.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use e2i_core::reading::{Question, needed};
 use e2i_core::spelling::Expected;
 use e2i_core::traffic::position;
-use e2i_core::{Batch, Error, Kind, OutputSet, Outputs, Result, Task};
+use e2i_core::{Answer, Batch, Error, Kind, OutputSet, Outputs, Result, Task};
 use e2i_metrics::Function;
 use pgrx::datum::JsonB;
 use pgrx::prelude::*;
@@ -25,7 +25,7 @@ use crate::metrics::counter::{self, Counter};
 use crate::pg::{interrupt, time, varlena};
 use crate::scoring::cache::Routed;
 use crate::scoring::engines::Preference;
-use crate::scoring::{Answer, LoadedModel, cache, is_sampled, shadow};
+use crate::scoring::{LoadedModel, cache, is_sampled, shadow};
 
 /// Rows that are bound and scored together; bounds the memory of a batch whatever the payload holds.
 const ROWS_AT_ONCE: usize = 1024;
@@ -265,9 +265,9 @@ impl Part {
         }
         for (row, place) in self.places.iter().enumerate() {
             let Some(place) = *place else { continue };
-            let answer = Answer::read(self.question, &self.model, &self.outputs, row)?;
+            let answer = self.model.answer(self.question, &self.outputs, row)?;
             let probabilities = match self.probabilities {
-                true => Some(to_json(Answer::read(Question::Probabilities, &self.model, &self.outputs, row)?)),
+                true => Some(to_json(self.model.answer(Question::Probabilities, &self.outputs, row)?)),
                 false => None,
             };
             take((&self.batch, row), place, answer, probabilities);
@@ -326,7 +326,7 @@ fn score(routed: Routed, rows: &Rows<'_>, begun: Instant) -> Result<(Vec<Scored>
             }
             if let Some(log) = &log {
                 let part = &parts[chosen];
-                log.guard(&part.model, &part.batch, part.batch.rows() - 1).map_err(in_row)?;
+                log.guard(&part.model.binder, &part.batch, part.batch.rows() - 1).map_err(in_row)?;
             }
             let is_compared = shadow.as_ref().is_some_and(|(_, sample)| is_sampled(place, *sample));
             if log.is_some() {
@@ -355,7 +355,7 @@ fn score(routed: Routed, rows: &Rows<'_>, begun: Instant) -> Result<(Vec<Scored>
                     && (*is_compared || log.draw())
                 {
                     let (row, took) = (Some(row), Some(begun.elapsed()));
-                    log.keep(*request, &Outcome { model: &model, capacity, row, answer: Ok(&answer), took });
+                    log.keep(*request, &Outcome { model: &model.binder, capacity, row, answer: Ok(&answer), took });
                 }
                 let prediction = to_json(answer.clone());
                 answers[place] = Some((answer, Scored { prediction, probabilities, model: model.clone() }));
@@ -387,7 +387,7 @@ fn compare(service: &str, part: &mut Part, answers: &[Option<(Answer, Scored)>],
             && let Some((request, _)) = requests.get(place)
         {
             let (row, capacity) = (Some(row), Capacity::Shadow);
-            log.keep(*request, &Outcome { model: &model, capacity, row, answer: Ok(&other), took: None });
+            log.keep(*request, &Outcome { model: &model.binder, capacity, row, answer: Ok(&other), took: None });
         }
         if let Some(Some((answer, scored))) = answers.get(place) {
             shadow::keep(service, &scored.model, &model, answer, Ok(other));

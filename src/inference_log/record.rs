@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use e2i_core::{Batch, Error, Result};
+use e2i_core::{Answer, Batch, Binder, Error, Result};
 use e2i_metrics::RECORD;
 use e2i_privacy::{OnPii, Policy};
 use serde::Serialize;
@@ -12,7 +12,6 @@ use serde_json::Value as Json;
 use crate::error;
 use crate::inference_log::pool;
 use crate::pg::{role, time};
-use crate::scoring::{Answer, LoadedModel};
 use crate::settings;
 
 /// Bytes of a record that are not features.
@@ -60,8 +59,8 @@ pub enum Capacity {
 
 /// What the scoring of a row came to.
 pub struct Outcome<'a> {
-    /// The version, where it is known.
-    pub model: &'a LoadedModel,
+    /// What bound the row: it knows the version and its interface.
+    pub model: &'a Binder,
     /// In which capacity.
     pub capacity: Capacity,
     /// The bound row; `None` for one that failed, which may be bound only in part.
@@ -114,9 +113,9 @@ impl Log {
     /// # Errors
     /// Which feature holds what.
     #[inline]
-    pub fn guard(&self, model: &LoadedModel, batch: &Batch, row: usize) -> Result<()> {
+    pub fn guard(&self, model: &Binder, batch: &Batch, row: usize) -> Result<()> {
         match self.policy.on_pii() {
-            OnPii::Block => self.policy.guard(model.reference(), model.interface(), batch, row),
+            OnPii::Block => self.policy.guard(model.model(), model.interface(), batch, row),
             OnPii::RedactLog | OnPii::Allow => Ok(()),
         }
     }
@@ -131,6 +130,7 @@ impl Log {
             Some(Err(omitted)) => (None, Some(omitted.code())),
             None => (None, Some("failed")),
         };
+        let (name, version) = model.model().split_once(':').unwrap_or((model.model(), ""));
         let number = |value: f64| if value.is_finite() { value.into() } else { Json::String(value.to_string()) };
         let (mut prediction, mut label, mut probabilities) = (None, None, None);
         match answer {
@@ -143,8 +143,8 @@ impl Log {
             request_id: uuid(request),
             logged_at: time::now().to_string(),
             service_name: cut(&self.service),
-            model_name: cut(&model.name),
-            model_version: cut(&model.version),
+            model_name: cut(name),
+            model_version: cut(version),
             served_as: *capacity,
             status: if answer.is_ok() { "ok" } else { "error" },
             duration_ms: took.map(|took| took.as_secs_f64() * 1e3),

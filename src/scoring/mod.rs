@@ -14,4 +14,4 @@ mod target;
 
 pub use call_site::CallSite;
 pub use model::LoadedModel;
-pub use target::{Answer, is_sampled};
+pub use target::is_sampled;

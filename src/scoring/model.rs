@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use e2i_core::{Batch, Binder, Engine, Interface, Kind, OutputSet, Outputs, Result};
+use e2i_core::reading::Question;
+use e2i_core::{Answer, Batch, Binder, Engine, Interface, Kind, OutputSet, Outputs, Result};
 use e2i_metrics::{Function, Scorer};
 
 use crate::catalog::model::{ModelId, Version};
@@ -148,5 +149,13 @@ impl LoadedModel {
                 other => return other,
             }
         }
+    }
+    /// Reads the answer to a question for one row of what was scored.
+    ///
+    /// # Errors
+    /// What the outputs do not hold.
+    #[inline]
+    pub fn answer(&self, question: Question, outputs: &Outputs, row: usize) -> Result<Answer> {
+        Answer::read(question, self.interface(), self.reference(), outputs, row)
     }
 }

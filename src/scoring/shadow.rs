@@ -3,13 +3,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use e2i_core::Result;
+use e2i_core::{Answer, Result};
 
 use crate::catalog::model::{ModelId, visible};
 use crate::catalog::schema::Schema;
 use crate::pg::time;
 use crate::scoring::model::LoadedModel;
-use crate::scoring::target::Answer;
 
 /// Comparisons that a session keeps.
 const KEPT: usize = 1000;
@@ -48,10 +47,10 @@ pub fn keep(service: &str, version: &LoadedModel, shadow: &LoadedModel, answer: 
         versions: [version.id, shadow.id],
         version: version.reference().to_owned(),
         shadow: shadow.reference().to_owned(),
-        answer: shown(answer),
-        difference: other.as_ref().ok().map(|other| difference(answer, other)),
+        answer: answer.to_string(),
+        difference: other.as_ref().ok().map(|other| answer.difference(other)),
         error: other.as_ref().err().map(|error| error.message().to_owned()),
-        shadow_answer: other.ok().as_ref().map(shown),
+        shadow_answer: other.ok().map(|other| other.to_string()),
         at: time::now(),
     };
     COMPARISONS.with_borrow_mut(|kept| {
@@ -71,26 +70,4 @@ pub fn list(schema: Schema) -> Vec<Comparison> {
     let visible = visible(schema, &versions);
     kept.retain(|comparison| comparison.versions.iter().all(|version| visible.contains(version)));
     kept
-}
-
-fn shown(answer: &Answer) -> String {
-    match answer {
-        Answer::Number(number) => number.to_string(),
-        Answer::Label(label) => label.clone(),
-        Answer::Numbers(numbers) => {
-            format!("{{{}}}", numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
-        }
-    }
-}
-
-fn difference(one: &Answer, other: &Answer) -> f64 {
-    match (one, other) {
-        (Answer::Number(one), Answer::Number(other)) => (one - other).abs(),
-        (Answer::Numbers(one), Answer::Numbers(other)) if one.len() == other.len() => {
-            one.iter().zip(other).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
-        }
-        (Answer::Label(one), Answer::Label(other)) if one == other => 0.0,
-        (Answer::Label(_), Answer::Label(_)) => 1.0,
-        _ => f64::INFINITY,
-    }
 }

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use e2i_core::reading::{self, Question, needed};
+use e2i_core::reading::{Question, needed};
 use e2i_core::traffic::{Split, position};
-use e2i_core::{Batch, Error, Kind, OutputSet, Outputs, Result};
+use e2i_core::{Answer, Batch, Error, Kind, OutputSet, Outputs, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
@@ -21,36 +21,6 @@ use crate::scoring::cache::{self, Routed};
 use crate::scoring::engines::Preference;
 use crate::scoring::model::LoadedModel;
 use crate::scoring::shadow;
-
-/// What a model answers for a row.
-#[derive(Debug, Clone)]
-pub enum Answer {
-    /// A prediction.
-    Number(f64),
-    /// A label.
-    Label(String),
-    /// Probabilities, or every number of the main output.
-    Numbers(Vec<f64>),
-}
-
-impl Answer {
-    /// Reads the answer to a question off a model's outputs.
-    ///
-    /// # Errors
-    /// What the outputs do not hold.
-    #[inline]
-    pub fn read(question: Question, model: &LoadedModel, outputs: &Outputs, row: usize) -> Result<Self> {
-        let (interface, name) = (model.interface(), model.reference());
-        let mut numbers = Vec::new();
-        match question {
-            Question::Prediction => return reading::prediction(interface, outputs, row, name).map(Answer::Number),
-            Question::Label => return Ok(Answer::Label(reading::label(interface, outputs, row, name)?.into_owned())),
-            Question::Probabilities => reading::probabilities(interface, outputs, row, name, &mut numbers)?,
-            Question::Vector => reading::vector(interface, outputs, row, name, &mut numbers)?,
-        }
-        Ok(Answer::Numbers(numbers))
-    }
-}
 
 /// A model with this call site's buffers for it.
 pub struct Arm {
@@ -87,7 +57,7 @@ impl Arm {
     #[inline]
     fn answer(&mut self, question: Question) -> Result<Answer> {
         self.model.score(&self.batch, self.wanted, &mut self.outputs)?;
-        let answer = Answer::read(question, &self.model, &self.outputs, 0)?;
+        let answer = self.model.answer(question, &self.outputs, 0)?;
         if let Some(counter) = &self.counter {
             counter.row();
         }
@@ -223,7 +193,7 @@ impl Target {
         log.keep(
             request,
             &Outcome {
-                model: &arm.model,
+                model: &arm.model.binder,
                 capacity: if self.chosen == 0 { Capacity::Active } else { Capacity::Canary },
                 // What was bound only in part is not shown.
                 row: answer.is_ok().then_some((&arm.batch, 0)),
@@ -253,7 +223,7 @@ impl Target {
         }
         self.chosen = chosen;
         if let Some(log) = &self.log {
-            log.guard(&self.arms[chosen].model, &self.arms[chosen].batch, 0)?;
+            log.guard(&self.arms[chosen].model.binder, &self.arms[chosen].batch, 0)?;
         }
         let answer = self.arms[chosen].answer(self.question)?;
         // SAFETY: as above.
@@ -298,7 +268,7 @@ impl Target {
             let request = record::request();
             let row = other.is_ok().then_some((&shadow.arm.batch, 0));
             let outcome = Outcome {
-                model: &shadow.arm.model,
+                model: &shadow.arm.model.binder,
                 capacity: Capacity::Shadow,
                 row,
                 answer: other.as_ref(),

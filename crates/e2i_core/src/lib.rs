@@ -8,13 +8,14 @@
 //! 2. [`Interface`] says which tensors a model takes, which named [`Feature`] goes where, and what its outputs mean;
 //! 3. [`Binder`] turns [`Scalar`] values into a [`Batch`], by name or by position, exactly or with an [`Error`];
 //! 4. [`Engine`] scores a [`Batch`] into [`Outputs`];
-//! 5. [`reading`] turns [`Outputs`] into a prediction, a label, probabilities or a vector;
+//! 5. [`reading`] turns [`Outputs`] into a prediction, a label, probabilities or a vector, an [`Answer`];
 //! 6. [`Examples`] compares them with what training predicted.
 //!
 //! [`formats`] reads the files of training libraries, [`native`] computes what they describe.
 //!
 //! What does not belong here: graph formats (see `e2i_onnx`), storage, sessions, SQL.
 
+mod answer;
 mod batch;
 mod bind;
 mod categories;
@@ -40,6 +41,7 @@ mod stage;
 pub mod traffic;
 mod value;
 
+pub use answer::Answer;
 pub use batch::{Batch, Column, Tensor};
 pub use bind::{Binder, Layout};
 pub use categories::{Categories, Category, Unseen};
