@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use e2i_core::class_scores::{self, Built, Evidence};
+use e2i_core::class_scores::Built;
+use e2i_core::evidence::{self, Evidence};
 use e2i_core::formats::{self, Trained};
 use e2i_core::native::agreement::{Sample, disagreement, nudged, varied};
 use e2i_core::native::{Ensemble, InstructionSet, NativeEngine, compile_trained};
@@ -249,7 +250,7 @@ fn settle_scores(
         }
     }
     let stated = candidate.options.class_scores;
-    class_scores::settle(interface, stated, built, &evidence)?;
+    evidence::settle(interface, stated, built, &evidence)?;
     let others = interface.numbers_not_read();
     let mut notices = vec![];
     if stated.is_none() && !interface.class_scores.give_probabilities() {

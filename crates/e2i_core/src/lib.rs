@@ -23,6 +23,7 @@ pub mod class_scores;
 mod decimal;
 mod engine;
 mod error;
+pub mod evidence;
 #[cfg(test)]
 mod fixture;
 pub mod formats;

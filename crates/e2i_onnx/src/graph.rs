@@ -8,9 +8,9 @@ use e2i_core::{ElementType, Error, Kind, Result};
 use prost::Message;
 
 use crate::guard;
+pub(crate) use crate::proto::attribute;
 use crate::proto::{
-    self, Attribute, GraphProto, ModelProto, NodeProto, TensorProto, TensorType, TypeProto, TypeValue, ValueInfo,
-    data_type,
+    self, GraphProto, ModelProto, NodeProto, TensorProto, TensorType, TypeProto, TypeValue, ValueInfo, data_type,
 };
 
 /// A decoded ONNX model whose contents may be given to the runtime.
@@ -180,11 +180,6 @@ impl Model {
 fn undecodable(error: &prost::DecodeError) -> String {
     let text = error.to_string();
     if text.ends_with("recursion limit reached") { "its parts are nested too deep".to_owned() } else { text }
-}
-
-/// An attribute by name.
-pub(crate) fn attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n Attribute> {
-    node.attributes.iter().find(|attribute| attribute.name == name)
 }
 
 /// The element type and axes of a tensor value; `None` for sequences, maps and the like.

@@ -217,6 +217,11 @@ pub(crate) struct FunctionProto {
     pub attributes: Vec<Attribute>,
 }
 
+/// An attribute by name.
+pub(crate) fn attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n Attribute> {
+    node.attributes.iter().find(|attribute| attribute.name == name)
+}
+
 /// `TensorProto.DataType` values that features and outputs can have.
 pub(crate) mod data_type {
     pub(crate) const FLOAT: i32 = 1;

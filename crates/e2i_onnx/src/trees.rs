@@ -10,8 +10,7 @@ use std::collections::HashMap;
 
 use e2i_core::{Error, Kind, Result};
 
-use crate::graph::attribute;
-use crate::proto::{Attribute, NodeProto, TensorProto, data_type};
+use crate::proto::{Attribute, NodeProto, TensorProto, attribute, data_type};
 
 /// Most nodes that the trees of a TreeEnsemble have, written out in full.
 const MAX_WRITTEN_OUT: u64 = 1 << 25;

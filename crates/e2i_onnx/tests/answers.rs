@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use e2i_core::class_scores::{Evidence, settle};
+use e2i_core::evidence::{Evidence, settle};
 use e2i_core::native::agreement::{Sample, disagreement, varied};
 use e2i_core::native::{InstructionSet, NativeEngine};
 use e2i_core::reading::{self, Question, needed};

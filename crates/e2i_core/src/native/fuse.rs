@@ -6,7 +6,8 @@
 
 use super::image::ImageWriter;
 use super::operators::{Binary, BinaryFunction, Constants, Network, Operator, Unary};
-use super::plan::{Plan, ValueId, ValueType};
+use super::plan::Plan;
+use super::value::{ValueId, ValueType};
 use crate::batch::Column;
 
 /// Constants that steps were made with and that a fused step needs again.

@@ -9,6 +9,7 @@
 //! What does not belong here: file formats, and anything that knows where an image is kept.
 
 pub mod agreement;
+mod builder;
 mod classifier;
 mod engine;
 mod ensemble;
@@ -20,7 +21,9 @@ mod link;
 pub mod operators;
 mod plan;
 mod trained;
+mod value;
 
+pub use builder::PlanBuilder;
 pub use classifier::{Classifier, Finish, Labels, PostTransform, Seen, Sums, logistic, probit};
 pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
@@ -28,5 +31,6 @@ pub use forest::{Forest, Rows, Scratch, SumsMut};
 pub use image::{Image, ImageWriter, Pod, Section};
 pub use instruction_set::InstructionSet;
 pub use link::{Function, LabelRule, Link};
-pub use plan::{Plan, PlanBuilder, Step, ValueId, ValueType};
+pub use plan::{Plan, Step};
 pub use trained::compile_trained;
+pub use value::{ValueId, ValueType};

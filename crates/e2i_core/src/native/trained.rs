@@ -1,9 +1,10 @@
 //! Models of training libraries as plans: one step.
 
+use super::builder::PlanBuilder;
 use super::ensemble::Ensemble;
 use super::link::Link;
 use super::operators::Trained;
-use super::plan::{PlanBuilder, ValueType};
+use super::value::ValueType;
 use crate::error::Result;
 use crate::interface::ElementType;
 

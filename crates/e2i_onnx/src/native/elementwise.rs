@@ -6,8 +6,9 @@ use e2i_core::native::operators::{
 use e2i_core::native::{ValueId, ValueType};
 use e2i_core::{Column, ElementType};
 
-use super::constant::{Constant, fold};
+use super::constant::Constant;
 use super::defaults::{float, int};
+use super::folding::fold;
 use super::symbol::{RowValue, broadcast, product, stretched};
 use super::{Lowered, Lowering, Symbol};
 use crate::graph::{attribute, element_type};

@@ -6,7 +6,8 @@ use e2i_core::{ElementType, Kind, Result};
 use prost::Message;
 
 use super::pipeline_tests::{Random, floats, info, int, ints, text, texts};
-use super::trees::{TreeOperator, read};
+use super::tree_operator::TreeOperator;
+use super::trees::read;
 use crate::proto::{Attribute, GraphProto, ModelProto, NodeProto, OperatorSet, TensorProto, data_type};
 use crate::{Model, Options, compile, describe};
 

@@ -22,6 +22,7 @@ use crate::graph::Model;
 use crate::proto::NodeProto;
 
 pub(crate) mod attributes;
+mod axes;
 #[cfg(test)]
 mod backend_tests;
 mod columns;
@@ -29,6 +30,7 @@ mod constant;
 mod defaults;
 mod elementwise;
 mod encoders;
+mod folding;
 #[cfg(test)]
 mod hostile_tests;
 mod linear;
@@ -52,9 +54,11 @@ mod text_tests;
 #[cfg(test)]
 mod threshold_tests;
 mod tree_ensemble;
+mod tree_operator;
 pub(crate) mod trees;
 
-pub use trees::{TreeOperator, trees_of};
+pub use tree_operator::TreeOperator;
+pub use trees::trees_of;
 
 use constant::Constant;
 use symbol::{RowValue, Symbol};

@@ -10,7 +10,8 @@ use e2i_core::{Column, ElementType, Kind};
 use ort::session::Session;
 use prost::Message;
 
-use super::trees::{TreeOperator, read};
+use super::tree_operator::TreeOperator;
+use super::trees::read;
 use crate::proto::{
     Attribute, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSet, Shape, TensorProto,
     TensorType, TypeProto, TypeValue, ValueInfo, data_type,

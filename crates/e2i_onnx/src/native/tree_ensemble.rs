@@ -6,7 +6,7 @@ use e2i_core::native::{Aggregate, Branch, Node, PostTransform, Precision, Test, 
 use e2i_core::{ElementType, Error, Kind, Result};
 
 use super::attributes::{int, ints, numbers, refused, small_numbers};
-use super::trees::{Asked, TARGETS, TreeOperator, Trees, regression};
+use super::tree_operator::{Asked, TARGETS, TreeOperator, Trees, regression};
 use crate::proto::NodeProto;
 
 /// How often the trees may hold a node of the lists, on average: a short list of roots would else be a gigabyte of trees.

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::interface::ElementType;
 use crate::native::image::{Image, Section};
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// 1 for float32 above a threshold, else 0; an error for NaN, as on the runtime.
 #[derive(Debug, Clone, Serialize, Deserialize)]

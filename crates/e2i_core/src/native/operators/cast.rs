@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::interface::ElementType;
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// The type is that of the output.
 #[derive(Debug, Clone, Serialize, Deserialize)]

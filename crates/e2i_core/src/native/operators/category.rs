@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::interface::ElementType;
 use crate::native::image::{Image, ImageWriter, Section};
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// Categories by which a cell is looked up.
 #[derive(Debug, Clone, Serialize, Deserialize)]

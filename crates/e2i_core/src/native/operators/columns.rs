@@ -9,7 +9,7 @@ use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::native::image::{Image, Section};
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// The inputs side by side.
 #[derive(Debug, Clone, Serialize, Deserialize)]

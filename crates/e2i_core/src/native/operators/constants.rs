@@ -6,7 +6,7 @@ use crate::batch::Column;
 use crate::error::Result;
 use crate::interface::ElementType;
 use crate::native::image::{Image, ImageWriter, Pod, Section};
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// Texts, one after the other.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

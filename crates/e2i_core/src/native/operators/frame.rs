@@ -4,7 +4,7 @@ use crate::batch::{Column, Tensor};
 use crate::interface::ElementType;
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::{ValueId, ValueType};
+use crate::native::value::{ValueId, ValueType};
 
 /// Memory that operators reuse between calls.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// Cells equal to one value (NaN is equal to NaN) replaced by the column's.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image::Image;
 use super::instruction_set::InstructionSet;
-use super::plan::ValueType;
+use super::value::ValueType;
 use crate::error::Result;
 
 mod binarize;
@@ -30,6 +30,7 @@ mod frame;
 mod impute;
 mod lanes;
 mod linear;
+mod matrix;
 mod network;
 mod normalize;
 mod products;
@@ -50,7 +51,7 @@ pub use columns::{Concat, Gather};
 pub use constants::{Constants, Texts, Values};
 pub(crate) use frame::{Cells, Frame, Scratch};
 pub use impute::Impute;
-pub use linear::Linear;
+pub use matrix::Linear;
 pub use network::Network;
 pub use normalize::{Norm, Normalize};
 pub use reduce::{ArgExtreme, Reduce, Reduction};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::elementary::{logistic, tanh};
 use super::frame::Frame;
 use super::lanes::{LANES, Lanes, lanes};
-use super::linear::{Linear, MANY_OUTPUTS};
+use super::matrix::{Linear, MANY_OUTPUTS};
 use super::products::{Product, Tile, by_inputs, by_outputs, row_by_inputs, row_by_outputs};
 use super::scale::{Scale, scaled};
 use super::unary::UnaryFunction;
@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::interface::ElementType;
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// The most rows that a product computes at once, whatever the instruction set.
 const MOST_ROWS: usize = 8;

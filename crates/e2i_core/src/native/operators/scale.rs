@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::interface::ElementType;
 use crate::native::image::{Image, Section};
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// Subtracts, then multiplies, in float32.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::interface::ElementType;
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// The second input's cell where the first input's is true, else the third's.
 #[derive(Debug, Clone, Serialize, Deserialize)]

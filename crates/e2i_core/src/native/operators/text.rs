@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::interface::ElementType;
 use crate::native::image::{Image, ImageWriter, Section};
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// A case of letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use crate::native::forest::{Forest, Rows, SumsMut};
 use crate::native::image::{Image, ImageWriter};
 use crate::native::instruction_set::InstructionSet;
 use crate::native::link::{LabelRule, Link};
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// The type of the numbers that trees add.
 pub(super) fn element_of(precision: Precision) -> ElementType {

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::interface::ElementType;
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
-use crate::native::plan::broken;
+use crate::native::value::broken;
 
 /// What is made of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
