@@ -5,7 +5,6 @@
 # `make help` lists the rest.
 
 EXTENSION  = e2i_serve
-EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
 PG_CONFIG ?= pg_config
 PG_MAJOR  ?= 15
 PROFILE   ?= release
@@ -14,22 +13,17 @@ ONNXRUNTIME ?= target/onnxruntime/libonnxruntime.so
 # Where the tests find their models: a folder the *server* can read.
 E2I_MODELS ?= $(CURDIR)/tests/models
 
-PKGLIBDIR := $(shell $(PG_CONFIG) --pkglibdir 2>/dev/null)
-SHAREDIR  := $(shell $(PG_CONFIG) --sharedir 2>/dev/null)
-PGVER     := $(shell $(PG_CONFIG) --version 2>/dev/null | sed -E 's/[^0-9]*([0-9]+).*/\1/')
-PKG        = $(or $(CARGO_TARGET_DIR),target)/$(patsubst dev,debug,$(PROFILE))/$(EXTENSION)-pg$(PGVER)
-SO         = $(PKG)$(PKGLIBDIR)/$(EXTENSION).so
-SQL        = $(PKG)$(SHAREDIR)/extension/$(EXTENSION)--$(EXTVERSION).sql
+PGVER := $(shell $(PG_CONFIG) --version 2>/dev/null | sed -E 's/[^0-9]*([0-9]+).*/\1/')
+BUILT  = $(or $(CARGO_TARGET_DIR),target)/$(patsubst dev,debug,$(PROFILE))
+SO     = $(BUILT)/$(EXTENSION)-pg$(PGVER).so
 
-DATA           = $(wildcard sql/$(EXTENSION)--*--*.sql)
-DATA_built     = $(SQL)
+DATA           = $(wildcard sql/$(EXTENSION)--*.sql)
 REGRESS        = setup $(filter-out setup,$(sort $(patsubst tests/pg_regress/sql/%.sql,%,$(wildcard tests/pg_regress/sql/*.sql))))
 REGRESS_OPTS   = --inputdir=tests/pg_regress --outputdir=tests/pg_regress
 ISOLATION      = $(sort $(patsubst tests/isolation/specs/%.spec,%,$(wildcard tests/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=tests/isolation --outputdir=tests/isolation --load-extension=$(EXTENSION)
 EXTRA_CLEAN    = tests/pg_regress/results tests/isolation/results
 
-export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 export PGRX_PG_CONFIG_PATH ?= $(PG_CONFIG)
 export PG_MAJOR E2I_MODELS TEST
 
@@ -40,11 +34,9 @@ include $(PGXS)
 
 all: $(SO)
 
-$(SQL): $(SO) ;
-
-$(SO): Cargo.toml Cargo.lock $(EXTENSION).control $(shell find src crates sql -type f 2>/dev/null)
-	cargo pgrx package --profile $(PROFILE) --pg-config $(PG_CONFIG)
-	@touch $(SO) $(SQL)
+$(SO): Cargo.toml Cargo.lock $(shell find src crates sql -type f -not -name '$(EXTENSION)--*' 2>/dev/null)
+	cargo build --lib --profile $(PROFILE) --no-default-features --features pg$(PGVER)
+	cp $(BUILT)/lib$(EXTENSION).so $@
 
 # The new library gets a new inode: a running server keeps the one it has mapped.
 install: install-library
@@ -85,6 +77,8 @@ demo:           ## a throw-away cluster with the demo models, scored
 	@scripts/demo
 demo-stop:      ## stop it and delete it
 	@scripts/demo stop
+schema:         ## write sql/e2i_serve--VERSION.sql, which is installed, from what src/ and sql/ declare
+	@scripts/schema
 test:           ## everything; PG_MAJOR=17 or 18 runs it on that PostgreSQL
 	@scripts/test
 nightly:        ## the native engine against the runtime at length: 100,000 random graphs, a million rows a model
@@ -95,6 +89,8 @@ unit: target/onnxruntime/libonnxruntime.so target/onnx_backend/version ## the pu
 	cargo test --workspace --exclude $(EXTENSION)
 sql:            ## TEST=name: build, install, run one pg_regress test on the kept dev cluster
 	@scripts/dev sql "$(TEST)"
+rust:           ## TEST=name: the same for one test of src/tests.rs, or for all
+	@scripts/dev rust "$(TEST)"
 isolation:      ## TEST=name: the same for one isolation spec
 	@scripts/dev isolation "$(TEST)"
 cluster:        ## TEST=name: the same for one script of tests/cluster, or for all
@@ -110,5 +106,5 @@ dev-stop:       ## stop and delete the dev cluster
 audit:          ## licences and advisories of the dependencies (needs cargo-deny)
 	@scripts/audit
 
-.PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop test nightly bench unit sql \
+.PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop schema test nightly bench unit rust sql \
         isolation cluster regress-accept docs psql dev-stop audit

@@ -9,9 +9,7 @@ unset RUST_BACKTRACE # a server that inherits it writes back-traces into the DET
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 RUN=${E2I_RUN_DIR:-/var/tmp/e2i_serve-$(printf '%s' "$UID:$ROOT" | sha256sum | cut -c1-8)}
 PG_MAJOR=${PG_MAJOR:-15}
-PGRX_VERSION=$(grep -oP '^pgrx = .*"=\K[0-9.]+' "$ROOT/Cargo.toml")
 ORT_DIR=$ROOT/target/onnxruntime
-export PATH=$ROOT/target/tools/bin:$PATH
 
 if [[ ! -t 1 ]]; then export NO_COLOR=1 CARGO_TERM_PROGRESS_WHEN=never; fi
 
@@ -158,6 +156,23 @@ cluster_scripts() {
         [[ -e $script ]] || die "there is no ${script#"$ROOT/"}"
         E2I_CLUSTER=${HOST_CLUSTER##*/} "$script" || status=1
     done
+    return "$status"
+}
+
+# Calls the tests of src/tests.rs, or one of them, each in a session of its own; the library is a development build.
+cluster_rust() {
+    local library=${CARGO_TARGET_DIR:-$ROOT/target}/debug/e2i_serve-pg$PG_MAJOR.so name status=0 found=''
+    for name in $(nm --dynamic --defined-only "$library" | sed -n 's/.* T test_\(.*\)_wrapper$/\1/p'); do
+        if [[ ${1:-$name} != "$name" ]]; then continue; fi
+        found=1
+        if in_world psql -Xq -o /dev/null -d postgres -v ON_ERROR_STOP=1 -v VERBOSITY=verbose <<SQL
+            CREATE FUNCTION pg_temp.test() RETURNS void LANGUAGE c AS '\$libdir/e2i_serve', 'test_${name}_wrapper';
+            SELECT pg_temp.test();
+SQL
+        then printf 'test %s ... ok\n' "$name"
+        else printf 'test %s ... FAILED\n' "$name"; status=1; fi
+    done
+    [[ $found ]] || die "src/tests.rs has no test ${1:-}"
     return "$status"
 }
 

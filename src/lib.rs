@@ -27,7 +27,7 @@ mod pg;
 mod registration;
 mod scoring;
 mod settings;
-#[cfg(any(test, feature = "pg_test"))]
+#[cfg(debug_assertions)]
 mod tests;
 mod worker;
 
@@ -55,18 +55,4 @@ pub extern "C-unwind" fn _PG_init() {
     inference_log::listen();
     worker::listen();
     explain::listen();
-}
-
-#[cfg(test)]
-pub mod pg_test {
-    //! What `cargo pgrx test` asks of the crate.
-
-    /// Nothing to set up.
-    pub fn setup(_options: Vec<&str>) {}
-
-    /// No settings beyond the defaults.
-    #[must_use]
-    pub fn postgresql_conf_options() -> Vec<&'static str> {
-        vec![]
-    }
 }

@@ -1,0 +1,1145 @@
+-- Written by `make schema` from src/ and sql/; not to be edited.
+\echo Use "CREATE EXTENSION e2i_serve VERSION '0.1.0'" to load this file. \quit
+
+-- The registry and the serving tables. Everything here is marked for pg_dump. No table has a foreign key: pg_restore -j loads
+-- an extension's tables in any order and at once, and a key would refuse rows whose other half comes later. Writers lock the
+-- version they point to instead, and version_is_free refuses to delete one that something points to. Indexes belong to
+-- constraints: an index alone is no member of the extension and could be dropped by itself.
+
+CREATE TYPE deployment_status_enum AS ENUM ('pending', 'deploying', 'active', 'draining', 'rolled_back', 'failed');
+COMMENT ON TYPE deployment_status_enum IS 'where a deployment is in its life';
+
+-- Bytes are stored once, whatever number of versions uses them. A chunk has at most 64 MB: a larger value could be
+-- inserted, but its text form could not be dumped.
+CREATE TABLE ml_model_artifacts (
+    sha256 bytea NOT NULL CHECK (octet_length(sha256) = 32),
+    chunk  integer NOT NULL CHECK (chunk >= 0),
+    bytes  bytea NOT NULL,
+    PRIMARY KEY (sha256, chunk)
+);
+ALTER TABLE ml_model_artifacts ALTER COLUMN bytes SET STORAGE EXTERNAL;
+COMMENT ON TABLE ml_model_artifacts IS 'bytes of registered models, in chunks, by sha256; read by the extension, need not be granted';
+COMMENT ON COLUMN ml_model_artifacts.sha256 IS 'sha256 of all chunks together';
+COMMENT ON COLUMN ml_model_artifacts.chunk IS 'number of the chunk, from 0';
+COMMENT ON COLUMN ml_model_artifacts.bytes IS 'at most 64 MB of the model';
+
+CREATE TABLE ml_model_registry (
+    id                  uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    model_name          text NOT NULL,
+    model_version       text NOT NULL,
+    framework           text NOT NULL,
+    task                text NOT NULL,
+    signature           jsonb NOT NULL,
+    class_labels        text[],
+    interface           jsonb NOT NULL,
+    metrics             jsonb NOT NULL DEFAULT '{}',
+    tags                jsonb NOT NULL DEFAULT '{}',
+    description         text,
+    algorithm           text,
+    mlflow_run_id       text,
+    mlflow_model_uri    text,
+    trained_at          timestamptz,
+    stage               text NOT NULL DEFAULT 'development'
+                        CHECK (stage IN ('development', 'staging', 'shadow', 'production', 'archived')),
+    stage_since         timestamptz NOT NULL DEFAULT now(),
+    promoted_at         timestamptz,
+    artifact_sha256     bytea NOT NULL,
+    artifact_size       bigint NOT NULL,
+    preprocessor_sha256 bytea,
+    preprocessor_size   bigint,
+    engine              text NOT NULL,
+    engine_reason       text,
+    plan_sha256         bytea,
+    plan_size           bigint,
+    examples            jsonb,
+    tolerance           double precision CHECK (tolerance >= 0 AND tolerance < 'Infinity'),
+    registered_by       text NOT NULL DEFAULT current_user,
+    registered_at       timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (model_name, model_version)
+);
+COMMENT ON TABLE ml_model_registry IS 'one row a model version; who may SELECT a row may score with that version';
+COMMENT ON COLUMN ml_model_registry.id IS 'identity of the version, never reused';
+COMMENT ON COLUMN ml_model_registry.model_name IS 'name of the model';
+COMMENT ON COLUMN ml_model_registry.model_version IS 'version, unique within the model';
+COMMENT ON COLUMN ml_model_registry.framework IS 'format of the artifact, detected from its bytes';
+COMMENT ON COLUMN ml_model_registry.task IS 'binary_classification, multiclass_classification, regression, anomaly, clustering or other';
+COMMENT ON COLUMN ml_model_registry.signature IS 'inputs and outputs in MLflow''s form';
+COMMENT ON COLUMN ml_model_registry.class_labels IS 'classes in the order of the probabilities';
+COMMENT ON COLUMN ml_model_registry.interface IS 'how features reach tensors and outputs are read; written and read by the extension';
+COMMENT ON COLUMN ml_model_registry.metrics IS 'metrics of training, as given';
+COMMENT ON COLUMN ml_model_registry.tags IS 'free labels, as given';
+COMMENT ON COLUMN ml_model_registry.description IS 'free text, as given';
+COMMENT ON COLUMN ml_model_registry.algorithm IS 'how it was trained, as given';
+COMMENT ON COLUMN ml_model_registry.mlflow_run_id IS 'the MLflow run that made it, as given';
+COMMENT ON COLUMN ml_model_registry.mlflow_model_uri IS 'where MLflow keeps it, as given';
+COMMENT ON COLUMN ml_model_registry.trained_at IS 'when it was trained, as given';
+COMMENT ON COLUMN ml_model_registry.stage IS 'development, staging, shadow, production or archived; see ml_stage_policies';
+COMMENT ON COLUMN ml_model_registry.stage_since IS 'when it entered its stage';
+COMMENT ON COLUMN ml_model_registry.promoted_at IS 'when it last entered production';
+COMMENT ON COLUMN ml_model_registry.artifact_sha256 IS 'the model, in ml_model_artifacts';
+COMMENT ON COLUMN ml_model_registry.artifact_size IS 'bytes of the model';
+COMMENT ON COLUMN ml_model_registry.preprocessor_sha256 IS 'the graph that is run first, in ml_model_artifacts';
+COMMENT ON COLUMN ml_model_registry.preprocessor_size IS 'bytes of the preprocessor';
+COMMENT ON COLUMN ml_model_registry.engine IS 'which engine scores it: native, or onnxruntime';
+COMMENT ON COLUMN ml_model_registry.engine_reason IS 'why it is not the native engine';
+COMMENT ON COLUMN ml_model_registry.plan_sha256 IS 'the compiled form for the native engine, in ml_model_artifacts';
+COMMENT ON COLUMN ml_model_registry.plan_size IS 'bytes of the compiled form';
+COMMENT ON COLUMN ml_model_registry.examples IS 'golden rows that the version was registered with';
+COMMENT ON COLUMN ml_model_registry.tolerance IS 'how far a score may be from them, as given';
+COMMENT ON COLUMN ml_model_registry.registered_by IS 'role that registered it';
+COMMENT ON COLUMN ml_model_registry.registered_at IS 'when it was registered';
+
+CREATE TABLE ml_model_aliases (
+    model_name    text NOT NULL,
+    alias         text NOT NULL,
+    model_version text NOT NULL,
+    set_by        text NOT NULL DEFAULT current_user,
+    set_at        timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (model_name, alias),
+    CONSTRAINT alias_is_well_formed CHECK (alias ~ '^[A-Za-z0-9_-]{1,255}$' AND lower(alias) <> 'latest' AND lower(alias) !~ '^v[0-9]+$')
+);
+COMMENT ON TABLE ml_model_aliases IS 'names such as champion that point to one version of a model';
+COMMENT ON COLUMN ml_model_aliases.model_name IS 'name of the model';
+COMMENT ON COLUMN ml_model_aliases.alias IS 'the alias, written name@alias';
+COMMENT ON COLUMN ml_model_aliases.model_version IS 'the version it points to';
+COMMENT ON COLUMN ml_model_aliases.set_by IS 'role that set it';
+COMMENT ON COLUMN ml_model_aliases.set_at IS 'when it was set';
+
+CREATE TABLE ml_bentoml_services (
+    id               uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    bento_tag        varchar(255),
+    bento_version    varchar(100),
+    model_id         uuid,
+    service_name     varchar(255) NOT NULL,
+    serving_endpoint text,
+    container_image  text,
+    status           deployment_status_enum NOT NULL DEFAULT 'pending',
+    reason           text,
+    traffic          jsonb,
+    traffic_by       text,
+    shadow_id        uuid,
+    shadow_sample    double precision CHECK (shadow_sample > 0 AND shadow_sample <= 1),
+    health_status    varchar(50) NOT NULL DEFAULT 'unknown',
+    health_reason    text,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    updated_at       timestamptz NOT NULL DEFAULT now(),
+    deployment       bigint GENERATED BY DEFAULT AS IDENTITY,
+    -- A constraint, not a unique index alone, which anybody who tidies up could drop.
+    CONSTRAINT ml_bentoml_services_one_active EXCLUDE USING btree (service_name WITH =) WHERE (status = 'active')
+);
+COMMENT ON TABLE ml_bentoml_services IS 'one row a deployment; at most one is active for a service name';
+COMMENT ON COLUMN ml_bentoml_services.id IS 'identity of the deployment';
+COMMENT ON COLUMN ml_bentoml_services.created_at IS 'when it was made';
+COMMENT ON COLUMN ml_bentoml_services.updated_at IS 'when it last changed';
+COMMENT ON COLUMN ml_bentoml_services.bento_tag IS 'name:version of what is deployed';
+COMMENT ON COLUMN ml_bentoml_services.bento_version IS 'version of what is deployed';
+COMMENT ON COLUMN ml_bentoml_services.model_id IS 'the version, in ml_model_registry';
+COMMENT ON COLUMN ml_bentoml_services.service_name IS 'what callers call';
+COMMENT ON COLUMN ml_bentoml_services.serving_endpoint IS 'postgres for a deployment in this database';
+COMMENT ON COLUMN ml_bentoml_services.container_image IS 'for deployments outside the database';
+COMMENT ON COLUMN ml_bentoml_services.status IS 'where the deployment is in its life';
+COMMENT ON COLUMN ml_bentoml_services.reason IS 'why it failed or was rolled back';
+COMMENT ON COLUMN ml_bentoml_services.traffic IS 'shares of traffic by name:version; NULL for all to the deployed one';
+COMMENT ON COLUMN ml_bentoml_services.traffic_by IS 'the feature by which traffic is split; NULL for all of them';
+COMMENT ON COLUMN ml_bentoml_services.shadow_id IS 'the version that scores beside, in ml_model_registry';
+COMMENT ON COLUMN ml_bentoml_services.shadow_sample IS 'share of rows that the shadow scores';
+COMMENT ON COLUMN ml_bentoml_services.deployment IS 'number of the deployment; larger is later';
+COMMENT ON COLUMN ml_bentoml_services.health_status IS 'healthy, degraded, unhealthy or unknown';
+COMMENT ON COLUMN ml_bentoml_services.health_reason IS 'why it is not healthy';
+
+CREATE TABLE ml_bentoml_serving_metrics (
+    id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    service_id          uuid NOT NULL,
+    "timestamp"         timestamptz NOT NULL DEFAULT now(),
+    requests_per_second double precision,
+    avg_latency_ms      double precision,
+    p50_latency_ms      double precision,
+    p95_latency_ms      double precision,
+    p99_latency_ms      double precision,
+    error_rate          double precision CHECK (error_rate BETWEEN 0 AND 1),
+    memory_mb           double precision,
+    cpu_percent         double precision,
+    requests            bigint,
+    predictions         bigint,
+    errors              bigint,
+    CONSTRAINT ml_bentoml_serving_metrics_by_time UNIQUE (service_id, "timestamp", id)
+);
+COMMENT ON TABLE ml_bentoml_serving_metrics IS 'how a deployment served, one row an interval';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.id IS 'number of the row';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.service_id IS 'the deployment, in ml_bentoml_services';
+COMMENT ON COLUMN ml_bentoml_serving_metrics."timestamp" IS 'end of the interval';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.requests_per_second IS 'calls a second';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.avg_latency_ms IS 'mean time of a call, ms';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.p50_latency_ms IS 'median of the time of a call, ms';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.p95_latency_ms IS '95th percentile of the time of a call, ms';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.p99_latency_ms IS '99th percentile of the time of a call, ms';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.error_rate IS 'calls that failed, a fraction, 0 to 1';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.memory_mb IS 'memory that the deployed version takes in all sessions, MB';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.cpu_percent IS 'time spent in calls, percent of the interval; above 100 with several sessions';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.requests IS 'uses by a statement, in the interval';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.predictions IS 'rows scored, in the interval';
+COMMENT ON COLUMN ml_bentoml_serving_metrics.errors IS 'calls that failed, in the interval';
+
+-- Not dumped: the counters of another server are others.
+CREATE TABLE ml_serving_marks (
+    key   bytea PRIMARY KEY,
+    since bigint NOT NULL,
+    tally bytea NOT NULL
+);
+COMMENT ON TABLE ml_serving_marks IS 'what of the counters stands in ml_bentoml_serving_metrics, so that a crash writes nothing twice; written and read by the extension';
+COMMENT ON COLUMN ml_serving_marks.key IS 'what is counted';
+COMMENT ON COLUMN ml_serving_marks.since IS 'since when';
+COMMENT ON COLUMN ml_serving_marks.tally IS 'the counts that stand in rows';
+
+CREATE TABLE ml_inference_log_policies (
+    service_name text PRIMARY KEY,
+    sample       double precision NOT NULL CHECK (sample BETWEEN 0 AND 1),
+    redact       text[] NOT NULL DEFAULT '{}',
+    on_pii       text NOT NULL DEFAULT 'redact_log' CHECK (on_pii IN ('block', 'redact_log', 'allow')),
+    set_by       text NOT NULL DEFAULT current_user,
+    set_at       timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ml_inference_log_policies IS 'services whose rows are logged, and what of them; written by e2i_set_inference_log';
+COMMENT ON COLUMN ml_inference_log_policies.service_name IS 'the service';
+COMMENT ON COLUMN ml_inference_log_policies.sample IS 'share of rows that are logged';
+COMMENT ON COLUMN ml_inference_log_policies.redact IS 'features whose values are never logged';
+COMMENT ON COLUMN ml_inference_log_policies.on_pii IS 'personal data in texts: block refuses the row, redact_log keeps it out of the log, allow does not look';
+COMMENT ON COLUMN ml_inference_log_policies.set_by IS 'role that set it';
+COMMENT ON COLUMN ml_inference_log_policies.set_at IS 'when it was set';
+
+-- Partitions are made by who writes, one a day in UTC. Their indexes are their own: a dump does not know those of a table that
+-- belongs to an extension, and would make the partitions' twice.
+CREATE TABLE ml_inference_log (
+    request_id    uuid NOT NULL,
+    logged_at     timestamptz NOT NULL,
+    service_name  text NOT NULL,
+    model_name    text NOT NULL,
+    model_version text NOT NULL,
+    served_as     text NOT NULL CHECK (served_as IN ('active', 'canary', 'shadow')),
+    status        text NOT NULL CHECK (status IN ('ok', 'error')),
+    duration_ms   double precision,
+    features      jsonb,
+    prediction    double precision,
+    label         text,
+    probabilities double precision[],
+    error_code    text,
+    payload_code  text,
+    caller        text,
+    trace_id      text
+) PARTITION BY RANGE (logged_at);
+COMMENT ON TABLE ml_inference_log IS 'sampled rows of services with what was answered; see e2i_set_inference_log';
+COMMENT ON COLUMN ml_inference_log.request_id IS 'the same for all versions that scored a row';
+COMMENT ON COLUMN ml_inference_log.logged_at IS 'when';
+COMMENT ON COLUMN ml_inference_log.service_name IS 'what was called';
+COMMENT ON COLUMN ml_inference_log.model_name IS 'the model that scored';
+COMMENT ON COLUMN ml_inference_log.model_version IS 'its version';
+COMMENT ON COLUMN ml_inference_log.served_as IS 'active, canary or shadow';
+COMMENT ON COLUMN ml_inference_log.status IS 'ok or error';
+COMMENT ON COLUMN ml_inference_log.duration_ms IS 'how long the call took; of e2i_serve, its payload until then';
+COMMENT ON COLUMN ml_inference_log.features IS 'what the model saw, redacted';
+COMMENT ON COLUMN ml_inference_log.prediction IS 'the number that was answered';
+COMMENT ON COLUMN ml_inference_log.label IS 'the label that was answered';
+COMMENT ON COLUMN ml_inference_log.probabilities IS 'the numbers that were answered, 40 at most';
+COMMENT ON COLUMN ml_inference_log.error_code IS 'SQLSTATE of the error';
+COMMENT ON COLUMN ml_inference_log.payload_code IS 'why there are no features: payload_too_large, or failed';
+COMMENT ON COLUMN ml_inference_log.caller IS 'role that called';
+COMMENT ON COLUMN ml_inference_log.trace_id IS 'e2i_serve.trace_id, or the trace id of a traceparent in it';
+
+CREATE TABLE ml_health_limits (
+    metric    text PRIMARY KEY CHECK (metric IN ('error_rate', 'p95_latency_ms')),
+    degraded  double precision NOT NULL,
+    unhealthy double precision NOT NULL,
+    CONSTRAINT unhealthy_is_worse CHECK (unhealthy >= degraded),
+    -- NaN is greater than all numbers here, and in no comparison elsewhere.
+    CONSTRAINT limits_are_numbers CHECK (degraded >= 0 AND degraded < 'NaN' AND unhealthy < 'NaN')
+);
+COMMENT ON TABLE ml_health_limits IS 'when a service counts as degraded or unhealthy; edit them to suit your rules';
+COMMENT ON COLUMN ml_health_limits.metric IS 'what is looked at, of an interval';
+COMMENT ON COLUMN ml_health_limits.degraded IS 'from here on a service is degraded';
+COMMENT ON COLUMN ml_health_limits.unhealthy IS 'above, it is unhealthy; Infinity for never';
+INSERT INTO ml_health_limits VALUES ('error_rate', 0.05, 0.10), ('p95_latency_ms', 500, 2000);
+
+CREATE TABLE ml_stage_policies (
+    id          integer GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    stage       text NOT NULL CHECK (stage IN ('development', 'staging', 'shadow', 'production', 'archived')),
+    gate        text NOT NULL CHECK (gate IN ('metric', 'days_in_stage', 'days_out_of_production', 'approver')),
+    task        text,
+    metric      text,
+    at_least    double precision,
+    at_most     double precision,
+    enabled     boolean NOT NULL DEFAULT true,
+    description text,
+    CONSTRAINT a_metric_gate_names_a_metric CHECK (gate <> 'metric' OR metric IS NOT NULL),
+    CONSTRAINT a_gate_of_days_says_how_many CHECK (gate NOT LIKE 'days%' OR at_least IS NOT NULL AND at_least BETWEEN 0 AND 36500),
+    CONSTRAINT limits_are_numbers CHECK (at_least < 'Infinity' AND at_least > '-Infinity' AND at_most < 'Infinity' AND at_most > '-Infinity')
+);
+COMMENT ON TABLE ml_stage_policies IS 'conditions for entering a stage, one a row; edit them to suit your rules';
+COMMENT ON COLUMN ml_stage_policies.id IS 'number of the condition';
+COMMENT ON COLUMN ml_stage_policies.stage IS 'the stage to be entered';
+COMMENT ON COLUMN ml_stage_policies.gate IS 'metric, days_in_stage, days_out_of_production or approver';
+COMMENT ON COLUMN ml_stage_policies.task IS 'for models of this task only; classification means both kinds; NULL for all';
+COMMENT ON COLUMN ml_stage_policies.metric IS 'name in the metrics of the version';
+COMMENT ON COLUMN ml_stage_policies.at_least IS 'least value, or number of days';
+COMMENT ON COLUMN ml_stage_policies.at_most IS 'greatest value';
+COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; what came with the extension is switched off, not deleted';
+COMMENT ON COLUMN ml_stage_policies.description IS 'free text';
+INSERT INTO ml_stage_policies (stage, gate, task, metric, at_least) VALUES
+    ('staging', 'metric', 'classification', 'auc', 0.70),
+    ('shadow', 'metric', 'classification', 'auc', 0.75),
+    ('production', 'metric', 'classification', 'auc', 0.80),
+    ('staging', 'metric', 'regression', 'r2', 0.30),
+    ('shadow', 'metric', 'regression', 'r2', 0.40),
+    ('production', 'metric', 'regression', 'r2', 0.50),
+    ('production', 'days_in_stage', NULL, NULL, 7),
+    ('production', 'approver', NULL, NULL, NULL),
+    ('archived', 'days_out_of_production', NULL, NULL, 30);
+
+-- What happened, for good: rows are added and never changed. Names, not keys, so that they outlive what they tell of.
+-- Each server that follows a publication numbers its own, so numbers tell events of one server apart and identities all.
+CREATE TABLE ml_model_events (
+    id            bigint NOT NULL GENERATED BY DEFAULT AS IDENTITY,
+    happened_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    who           text NOT NULL,
+    action        text NOT NULL,
+    model_name    text,
+    model_version text,
+    service_name  text,
+    before        text,
+    after         text,
+    reason        text,
+    details       jsonb,
+    event_id      uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    CONSTRAINT ml_model_events_by_service UNIQUE (service_name, happened_at, event_id),
+    CONSTRAINT ml_model_events_by_version UNIQUE (model_name, model_version, happened_at, event_id)
+);
+COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, what, from, to, why; append-only';
+COMMENT ON COLUMN ml_model_events.id IS 'number of the event on the server where it happened';
+COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
+COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
+COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log or health';
+COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
+COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
+COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';
+COMMENT ON COLUMN ml_model_events.before IS 'what was before: a stage, a version';
+COMMENT ON COLUMN ml_model_events.after IS 'what is since then';
+COMMENT ON COLUMN ml_model_events.reason IS 'why, as given';
+COMMENT ON COLUMN ml_model_events.details IS 'more: the approver, an override, the gates that it passed over';
+COMMENT ON COLUMN ml_model_events.event_id IS 'identity of the event';
+
+SELECT pg_catalog.pg_extension_config_dump('ml_model_artifacts', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_model_registry', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_model_aliases', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_services', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_services_deployment_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_stage_policies', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_stage_policies_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_health_limits', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_inference_log_policies', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_model_events', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_model_events_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics_id_seq', '');
+
+CREATE FUNCTION "e2i_annotate_model"(
+    "model" TEXT,
+    "metrics" jsonb DEFAULT NULL,
+    "tags" jsonb DEFAULT NULL,
+    "description" TEXT DEFAULT NULL
+) RETURNS TEXT
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_annotate_model_wrapper';
+
+CREATE FUNCTION "e2i_cached_models"(
+
+) RETURNS TABLE (
+    "model" TEXT,
+    "version" TEXT,
+    "engine" TEXT,
+    "bytes" bigint,
+    "loads" INT,
+    "hits" bigint,
+    "load_time" interval,
+    "last_used" timestamp with time zone
+)
+STRICT VOLATILE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_cached_models_wrapper';
+
+
+
+CREATE FUNCTION "e2i_clear_session_cache"(
+
+) RETURNS INT
+STRICT VOLATILE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_clear_session_cache_wrapper';
+
+CREATE FUNCTION "e2i_deploy"(
+    "model" TEXT,
+    "service" TEXT DEFAULT NULL,
+    "on_failure" TEXT DEFAULT 'error',
+    "reason" TEXT DEFAULT NULL
+) RETURNS TABLE (
+    "id" uuid,
+    "service_name" TEXT,
+    "version" TEXT,
+    "status" TEXT,
+    "reason" TEXT
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_deploy_wrapper';
+
+
+
+CREATE FUNCTION "e2i_drop_alias"(
+    "name" TEXT,
+    "alias" TEXT
+) RETURNS void
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_drop_alias_wrapper';
+
+CREATE FUNCTION "e2i_drop_model"(
+    "model" TEXT,
+    "force" bool DEFAULT false
+) RETURNS void
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_drop_model_wrapper';
+
+CREATE FUNCTION "e2i_export_model"(
+    "model" TEXT,
+    "preprocessor" bool DEFAULT false
+) RETURNS bytea
+STABLE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_export_model_wrapper';
+
+CREATE FUNCTION "e2i_flush_metrics"(
+
+) RETURNS INT
+STRICT VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_flush_metrics_wrapper';
+
+CREATE FUNCTION "e2i_health"(
+    "service" TEXT DEFAULT NULL
+) RETURNS TABLE (
+    "service" TEXT,
+    "version" TEXT,
+    "status" TEXT,
+    "reason" TEXT,
+    "requests" bigint,
+    "error_rate" double precision,
+    "p95_ms" double precision,
+    "checked_at" timestamp with time zone
+)
+VOLATILE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_health_wrapper';
+
+CREATE FUNCTION "e2i_load_library"() RETURNS void
+STRICT VOLATILE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_load_library_wrapper';
+
+CREATE FUNCTION "e2i_model_classes"(
+    "model" TEXT
+) RETURNS TEXT[]
+STRICT STABLE PARALLEL SAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_model_classes_wrapper';
+
+CREATE FUNCTION "e2i_prewarm"(
+    "model" TEXT
+) RETURNS TEXT
+STRICT STABLE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_prewarm_wrapper';
+
+CREATE FUNCTION "e2i_prometheus_metrics"(
+
+) RETURNS TEXT
+STRICT VOLATILE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_prometheus_metrics_wrapper';
+
+CREATE FUNCTION "e2i_register_model"(
+    "name" TEXT,
+    "artifact" bytea,
+    "version" TEXT DEFAULT NULL,
+    "framework" TEXT DEFAULT NULL,
+    "task" TEXT DEFAULT NULL,
+    "feature_names" TEXT[] DEFAULT NULL,
+    "class_labels" TEXT[] DEFAULT NULL,
+    "preprocessor" bytea DEFAULT NULL,
+    "signature" jsonb DEFAULT NULL,
+    "metrics" jsonb DEFAULT NULL,
+    "tags" jsonb DEFAULT NULL,
+    "description" TEXT DEFAULT NULL,
+    "deploy" bool DEFAULT NULL,
+    "examples" jsonb DEFAULT NULL,
+    "tolerance" double precision DEFAULT NULL,
+    "algorithm" TEXT DEFAULT NULL,
+    "mlflow_run_id" TEXT DEFAULT NULL,
+    "mlflow_model_uri" TEXT DEFAULT NULL,
+    "trained_at" timestamp with time zone DEFAULT NULL,
+    "class_scores" TEXT DEFAULT NULL
+) RETURNS TEXT
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_register_model_wrapper';
+
+CREATE FUNCTION "e2i_registry_changed"()
+    RETURNS TRIGGER
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'e2i_registry_changed_wrapper';
+
+CREATE FUNCTION "e2i_rollback"(
+    "service" TEXT,
+    "target_version" TEXT DEFAULT NULL,
+    "reason" TEXT DEFAULT NULL
+) RETURNS TABLE (
+    "id" uuid,
+    "service_name" TEXT,
+    "version" TEXT,
+    "status" TEXT,
+    "reason" TEXT
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_rollback_wrapper';
+
+
+
+
+
+CREATE FUNCTION "e2i_serving_counters"(
+    "by_function" bool DEFAULT false
+) RETURNS TABLE (
+    "service" TEXT,
+    "model" TEXT,
+    "version" TEXT,
+    "engine" TEXT,
+    "function" TEXT,
+    "requests" bigint,
+    "predictions" bigint,
+    "errors" bigint,
+    "avg_ms" double precision,
+    "p50_ms" double precision,
+    "p95_ms" double precision,
+    "p99_ms" double precision,
+    "max_ms" double precision,
+    "since" timestamp with time zone,
+    "errors_by_kind" jsonb,
+    "batches" jsonb,
+    "loads" bigint,
+    "load_ms" double precision,
+    "hits" bigint,
+    "sessions" bigint,
+    "memory_bytes" bigint
+)
+STRICT VOLATILE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_serving_counters_wrapper';
+
+CREATE FUNCTION "e2i_serving_stats_reset"() RETURNS void
+STRICT VOLATILE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_serving_stats_reset_wrapper';
+
+CREATE FUNCTION "e2i_set_alias"(
+    "name" TEXT,
+    "alias" TEXT,
+    "version" TEXT
+) RETURNS void
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_set_alias_wrapper';
+
+CREATE FUNCTION "e2i_set_inference_log"(
+    "service" TEXT,
+    "sample" double precision DEFAULT 0.01,
+    "redact" TEXT[] DEFAULT '{}',
+    "on_pii" TEXT DEFAULT 'redact_log'
+) RETURNS void
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_set_inference_log_wrapper';
+
+CREATE FUNCTION "e2i_set_shadow"(
+    "service" TEXT,
+    "model" TEXT,
+    "sample" double precision DEFAULT 0.01
+) RETURNS void
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_set_shadow_wrapper';
+
+CREATE FUNCTION "e2i_set_traffic"(
+    "service" TEXT,
+    "traffic" jsonb,
+    "by" TEXT DEFAULT NULL
+) RETURNS void
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_set_traffic_wrapper';
+
+CREATE FUNCTION "e2i_shadow_comparisons"(
+
+) RETURNS TABLE (
+    "service" TEXT,
+    "version" TEXT,
+    "shadow" TEXT,
+    "answer" TEXT,
+    "shadow_answer" TEXT,
+    "difference" double precision,
+    "error" TEXT,
+    "scored_at" timestamp with time zone
+)
+STRICT VOLATILE PARALLEL RESTRICTED
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_shadow_comparisons_wrapper';
+
+CREATE FUNCTION "e2i_transition_stage"(
+    "name" TEXT,
+    "version" TEXT,
+    "stage" TEXT,
+    "approver" TEXT DEFAULT NULL,
+    "reason" TEXT DEFAULT NULL,
+    "overrule" bool DEFAULT false
+) RETURNS TEXT
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_transition_stage_wrapper';
+
+CREATE FUNCTION "e2i_undeploy"(
+    "service" TEXT,
+    "reason" TEXT DEFAULT NULL
+) RETURNS TABLE (
+    "id" uuid,
+    "service_name" TEXT,
+    "version" TEXT,
+    "status" TEXT,
+    "reason" TEXT
+)
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_undeploy_wrapper';
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+-- Scoring. STABLE, because the answer changes with a deploy; STRICT, because a row that is NULL has no score. The cost is
+-- that of a small model, a few microseconds, in units of cpu_operator_cost; it keeps the planner from calling a model
+-- before a cheaper condition.
+
+-- e2i_predict: one number: a regression's value, the probability of the positive class, a class or cluster number, an anomaly score.
+CREATE FUNCTION e2i_predict(model text, features jsonb) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_jsonb';
+CREATE FUNCTION e2i_predict(model text, features text) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_text';
+CREATE FUNCTION e2i_predict(model text, features json) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_text';
+CREATE FUNCTION e2i_predict(model text, features record) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_row';
+CREATE FUNCTION e2i_predict(model text, features anyarray) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_array';
+COMMENT ON FUNCTION e2i_predict(text, jsonb) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_predict(text, text) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict(text, json) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a json object or array';
+COMMENT ON FUNCTION e2i_predict(text, record) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_predict(text, anyarray) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: an array, bound by position';
+
+-- e2i_predict_label: the predicted class, cluster or verdict.
+CREATE FUNCTION e2i_predict_label(model text, features jsonb) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_jsonb';
+CREATE FUNCTION e2i_predict_label(model text, features text) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_text';
+CREATE FUNCTION e2i_predict_label(model text, features json) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_text';
+CREATE FUNCTION e2i_predict_label(model text, features record) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_row';
+CREATE FUNCTION e2i_predict_label(model text, features anyarray) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_array';
+COMMENT ON FUNCTION e2i_predict_label(text, jsonb) IS 'the predicted class, cluster or verdict; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_predict_label(text, text) IS 'the predicted class, cluster or verdict; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_label(text, json) IS 'the predicted class, cluster or verdict; features: a json object or array';
+COMMENT ON FUNCTION e2i_predict_label(text, record) IS 'the predicted class, cluster or verdict; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_predict_label(text, anyarray) IS 'the predicted class, cluster or verdict; features: an array, bound by position';
+
+-- e2i_predict_proba: one probability a class, in the order of e2i_model_classes.
+CREATE FUNCTION e2i_predict_proba(model text, features jsonb) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_jsonb';
+CREATE FUNCTION e2i_predict_proba(model text, features text) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_text';
+CREATE FUNCTION e2i_predict_proba(model text, features json) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_text';
+CREATE FUNCTION e2i_predict_proba(model text, features record) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_row';
+CREATE FUNCTION e2i_predict_proba(model text, features anyarray) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_array';
+COMMENT ON FUNCTION e2i_predict_proba(text, jsonb) IS 'one probability a class, in the order of e2i_model_classes; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_predict_proba(text, text) IS 'one probability a class, in the order of e2i_model_classes; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_proba(text, json) IS 'one probability a class, in the order of e2i_model_classes; features: a json object or array';
+COMMENT ON FUNCTION e2i_predict_proba(text, record) IS 'one probability a class, in the order of e2i_model_classes; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_predict_proba(text, anyarray) IS 'one probability a class, in the order of e2i_model_classes; features: an array, bound by position';
+
+-- e2i_predict_vector: every number of the main output: several targets, distances, an embedding.
+CREATE FUNCTION e2i_predict_vector(model text, features jsonb) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_jsonb';
+CREATE FUNCTION e2i_predict_vector(model text, features text) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_text';
+CREATE FUNCTION e2i_predict_vector(model text, features json) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_text';
+CREATE FUNCTION e2i_predict_vector(model text, features record) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_row';
+CREATE FUNCTION e2i_predict_vector(model text, features anyarray) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_array';
+COMMENT ON FUNCTION e2i_predict_vector(text, jsonb) IS 'every number of the main output: several targets, distances, an embedding; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_predict_vector(text, text) IS 'every number of the main output: several targets, distances, an embedding; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_vector(text, json) IS 'every number of the main output: several targets, distances, an embedding; features: a json object or array';
+COMMENT ON FUNCTION e2i_predict_vector(text, record) IS 'every number of the main output: several targets, distances, an embedding; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_predict_vector(text, anyarray) IS 'every number of the main output: several targets, distances, an embedding; features: an array, bound by position';
+
+-- e2i_predict_pinned: the number of e2i_predict for a version that never changes, and therefore IMMUTABLE: it may stand in an
+-- expression index, be pushed down to a foreign server, and be used where only immutable functions are.
+CREATE FUNCTION e2i_predict_pinned(model text, features jsonb) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_jsonb';
+CREATE FUNCTION e2i_predict_pinned(model text, features text) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_text';
+CREATE FUNCTION e2i_predict_pinned(model text, features json) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_text';
+CREATE FUNCTION e2i_predict_pinned(model text, features record) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_row';
+CREATE FUNCTION e2i_predict_pinned(model text, features anyarray) RETURNS float8
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_array';
+COMMENT ON FUNCTION e2i_predict_pinned(text, jsonb) IS 'one number, by name:version only, immutable; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_predict_pinned(text, text) IS 'one number, by name:version only, immutable; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_pinned(text, json) IS 'one number, by name:version only, immutable; features: a json object or array';
+COMMENT ON FUNCTION e2i_predict_pinned(text, record) IS 'one number, by name:version only, immutable; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_predict_pinned(text, anyarray) IS 'one number, by name:version only, immutable; features: an array, bound by position';
+
+CREATE FUNCTION e2i_serve(model text, payload jsonb) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME', 'e2i_serve_wrapper';
+-- Two parameters of other names, so that a gateway that finds functions by the names of their parameters (PostgREST) sees one.
+CREATE FUNCTION e2i_serve(model text, request text) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME', 'e2i_serve_text_wrapper';
+CREATE FUNCTION e2i_serve(model text, request_json json) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME', 'e2i_serve_text_wrapper';
+COMMENT ON FUNCTION e2i_serve(text, jsonb) IS 'scores {"features": X} or {"input_data": {"features": X}} and answers as a model server does';
+COMMENT ON FUNCTION e2i_serve(text, text) IS 'scores {"features": X} or {"input_data": {"features": X}} and answers as a model server does; the payload as text';
+COMMENT ON FUNCTION e2i_serve(text, json) IS 'scores {"features": X} or {"input_data": {"features": X}} and answers as a model server does; the payload as json';
+
+-- e2i_check_features: a dry run of the binding.
+CREATE FUNCTION e2i_check_features(model text, features jsonb)
+    RETURNS TABLE (feature text, tensor text, "position" integer, value text, problem text)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_check_features_wrapper';
+CREATE FUNCTION e2i_check_features(model text, features text)
+    RETURNS TABLE (feature text, tensor text, "position" integer, value text, problem text)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_check_features_wrapper';
+CREATE FUNCTION e2i_check_features(model text, features json)
+    RETURNS TABLE (feature text, tensor text, "position" integer, value text, problem text)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_check_features_wrapper';
+CREATE FUNCTION e2i_check_features(model text, features record)
+    RETURNS TABLE (feature text, tensor text, "position" integer, value text, problem text)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_check_features_wrapper';
+CREATE FUNCTION e2i_check_features(model text, features anyarray)
+    RETURNS TABLE (feature text, tensor text, "position" integer, value text, problem text)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_check_features_wrapper';
+COMMENT ON FUNCTION e2i_check_features(text, jsonb) IS 'what each feature would be to the model, and what is wrong with it; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_check_features(text, text) IS 'what each feature would be to the model, and what is wrong with it; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_check_features(text, json) IS 'what each feature would be to the model, and what is wrong with it; features: a json object or array';
+COMMENT ON FUNCTION e2i_check_features(text, record) IS 'what each feature would be to the model, and what is wrong with it; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_check_features(text, anyarray) IS 'what each feature would be to the model, and what is wrong with it; features: an array, bound by position';
+
+CREATE FUNCTION e2i_describe_model(model text)
+    RETURNS TABLE (kind text, "position" integer, name text, type text, shape text, required boolean, takes_null boolean, "default" jsonb, note text)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_describe_model_wrapper';
+COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature, one an output, one the engine and why, and one a step of the native engine with its kernel';
+
+CREATE FUNCTION e2i_verify_model(model text)
+    RETURNS TABLE ("row" integer, output text, expected text, got text, difference double precision, ok boolean)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_verify_model_wrapper';
+COMMENT ON FUNCTION e2i_verify_model IS 'scores the golden rows of a model again: what was expected, what it gives, and whether they agree';
+
+-- What holds for a version's life: it never changes, events are never changed, and views made for reading.
+--
+-- No body holds the name of the schema, so that it can be renamed: a BEGIN ATOMIC body is resolved once, here; a trigger
+-- knows where its table is; the rest asks pg_extension.
+
+CREATE FUNCTION e2i_refuse_change() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'ml_model_events' THEN
+        RAISE EXCEPTION 'events are append-only' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    RAISE EXCEPTION 'model %:% is registered and never changes', OLD.model_name, OLD.model_version
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              HINT = 'Register a new version. Stage, metrics, tags and description may change.';
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_refuse_change FROM PUBLIC;
+COMMENT ON FUNCTION e2i_refuse_change IS 'trigger: refuses changes of what never changes';
+
+CREATE TRIGGER version_is_immutable BEFORE UPDATE ON ml_model_registry FOR EACH ROW
+    WHEN ((OLD.id, OLD.model_name, OLD.model_version, OLD.framework, OLD.task, OLD.signature, OLD.class_labels, OLD.interface,
+           OLD.artifact_sha256, OLD.preprocessor_sha256, OLD.engine, OLD.plan_sha256)
+          IS DISTINCT FROM
+          (NEW.id, NEW.model_name, NEW.model_version, NEW.framework, NEW.task, NEW.signature, NEW.class_labels, NEW.interface,
+           NEW.artifact_sha256, NEW.preprocessor_sha256, NEW.engine, NEW.plan_sha256))
+    EXECUTE FUNCTION e2i_refuse_change();
+-- Deleting a version by hand is refused like e2i_drop_model refuses it.
+CREATE FUNCTION e2i_refuse_orphans() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    what text;
+BEGIN
+    EXECUTE format('SELECT ''the alias '' || alias FROM %1$I.ml_model_aliases WHERE (model_name, model_version) = ($1, $2)
+        UNION ALL SELECT ''a deployment as '' || service_name FROM %1$I.ml_bentoml_services WHERE model_id = $3 OR shadow_id = $3 LIMIT 1',
+        TG_TABLE_SCHEMA) INTO what USING OLD.model_name, OLD.model_version, OLD.id;
+    IF what IS NOT NULL THEN
+        RAISE EXCEPTION 'model %:% has %', OLD.model_name, OLD.model_version, what
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('SELECT e2i_drop_model(%L);', OLD.model_name || ':' || OLD.model_version);
+    END IF;
+    RETURN NULL;
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_refuse_orphans FROM PUBLIC;
+COMMENT ON FUNCTION e2i_refuse_orphans IS 'trigger: refuses to delete a version that an alias or a deployment points to';
+CREATE TRIGGER version_is_free AFTER DELETE ON ml_model_registry FOR EACH ROW EXECUTE FUNCTION e2i_refuse_orphans();
+
+CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ml_model_events
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_refuse_change();
+
+-- Rows that come with the extension are dumped as they were edited: one that is restored replaces its original. The argument
+-- is the column that tells them apart.
+CREATE FUNCTION e2i_replace_default() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('DELETE FROM %1$I.%2$I d WHERE d.%3$I = ($1).%3$I', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[0]) USING NEW;
+    RETURN NEW;
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_replace_default FROM PUBLIC;
+COMMENT ON FUNCTION e2i_replace_default IS 'trigger: a row with a known number or name replaces the one that had it';
+CREATE TRIGGER policy_replaces BEFORE INSERT ON ml_stage_policies FOR EACH ROW EXECUTE FUNCTION e2i_replace_default('id');
+ALTER TABLE ml_stage_policies ENABLE ALWAYS TRIGGER policy_replaces;
+CREATE TRIGGER limit_replaces BEFORE INSERT ON ml_health_limits FOR EACH ROW EXECUTE FUNCTION e2i_replace_default('metric');
+ALTER TABLE ml_health_limits ENABLE ALWAYS TRIGGER limit_replaces;
+
+-- Therefore one that came with the extension cannot go: a restored dump would bring it back, switched on. Not for what
+-- arrives by replication, nor for the replacing above.
+CREATE FUNCTION e2i_keep_policy() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        RAISE EXCEPTION 'the gates that came with the extension cannot be deleted' USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Switch them off: UPDATE ml_stage_policies SET enabled = false;';
+    END IF;
+    RAISE EXCEPTION 'gate % came with the extension and cannot be deleted or numbered anew', OLD.id
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              HINT = format('Switch it off: UPDATE ml_stage_policies SET enabled = false WHERE id = %s;', OLD.id);
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_keep_policy FROM PUBLIC;
+COMMENT ON FUNCTION e2i_keep_policy IS 'trigger: refuses to delete a condition that came with the extension';
+CREATE TRIGGER policy_stays BEFORE DELETE ON ml_stage_policies FOR EACH ROW
+    WHEN (OLD.id BETWEEN 1 AND 9 AND pg_trigger_depth() = 0) EXECUTE FUNCTION e2i_keep_policy();
+CREATE TRIGGER policy_keeps_its_number BEFORE UPDATE ON ml_stage_policies FOR EACH ROW
+    WHEN (OLD.id BETWEEN 1 AND 9 AND NEW.id <> OLD.id) EXECUTE FUNCTION e2i_keep_policy();
+CREATE TRIGGER policies_stay BEFORE TRUNCATE ON ml_stage_policies FOR EACH STATEMENT EXECUTE FUNCTION e2i_keep_policy();
+
+CREATE FUNCTION e2i_version_at(service text, at timestamptz) RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT e.after FROM ml_model_events e
+    WHERE e.service_name = service AND e.happened_at <= at AND e.action IN ('deploy', 'rollback', 'undeploy')
+    ORDER BY e.happened_at DESC, e.id DESC LIMIT 1;
+END;
+COMMENT ON FUNCTION e2i_version_at IS 'which version a service served at a time; NULL if none';
+
+CREATE FUNCTION e2i_archive_expired() RETURNS SETOF text
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH expired AS MATERIALIZED (
+        SELECT r.model_name, r.model_version
+        FROM ml_model_registry r
+        WHERE r.stage NOT IN ('archived', 'production') AND r.promoted_at IS NOT NULL
+          AND r.stage_since <= now() - make_interval(days => (
+              SELECT max(p.at_least)::integer FROM ml_stage_policies p
+              WHERE p.stage = 'archived' AND p.gate = 'days_out_of_production' AND p.enabled))
+          AND NOT EXISTS (SELECT FROM ml_bentoml_services s WHERE s.model_id = r.id AND s.status = 'active')
+    )
+    SELECT e.model_name || ':' || e.model_version
+    FROM expired e, LATERAL e2i_transition_stage(e.model_name, e.model_version, 'archived', reason => 'expired')
+    ORDER BY 1;
+END;
+COMMENT ON FUNCTION e2i_archive_expired IS 'archives versions that left production long enough ago and serve nothing';
+
+CREATE FUNCTION e2i_shadow_report(service text, since interval DEFAULT '7 days')
+    RETURNS TABLE (version text, shadow text, "rows" bigint, failed bigint, mean_difference double precision,
+        max_difference double precision, labels_changed double precision)
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT a.model_name || ':' || a.model_version, s.model_name || ':' || s.model_version, count(*),
+           count(*) FILTER (WHERE s.status = 'error'),
+           avg(abs(s.prediction - a.prediction)), max(abs(s.prediction - a.prediction)),
+           avg(CASE WHEN s.label IS NOT NULL THEN s.label <> a.label
+                    WHEN r.task = 'binary_classification' THEN (s.prediction > 0.5) <> (a.prediction > 0.5)
+               END::integer::double precision)
+    FROM ml_inference_log s LEFT JOIN ml_model_registry r ON (r.model_name, r.model_version) = (s.model_name, s.model_version) JOIN ml_inference_log a ON a.request_id = s.request_id AND a.served_as <> 'shadow'
+        AND a.logged_at > s.logged_at - interval '1 minute' AND a.logged_at < s.logged_at + interval '1 minute'
+    WHERE s.service_name = service AND s.served_as = 'shadow' AND s.logged_at > now() - since
+    GROUP BY 1, 2 ORDER BY 1, 2;
+END;
+COMMENT ON FUNCTION e2i_shadow_report IS 'how far a service''s shadow is from what callers got, by the inference log';
+
+CREATE VIEW e2i_models AS
+    SELECT r.model_name AS model, r.model_version AS version,
+           (SELECT string_agg(a.alias, ', ' ORDER BY a.alias) FROM ml_model_aliases a
+            WHERE (a.model_name, a.model_version) = (r.model_name, r.model_version)) AS aliases,
+           r.stage,
+           (SELECT string_agg(s.service_name, ', ' ORDER BY s.service_name) FROM ml_bentoml_services s
+            WHERE s.model_id = r.id AND s.status = 'active') AS deployed_as,
+           r.task, r.engine,
+           pg_size_pretty(r.artifact_size + coalesce(r.preprocessor_size, 0)) AS size,
+           -- jsonb holds numbers that float64 does not, the smallest among them.
+           CASE jsonb_typeof(r.metrics -> 'auc') WHEN 'number' THEN
+               CASE WHEN abs((r.metrics ->> 'auc')::numeric) < 1e6 THEN round((r.metrics ->> 'auc')::numeric, 6)::double precision END
+           END AS auc,
+           date_trunc('second', now() - r.registered_at) AS age
+    FROM ml_model_registry r
+    ORDER BY r.model_name, r.registered_at DESC, length(r.model_version) DESC, r.model_version DESC;
+COMMENT ON VIEW e2i_models IS 'every version with its aliases, stage and deployments, for reading';
+
+CREATE VIEW e2i_services AS
+    SELECT s.service_name AS service, s.bento_tag AS version, r.stage, s.status, s.traffic,
+           (SELECT x.model_name || ':' || x.model_version FROM ml_model_registry x WHERE x.id = s.shadow_id) AS shadow,
+           s.health_status AS health,
+           date_trunc('second', now() - s.updated_at) AS since
+    FROM ml_bentoml_services s LEFT JOIN ml_model_registry r ON r.id = s.model_id
+    WHERE s.status = 'active'
+    ORDER BY s.service_name;
+-- What a role may not see in the registry it does not see here either. Before 15 a view reads with its owner's rights.
+DO $$
+BEGIN
+    IF current_setting('server_version_num')::integer >= 150000 THEN
+        ALTER VIEW e2i_models SET (security_invoker = true);
+        ALTER VIEW e2i_services SET (security_invoker = true);
+    END IF;
+END;
+$$;
+COMMENT ON VIEW e2i_services IS 'what is deployed now, for reading';
+
+-- The usual sets of rights. Granting needs the right to grant, so this runs with the caller's.
+CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    deploying constant text[] := ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
+        'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
+        'e2i_health', 'e2i_shadow_report'];
+    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics', 'e2i_set_inference_log', 'e2i_export_model'];
+    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
+    called regprocedure;
+BEGIN
+    IF kind NOT IN ('scorer', 'deployer', 'admin') THEN
+        RAISE EXCEPTION 'unknown set of rights "%"', kind
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'One of scorer, deployer, admin.';
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', home, role);
+    EXECUTE format('GRANT SELECT ON %I.ml_model_registry TO %s', home, role);
+    IF kind <> 'scorer' THEN
+        EXECUTE format('GRANT SELECT ON %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies,
+            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.ml_health_limits, %1$I.ml_inference_log_policies, %1$I.e2i_models, %1$I.e2i_services, %1$I.e2i_serving_stats TO %2$s',
+            home, role);
+        FOR called IN
+            SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
+                JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+            WHERE e.extname = 'e2i_serve' AND d.deptype = 'e'
+              AND (p.proname = ANY (deploying) OR (kind = 'admin' AND p.proname = ANY (administering)))
+        LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', called, role);
+        END LOOP;
+    END IF;
+    IF kind = 'admin' THEN
+        EXECUTE format('GRANT SELECT ON %I.ml_inference_log TO %s', home, role);
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %1$I.ml_stage_policies, %1$I.ml_health_limits TO %2$s', home, role);
+    END IF;
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_grant_usage FROM PUBLIC;
+COMMENT ON FUNCTION e2i_grant_usage IS 'grants a role what a scorer, deployer or admin needs';
+
+-- What decides how models score and who may change that. What a server finds out about itself stays there: rows of metrics, and
+-- since 15, which can leave parts of a table out, the health of services and its events.
+CREATE FUNCTION e2i_publish_registry() RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
+    can_choose constant boolean := current_setting('server_version_num')::integer >= 150000;
+    columns constant text := (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+        WHERE attrelid = format('%I.ml_bentoml_services', home)::regclass AND attnum > 0 AND NOT attisdropped
+          AND attname NOT IN ('health_status', 'health_reason'));
+BEGIN
+    EXECUTE format('CREATE PUBLICATION e2i_serve_registry FOR TABLE %1$I.ml_model_artifacts, %1$I.ml_model_registry, %1$I.ml_model_aliases,
+        %1$I.ml_stage_policies, %1$I.ml_health_limits, %1$I.ml_inference_log_policies, %1$I.ml_bentoml_services %2$s, %1$I.ml_model_events %3$s',
+        home, CASE WHEN can_choose THEN '(' || columns || ')' END, CASE WHEN can_choose THEN 'WHERE (action <> ''health'')' END);
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_publish_registry FROM PUBLIC;
+COMMENT ON FUNCTION e2i_publish_registry IS 'makes the publication e2i_serve_registry, to be subscribed to by another cluster';
+REVOKE EXECUTE ON FUNCTION e2i_archive_expired FROM PUBLIC;
+
+-- Models are not dropped by the way. The library refuses that (`src/catalog/keep.rs`), and must be loaded to do so.
+
+COMMENT ON FUNCTION e2i_load_library IS 'does nothing but have the library loaded';
+CREATE FUNCTION e2i_before_drop() RETURNS event_trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
+BEGIN
+    EXECUTE format('SELECT %I.e2i_load_library()', home);
+-- Without the library, or the right to enter the schema, other things can still be dropped.
+EXCEPTION WHEN undefined_file OR undefined_function OR insufficient_privilege OR null_value_not_allowed THEN
+    NULL;
+END;
+$$;
+REVOKE EXECUTE ON FUNCTION e2i_before_drop FROM PUBLIC;
+COMMENT ON FUNCTION e2i_before_drop IS 'event trigger: has the library loaded before an extension may be dropped, so that it can refuse';
+CREATE EVENT TRIGGER e2i_serve_keeps_models ON ddl_command_start WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
+    EXECUTE FUNCTION e2i_before_drop();
+COMMENT ON EVENT TRIGGER e2i_serve_keeps_models IS 'models are not dropped with the extension unless e2i_serve.allow_drop is on';
+
+-- What stands on the tables and the generated functions: triggers, views, aliases, privileges, comments.
+
+-- Every session hears of a change when it commits. ALWAYS, so that changes that arrive by replication are heard of, too.
+CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_model_registry
+    FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_model_aliases
+    FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
+-- Not of a change of health, which changes nothing for who scores.
+CREATE TRIGGER registry_changed AFTER INSERT OR DELETE
+    OR UPDATE OF model_id, service_name, status, traffic, traffic_by, shadow_id, shadow_sample ON ml_bentoml_services
+    FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_inference_log_policies
+    FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_model_registry
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_model_aliases
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_bentoml_services
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_inference_log_policies
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+ALTER TABLE ml_model_registry ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE ml_model_aliases ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE ml_bentoml_services ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE ml_inference_log_policies ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE ml_model_registry ENABLE ALWAYS TRIGGER registry_truncated;
+ALTER TABLE ml_model_aliases ENABLE ALWAYS TRIGGER registry_truncated;
+ALTER TABLE ml_bentoml_services ENABLE ALWAYS TRIGGER registry_truncated;
+ALTER TABLE ml_inference_log_policies ENABLE ALWAYS TRIGGER registry_truncated;
+
+CREATE VIEW e2i_session_cache AS
+    SELECT model, version, engine, bytes, loads, hits, load_time, last_used FROM e2i_cached_models();
+
+CREATE VIEW e2i_shadow_scores AS
+    SELECT service, version, shadow, answer, shadow_answer, difference, error, scored_at FROM e2i_shadow_comparisons();
+
+CREATE VIEW e2i_serving_stats AS
+    SELECT service, model, version, engine, requests, predictions, errors, avg_ms, p50_ms, p95_ms, p99_ms, max_ms, since,
+           errors_by_kind, batches, loads, load_ms, hits, sessions, memory_bytes
+    FROM e2i_serving_counters();
+COMMENT ON VIEW e2i_serving_stats IS 'what was served since the counters were set back, one row for a version and engine of a service';
+COMMENT ON COLUMN e2i_serving_stats.service IS 'what was called; NULL for a version called by its own name, or only loaded';
+COMMENT ON COLUMN e2i_serving_stats.model IS 'name of the model; NULL for calls that did not find one';
+COMMENT ON COLUMN e2i_serving_stats.version IS 'its version';
+COMMENT ON COLUMN e2i_serving_stats.engine IS 'native or onnxruntime';
+COMMENT ON COLUMN e2i_serving_stats.requests IS 'uses by a statement';
+COMMENT ON COLUMN e2i_serving_stats.predictions IS 'rows scored';
+COMMENT ON COLUMN e2i_serving_stats.errors IS 'calls that failed';
+COMMENT ON COLUMN e2i_serving_stats.avg_ms IS 'mean time of a call: a row, or a payload of e2i_serve; the first of a statement and one in 64 are timed';
+COMMENT ON COLUMN e2i_serving_stats.p50_ms IS 'half of the calls took no longer';
+COMMENT ON COLUMN e2i_serving_stats.p95_ms IS '95 of 100 took no longer';
+COMMENT ON COLUMN e2i_serving_stats.p99_ms IS '99 of 100 took no longer';
+COMMENT ON COLUMN e2i_serving_stats.max_ms IS 'the longest';
+COMMENT ON COLUMN e2i_serving_stats.since IS 'since when is counted';
+COMMENT ON COLUMN e2i_serving_stats.errors_by_kind IS 'errors by what went wrong';
+COMMENT ON COLUMN e2i_serving_stats.batches IS 'how often so many rows, or fewer, were scored together';
+COMMENT ON COLUMN e2i_serving_stats.loads IS 'how often the version was loaded, for all services together';
+COMMENT ON COLUMN e2i_serving_stats.load_ms IS 'mean time to load it';
+COMMENT ON COLUMN e2i_serving_stats.hits IS 'how often a statement found it loaded';
+COMMENT ON COLUMN e2i_serving_stats.sessions IS 'sessions that hold it now';
+COMMENT ON COLUMN e2i_serving_stats.memory_bytes IS 'memory that it takes in them together';
+REVOKE EXECUTE ON FUNCTION e2i_serving_counters FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_serving_stats_reset FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_prometheus_metrics FROM PUBLIC;
+GRANT SELECT ON e2i_serving_stats TO pg_monitor;
+GRANT EXECUTE ON FUNCTION e2i_serving_counters TO pg_monitor;
+GRANT EXECUTE ON FUNCTION e2i_prometheus_metrics TO pg_monitor;
+REVOKE EXECUTE ON FUNCTION e2i_set_inference_log FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_shadow_report FROM PUBLIC;
+COMMENT ON FUNCTION e2i_set_inference_log IS 'lets a sample of a service''s rows be logged in ml_inference_log; NULL ends that';
+REVOKE EXECUTE ON FUNCTION e2i_flush_metrics FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_health FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION e2i_health TO pg_monitor;
+COMMENT ON FUNCTION e2i_flush_metrics IS 'writes what each active service served into ml_bentoml_serving_metrics, and judges its health';
+COMMENT ON FUNCTION e2i_health IS 'how a service is by its calls since the last row of metrics, else as it was found then';
+COMMENT ON FUNCTION e2i_serving_counters IS 'what the view e2i_serving_stats shows, or the same for each function';
+COMMENT ON FUNCTION e2i_serving_stats_reset IS 'sets this database''s counters of what was served back';
+COMMENT ON FUNCTION e2i_prometheus_metrics IS 'what was counted, in the text format of Prometheus';
+
+-- Registering and dropping are granted, not public.
+REVOKE EXECUTE ON FUNCTION e2i_register_model FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_drop_model FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_export_model FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_set_traffic FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_set_shadow FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_deploy FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_annotate_model FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_rollback FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_undeploy FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_transition_stage FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_set_alias FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_drop_alias FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION e2i_registry_changed FROM PUBLIC;
+GRANT SELECT ON e2i_session_cache TO PUBLIC;
+GRANT SELECT ON e2i_shadow_scores TO PUBLIC;
+
+COMMENT ON FUNCTION e2i_register_model IS 'registers a model and returns its reference; the first version of a name is deployed at once';
+COMMENT ON FUNCTION e2i_drop_model IS 'drops a version; refuses while it is deployed unless force, or while it has an alias';
+COMMENT ON FUNCTION e2i_export_model IS 'the bytes that a version was registered with, or those of its preprocessor';
+COMMENT ON FUNCTION e2i_annotate_model IS 'adds to the metrics and tags of a version, or replaces its description';
+COMMENT ON FUNCTION e2i_model_classes IS 'the classes of a classifier, in the order of its probabilities';
+COMMENT ON FUNCTION e2i_set_traffic IS 'splits the traffic of a service between versions; the same row always gets the same one';
+COMMENT ON FUNCTION e2i_set_shadow IS 'lets a version score a sample of a service''s rows beside the active one';
+COMMENT ON FUNCTION e2i_shadow_comparisons IS 'what the view e2i_shadow_scores shows';
+COMMENT ON VIEW e2i_shadow_scores IS 'rows of this session that a shadow scored too, the latest thousand, of versions that the caller may see';
+COMMENT ON FUNCTION e2i_deploy IS 'deploys a version under a service name, after it has loaded; the one before is left draining';
+COMMENT ON FUNCTION e2i_rollback IS 'goes back to the version that a service served before, or to a named one';
+COMMENT ON FUNCTION e2i_undeploy IS 'ends the deployment of a service, which means nothing until the next';
+COMMENT ON FUNCTION e2i_transition_stage IS 'moves a version to a stage through the gates of ml_stage_policies';
+COMMENT ON FUNCTION e2i_set_alias IS 'points an alias to a version of a model';
+COMMENT ON FUNCTION e2i_drop_alias IS 'drops an alias';
+COMMENT ON FUNCTION e2i_prewarm IS 'loads a model into this session and returns its reference';
+COMMENT ON FUNCTION e2i_clear_session_cache IS 'drops this session''s loaded models and returns how many there were, of those that the caller may see';
+COMMENT ON FUNCTION e2i_cached_models IS 'what the view e2i_session_cache shows';
+COMMENT ON FUNCTION e2i_registry_changed IS 'trigger: tells every session that the registry has changed';
+COMMENT ON VIEW e2i_session_cache IS 'models that this session has loaded and the caller may see, most recently used first';
