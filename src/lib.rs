@@ -33,7 +33,7 @@ mod worker;
 
 use pgrx::prelude::*;
 
-pgrx::pg_module_magic!();
+pgrx::pg_module_magic!(name, version);
 
 pgrx::extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
 pgrx::extension_sql_file!("../sql/scoring.sql", name = "scoring", requires = ["tables"]);
