@@ -24,7 +24,7 @@ ISOLATION      = $(sort $(patsubst tests/isolation/specs/%.spec,%,$(wildcard tes
 ISOLATION_OPTS = --inputdir=tests/isolation --outputdir=tests/isolation --load-extension=$(EXTENSION)
 EXTRA_CLEAN    = tests/pg_regress/results tests/isolation/results
 
-export PGRX_PG_CONFIG_PATH ?= $(PG_CONFIG)
+export PGRX_PG_CONFIG_PATH ?= $(shell command -v $(PG_CONFIG))
 export PG_MAJOR E2I_MODELS TEST
 
 .DEFAULT_GOAL := all
