@@ -140,6 +140,21 @@ fn ort_is_used_in_one_crate() {
     report(broken);
 }
 
+#[test]
+fn what_is_made_once_a_process_is_made_in_one_way() {
+    let mut broken = Vec::new();
+    for source in sources("crates", &[".rs"]) {
+        for (number, line) in source.lines() {
+            for word in ["OnceLock", "LazyLock", "sync::Once;", "lazy_static", "thread_local!"] {
+                if line.contains(word) {
+                    broken.push(format!("{}:{number} uses {word}: crates/ use once_cell::sync", source.path));
+                }
+            }
+        }
+    }
+    report(broken);
+}
+
 fn contains_word(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
 }

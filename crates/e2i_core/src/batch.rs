@@ -3,8 +3,44 @@
 //! A batch is allocated once per call site and refilled for every row, so nothing here allocates on the scoring path
 //! except text longer than what stood in its place before.
 
+use ndarray::{Array2, ArrayView2, Axis, aview2};
+
 use crate::interface::{ElementType, InputTensor};
 use crate::value::float_text;
+
+/// A type that cells can have.
+pub trait Cell: Clone + PartialEq + Default + 'static {
+    /// The cells of a column of this type; none of another.
+    fn cells(column: &Column) -> &[Self];
+
+    /// The same, to be written.
+    fn cells_mut(column: &mut Column) -> &mut [Self];
+
+    /// The same, to be appended to.
+    fn list_mut(column: &mut Column) -> Option<&mut Vec<Self>>;
+}
+
+macro_rules! cells {
+    ($($type:ty, $variant:ident;)+) => {
+        $(impl Cell for $type {
+            #[inline]
+            fn cells(column: &Column) -> &[Self] {
+                match column { Column::$variant(cells) => cells, _ => &[] }
+            }
+
+            #[inline]
+            fn cells_mut(column: &mut Column) -> &mut [Self] {
+                match column { Column::$variant(cells) => cells, _ => &mut [] }
+            }
+
+            fn list_mut(column: &mut Column) -> Option<&mut Vec<Self>> {
+                match column { Column::$variant(cells) => Some(cells), _ => None }
+            }
+        })+
+    };
+}
+
+cells! { f32, Float32; f64, Float64; i32, Int32; i64, Int64; bool, Bool; String, Text; }
 
 /// Values of one element type.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,35 +85,44 @@ impl Column {
         }
     }
 
-    /// Appends `times` copies of everything from `start` on.
-    fn repeat_from(&mut self, start: usize, times: usize) {
-        fn repeat<T: Clone>(values: &mut Vec<T>, start: usize, times: usize) {
-            let tail = values[start..].to_vec();
-            (0..times).for_each(|_| values.extend_from_slice(&tail));
-        }
+    /// The values as rows of `width`, without those of a last row that is not whole; no rows of another type than `T`, nor
+    /// of no width.
+    #[must_use]
+    pub fn rows<T: Cell>(&self, width: usize) -> ArrayView2<'_, T> {
+        let cells = T::cells(self);
+        let rows = cells.len().checked_div(width).unwrap_or(0);
+        let whole = cells.get(..rows * width).unwrap_or(&[]);
+        ArrayView2::from_shape((rows, width), whole).unwrap_or(aview2::<T, 0>(&[]))
+    }
+
+    /// The values as float64, in rows of `width`; none for text.
+    #[must_use]
+    pub fn numbers(&self, width: usize) -> Array2<f64> {
         match self {
-            Self::Float32(values) => repeat(values, start, times),
-            Self::Float64(values) => repeat(values, start, times),
-            Self::Int32(values) => repeat(values, start, times),
-            Self::Int64(values) => repeat(values, start, times),
-            Self::Bool(values) => repeat(values, start, times),
-            Self::Text(values) => repeat(values, start, times),
+            Self::Float32(_) => self.rows::<f32>(width).mapv(f64::from),
+            Self::Float64(_) => self.rows::<f64>(width).to_owned(),
+            Self::Int32(_) => self.rows::<i32>(width).mapv(f64::from),
+            Self::Int64(_) => self.rows::<i64>(width).mapv(|number| number as f64),
+            Self::Bool(_) => self.rows::<bool>(width).mapv(|flag| f64::from(u8::from(flag))),
+            Self::Text(_) => Array2::zeros((0, width)),
         }
     }
 
     /// The rows of these numbers, each of `width` values.
     #[must_use]
     pub fn picked(&self, rows: &[usize], width: usize) -> Self {
-        fn picked<T: Clone>(values: &[T], rows: &[usize], width: usize) -> Vec<T> {
-            rows.iter().flat_map(|row| values[row * width..(row + 1) * width].iter().cloned()).collect()
+        fn picked<T: Cell>(column: &Column, rows: &[usize], width: usize) -> Vec<T> {
+            // What has no width has no rows to pick either.
+            let rows = if width == 0 { &[] } else { rows };
+            column.rows::<T>(width).select(Axis(0), rows).into_raw_vec_and_offset().0
         }
         match self {
-            Self::Float32(values) => Self::Float32(picked(values, rows, width)),
-            Self::Float64(values) => Self::Float64(picked(values, rows, width)),
-            Self::Int32(values) => Self::Int32(picked(values, rows, width)),
-            Self::Int64(values) => Self::Int64(picked(values, rows, width)),
-            Self::Bool(values) => Self::Bool(picked(values, rows, width)),
-            Self::Text(values) => Self::Text(picked(values, rows, width)),
+            Self::Float32(_) => Self::Float32(picked(self, rows, width)),
+            Self::Float64(_) => Self::Float64(picked(self, rows, width)),
+            Self::Int32(_) => Self::Int32(picked(self, rows, width)),
+            Self::Int64(_) => Self::Int64(picked(self, rows, width)),
+            Self::Bool(_) => Self::Bool(picked(self, rows, width)),
+            Self::Text(_) => Self::Text(picked(self, rows, width)),
         }
     }
 
@@ -149,6 +194,14 @@ pub struct Tensor {
     pub values: Column,
 }
 
+impl Tensor {
+    /// The values, row by row; no rows of another type than `T`, nor of no width.
+    #[must_use]
+    pub fn rows<T: Cell>(&self) -> ArrayView2<'_, T> {
+        self.values.rows(self.width)
+    }
+}
+
 /// The rows of one call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
@@ -187,15 +240,6 @@ impl Batch {
         self.rows = rows;
     }
 
-    /// Appends `times` copies of the last row, for a graph that takes a fixed number of rows.
-    pub fn repeat_last_row(&mut self, times: usize) {
-        for tensor in &mut self.tensors {
-            let start = self.rows.saturating_sub(1) * tensor.width;
-            tensor.values.repeat_from(start, times);
-        }
-        self.rows += times;
-    }
-
     /// A batch of the rows of these numbers, in that order; one may be named several times.
     #[must_use]
     pub fn picked(&self, rows: &[usize]) -> Self {
@@ -212,5 +256,30 @@ impl Batch {
     /// The tensors, to be filled.
     pub fn tensors_mut(&mut self) -> &mut [Tensor] {
         &mut self.tensors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_those_of_a_type_and_a_width() {
+        let column = Column::Float32(vec![1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(column.rows::<f32>(2), ndarray::array![[1.0, 2.0], [3.0, 4.0]]);
+        assert_eq!(column.rows::<f64>(2).dim(), (0, 2));
+        assert_eq!(column.rows::<f32>(0).dim(), (0, 0));
+        assert_eq!(column.numbers(5), ndarray::array![[1.0, 2.0, 3.0, 4.0, 5.0]]);
+        assert!(Column::Text(vec!["1".into()]).numbers(1).is_empty());
+    }
+
+    #[test]
+    fn rows_are_picked_in_any_order_and_several_times() {
+        let column = Column::Text(["a", "b", "c", "d"].map(str::to_owned).to_vec());
+        assert_eq!(
+            column.picked(&[1, 0, 1], 2),
+            Column::Text(["c", "d", "a", "b", "c", "d"].map(str::to_owned).to_vec())
+        );
+        assert_eq!(Column::Int64(vec![]).picked(&[0, 1], 0), Column::Int64(vec![]));
     }
 }

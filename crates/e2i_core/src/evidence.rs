@@ -43,10 +43,7 @@ impl Evidence {
         if width == 0 || !interface.task.is_classification() {
             return;
         }
-        let mut row = Vec::with_capacity(width);
-        for index in 0..outputs.main.len() / width {
-            row.clear();
-            row.extend((index * width..(index + 1) * width).filter_map(|at| outputs.main.number(at)));
+        for (index, row) in outputs.main.numbers(width).outer_iter().enumerate() {
             // Overflow, and rows that no class took, show nothing.
             if row.iter().any(|number| !number.is_finite()) || row.iter().all(|number| *number == 0.0) {
                 continue;
@@ -60,7 +57,7 @@ impl Evidence {
             } else if !one && (sum - 1.0).abs() > SUM {
                 self.against.get_or_insert_with(|| format!("those of a row of samples sum to {}", shown(sum)));
             }
-            if let [first, second] = row[..] {
+            if let Some(&[first, second]) = row.as_slice() {
                 self.pair(interface, outputs, index, first, second);
             }
         }

@@ -43,7 +43,7 @@ pub mod traffic;
 mod value;
 
 pub use answer::Answer;
-pub use batch::{Batch, Column, Tensor};
+pub use batch::{Batch, Cell, Column, Tensor};
 pub use bind::{Binder, Layout};
 pub use categories::{Categories, Category, Unseen};
 pub use class_scores::ClassScores;

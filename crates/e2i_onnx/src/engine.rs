@@ -3,9 +3,10 @@
 use std::ffi::{CStr, CString};
 
 use e2i_core::{
-    Batch, Column, ElementType, Engine, Error, InputTensor, Interface, Kind, OutputSet, OutputTensor, Outputs, Result,
-    Rows,
+    Batch, Cell, Column, ElementType, Engine, Error, InputTensor, Interface, Kind, OutputSet, OutputTensor, Outputs,
+    Result, Rows,
 };
+use ndarray::{ArrayViewD, Dimension, IxDyn};
 use ort::ep::CPU;
 use ort::error::ErrorCode;
 use ort::logging::LogLevel;
@@ -13,9 +14,9 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 
 use crate::additions;
-use crate::rows::Layout;
+use crate::rows::rows_first;
 use crate::runtime::Runtime;
-use crate::value::{self, Bound, Value};
+use crate::value::{self, Bound, Cells, Value};
 use crate::watchdog;
 
 /// Resident bytes of a session per byte of its graph, and besides: an estimate on the safe side. A tree ensemble of 100
@@ -84,19 +85,45 @@ impl Fetched {
         let Some(written) = value else {
             return Err(Error::new(Kind::Runtime, "the model left an output empty"));
         };
-        let axes = written.axes().map_err(failed)?;
-        let layout = Layout::of(axes, rows, self.rows_axis, self.width).ok_or_else(|| self.misshapen(axes, rows))?;
-        let start = into.len();
-        written.append_to(into).map_err(failed)?;
-        layout.gather(into, start);
+        let width = match written.cells().map_err(failed)? {
+            Cells::Float32(cells) => self.append(cells, rows, into, ElementType::Float32, |cell| *cell),
+            Cells::Float64(cells) => self.append(cells, rows, into, ElementType::Float64, |cell| *cell),
+            Cells::Int32(cells) => self.append(cells, rows, into, ElementType::Int32, |cell| *cell),
+            Cells::Int64(cells) => self.append(cells, rows, into, ElementType::Int64, |cell| *cell),
+            Cells::Bool(cells) => self.append(cells, rows, into, ElementType::Bool, |cell| *cell != 0),
+            Cells::Text(cells) => self.append(cells.view(), rows, into, ElementType::Text, String::clone),
+        }?;
         if !self.is_kept || matches!(into, Column::Text(_)) {
             *value = None;
         }
-        Ok(layout.width())
+        Ok(width)
+    }
+
+    fn append<T, C: Cell>(
+        &self,
+        cells: ArrayViewD<'_, T>,
+        rows: usize,
+        into: &mut Column,
+        element: ElementType,
+        cell: impl Fn(&T) -> C,
+    ) -> Result<usize> {
+        if into.is_empty() && into.element() != element {
+            *into = Column::zeros(element, 0);
+        }
+        let Some(appended) = C::list_mut(into) else {
+            return Err(Error::new(Kind::Runtime, "the model returned an output in another type than before"));
+        };
+        let cells = rows_first(cells.view(), rows, self.rows_axis, self.width)
+            .ok_or_else(|| self.misshapen(cells.shape(), rows))?;
+        match cells.as_slice() {
+            Some(cells) => appended.extend(cells.iter().map(cell)),
+            None => appended.extend(cells.iter().map(cell)),
+        }
+        Ok(cells.shape().iter().skip(1).product())
     }
 
     #[cold]
-    fn misshapen(&self, axes: &[i64], rows: usize) -> Error {
+    fn misshapen(&self, axes: &[usize], rows: usize) -> Error {
         let expected = match self.width {
             Some(width) if rows == 1 => format!("a row has {width} numbers"),
             _ => format!("axis {} holds the rows", self.rows_axis),
@@ -113,15 +140,15 @@ impl Fetched {
 
 /// The axes of an input; the first is set to the number of rows of the call, where there is a row axis.
 struct InputShape {
-    axes: Vec<i64>,
+    axes: IxDyn,
     has_rows: bool,
 }
 
 impl InputShape {
     fn new(tensor: &InputTensor) -> Self {
         let has_rows = tensor.rows != Rows::Single;
-        let features = tensor.shape.iter().map(|axis| *axis as i64);
-        Self { axes: has_rows.then_some(0).into_iter().chain(features).collect(), has_rows }
+        let axes: Vec<usize> = has_rows.then_some(0).into_iter().chain(tensor.shape.iter().copied()).collect();
+        Self { axes: IxDyn(&axes), has_rows }
     }
 }
 
@@ -186,11 +213,10 @@ impl RuntimeEngine {
         for (index, tensor) in batch.tensors().iter().enumerate() {
             let shape = &mut self.shapes[index];
             if shape.has_rows {
-                shape.axes[0] = rows as i64;
+                shape.axes[0] = rows;
             }
             let kept = self.bound[index].take();
-            let bound = Bound::bind(kept, &tensor.values, from, rows, tensor.width, &shape.axes).map_err(failed)?;
-            self.bound[index] = Some(bound);
+            self.bound[index] = Some(Bound::bind(kept, tensor, from, rows, &shape.axes).map_err(failed)?);
         }
         if self.kept.rows != rows || self.kept.wanted != Some(wanted) {
             self.kept = Kept { rows, wanted: Some(wanted), values: [None, None] };
@@ -244,8 +270,7 @@ impl RuntimeEngine {
         let mut shapes = [None, None];
         for (shape, value) in shapes.iter_mut().zip(&kept.values) {
             let Some(value) = value else { continue };
-            let axes = value.axes().map_err(failed)?;
-            *shape = Some(axes.iter().map(|axis| usize::try_from(*axis).unwrap_or_default()).collect());
+            *shape = Some(value.axes().map_err(failed)?.as_array_view().to_vec());
         }
         Ok(shapes)
     }
@@ -276,10 +301,8 @@ impl RuntimeEngine {
         outputs: &mut Outputs,
     ) -> Result<()> {
         let fixed = self.rows_per_call.unwrap_or(rows);
-        let mut padded = batch.clone();
-        padded.set_rows(from + rows);
-        padded.repeat_last_row(fixed - rows);
-        self.score_once(&padded, from, fixed, wanted, outputs)?;
+        let repeated: Vec<usize> = (0..fixed).map(|row| from + row.min(rows.saturating_sub(1))).collect();
+        self.score_once(&batch.picked(&repeated), 0, fixed, wanted, outputs)?;
         let width = outputs.width;
         let surplus = fixed - rows;
         outputs.label.resize(outputs.label.len().saturating_sub(surplus));

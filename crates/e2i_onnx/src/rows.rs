@@ -1,9 +1,9 @@
-//! Where the rows of a call lie in what the runtime gives: on which axis, and how their cells are gathered.
+//! Where the rows of a call lie in what the runtime gives: on which axis.
 //!
 //! A graph declares that, and declarations are wrong now and then; so an axis is believed only as far as its length is the
 //! number of rows of the call.
 
-use e2i_core::Column;
+use ndarray::{ArrayViewD, Axis};
 
 /// The axis of an output that the graph declares as that of the rows, and how many numbers a row then has, where known: the
 /// only free axis, else the first.
@@ -25,63 +25,26 @@ pub(crate) fn axis_of_rows(calls: &[(&[usize], usize)]) -> Option<usize> {
     fitting.next().filter(|_| fitting.next().is_none())
 }
 
-/// How the cells of a tensor are dealt to rows: `before × rows × after`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layout {
-    before: usize,
+/// A tensor that was given for `rows` rows, which lie on `axis`, with that axis first; `None` when they do not lie there. What
+/// is given for a single row is all that row's, wherever it lies, if it is as many numbers as are expected.
+pub(crate) fn rows_first<T>(
+    mut cells: ArrayViewD<'_, T>,
     rows: usize,
-    after: usize,
-}
-
-impl Layout {
-    /// The layout of a tensor with these axes, given for `rows` rows that lie on `axis`; `None` when they do not. What is
-    /// given for a single row is all that row's, wherever it lies, if it is as many numbers as are expected.
-    pub(crate) fn of(axes: &[i64], rows: usize, axis: usize, expected: Option<usize>) -> Option<Self> {
-        let product = |axes: &[i64]| {
-            axes.iter().try_fold(1usize, |product, axis| product.checked_mul(usize::try_from(*axis).ok()?))
-        };
-        if axes.get(axis).is_some_and(|length| usize::try_from(*length) == Ok(rows)) {
-            return Some(Self { before: product(&axes[..axis])?, rows, after: product(&axes[axis + 1..])? });
-        }
-        let count = product(axes)?;
-        (rows == 1 && expected.is_none_or(|expected| expected == count)).then_some(Self {
-            before: 1,
-            rows,
-            after: count,
-        })
+    axis: usize,
+    expected: Option<usize>,
+) -> Option<ArrayViewD<'_, T>> {
+    if cells.shape().get(axis) == Some(&rows) {
+        (0..axis).rev().for_each(|place| cells.swap_axes(place, place + 1));
+        return Some(cells);
     }
-
-    /// Numbers a row.
-    pub(crate) fn width(self) -> usize {
-        self.before * self.after
-    }
-
-    /// Puts the cells from `start` on in the order of the rows.
-    pub(crate) fn gather(self, column: &mut Column, start: usize) {
-        if self.before <= 1 || self.rows <= 1 {
-            return;
-        }
-        match column {
-            Column::Float32(cells) => self.gathered(&mut cells[start..]),
-            Column::Float64(cells) => self.gathered(&mut cells[start..]),
-            Column::Int32(cells) => self.gathered(&mut cells[start..]),
-            Column::Int64(cells) => self.gathered(&mut cells[start..]),
-            Column::Bool(cells) => self.gathered(&mut cells[start..]),
-            Column::Text(cells) => self.gathered(&mut cells[start..]),
-        }
-    }
-
-    fn gathered<T: Clone>(self, cells: &mut [T]) {
-        let given = cells.to_vec();
-        let parts = (0..self.rows).flat_map(|row| (0..self.before).map(move |before| before * self.rows + row));
-        for (part, into) in parts.zip(cells.chunks_exact_mut(self.after.max(1))) {
-            into.clone_from_slice(&given[part * self.after..(part + 1) * self.after]);
-        }
-    }
+    let fits = rows == 1 && expected.is_none_or(|expected| expected == cells.len());
+    fits.then(|| cells.insert_axis(Axis(0)))
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::ArrayD;
+
     use super::*;
 
     #[test]
@@ -103,19 +66,18 @@ mod tests {
     }
 
     #[test]
-    fn rows_on_any_axis_are_gathered() {
-        let gathered = |axes: &[i64], rows, axis| {
-            let mut column = Column::Int64((-1..axes.iter().product()).collect());
-            let layout = Layout::of(axes, rows, axis, None)?;
-            layout.gather(&mut column, 1);
-            Some((layout.width(), column))
+    fn rows_on_any_axis_come_first() {
+        let first = |axes: &[usize], rows, axis, expected| {
+            let cells = ArrayD::from_shape_vec(axes, (0..axes.iter().product()).collect()).unwrap();
+            rows_first(cells.view(), rows, axis, expected).map(|cells| cells.iter().copied().collect::<Vec<usize>>())
         };
-        assert_eq!(gathered(&[3, 2], 3, 0), Some((2, Column::Int64(vec![-1, 0, 1, 2, 3, 4, 5]))));
-        assert_eq!(gathered(&[2, 3], 3, 1), Some((2, Column::Int64(vec![-1, 0, 3, 1, 4, 2, 5]))));
-        assert_eq!(gathered(&[2, 3, 1], 3, 1), Some((2, Column::Int64(vec![-1, 0, 3, 1, 4, 2, 5]))));
-        assert_eq!(gathered(&[2, 2, 2], 2, 1), Some((4, Column::Int64(vec![-1, 0, 1, 4, 5, 2, 3, 6, 7]))));
-        assert_eq!(gathered(&[2, 3], 2, 1), None);
-        assert_eq!(gathered(&[], 1, 0), Some((1, Column::Int64(vec![-1, 0]))));
-        assert_eq!(Layout::of(&[3, 2], 1, 0, Some(2)), None);
+        assert_eq!(first(&[3, 2], 3, 0, None), Some(vec![0, 1, 2, 3, 4, 5]));
+        assert_eq!(first(&[2, 3], 3, 1, None), Some(vec![0, 3, 1, 4, 2, 5]));
+        assert_eq!(first(&[2, 3, 1], 3, 1, None), Some(vec![0, 3, 1, 4, 2, 5]));
+        assert_eq!(first(&[2, 2, 2], 2, 1, None), Some(vec![0, 1, 4, 5, 2, 3, 6, 7]));
+        assert_eq!(first(&[2, 2, 2], 2, 2, None), Some(vec![0, 2, 4, 6, 1, 3, 5, 7]));
+        assert_eq!(first(&[2, 3], 2, 1, None), None);
+        assert_eq!(first(&[], 1, 0, None), Some(vec![0]));
+        assert_eq!(first(&[3, 2], 1, 0, Some(2)), None);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 use e2i_core::{Error, Kind, Result};
+use once_cell::sync::OnceCell;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::RunOptions;
@@ -18,8 +18,7 @@ pub struct Runtime {
     path: PathBuf,
 }
 
-static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-static LOADING: Mutex<()> = Mutex::new(());
+static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 
 impl Runtime {
     /// The runtime, loaded from `path` when this is the first call of the process.
@@ -31,18 +30,7 @@ impl Runtime {
     /// [`Kind::Library`] when the file is missing, no shared library, not ONNX Runtime or too old;
     /// [`Kind::WrongState`] when another file was loaded before.
     pub fn load(path: &Path) -> Result<&'static Self> {
-        if let Some(runtime) = RUNTIME.get() {
-            return runtime.same(path);
-        }
-        let _one_at_a_time = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
-        if RUNTIME.get().is_none() {
-            let runtime = Self::open(path)?;
-            let _ = RUNTIME.set(runtime);
-        }
-        match RUNTIME.get() {
-            Some(runtime) => runtime.same(path),
-            None => Err(Error::new(Kind::Internal, "the runtime was loaded and lost")),
-        }
+        RUNTIME.get_or_try_init(|| Self::open(path))?.same(path)
     }
 
     fn same(&'static self, path: &Path) -> Result<&'static Self> {
@@ -90,8 +78,8 @@ impl Runtime {
 /// is loaded, with files below the user's home, a thread, and the title of the process. [`Environment`]'s own switch acts later.
 #[allow(unsafe_code)]
 fn keep_quiet() {
-    // SAFETY: under LOADING, and in a process that has no thread of ours yet; whoever else sets the environment of a server
-    // process does so while it starts.
+    // SAFETY: while RUNTIME is made, by one thread alone, and in a process that has no thread of ours yet; whoever else sets
+    // the environment of a server process does so while it starts.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }
 

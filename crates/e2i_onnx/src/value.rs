@@ -7,9 +7,10 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
 
-use e2i_core::{Column, ElementType};
+use e2i_core::{Cell, Column, ElementType, Tensor};
+use ndarray::{ArrayD, ArrayViewD, Dimension, IxDyn};
+use once_cell::sync::OnceCell;
 use ort::session::{RunOptions, Session};
 use ort::sys::{self, ONNXTensorElementDataType as DataType};
 use ort::{AsPointer, api};
@@ -43,20 +44,20 @@ fn cpu_memory() -> Result<*const sys::OrtMemoryInfo, ort::Error> {
     unsafe impl Send for Info {}
     // SAFETY: as above.
     unsafe impl Sync for Info {}
-    static INFO: OnceLock<Info> = OnceLock::new();
-    if let Some(info) = INFO.get() {
-        return Ok(info.0);
-    }
-    let mut info = ptr::null_mut();
-    // SAFETY: the out pointer is valid; the result lives as long as the process.
-    check(unsafe {
-        (api().CreateCpuMemoryInfo)(
-            sys::OrtAllocatorType::OrtDeviceAllocator,
-            sys::OrtMemType::OrtMemTypeDefault,
-            &raw mut info,
-        )
+    static INFO: OnceCell<Info> = OnceCell::new();
+    let made = INFO.get_or_try_init(|| {
+        let mut info = ptr::null_mut();
+        // SAFETY: the out pointer is valid; the result lives as long as the process.
+        check(unsafe {
+            (api().CreateCpuMemoryInfo)(
+                sys::OrtAllocatorType::OrtDeviceAllocator,
+                sys::OrtMemType::OrtMemTypeDefault,
+                &raw mut info,
+            )
+        })?;
+        Ok::<_, ort::Error>(Info(info))
     })?;
-    Ok(INFO.get_or_init(|| Info(info)).0)
+    Ok(made.0)
 }
 
 fn data_type(element: ElementType) -> DataType {
@@ -70,17 +71,20 @@ fn data_type(element: ElementType) -> DataType {
     }
 }
 
-/// Address and size in bytes of `column[from..to]`; `None` for text.
-fn bytes_of(column: &Column, from: usize, to: usize) -> Option<(*mut c_void, usize)> {
-    fn of<T>(values: &[T]) -> (*mut c_void, usize) {
-        (values.as_ptr().cast_mut().cast(), size_of_val(values))
-    }
-    Some(match column {
-        Column::Float32(values) => of(&values[from..to]),
-        Column::Float64(values) => of(&values[from..to]),
-        Column::Int32(values) => of(&values[from..to]),
-        Column::Int64(values) => of(&values[from..to]),
-        Column::Bool(values) => of(&values[from..to]),
+/// Rows `from..from + rows` of a tensor of the batch.
+fn part<T: Cell>(tensor: &Tensor, from: usize, rows: usize) -> &[T] {
+    let cells = from.saturating_mul(tensor.width)..from.saturating_add(rows).saturating_mul(tensor.width);
+    T::cells(&tensor.values).get(cells).unwrap_or(&[])
+}
+
+/// Where the cells of rows `from..from + rows` lie; `None` for text.
+fn address_of(tensor: &Tensor, from: usize, rows: usize) -> Option<usize> {
+    Some(match &tensor.values {
+        Column::Float32(_) => part::<f32>(tensor, from, rows).as_ptr().addr(),
+        Column::Float64(_) => part::<f64>(tensor, from, rows).as_ptr().addr(),
+        Column::Int32(_) => part::<i32>(tensor, from, rows).as_ptr().addr(),
+        Column::Int64(_) => part::<i64>(tensor, from, rows).as_ptr().addr(),
+        Column::Bool(_) => part::<bool>(tensor, from, rows).as_ptr().addr(),
         Column::Text(_) => return None,
     })
 }
@@ -93,51 +97,40 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// The value for rows `from..from + rows` of a tensor of `width` values a row.
+    /// The value for rows `from..from + rows` of a tensor of the batch, under `axes`.
     ///
     /// A value is made over the caller's memory, without a copy; it is reused when address and size are the same as
     /// before, which they are for every row after the first of a scan. Text is copied, as the runtime requires.
     pub(crate) fn bind(
         kept: Option<Self>,
-        column: &Column,
+        tensor: &Tensor,
         from: usize,
         rows: usize,
-        width: usize,
-        axes: &[i64],
+        axes: &IxDyn,
     ) -> Result<Self, ort::Error> {
-        let (start, end) = (from * width, (from + rows) * width);
-        if let Column::Text(texts) = column {
+        let Some(address) = address_of(tensor, from, rows) else {
+            let texts = under(axes, part::<String>(tensor, from, rows))?;
             let value = match kept {
                 Some(kept) if kept.rows == rows => kept.value,
-                _ => text_value(axes)?,
+                _ => text_value(&texts)?,
             };
-            fill_text(&value, &texts[start..end])?;
+            fill_text(&value, &texts)?;
             return Ok(Self { value, address: 0, rows });
-        }
-        let Some((address, size)) = bytes_of(column, start, end) else {
-            return Err(ort::Error::new("text where a number is expected"));
         };
         if let Some(kept) = kept
-            && kept.address == address as usize
+            && kept.address == address
             && kept.rows == rows
         {
             return Ok(kept);
         }
-        let mut value = ptr::null_mut();
-        // SAFETY: `address` points to `size` bytes that the caller keeps alive for the run: a bound value is passed to
-        // the runtime only while the batch that it was bound to is borrowed, and is bound anew when the address differs.
-        check(unsafe {
-            (api().CreateTensorWithDataAsOrtValue)(
-                cpu_memory()?,
-                address,
-                size,
-                axes.as_ptr(),
-                axes.len(),
-                data_type(column.element()),
-                &raw mut value,
-            )
-        })?;
-        Ok(Self { value: owned(value)?, address: address as usize, rows })
+        let value = match &tensor.values {
+            Column::Float64(_) => over(&under::<f64>(axes, part(tensor, from, rows))?, ElementType::Float64)?,
+            Column::Int32(_) => over(&under::<i32>(axes, part(tensor, from, rows))?, ElementType::Int32)?,
+            Column::Int64(_) => over(&under::<i64>(axes, part(tensor, from, rows))?, ElementType::Int64)?,
+            Column::Bool(_) => over(&under::<bool>(axes, part(tensor, from, rows))?, ElementType::Bool)?,
+            _ => over(&under::<f32>(axes, part(tensor, from, rows))?, ElementType::Float32)?,
+        };
+        Ok(Self { value, address, rows })
     }
 
     pub(crate) fn value(&self) -> &Value {
@@ -145,8 +138,38 @@ impl Bound {
     }
 }
 
-fn text_value(axes: &[i64]) -> Result<Value, ort::Error> {
-    let (mut allocator, mut value) = (ptr::null_mut(), ptr::null_mut());
+/// Cells under these axes, of which there must be as many.
+fn under<'c, T>(axes: &IxDyn, cells: &'c [T]) -> Result<ArrayViewD<'c, T>, ort::Error> {
+    ArrayViewD::from_shape(axes.clone(), cells)
+        .map_err(|error| ort::Error::new(format!("a tensor of the batch: {error}")))
+}
+
+/// The lengths of axes as the runtime takes them.
+fn lengths<T>(cells: &ArrayViewD<'_, T>) -> Vec<i64> {
+    cells.shape().iter().map(|length| *length as i64).collect()
+}
+
+/// A value over the caller's cells, which are of `element`.
+fn over<T>(cells: &ArrayViewD<'_, T>, element: ElementType) -> Result<Value, ort::Error> {
+    let (axes, mut value) = (lengths(cells), ptr::null_mut());
+    // SAFETY: the pointer is to as many cells, one after the other, that the caller keeps alive for the run: a bound value is
+    // passed to the runtime only while the batch that it was bound to is borrowed, and is bound anew when the address differs.
+    check(unsafe {
+        (api().CreateTensorWithDataAsOrtValue)(
+            cpu_memory()?,
+            cells.as_ptr().cast_mut().cast::<c_void>(),
+            cells.len() * size_of::<T>(),
+            axes.as_ptr(),
+            axes.len(),
+            data_type(element),
+            &raw mut value,
+        )
+    })?;
+    owned(value)
+}
+
+fn text_value(texts: &ArrayViewD<'_, String>) -> Result<Value, ort::Error> {
+    let (mut allocator, mut value, axes) = (ptr::null_mut(), ptr::null_mut(), lengths(texts));
     // SAFETY: out pointers and the axes are valid for the calls.
     unsafe {
         check((api().GetAllocatorWithDefaultOptions)(&raw mut allocator))?;
@@ -161,7 +184,7 @@ fn text_value(axes: &[i64]) -> Result<Value, ort::Error> {
     owned(value)
 }
 
-fn fill_text(value: &Value, texts: &[String]) -> Status {
+fn fill_text(value: &Value, texts: &ArrayViewD<'_, String>) -> Status {
     let texts: Vec<CString> = texts
         .iter()
         .map(|text| CString::new(text.as_str()).map_err(|_| ort::Error::new("text with a zero byte")))
@@ -171,13 +194,23 @@ fn fill_text(value: &Value, texts: &[String]) -> Status {
     check(unsafe { (api().FillStringTensor)(value.0.as_ptr(), pointers.as_ptr(), pointers.len()) })
 }
 
+/// The cells of a value under its axes, where the runtime keeps them. Booleans are bytes; texts are copies.
+pub(crate) enum Cells<'v> {
+    Float32(ArrayViewD<'v, f32>),
+    Float64(ArrayViewD<'v, f64>),
+    Int32(ArrayViewD<'v, i32>),
+    Int64(ArrayViewD<'v, i64>),
+    Bool(ArrayViewD<'v, u8>),
+    Text(ArrayD<String>),
+}
+
 impl Value {
     /// Element type and axes.
-    fn element_and_axes(&self) -> Result<(DataType, &[i64]), ort::Error> {
+    fn element_and_axes(&self) -> Result<(DataType, IxDyn), ort::Error> {
         let mut element = DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
         let (mut axes, mut count) = (ptr::null(), 0);
         // SAFETY: the out pointers are valid; the axes belong to the value and are read before it changes.
-        let axes = unsafe {
+        let axes: &[i64] = unsafe {
             check((api().GetTensorElementTypeAndShapeDataReference)(
                 self.0.as_ptr(),
                 &raw mut element,
@@ -186,64 +219,51 @@ impl Value {
             ))?;
             if count == 0 { &[] } else { std::slice::from_raw_parts(axes, count) }
         };
-        Ok((element, axes))
+        let mut lengths = IxDyn::zeros(axes.len());
+        for (index, length) in axes.iter().enumerate() {
+            lengths[index] = usize::try_from(*length).map_err(|_| impossible())?;
+        }
+        Ok((element, lengths))
     }
 
     /// The lengths of its axes.
-    pub(crate) fn axes(&self) -> Result<&[i64], ort::Error> {
+    pub(crate) fn axes(&self) -> Result<IxDyn, ort::Error> {
         self.element_and_axes().map(|(_, axes)| axes)
     }
 
-    /// Appends all elements to `column`, which takes the tensor's type when it is empty.
-    pub(crate) fn append_to(&self, column: &mut Column) -> Status {
+    /// All its cells.
+    pub(crate) fn cells(&self) -> Result<Cells<'_>, ort::Error> {
         let (element, axes) = self.element_and_axes()?;
-        let count = axes
-            .iter()
-            .try_fold(1usize, |product, axis| usize::try_from(*axis).ok().and_then(|axis| product.checked_mul(axis)));
-        let count = count.ok_or_else(|| ort::Error::new("the model returned a tensor with impossible axes"))?;
-        match element {
-            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT => self.append(column, count, ElementType::Float32),
-            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE => self.append(column, count, ElementType::Float64),
-            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32 => self.append(column, count, ElementType::Int32),
-            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 => self.append(column, count, ElementType::Int64),
-            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL => self.append(column, count, ElementType::Bool),
-            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING => self.append_text(column, count),
-            other => Err(ort::Error::new(format!("the model returned a tensor of type {other:?}"))),
-        }
+        Ok(match element {
+            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT => Cells::Float32(self.view(axes)?),
+            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE => Cells::Float64(self.view(axes)?),
+            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32 => Cells::Int32(self.view(axes)?),
+            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 => Cells::Int64(self.view(axes)?),
+            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL => Cells::Bool(self.view(axes)?),
+            DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING => Cells::Text(self.texts(axes)?),
+            other => return Err(ort::Error::new(format!("the model returned a tensor of type {other:?}"))),
+        })
     }
 
-    fn append(&self, column: &mut Column, count: usize, element: ElementType) -> Status {
-        if column.is_empty() && column.element() != element {
-            *column = Column::zeros(element, 0);
-        }
-        if column.element() != element {
-            return Err(ort::Error::new("the model returned an output in another type than before"));
-        }
-        if count == 0 {
-            return Ok(());
-        }
+    /// The cells of a tensor of numbers, whose type in the runtime must be `T`.
+    fn view<T>(&self, axes: IxDyn) -> Result<ArrayViewD<'_, T>, ort::Error> {
+        let count = axes.size_checked().ok_or_else(impossible)?;
         let mut data = ptr::null_mut();
-        // SAFETY: the out pointer is valid; the tensor holds `count` elements of the matched type, in CPU memory.
-        unsafe {
-            check((api().GetTensorMutableData)(self.0.as_ptr(), &raw mut data))?;
-            match column {
-                Column::Float32(values) => values.extend_from_slice(std::slice::from_raw_parts(data.cast(), count)),
-                Column::Float64(values) => values.extend_from_slice(std::slice::from_raw_parts(data.cast(), count)),
-                Column::Int32(values) => values.extend_from_slice(std::slice::from_raw_parts(data.cast(), count)),
-                Column::Int64(values) => values.extend_from_slice(std::slice::from_raw_parts(data.cast(), count)),
-                Column::Bool(values) => {
-                    values.extend(std::slice::from_raw_parts(data.cast::<u8>(), count).iter().map(|byte| *byte != 0));
-                }
-                Column::Text(_) => {}
+        // SAFETY: the out pointer is valid; the tensor holds `count` elements of the matched type, in CPU memory, which stay
+        // as they are while the value is borrowed.
+        let cells = unsafe {
+            if count == 0 {
+                &[]
+            } else {
+                check((api().GetTensorMutableData)(self.0.as_ptr(), &raw mut data))?;
+                std::slice::from_raw_parts(data.cast_const().cast::<T>(), count)
             }
-        }
-        Ok(())
+        };
+        ArrayViewD::from_shape(axes, cells).map_err(|_| impossible())
     }
 
-    fn append_text(&self, column: &mut Column, count: usize) -> Status {
-        if column.is_empty() && column.element() != ElementType::Text {
-            *column = Column::Text(Vec::new());
-        }
+    fn texts(&self, axes: IxDyn) -> Result<ArrayD<String>, ort::Error> {
+        let count = axes.size_checked().ok_or_else(impossible)?;
         let mut size = 0;
         // SAFETY: the out pointer is valid and this is a text tensor.
         check(unsafe { (api().GetStringTensorDataLength)(self.0.as_ptr(), &raw mut size) })?;
@@ -259,18 +279,21 @@ impl Value {
                 count,
             )
         })?;
-        if let Column::Text(texts) = column {
-            for (index, start) in offsets.iter().enumerate() {
-                let end = offsets.get(index + 1).copied().unwrap_or(size);
-                let text = bytes.get(*start..end).unwrap_or_default();
-                let text = std::str::from_utf8(text).map_err(|_| {
-                    ort::Error::new(format!("the model returned a text that is no UTF-8: \"{}\"", text.escape_ascii()))
-                })?;
-                texts.push(text.to_owned());
-            }
-        }
-        Ok(())
+        let ends = offsets.iter().skip(1).copied().chain([size]);
+        let texts = offsets.iter().zip(ends).map(|(start, end)| {
+            let text = bytes.get(*start..end).unwrap_or_default();
+            let text = std::str::from_utf8(text).map_err(|_| {
+                ort::Error::new(format!("the model returned a text that is no UTF-8: \"{}\"", text.escape_ascii()))
+            })?;
+            Ok(text.to_owned())
+        });
+        ArrayD::from_shape_vec(axes, texts.collect::<Result<_, ort::Error>>()?).map_err(|_| impossible())
     }
+}
+
+#[cold]
+fn impossible() -> ort::Error {
+    ort::Error::new("the model returned a tensor with impossible axes")
 }
 
 /// Runs a session. `outputs` holds values to write into, or `None` where the runtime shall make one; afterwards all are set.

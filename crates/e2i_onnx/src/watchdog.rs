@@ -11,10 +11,11 @@
 //! the host ever runs on it; it calls nothing of the host but the probe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use once_cell::sync::OnceCell;
 use ort::session::RunOptions;
 use ort::session::builder::LoadCanceler;
 
@@ -24,12 +25,12 @@ const PERIOD: Duration = Duration::from_millis(5);
 /// Periods without any watch after which the thread goes to sleep.
 const IDLE_PERIODS: u32 = 200;
 
-static PROBE: OnceLock<fn() -> bool> = OnceLock::new();
+static PROBE: OnceCell<fn() -> bool> = OnceCell::new();
 static STATE: Mutex<State> = Mutex::new(State { watched: None, active: false });
 static ASLEEP: AtomicBool = AtomicBool::new(false);
 /// Whether the last watched run was told to stop.
 static TERMINATED: AtomicBool = AtomicBool::new(false);
-static THREAD: OnceLock<Option<Thread>> = OnceLock::new();
+static THREAD: OnceCell<Option<Thread>> = OnceCell::new();
 /// Whether this process was forked from one that keeps watch.
 static FORKED: AtomicBool = AtomicBool::new(false);
 

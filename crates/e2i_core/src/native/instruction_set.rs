@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use once_cell::sync::Lazy;
 use serde::{Deserialize, Serialize};
 
 /// A set of instructions, each containing the one before. Every one gives the same bits.
@@ -69,7 +70,11 @@ impl InstructionSet {
     /// The greatest that this processor has.
     #[must_use]
     pub fn best() -> Self {
-        Self::ALL.into_iter().rev().find(|set| set.is_available()).unwrap_or(Self::Portable)
+        static BEST: Lazy<InstructionSet> = Lazy::new(|| {
+            let mut sets = InstructionSet::ALL.into_iter().rev();
+            sets.find(|set| set.is_available()).unwrap_or(InstructionSet::Portable)
+        });
+        *BEST
     }
 }
 

@@ -1,5 +1,7 @@
 //! Axes and the cells between them.
 
+use ndarray::ArrayD;
+
 use super::Lowered;
 
 /// Most cells of a row of a value.
@@ -36,35 +38,37 @@ pub(super) fn broadcast(left: &[usize], right: &[usize]) -> Lowered<Vec<usize>> 
         .collect()
 }
 
+/// The cells of a tensor by their number, under its axes: what is done to the axes is done to these.
+pub(super) fn numbered(axes: &[usize]) -> Lowered<ArrayD<u32>> {
+    let count = axes.iter().try_fold(1usize, |product, axis| product.checked_mul(*axis));
+    let count = count.and_then(|count| u32::try_from(count).ok()).ok_or("a tensor is too large")?;
+    ArrayD::from_shape_vec(axes, (0..count).collect()).map_err(|error| error.to_string())
+}
+
 /// For each cell of `to` axes, which cell of `from` axes it is when those are stretched.
-pub(super) fn stretched(from: &[usize], to: &[usize]) -> Lowered<Vec<u32>> {
-    let count = product(to)?;
-    let mut places = Vec::with_capacity(count);
-    for cell in 0..count {
-        let (mut rest, mut place, mut stride) = (cell, 0, 1);
-        for (back, length) in to.iter().rev().enumerate() {
-            let index = rest % length.max(&1);
-            rest /= length.max(&1);
-            if let Some(own) = from.len().checked_sub(back + 1).map(|axis| from[axis]) {
-                place += if own == 1 { 0 } else { index * stride };
-                stride *= own;
-            }
-        }
-        places.push(u32::try_from(place).unwrap_or(u32::MAX));
-    }
-    Ok(places)
+pub(super) fn stretched(from: &[usize], to: &[usize]) -> Lowered<ArrayD<u32>> {
+    product(to)?;
+    let numbered = numbered(from)?;
+    numbered
+        .broadcast(to)
+        .map(|cells| cells.to_owned())
+        .ok_or_else(|| format!("axes {from:?} do not stretch to {to:?}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::array;
+
     use super::*;
 
     #[test]
     fn axes_of_one_stretch() {
         assert_eq!(broadcast(&[3, 1], &[4]).unwrap(), [3, 4]);
         assert!(broadcast(&[3], &[4]).is_err());
-        assert_eq!(stretched(&[2, 1], &[2, 3]).unwrap(), [0, 0, 0, 1, 1, 1]);
-        assert_eq!(stretched(&[3], &[2, 3]).unwrap(), [0, 1, 2, 0, 1, 2]);
-        assert_eq!(stretched(&[], &[2]).unwrap(), [0, 0]);
+        assert_eq!(stretched(&[2, 1], &[2, 3]).unwrap(), array![[0, 0, 0], [1, 1, 1]].into_dyn());
+        assert_eq!(stretched(&[3], &[2, 3]).unwrap(), array![[0, 1, 2], [0, 1, 2]].into_dyn());
+        assert_eq!(stretched(&[], &[2]).unwrap(), array![0, 0].into_dyn());
+        assert!(stretched(&[2], &[3]).is_err());
+        assert!(numbered(&[1 << 40, 1 << 40]).is_err());
     }
 }

@@ -2,10 +2,11 @@
 
 use e2i_core::ElementType;
 use e2i_core::native::operators::{Concat, Constants, Gather, Pick};
+use ndarray::{ArrayD, Axis};
 
 use super::constant::Constant;
 use super::defaults::{int, ints};
-use super::symbol::{Axis, RowValue, place, product};
+use super::symbol::{self, RowValue, numbered, place, product};
 use super::{Lowered, Lowering, Symbol};
 use crate::proto::NodeProto;
 
@@ -42,24 +43,18 @@ impl Lowering<'_, '_> {
             return Ok(Symbol::Rows(only.clone()));
         }
         let ids: Vec<_> = values.iter().map(|value| value.id).collect();
-        let (outer, length, after) = RowValue { axes: axes.clone(), ..first.clone() }.around(inner)?;
-        if outer <= 1 {
-            return Ok(Symbol::Rows(self.step(Concat {}, &ids, first.element, first.before, axes)?));
-        }
-        // Joined side by side first, then put in order.
         let width = product(&axes)?;
         let joined = self.step(Concat {}, &ids, first.element, first.before, vec![width])?;
-        let mut places = Vec::with_capacity(width);
-        for block in 0..outer {
-            let mut start = 0;
-            for value in &values {
-                let part = value.axes[inner] * after;
-                places.extend((0..part).map(|cell| (start + block * part + cell) as u32));
-                start += part * outer;
-            }
+        // Side by side first, then in order.
+        let mut parts = Vec::with_capacity(values.len());
+        let mut start = 0;
+        for value in &values {
+            parts.push(numbered(&value.axes)? + start);
+            start += value.width()? as u32;
         }
-        debug_assert_eq!(places.len(), outer * length * after);
-        self.gathered(&joined, places, axes)
+        let parts: Vec<_> = parts.iter().map(|part| part.view()).collect();
+        let places = ndarray::concatenate(Axis(inner), &parts).map_err(|error| error.to_string())?;
+        self.gathered(&joined, &places).map(Symbol::Rows)
     }
 
     fn concat_lists(&self, node: &NodeProto) -> Lowered<Symbol> {
@@ -79,35 +74,27 @@ impl Lowering<'_, '_> {
         Ok(Symbol::Dimensions(lengths))
     }
 
-    /// Columns of a value by place; the value itself if they are all of them in order.
-    fn gathered(&mut self, value: &RowValue, places: Vec<u32>, axes: Vec<usize>) -> Lowered<Symbol> {
-        let all =
-            places.len() == value.width()? && places.iter().enumerate().all(|(index, place)| index == *place as usize);
-        if all {
-            return Ok(Symbol::Rows(RowValue { axes, ..value.clone() }));
+    /// Cells of a value by their numbers, under the axes of these; the value itself if they are all of them in order.
+    pub(super) fn gathered(&mut self, value: &RowValue, places: &ArrayD<u32>) -> Lowered<RowValue> {
+        let axes = places.shape().to_vec();
+        if places.len() == value.width()? && places.iter().enumerate().all(|(index, place)| index == *place as usize) {
+            return Ok(RowValue { axes, ..value.clone() });
         }
         if places.is_empty() {
             return Err("it leaves no columns".into());
         }
+        product(&axes)?;
         self.spend(places.len())?;
-        let columns = self.plan.table(&places);
-        Ok(Symbol::Rows(self.step(Gather { columns }, &[value.id], value.element, value.before, axes)?))
+        let columns = self.plan.table(&places.iter().copied().collect::<Vec<u32>>());
+        self.step(Gather { columns }, &[value.id], value.element, value.before, axes)
     }
 
-    /// Indexes along one axis of a row.
-    fn along(&mut self, value: &RowValue, inner: usize, indexes: &[usize], axes: Vec<usize>) -> Lowered<Symbol> {
-        let (outer, length, after) = value.around(inner)?;
-        let total = outer.checked_mul(indexes.len()).and_then(|count| count.checked_mul(after));
-        if total.is_none_or(|total| product(&[total]).is_err()) {
-            return Err("a row is too wide".into());
-        }
-        let mut places = Vec::new();
-        for block in 0..outer {
-            for index in indexes {
-                places.extend((0..after).map(|cell| ((block * length + index) * after + cell) as u32));
-            }
-        }
-        self.gathered(value, places, axes)
+    /// Indexes along one axis of a row, all of which must be there.
+    fn along(&mut self, value: &RowValue, inner: usize, indexes: &[usize]) -> Lowered<RowValue> {
+        let mut axes = value.axes.clone();
+        axes[inner] = indexes.len();
+        product(&axes)?;
+        self.gathered(value, &numbered(&value.axes)?.select(Axis(inner), indexes))
     }
 
     pub(super) fn gather(&mut self, node: &NodeProto) -> Lowered<Symbol> {
@@ -120,7 +107,7 @@ impl Lowering<'_, '_> {
                     indexes.integers()?.iter().map(|index| place(*index, length)).collect::<Lowered<_>>()?;
                 let mut axes = value.axes.clone();
                 axes.splice(inner..=inner, indexes.dims.iter().copied());
-                self.along(&value, inner, &places, axes)
+                Ok(Symbol::Rows(RowValue { axes, ..self.along(&value, inner, &places)? }))
             }
             (Symbol::Constant(table), Symbol::Rows(indexes)) => {
                 if place(axis, table.dims.len())? != 0 {
@@ -132,8 +119,8 @@ impl Lowering<'_, '_> {
                 let length = table.dims[0];
                 let indexes_read = indexes.integers()?;
                 let places = indexes_read.iter().map(|index| place(*index, length).map(|place| place as u32));
-                let cells = table.picked(&places.collect::<Lowered<Vec<_>>>()?);
-                Ok(Symbol::Constant(Constant { dims: indexes.dims, cells }))
+                let places = ArrayD::from_shape_vec(indexes.dims, places.collect::<Lowered<Vec<_>>>()?);
+                Ok(Symbol::Constant(table.picked(&places.map_err(|error| error.to_string())?)))
             }
             (Symbol::Dimensions(lengths), Symbol::Constant(indexes)) => {
                 let places: Vec<usize> =
@@ -176,9 +163,7 @@ impl Lowering<'_, '_> {
                     .map(|index| usize::try_from(*index).ok().filter(|index| *index < length))
                     .collect::<Option<_>>()
                     .ok_or("it takes columns that are not there")?;
-                let mut axes = value.axes.clone();
-                axes[inner] = places.len();
-                self.along(&value, inner, &places, axes)
+                self.along(&value, inner, &places).map(Symbol::Rows)
             }
             // A list of labels, of which each row's index picks one: the rows become the last axis.
             (Symbol::Constant(table), Symbol::Rows(indexes)) => {
@@ -222,11 +207,9 @@ impl Lowering<'_, '_> {
                     Symbol::Dimensions(chosen.iter().map(|index| lengths[*index]).collect())
                 }
                 Symbol::Rows(value) => match value.axis(axis)? {
-                    Axis::Inner(inner) => {
+                    symbol::Axis::Inner(inner) => {
                         let chosen = chosen(start, end, step, value.axes[inner])?;
-                        let mut axes = value.axes.clone();
-                        axes[inner] = chosen.len();
-                        self.along(&value, inner, &chosen, axes)?
+                        Symbol::Rows(self.along(&value, inner, &chosen)?)
                     }
                     _ if start == 0 && step == 1 && end >= i64::from(i32::MAX) => Symbol::Rows(value),
                     _ => return Err("it cuts the rows".into()),
@@ -261,9 +244,8 @@ impl Lowering<'_, '_> {
         let mut start = 0;
         let mut symbols = Vec::with_capacity(parts.len());
         for part in parts {
-            let mut axes = value.axes.clone();
-            axes[inner] = part;
-            symbols.push(self.along(&value, inner, &(start..start + part).collect::<Vec<_>>(), axes)?);
+            let part_of = self.along(&value, inner, &(start..start + part).collect::<Vec<_>>())?;
+            symbols.push(Symbol::Rows(part_of));
             start += part;
         }
         Ok(symbols)

@@ -1,6 +1,7 @@
 //! Constants of a graph.
 
 use e2i_core::{Column, ElementType};
+use ndarray::ArrayD;
 
 use super::axes::stretched;
 use super::{Lowered, MAX_AXES};
@@ -101,24 +102,25 @@ impl Constant {
         }
     }
 
-    /// The cells in the places of another order.
-    pub(super) fn picked(&self, places: &[u32]) -> Column {
-        fn pick<T: Clone>(cells: &[T], places: &[u32]) -> Vec<T> {
+    /// The cells that are named by their numbers, under the axes of these.
+    pub(super) fn picked(&self, places: &ArrayD<u32>) -> Self {
+        fn pick<T: Clone>(cells: &[T], places: &ArrayD<u32>) -> Vec<T> {
             places.iter().filter_map(|place| cells.get(*place as usize).cloned()).collect()
         }
-        match &self.cells {
+        let cells = match &self.cells {
             Column::Float32(cells) => Column::Float32(pick(cells, places)),
             Column::Float64(cells) => Column::Float64(pick(cells, places)),
             Column::Int32(cells) => Column::Int32(pick(cells, places)),
             Column::Int64(cells) => Column::Int64(pick(cells, places)),
             Column::Bool(cells) => Column::Bool(pick(cells, places)),
             Column::Text(cells) => Column::Text(pick(cells, places)),
-        }
+        };
+        Self { dims: places.shape().to_vec(), cells }
     }
 
     /// The same cells stretched to other axes.
     pub(super) fn stretched(&self, dims: &[usize]) -> Lowered<Self> {
-        Ok(Self { dims: dims.to_vec(), cells: self.picked(&stretched(&self.dims, dims)?) })
+        Ok(self.picked(&stretched(&self.dims, dims)?))
     }
 }
 

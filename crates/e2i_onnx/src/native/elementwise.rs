@@ -1,7 +1,7 @@
 //! Operators that make a cell of one or two cells, with stretching, and choices between cells.
 
 use e2i_core::native::operators::{
-    Binary, BinaryFunction, Cast, Clip, Constants, Gather, Operator, Select, Unary, UnaryFunction,
+    Binary, BinaryFunction, Cast, Clip, Constants, Operator, Select, Unary, UnaryFunction,
 };
 use e2i_core::native::{ValueId, ValueType};
 use e2i_core::{Column, ElementType};
@@ -228,8 +228,7 @@ impl Lowering<'_, '_> {
             return Ok(value.id);
         }
         let places = stretched(&value.axes, axes)?;
-        let columns = self.plan.table(&places);
-        Ok(self.step(Gather { columns }, &[value.id], value.element, value.before, axes.to_vec())?.id)
+        Ok(self.gathered(value, &places)?.id)
     }
 
     pub(super) fn cast(&mut self, node: &NodeProto) -> Lowered<Symbol> {

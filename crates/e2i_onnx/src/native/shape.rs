@@ -1,10 +1,11 @@
 //! Operators that move no cells: the same values under other axes.
 
 use e2i_core::Column;
+use ndarray::Axis;
 
 use super::constant::Constant;
 use super::defaults::{int, ints};
-use super::symbol::{Axis, RowValue, product};
+use super::symbol::{self, RowValue, numbered, product};
 use super::{Lowered, Lowering, Symbol};
 use crate::proto::NodeProto;
 
@@ -114,10 +115,10 @@ impl Lowering<'_, '_> {
                 let (mut before, mut dropped) = (value.before, Vec::new());
                 for axis in axes {
                     match value.axis(axis)? {
-                        Axis::Before => before = before.saturating_sub(1),
-                        Axis::Rows => return Err("it drops the axis of the rows".into()),
-                        Axis::Inner(inner) if value.axes[inner] == 1 => dropped.push(inner),
-                        Axis::Inner(_) => return Err("it drops an axis that is longer than 1".into()),
+                        symbol::Axis::Before => before = before.saturating_sub(1),
+                        symbol::Axis::Rows => return Err("it drops the axis of the rows".into()),
+                        symbol::Axis::Inner(inner) if value.axes[inner] == 1 => dropped.push(inner),
+                        symbol::Axis::Inner(_) => return Err("it drops an axis that is longer than 1".into()),
                     }
                 }
                 let axes = value.axes.iter().enumerate().filter(|(index, _)| !dropped.contains(index));
@@ -127,7 +128,7 @@ impl Lowering<'_, '_> {
     }
 
     fn dropped(&self, axes: Option<Vec<i64>>, rank: usize) -> Lowered<Option<Vec<usize>>> {
-        axes.map(|axes| axes.iter().map(|axis| super::symbol::place(*axis, rank)).collect()).transpose()
+        axes.map(|axes| axes.iter().map(|axis| symbol::place(*axis, rank)).collect()).transpose()
     }
 
     pub(super) fn unsqueeze(&self, node: &NodeProto) -> Lowered<Symbol> {
@@ -141,8 +142,7 @@ impl Lowering<'_, '_> {
             Symbol::Rows(value) => value.rank(),
         };
         let new_rank = rank + axes.len();
-        let mut new: Vec<usize> =
-            axes.iter().map(|axis| super::symbol::place(*axis, new_rank)).collect::<Lowered<_>>()?;
+        let mut new: Vec<usize> = axes.iter().map(|axis| symbol::place(*axis, new_rank)).collect::<Lowered<_>>()?;
         new.sort_unstable();
         new.dedup();
         if new.len() != axes.len() {
@@ -168,51 +168,32 @@ impl Lowering<'_, '_> {
     }
 
     pub(super) fn transpose(&mut self, node: &NodeProto) -> Lowered<Symbol> {
-        let order = ints(node, "perm");
-        match self.input(node, 0)? {
+        let symbol = self.input(node, 0)?;
+        let rank = symbol.rank();
+        let order: Vec<usize> = match ints(node, "perm") {
+            None => (0..rank).rev().collect(),
+            Some(order) => order.iter().map(|axis| symbol::place(*axis, rank)).collect::<Lowered<_>>()?,
+        };
+        if order.len() != rank || (0..rank).any(|axis| !order.contains(&axis)) {
+            return Err("its order is none".into());
+        }
+        match symbol {
             Symbol::Constant(constant) => {
-                let rank = constant.dims.len();
-                let order: Vec<usize> = match order {
-                    None => (0..rank).rev().collect(),
-                    Some(order) => {
-                        order.iter().map(|axis| super::symbol::place(*axis, rank)).collect::<Lowered<_>>()?
-                    }
-                };
-                if order.len() != rank || (0..rank).any(|axis| !order.contains(&axis)) {
-                    return Err("its order is none".into());
-                }
                 self.spend(constant.cells.len())?;
-                let strides: Vec<usize> = (0..rank).map(|axis| constant.dims[axis + 1..].iter().product()).collect();
-                let dims: Vec<usize> = order.iter().map(|axis| constant.dims[*axis]).collect();
-                let places: Vec<u32> = (0..constant.cells.len())
-                    .map(|cell| {
-                        let (mut rest, mut place) = (cell, 0);
-                        for (axis, length) in order.iter().zip(&dims).rev() {
-                            place += rest % length * strides[*axis];
-                            rest /= length;
-                        }
-                        place as u32
-                    })
-                    .collect();
-                Ok(Symbol::Constant(Constant { cells: constant.picked(&places), dims }))
+                let places = numbered(&constant.dims)?.permuted_axes(order);
+                Ok(Symbol::Constant(constant.picked(&places)))
             }
             Symbol::Rows(value) => {
-                // Cells stay in order when every axis but that of the rows has length 1.
-                let rank = value.rank();
-                let order: Vec<usize> = match order {
-                    None => (0..rank).rev().collect(),
-                    Some(order) => {
-                        order.iter().map(|axis| super::symbol::place(*axis, rank)).collect::<Lowered<_>>()?
-                    }
-                };
-                let rows = order.iter().position(|axis| *axis == value.before);
-                match rows {
-                    Some(before) if value.width()? == 1 && order.len() == rank => {
-                        Ok(Symbol::Rows(RowValue { before, axes: vec![1; rank - before - 1], ..value }))
-                    }
-                    _ if order.iter().enumerate().all(|(index, axis)| index == *axis) => Ok(Symbol::Rows(value)),
-                    _ => Err("it moves cells between axes".into()),
+                let rows = order.iter().position(|axis| *axis == value.before).ok_or("its order is none")?;
+                let mut places = numbered(&value.axes)?;
+                (0..=value.before).for_each(|_| places.insert_axis_inplace(Axis(0)));
+                let mut places = places.permuted_axes(order);
+                if places.shape()[..rows].iter().any(|length| *length != 1) {
+                    return Err("it moves cells before the axis of the rows".into());
                 }
+                (0..=rows).for_each(|_| places.index_axis_inplace(Axis(0), 0));
+                let value = RowValue { before: rows, ..value };
+                Ok(Symbol::Rows(self.gathered(&value, &places)?))
             }
             Symbol::Dimensions(_) => Err("it transposes a list of axis lengths".into()),
         }

@@ -147,7 +147,7 @@ fn a_large_constant_that_every_node_reads_is_too_much() {
     let end = chain(&mut pipeline, "Add", &x, &["c"], 19_000);
     let (model, interface) = read(pipeline, &end, 1000);
     let refusal = compile_within(100_000, &model, None, &interface).expect_err("it is not compiled");
-    assert_eq!((refusal.why.as_str(), refusal.node.as_str()), ("its constants are too large", "Add_t52"));
+    assert_eq!((refusal.why.as_str(), refusal.node.as_str()), ("its constants are too large", "Add_t51"));
 }
 
 #[test]

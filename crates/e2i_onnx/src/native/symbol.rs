@@ -4,7 +4,7 @@ use e2i_core::ElementType;
 use e2i_core::native::ValueId;
 
 use super::Lowered;
-pub(super) use super::axes::{broadcast, place, product, stretched};
+pub(super) use super::axes::{broadcast, numbered, place, product, stretched};
 use super::constant::Constant;
 
 /// A tensor.

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use e2i_core::native::{Forest, Image, ImageWriter, InstructionSet, Labels, Rows, Scratch, Sums, SumsMut};
-use e2i_core::{Column, ElementType, Kind};
+use e2i_core::{Column, ElementType, Kind, Tensor};
+use ndarray::IxDyn;
 use ort::session::Session;
 use prost::Message;
 
@@ -17,7 +18,7 @@ use crate::proto::{
     TensorType, TypeProto, TypeValue, ValueInfo, data_type,
 };
 use crate::runtime::Runtime;
-use crate::value::{self, Bound};
+use crate::value::{self, Bound, Cells};
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
 struct Random(u64);
@@ -466,18 +467,20 @@ fn by_runtime(case: &Case, runtime: &'static Runtime, column: &Column, rows: usi
     let mut builder = Session::builder(runtime.environment()).ok()?.with_intra_threads(1).ok()?;
     builder = builder.with_log_level(ort::logging::LogLevel::Fatal).ok()?;
     let session = builder.commit_from_memory(&model(case)).ok()?;
-    let axes = [rows as i64, case.width as i64];
-    let bound = Bound::bind(None, column, 0, rows, case.width, &axes).ok()?;
+    let tensor = Tensor { width: case.width, values: column.clone() };
+    let bound = Bound::bind(None, &tensor, 0, rows, &IxDyn(&[rows, case.width])).ok()?;
     let names: &[&std::ffi::CStr] =
         if case.node.op_type == "TreeEnsembleClassifier" { &[c"numbers", c"label"] } else { &[c"numbers"] };
     let mut outputs = [None, None];
     let outputs = &mut outputs[..names.len()];
     let inputs = std::iter::once(bound.value());
     value::run(&session, runtime.run_options(), &[c"rows".to_owned()], inputs, names, outputs).ok()?;
-    let read = |value: &Option<value::Value>| {
-        let mut column = Column::Float32(vec![]);
-        value.as_ref().unwrap().append_to(&mut column).unwrap();
-        column
+    let read = |value: &Option<value::Value>| match value.as_ref().unwrap().cells().unwrap() {
+        Cells::Float32(cells) => Column::Float32(cells.iter().copied().collect()),
+        Cells::Float64(cells) => Column::Float64(cells.iter().copied().collect()),
+        Cells::Int64(cells) => Column::Int64(cells.iter().copied().collect()),
+        Cells::Text(cells) => Column::Text(cells.into_iter().collect()),
+        _ => panic!("trees give no such cells"),
     };
     let all = read(&outputs[0]);
     let numbers = (0..all.len()).map(|index| all.number(index).unwrap()).collect();

@@ -1,5 +1,6 @@
 //! What an operator sees of the batch and of the values before it.
 
+pub(crate) use crate::batch::Cell;
 use crate::batch::{Column, Tensor};
 use crate::interface::ElementType;
 use crate::native::image::Image;
@@ -15,33 +16,6 @@ pub(crate) struct Scratch {
     pub labels: Vec<u32>,
     pub forest: crate::native::forest::Scratch,
 }
-
-/// A type that cells can have.
-pub(crate) trait Cell: Clone + PartialEq + Default + 'static {
-    /// The cells of a column of this type; none of another.
-    fn cells(column: &Column) -> &[Self];
-
-    /// The same, to be written.
-    fn cells_mut(column: &mut Column) -> &mut [Self];
-}
-
-macro_rules! cells {
-    ($($type:ty, $variant:ident;)+) => {
-        $(impl Cell for $type {
-            #[inline]
-            fn cells(column: &Column) -> &[Self] {
-                match column { Column::$variant(cells) => cells, _ => &[] }
-            }
-
-            #[inline]
-            fn cells_mut(column: &mut Column) -> &mut [Self] {
-                match column { Column::$variant(cells) => cells, _ => &mut [] }
-            }
-        })+
-    };
-}
-
-cells! { f32, Float32; f64, Float64; i32, Int32; i64, Int64; bool, Bool; String, Text; }
 
 /// Calls a generic function with the type of an element type.
 macro_rules! for_element {
