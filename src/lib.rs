@@ -48,11 +48,14 @@ pub extern "C-unwind" fn _PG_init() {
     pg::backtrace::never();
     pg::encoding::listen();
     settings::define();
+    pg::relcache::listen();
+    // Models leave the memory of a process before it hands over, for the last time, what it has counted.
+    pg::transaction::listen(&[scoring::hear, metrics::hear, inference_log::hear, explain::hear]);
     catalog::invalidation::listen();
     catalog::rights::listen();
     catalog::keep::listen();
-    metrics::listen();
-    inference_log::listen();
+    metrics::listen(explain::collect);
+    inference_log::listen(worker::launcher::wake);
     worker::listen();
-    explain::listen();
+    explain::listen(metrics::counter::flush);
 }

@@ -90,7 +90,7 @@ static ALLOW_DROP: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// Empty: none.
 static TRACE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
-/// What an EXPLAIN wants of the calls under it, see `crate::explain`. A setting because the server hands those to parallel workers
+/// What an EXPLAIN wants of the calls under it, see `explain`. A setting because the server hands those to parallel workers
 /// and sets them back after an ERROR; nobody else has a use for it.
 static EXPLAINING: GucSetting<i32> = GucSetting::<i32>::new(0);
 
@@ -350,6 +350,12 @@ pub fn allow_drop() -> bool {
 #[inline]
 pub fn explaining() -> i32 {
     EXPLAINING.get()
+}
+
+/// Whether an EXPLAIN wants something of them.
+#[inline]
+pub fn is_explaining() -> bool {
+    explaining() != 0
 }
 
 /// How often metrics are written.

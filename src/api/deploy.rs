@@ -11,7 +11,7 @@ use crate::catalog::schema::Schema;
 use crate::catalog::stage::{Transition, transition};
 use crate::error::{OrRaise, given};
 use crate::pg::role;
-use crate::registration::trial;
+use crate::scoring::golden;
 
 /// Deploys a version under a service name, by default the model's. It is loaded first; the version that was active stays so
 /// until this transaction commits, and for good where it fails. `on_failure => 'record'` keeps a row with the reason.
@@ -41,7 +41,7 @@ fn e2i_deploy(
         let version = describe(schema, &identify(schema, &reference)?, &reference)?;
         let service = service.unwrap_or(&version.name);
         check_visible(schema, service)?;
-        deploy(schema, &version, service, record, reason, || trial::still_proves(schema, &version).map(drop))
+        deploy(schema, &version, service, record, reason, || golden::still_proves(schema, &version).map(drop))
     };
     TableIterator::once(row(run().or_raise()))
 }
@@ -97,7 +97,7 @@ fn e2i_rollback(
         let service = Service::lock(schema, service, role::name(role::current()))?;
         let to = schema.as_owner(|| service.earlier(&target))?;
         let version = describe(schema, &to.model, &ModelReference::parse(&to.tag)?)?;
-        trial::still_proves(schema, &version)?;
+        golden::still_proves(schema, &version)?;
         schema.as_owner(|| service.roll_back(to, reason))
     };
     TableIterator::once(row(run().or_raise()))

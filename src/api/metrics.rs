@@ -13,8 +13,9 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use crate::catalog::schema::Schema;
 use crate::error::{OrRaise, raise};
 use crate::inference_log::pool::pool;
-use crate::metrics::{bigint, board, file, interval, services};
+use crate::metrics::{bigint, board, counter, interval, services};
 
+use crate::pg::process;
 use crate::pg::time::{self, timestamptz};
 use crate::worker::tasks;
 
@@ -59,7 +60,7 @@ fn e2i_serving_counters(
     ),
 > {
     tell_if_alone();
-    let rows: Vec<_> = served(board::rows(), by_function)
+    let rows: Vec<_> = served(counter::rows(), by_function)
         .into_iter()
         .map(|Served { row, loading, loaded }| {
             let (tally, key) = (&row.total, &row.key);
@@ -97,13 +98,11 @@ fn e2i_serving_counters(
 /// Sets this database's counters back.
 #[pg_extern(volatile, parallel_restricted)]
 fn e2i_serving_stats_reset() {
-    crate::metrics::counter::flush();
-    let (database, now) = (board::database(), time::now());
+    counter::flush();
+    let (database, now) = (process::database(), time::now());
     board::alone(|board| board.reset(database, now));
     // A crash must not bring them back.
-    if board::is_shared() {
-        file::write();
-    }
+    board::keep();
 }
 
 /// Everything counted in this database, in the text format of Prometheus.
@@ -115,7 +114,7 @@ fn e2i_prometheus_metrics(fcinfo: pg_sys::FunctionCallInfo) -> String {
     let services: Vec<_> =
         services::active(schema).into_iter().map(|service| (service.name, service.health_status)).collect();
     let lost = board::together(|board| board.lost());
-    exposition::text(&board::rows(), &services, lost, pool().dropped())
+    exposition::text(&counter::rows(), &services, lost, pool().dropped())
         .map_err(|why| Error::new(Kind::Internal, format!("the metrics cannot be written: {why}")))
         .or_raise()
 }
@@ -152,7 +151,7 @@ fn e2i_health(
     tell_if_alone();
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
-    let (tables, now, rows, limits) = (schema.quoted(), time::now(), board::rows(), interval::limits(schema));
+    let (tables, now, rows, limits) = (schema.quoted(), time::now(), counter::rows(), interval::limits(schema));
     let mut services = services::active(schema);
     if let Some(wanted) = &service {
         services.retain(|known| known.name == *wanted);

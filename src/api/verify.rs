@@ -6,9 +6,8 @@ use pgrx::prelude::*;
 
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
-use crate::registration::examples::examples;
-use crate::registration::trial;
 use crate::scoring::cache;
+use crate::scoring::golden::{examples, verify};
 
 /// Scores the golden rows of a version again, one row an output. Declared in `sql/scoring.sql`, because one of its columns
 /// bears a keyword as its name.
@@ -30,7 +29,7 @@ fn e2i_verify_model(
 > {
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
-    let verify = || {
+    let checks = || {
         let model = cache::model(schema, model)?;
         let examples = examples(schema, &model.id)?.ok_or_else(|| {
             Error::new(Kind::WrongState, format!("model {} was registered without examples", model.reference()))
@@ -38,9 +37,9 @@ fn e2i_verify_model(
                     "Register it again with golden rows: examples => '[{\"features\": {…}, \"prediction\": …}, …]'.",
                 )
         })?;
-        trial::verify(&model, &examples)
+        verify(&model, &examples)
     };
-    let checks = verify().or_raise().into_iter();
+    let checks = checks().or_raise().into_iter();
     TableIterator::new(checks.map(|check| {
         let row = i32::try_from(check.row).unwrap_or(i32::MAX);
         (row, check.output.to_owned(), check.expected, check.got, check.difference, check.ok)

@@ -32,7 +32,6 @@ static WATCHED: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
 /// The transaction of this session that changed the registry last.
 static CHANGED_BY: AtomicU64 = AtomicU64::new(0);
 static REGISTRY_CHANGES: AtomicU64 = AtomicU64::new(0);
-static RELATION_CHANGES: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// A moment at which everything counted had been committed, with the count.
@@ -79,7 +78,6 @@ pub fn listen() {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn heard(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
-    RELATION_CHANGES.fetch_add(1, Ordering::Relaxed);
     let is_watched = || WATCHED.iter().any(|watched| watched.load(Ordering::Relaxed) == relation.to_u32());
     if relation == pg_sys::Oid::INVALID || is_watched() {
         REGISTRY_CHANGES.fetch_add(1, Ordering::Relaxed);
@@ -90,12 +88,6 @@ unsafe extern "C-unwind" fn heard(_argument: pg_sys::Datum, relation: pg_sys::Oi
 #[inline]
 pub fn registry_changes() -> u64 {
     REGISTRY_CHANGES.load(Ordering::Relaxed)
-}
-
-/// Number of changes of any relation that this backend has heard of.
-#[inline]
-pub fn relation_changes() -> u64 {
-    RELATION_CHANGES.load(Ordering::Relaxed)
 }
 
 /// Takes in what other sessions have committed until now.

@@ -6,9 +6,9 @@
 //! extension.
 
 use std::ffi::{CStr, c_int, c_void};
-use std::sync::OnceLock;
 
 use e2i_core::{Error, Kind};
+use once_cell::sync::OnceCell;
 use pgrx::prelude::*;
 use pgrx::{pg_guard, pg_sys};
 
@@ -17,7 +17,7 @@ use crate::error::raise;
 use crate::pg::query::select_latest;
 use crate::settings;
 
-static PREVIOUS: OnceLock<pg_sys::object_access_hook_type> = OnceLock::new();
+static PREVIOUS: OnceCell<pg_sys::object_access_hook_type> = OnceCell::new();
 
 /// Hears of objects that are dropped; called once, when the library is loaded.
 pub fn listen() {

@@ -9,9 +9,8 @@ use pgrx::datum::Uuid;
 
 use crate::catalog::artifact::{Address, read};
 use crate::catalog::invalidation;
-use crate::catalog::log_policy::wanted;
+use crate::catalog::log_policy::{Wanted, wanted};
 use crate::catalog::schema::Schema;
-use crate::inference_log::record::Wanted;
 use crate::pg::query::{Row, select};
 
 /// The identity of a version: never reused, not even for the same name and version.

@@ -1,8 +1,8 @@
 //! Which grant a role is missing: what `e2i_grant_usage` would give it stands in the hint of the server's own error.
 
 use std::ffi::{CStr, CString, c_char};
-use std::sync::OnceLock;
 
+use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
 /// What an admin may do beyond a deployer; `sql/lifecycle.sql` grants it.
@@ -44,7 +44,7 @@ const DEPLOYING: [&str; 24] = [
     "e2i_serving_stats",
 ];
 
-static PREVIOUS: OnceLock<pg_sys::emit_log_hook_type> = OnceLock::new();
+static PREVIOUS: OnceCell<pg_sys::emit_log_hook_type> = OnceCell::new();
 
 /// What an admin may also write.
 const EDITED: [&str; 2] = ["ml_stage_policies", "ml_health_limits"];

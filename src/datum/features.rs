@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 use crate::datum::array::ArraySource;
 use crate::datum::json_text;
 use crate::datum::jsonb::{Container, Value};
+pub use crate::datum::layout::{Strictness, nested, required};
 use crate::datum::row::RowSource;
 use crate::datum::scalar::Zone;
 use crate::pg::varlena;
@@ -21,27 +22,6 @@ pub enum Spelling {
     Row,
     /// An array, bound by position.
     Array,
-}
-
-/// Whether a feature that is not there ends the call.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Strictness {
-    /// Scoring: every required feature must be there.
-    Strict,
-    /// `e2i_check_features`: report instead.
-    DryRun,
-}
-
-/// A layout by name, complete or as far as it goes.
-pub fn required<'n>(
-    strict: Strictness,
-    binder: &Binder,
-    names: impl IntoIterator<Item = &'n str> + Clone,
-) -> Result<Layout> {
-    match strict {
-        Strictness::Strict => binder.layout_by_name(names),
-        Strictness::DryRun => Ok(binder.match_names(names)),
-    }
 }
 
 /// What a call site remembers about its features: names are looked up once, not once a row.
@@ -219,16 +199,6 @@ impl ObjectLayout {
         }
         Ok(Self { entries: entries.to_vec(), keys: keys.to_vec(), features, absent })
     }
-}
-
-/// Several rows where one is expected.
-#[cold]
-pub fn nested(binder: &Binder) -> Error {
-    Error::new(
-        Kind::BadOption,
-        format!("features for model {} are a nested array, one row is expected", binder.model()),
-    )
-    .with_hint("Score one row a call, or several with e2i_serve.")
 }
 
 fn as_scalar(value: Value<'_>) -> Scalar<'_> {

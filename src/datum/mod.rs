@@ -8,6 +8,7 @@ pub mod document;
 pub mod features;
 pub mod json_text;
 pub mod jsonb;
+pub mod layout;
 pub mod numeric;
 pub mod result;
 pub mod row;

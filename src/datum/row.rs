@@ -3,10 +3,9 @@
 use e2i_core::{Binder, Layout, Result, Scalar};
 use pgrx::{PgMemoryContexts, PgTupleDesc, pg_sys};
 
-use crate::catalog::invalidation;
 use crate::datum::features::{Strictness, required};
 use crate::datum::scalar::{Reader, Zone, type_name};
-use crate::pg::varlena;
+use crate::pg::{relcache, varlena};
 
 /// What is known about the row type seen last.
 #[derive(Default)]
@@ -93,7 +92,7 @@ impl RowSource {
                 fields.datum_typmod,
             )
         };
-        let changes = invalidation::relation_changes();
+        let changes = relcache::changes();
         match &self.known {
             Some(known) if known.type_oid == type_oid && known.typmod == typmod && known.changes == changes => {}
             _ => self.look_up(binder, type_oid, typmod, changes, strict)?,

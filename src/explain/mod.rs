@@ -11,12 +11,12 @@ mod lines;
 mod workers;
 
 use std::ffi::CString;
-use std::sync::OnceLock;
 
 use e2i_metrics::{Key, Tally};
+use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::metrics::counter;
+use crate::pg::transaction::Moment;
 use crate::pg::{guc, sqlstate};
 use crate::settings;
 
@@ -25,11 +25,16 @@ const ON: i32 = 1;
 const TIMED: i32 = 2;
 const TICKET: i32 = 4;
 
-static PREVIOUS_EXPLAIN: OnceLock<pg_sys::ExplainOneQuery_hook_type> = OnceLock::new();
-static PREVIOUS_END: OnceLock<pg_sys::ExecutorEnd_hook_type> = OnceLock::new();
+/// Has counters hand over what they have counted until now.
+static FLUSH: OnceCell<fn()> = OnceCell::new();
 
-/// Sees statements that are explained; called once, when the library is loaded.
-pub fn listen() {
+static PREVIOUS_EXPLAIN: OnceCell<pg_sys::ExplainOneQuery_hook_type> = OnceCell::new();
+static PREVIOUS_END: OnceCell<pg_sys::ExecutorEnd_hook_type> = OnceCell::new();
+
+/// Sees statements that are explained; called once, when the library is loaded. `flush` has counters hand over ([`collect`]) what
+/// they have counted until now.
+pub fn listen(flush: fn()) {
+    let _ = FLUSH.set(flush);
     // SAFETY: nothing else runs while a library is loaded; the functions are never unloaded.
     unsafe {
         if pg_sys::process_shared_preload_libraries_in_progress {
@@ -45,13 +50,24 @@ pub fn listen() {
 /// Whether what is counted belongs to a statement that is explained.
 #[inline]
 pub fn is_on() -> bool {
-    settings::explaining() != 0
+    settings::is_explaining()
 }
 
 /// Whether all of its calls are timed.
 #[inline]
 pub fn is_timed() -> bool {
     settings::explaining() & TIMED != 0
+}
+
+fn flush() {
+    FLUSH.get().into_iter().for_each(|flush| flush());
+}
+
+/// Hears that the process ends: what it took of shared memory it gives back.
+pub fn hear(moment: Moment) {
+    if moment == Moment::Exit {
+        frame::end();
+    }
 }
 
 /// Takes what a counter hands over; of its times, `timed_ns` is that in the model alone.
@@ -91,14 +107,14 @@ unsafe extern "C-unwind" fn explain_one_query(
             return explain();
         }
         // What was counted until now belongs to somebody else, and so does what is counted after.
-        counter::flush();
+        flush();
         let frame = frame::begin(state);
         let level = pg_sys::NewGUCNestLevel();
         // A statement around it may be timed where this one is not.
         let timed = if (*state).timing { TIMED } else { settings::explaining() & TIMED };
         set(ON | timed | (frame.ticket() * TICKET));
         explain();
-        counter::flush();
+        flush();
         pg_sys::AtEOXact_GUC(true, level);
         drop(frame);
     });
@@ -157,7 +173,7 @@ unsafe extern "C-unwind" fn executor_end(query: *mut pg_sys::QueryDesc) {
                 frame::is_parallel();
             }
             if let Some(state) = frame::state().filter(|state| (**state).pstmt == (*query).plannedstmt) {
-                counter::flush();
+                flush();
                 let (rows, is_missing_workers) = frame::spent();
                 lines::write(state, &rows, is_missing_workers);
             }

@@ -4,15 +4,13 @@
 //! given twice, so a worker that outlives its statement adds to nobody else's. Without shared memory, or when all tables are
 //! taken, there is no ticket, and what workers did is not known.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use e2i_metrics::{Board, Key, Loaded, Tally};
 use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 
-use crate::explain::frame;
-use crate::metrics::board;
 use crate::pg::shared::Region;
-use crate::pg::time;
+use crate::pg::{process, time, transaction};
 
 /// Statements that can be explained at the same time, with their workers.
 const TABLES: usize = 16;
@@ -28,8 +26,6 @@ const TABLE: usize = 1 + Board::words(VERSIONS);
 
 /// One word with the round of the last ticket, then the tables.
 static REGION: Region = Region::new(c"e2i_serve explain", || 1 + TABLES * TABLE, 0, |_: &[AtomicU64]| ());
-
-static WATCHES_END: AtomicBool = AtomicBool::new(false);
 
 /// Asks for the shared memory; called while the library is preloaded.
 pub fn request() {
@@ -67,10 +63,8 @@ pub fn claim() -> Option<Ticket> {
     if !REGION.is_shared() {
         return None;
     }
-    if !WATCHES_END.swap(true, Relaxed) {
-        // SAFETY: the callback lives as long as the library, which is never unloaded.
-        unsafe { pg_sys::before_shmem_exit(Some(at_end_of_process), pg_sys::Datum::from(0)) };
-    }
+    // A leader that ends without an ERROR that passes through it gives back what it took.
+    transaction::hear_of_exit();
     REGION.alone(|words| {
         let (round, tables) = words.split_first()?;
         let index = tables.chunks_exact(TABLE).position(|table| table[0].load(Relaxed) == 0)?;
@@ -84,12 +78,6 @@ pub fn claim() -> Option<Ticket> {
         table[0].store(ticket, Relaxed);
         Some(Ticket(ticket))
     })
-}
-
-/// A leader that ends without an ERROR that passes through it gives back what it took.
-#[pg_guard]
-unsafe extern "C-unwind" fn at_end_of_process(_code: std::ffi::c_int, _argument: pg_sys::Datum) {
-    frame::end();
 }
 
 /// Adds to the table of a leader.
@@ -110,7 +98,7 @@ pub fn add(ticket: i32, key: &Key, tally: &Tally) {
 
 /// What workers have added.
 pub fn take(ticket: &Ticket) -> Vec<(Key, Tally)> {
-    let database = board::database();
+    let database = process::database();
     REGION.together(|words| {
         let Some([_, table @ ..]) = table(words, ticket.0) else { return vec![] };
         Board::new(table).rows(database).map(|row| (row.key, row.total)).collect()

@@ -11,10 +11,18 @@ pub mod write;
 
 use pgrx::pg_sys;
 
-/// Asks for shared memory; called once, when the library is loaded.
-pub fn listen() {
+use crate::pg::transaction::Moment;
+
+/// Asks for shared memory; called once, when the library is loaded. `wakes` wakes who writes records down.
+pub fn listen(wakes: fn()) {
+    pool::listen(wakes);
     // SAFETY: reads a variable.
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
         pool::request();
     }
+}
+
+/// Hears what becomes of transactions that write records down.
+pub fn hear(moment: Moment) {
+    write::hear(moment);
 }

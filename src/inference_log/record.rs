@@ -9,6 +9,7 @@ use e2i_privacy::{OnPii, Policy};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::catalog::log_policy::Wanted;
 use crate::error;
 use crate::inference_log::pool;
 use crate::pg::{role, time};
@@ -19,24 +20,6 @@ const ENVELOPE: usize = 1200;
 
 /// Bytes of the longest text in it.
 const TEXT: usize = 200;
-
-/// What a service wants logged, as it stands in `ml_inference_log_policies`.
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    /// The share of rows.
-    pub sample: f64,
-    /// Features that are never written.
-    pub redact: Vec<String>,
-    /// What happens to personal data.
-    pub on_pii: OnPii,
-}
-
-impl Wanted {
-    /// Nothing logged, and personal data refused.
-    pub fn guard() -> Self {
-        Self { sample: 0.0, redact: vec![], on_pii: OnPii::Block }
-    }
-}
 
 /// The log of one service at one call site.
 pub struct Log {

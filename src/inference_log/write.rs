@@ -6,45 +6,34 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgrx::prelude::*;
-use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 use serde::Deserialize;
 
 use crate::catalog::schema::Schema;
 use crate::inference_log::partition::{self, Day};
 use crate::inference_log::pool;
-use crate::metrics::board;
-use crate::pg::at_commit::AtCommit;
 use crate::pg::failure::{Failure, attempt};
 use crate::pg::lock::{self, Purpose};
 use crate::pg::query::execute;
-use crate::pg::time;
+use crate::pg::transaction::{AtCommit, Moment};
+use crate::pg::{process, time};
 
 thread_local! {
     /// Slots that this transaction is done with, and whether their records are written; they are free when it commits.
-    static DONE: AtCommit<(usize, bool)> = const { AtCommit::new() };
+    static DONE: AtCommit<(usize, bool)> = const { AtCommit::new("the inference log") };
 }
 
 /// Records that go into one INSERT.
 const TOGETHER: usize = 500;
 
-/// The transaction has ended.
-pub fn at_end_of_transaction(committed: bool) {
-    let done = DONE.with(|done| done.end(committed));
+/// Hears what becomes of the transaction.
+pub fn hear(moment: Moment) {
+    let done = DONE.with(|done| done.hear(moment));
     if !done.is_empty() {
         let (written, given_up): (Vec<_>, Vec<_>) = done.into_iter().partition(|(_, is_written)| *is_written);
         pool::pool().free(written.into_iter().map(|(slot, _)| slot));
         pool::pool().give_up(given_up.into_iter().map(|(slot, _)| slot));
     }
-}
-
-/// Whether this transaction has written records.
-pub fn has_written() -> bool {
-    !DONE.with(AtCommit::is_empty)
-}
-
-/// A subtransaction was rolled back.
-pub fn undo(subtransaction: pg_sys::SubTransactionId) {
-    DONE.with(|done| done.undo(subtransaction));
 }
 
 /// A record in its slot.
@@ -65,7 +54,7 @@ pub fn write(schema: Schema) -> Option<Failure> {
     let done: BTreeSet<usize> = DONE.with(AtCommit::noted).into_iter().map(|(slot, _)| slot).collect();
     let today = partition::day(time::now());
     let mut days: BTreeMap<Day, Vec<Waiting>> = BTreeMap::new();
-    for (slot, record) in pool::pool().look(board::database()) {
+    for (slot, record) in pool::pool().look(process::database()) {
         if done.contains(&slot) {
             continue;
         }

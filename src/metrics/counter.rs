@@ -9,18 +9,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use e2i_core::{Error, Kind};
-use e2i_metrics::{Function, Key, Loaded, Place, Scorer, Tally};
-use pgrx::{pg_guard, pg_sys};
+use e2i_core::Kind;
+use e2i_metrics::{Function, Key, Loaded, Place, Row, Scorer, Tally};
+use once_cell::sync::OnceCell;
 
 use crate::catalog::model::ModelId;
-use crate::error::raise;
-use crate::explain;
-use crate::inference_log::write;
 use crate::metrics::clock::Took;
-use crate::metrics::{board, interval, statement};
-use crate::pg::time;
-use crate::scoring::cache;
+use crate::metrics::{board, statement};
+use crate::pg::{process, time, transaction};
 use crate::settings;
 
 /// Rows after which a timed call hands over what was counted, so that a long statement is seen while it runs.
@@ -53,62 +49,22 @@ thread_local! {
     static COUNTERS_OF: RefCell<HashMap<Known, Vec<Rc<Counter>>>> = RefCell::new(HashMap::new());
     static PENDING: RefCell<Vec<Rc<Counter>>> = const { RefCell::new(vec![]) };
     static KNOWN: Cell<usize> = const { Cell::new(0) };
-    static WATCHES_END: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Hands over at the end of each transaction; called once, when the library is loaded.
-pub fn listen() {
-    // SAFETY: the callback lives as long as the library, which is never unloaded.
-    unsafe {
-        pg_sys::RegisterXactCallback(Some(at_end_of_transaction), std::ptr::null_mut());
-        pg_sys::RegisterSubXactCallback(Some(at_end_of_subtransaction), std::ptr::null_mut());
-    }
+/// Somebody else who takes what counters hand over, of which `timed_ns` is the time in the model alone.
+pub type Taker = fn(&Key, &Tally);
+
+static EXPLAINS: OnceCell<Taker> = OnceCell::new();
+
+/// While a statement is explained, `taker` hears of what is handed over, too; called once, when the library is loaded.
+pub fn listen(taker: Taker) {
+    let _ = EXPLAINS.set(taker);
 }
 
-/// Sees to it that what this process holds is given back when it ends. Not at `listen`: that may be in the postmaster, whose
-/// children drop what it has registered.
-fn watch_end() {
-    if !WATCHES_END.replace(true) {
-        // SAFETY: as above.
-        unsafe { pg_sys::before_shmem_exit(Some(at_end_of_process), pg_sys::Datum::from(0)) };
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn at_end_of_process(_code: std::ffi::c_int, _argument: pg_sys::Datum) {
-    cache::leave();
+/// What was counted for this database until now.
+pub fn rows() -> Vec<Row> {
     flush();
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
-    use pg_sys::XactEvent as E;
-    // Whether it will be committed, this process will not hear: what it has written would be written again.
-    if event == E::XACT_EVENT_PRE_PREPARE && (interval::has_written() || write::has_written()) {
-        let message = "cannot PREPARE a transaction that has written metrics or the inference log";
-        raise(
-            &Error::new(Kind::Unsupported, message).with_hint("Call e2i_flush_metrics() in a transaction of its own."),
-        );
-    }
-    if !matches!(event, E::XACT_EVENT_PRE_COMMIT | E::XACT_EVENT_PARALLEL_PRE_COMMIT | E::XACT_EVENT_PRE_PREPARE) {
-        flush();
-        statement::at_end_of_transaction();
-        interval::at_end_of_transaction(event == E::XACT_EVENT_COMMIT);
-        write::at_end_of_transaction(event == E::XACT_EVENT_COMMIT);
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn at_end_of_subtransaction(
-    event: pg_sys::SubXactEvent::Type,
-    subtransaction: pg_sys::SubTransactionId,
-    _parent: pg_sys::SubTransactionId,
-    _argument: *mut std::ffi::c_void,
-) {
-    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
-        interval::undo(subtransaction);
-        write::undo(subtransaction);
-    }
+    board::together(|board| board.rows(process::database()).collect())
 }
 
 /// Hands everything over.
@@ -128,7 +84,7 @@ impl Counter {
             let same = known.entry((function, scorer, model)).or_default();
             // What is in memory is always known.
             let is_kept = settings::metrics() || function == Function::Load;
-            let key = Key::new(board::database(), function, scorer, model, service, reference);
+            let key = Key::new(process::database(), function, scorer, model, service, reference);
             if let Some(counter) = same.iter().find(|counter| counter.key == key && counter.is_kept == is_kept) {
                 return counter.clone();
             }
@@ -200,7 +156,8 @@ impl Counter {
 
     /// Something came into this session's memory, or went: sessions (1 or -1) and bytes.
     pub fn load(self: &Rc<Self>, sessions: i64, bytes: i64) {
-        watch_end();
+        // What this process holds is given back when it ends.
+        transaction::hear_of_exit();
         self.remember();
         let Loaded { sessions: all_sessions, bytes: all_bytes } = self.loaded.get();
         self.loaded.set(Loaded { sessions: all_sessions + sessions, bytes: all_bytes + bytes });
@@ -218,8 +175,8 @@ impl Counter {
         let (loaded, busy_ns) = (self.loaded.take(), self.busy_ns.take());
         tally.batch(1, rows);
         tally.calls += rows;
-        if explain::is_on() {
-            explain::collect(&self.key, &Tally { timed_ns: busy_ns, ..tally });
+        if let Some(taker) = EXPLAINS.get().filter(|_| settings::is_explaining()) {
+            taker(&self.key, &Tally { timed_ns: busy_ns, ..tally });
         }
         if !self.is_kept {
             return;
@@ -244,7 +201,7 @@ impl Counter {
 
 /// A call failed before it was known which version it means.
 pub fn unresolved(function: Function, kind: Kind) {
-    if settings::metrics() || explain::is_on() {
+    if settings::metrics() || settings::is_explaining() {
         let counter = Counter::of(function, Scorer::None, ModelId::default(), "", "");
         counter.count(|tally| tally.requests += 1);
         counter.error(kind);

@@ -3,23 +3,20 @@
 
 use std::collections::HashSet;
 
-use e2i_core::{Kind, ModelReference, Result, Selector};
 use e2i_metrics::health::{Limit, Limits, Status, Verdict, judge};
 use e2i_metrics::{Function, Name, Place, Row, Tally};
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
-use pgrx::pg_sys;
 use serde_json::json;
 
 use crate::catalog::event::Event;
-use crate::catalog::model::{ModelId, Version, describe, identify};
+use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
 use crate::metrics::services::{self, Service};
-use crate::metrics::{bigint, board, marks};
-use crate::pg::at_commit::AtCommit;
+use crate::metrics::{bigint, board, counter, marks};
 use crate::pg::lock::{self, Purpose};
 use crate::pg::query::{Row as Selected, execute, select, under_latest};
-use crate::pg::{subtransaction, time};
-use crate::registration::trial;
+use crate::pg::transaction::{AtCommit, Moment};
+use crate::pg::{process, time};
 use crate::settings;
 
 /// What this transaction has written of a place.
@@ -34,22 +31,12 @@ struct Written {
 
 thread_local! {
     /// The board hears of it when the transaction commits.
-    static WRITTEN: AtCommit<Written> = const { AtCommit::new() };
+    static WRITTEN: AtCommit<Written> = const { AtCommit::new("metrics") };
 }
 
-/// Whether this transaction has written an interval.
-pub fn has_written() -> bool {
-    !WRITTEN.with(AtCommit::is_empty)
-}
-
-/// A subtransaction was rolled back.
-pub fn undo(subtransaction: pg_sys::SubTransactionId) {
-    WRITTEN.with(|written| written.undo(subtransaction));
-}
-
-/// The transaction has ended.
-pub fn at_end_of_transaction(committed: bool) {
-    let written = WRITTEN.with(|written| written.end(committed));
+/// Hears what becomes of the transaction.
+pub fn hear(moment: Moment) {
+    let written = WRITTEN.with(|written| written.hear(moment));
     if !written.is_empty() {
         board::alone(|board| {
             written.iter().for_each(|it| board.written(it.place, &it.tally, it.at));
@@ -57,9 +44,6 @@ pub fn at_end_of_transaction(committed: bool) {
         });
     }
 }
-
-/// A probe loads the model anew, which for one of so many bytes takes some milliseconds.
-const PROBED_OFTEN: i64 = 16 << 20;
 
 /// What a service did since its last row.
 pub struct Interval {
@@ -76,21 +60,21 @@ pub struct Interval {
     pub is_counted: bool,
 }
 
-/// Writes the rows of all active services and judges their health. Returns how many rows were written. Services that nobody
-/// called are probed, those with a large model only if `thoroughly`.
+/// Writes the rows of all active services and judges their health. Returns how many rows were written. What is to be said of a
+/// service that nobody called, `probe` finds out, if it can.
 ///
 /// One at a time: two would write the same interval twice. The lock is released with the transaction, after the board has heard
 /// of it.
-pub fn write(schema: Schema, thoroughly: bool) -> usize {
+pub fn write(schema: Schema, probe: impl Fn(&Service) -> Option<Verdict>) -> usize {
     lock::exclusive(schema.registry(), Purpose::Interval, "");
     // Who waited for the lock has to see what was written meanwhile.
-    under_latest(|| write_alone(schema, thoroughly))
+    under_latest(|| write_alone(schema, probe))
 }
 
-fn write_alone(schema: Schema, thoroughly: bool) -> usize {
+fn write_alone(schema: Schema, probe: impl Fn(&Service) -> Option<Verdict>) -> usize {
     let tables = schema.quoted();
     marks::reconcile(schema, &tables);
-    let (now, mut rows, limits) = (time::now(), board::rows(), limits(schema));
+    let (now, mut rows, limits) = (time::now(), counter::rows(), limits(schema));
     // What this transaction has written already, the board has not heard of yet.
     for Written { place, tally, at, .. } in WRITTEN.with(AtCommit::noted) {
         if let Some(row) = rows.iter_mut().find(|row| row.place == place) {
@@ -102,9 +86,9 @@ fn write_alone(schema: Schema, thoroughly: bool) -> usize {
         let interval = interval(&tables, schema, service, &rows, now);
         let mut verdict = judged(&interval, &limits);
         if verdict.status == Status::Unknown && interval.is_counted {
-            let probed = (thoroughly || service.model_size <= PROBED_OFTEN).then(|| probe(schema, service)).flatten();
             // Without a golden row, what the last callers met holds for a while.
-            verdict = probed.or_else(|| is_recent(&interval, now).then(|| service.verdict())).unwrap_or(verdict);
+            verdict =
+                probe(service).or_else(|| is_recent(&interval, now).then(|| service.verdict())).unwrap_or(verdict);
         }
         (interval, verdict)
     };
@@ -182,7 +166,7 @@ pub fn interval(tables: &str, schema: Schema, service: &Service, rows: &[Row], n
         select(&sql, &[service.id.into()], |row| (time(row, 1), time(row, 2))).pop().unwrap_or_default()
     });
     let seconds = (now - last.unwrap_or(begun)).max(1) as f64 / 1e6;
-    let is_counted = !board::together(|board| board.loses(board::database(), &name));
+    let is_counted = !board::together(|board| board.loses(process::database(), &name));
     Interval { tally, seconds, last, called, memory_bytes, is_counted }
 }
 
@@ -218,26 +202,6 @@ fn insert(tables: &str, service: &Service, interval: &Interval) {
             bigint(tally.failed()).into(),
         ],
     );
-}
-
-/// Scores a golden row of what is deployed, so that a model that broke while nobody called is found. `None` where it has none.
-fn probe(schema: Schema, service: &Service) -> Option<Verdict> {
-    let (name, version) = service.version.split_once(':')?;
-    let reference = ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) };
-    // Whatever happens in there is an answer about the service; the interval is written all the same.
-    let scored = subtransaction::run(|| -> Result<bool> {
-        let id = identify(schema, &reference)?;
-        let version: Version = describe(schema, &id, &reference)?;
-        trial::still_proves(schema, &version)
-    });
-    let why = match scored {
-        Ok(Ok(false)) => return None,
-        Ok(Ok(true)) => return Some(Verdict { status: Status::Healthy, reason: None }),
-        Ok(Err(error)) if error.kind() == Kind::Interrupted => return None,
-        Ok(Err(error)) => error.message().to_owned(),
-        Err(message) => message,
-    };
-    Some(Verdict { status: Status::Unhealthy, reason: Some(format!("a golden row cannot be scored: {why}")) })
 }
 
 /// Keeps a health that has changed, and tells of it.

@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use e2i_metrics::{Row, Tally};
 
 use crate::catalog::schema::Schema;
-use crate::metrics::board;
+use crate::metrics::{board, counter};
 use crate::pg::query::{execute, select};
 
 /// Tells the board what stands in tables, where it does not know. The caller holds the lock of the interval.
 pub fn reconcile(schema: Schema, tables: &str) {
-    let restored: Vec<Row> = board::rows().into_iter().filter(|row| row.is_restored).collect();
+    let restored: Vec<Row> = counter::rows().into_iter().filter(|row| row.is_restored).collect();
     if restored.is_empty() {
         return;
     }
@@ -64,7 +64,7 @@ pub fn forget(schema: Schema) {
     if !board::is_shared() {
         return;
     }
-    let keys: Vec<Vec<u8>> = board::rows().iter().map(|row| row.key.short()).collect();
+    let keys: Vec<Vec<u8>> = counter::rows().iter().map(|row| row.key.short()).collect();
     let sql =
         format!("DELETE FROM {}.ml_serving_marks m WHERE NOT (m.key OPERATOR(pg_catalog.=) ANY ($1))", schema.quoted());
     schema.as_owner(|| execute(&sql, &[keys.into()]));

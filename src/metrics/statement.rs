@@ -8,9 +8,9 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_shmem_init, pg_sys};
 
 use crate::pg::call_site::Place;
@@ -26,8 +26,8 @@ const USES: usize = 32;
 
 static REGION: Region = Region::new(c"e2i_serve statements", || PROCESSES * USES, 0, |_: &[AtomicU64]| ());
 
-static PREVIOUS_START: OnceLock<pg_sys::ExecutorStart_hook_type> = OnceLock::new();
-static PREVIOUS_END: OnceLock<pg_sys::ExecutorEnd_hook_type> = OnceLock::new();
+static PREVIOUS_START: OnceCell<pg_sys::ExecutorStart_hook_type> = OnceCell::new();
+static PREVIOUS_END: OnceCell<pg_sys::ExecutorEnd_hook_type> = OnceCell::new();
 
 thread_local! {
     /// The memory of plans under way that several processes work on: by that a call knows whether it is in one.

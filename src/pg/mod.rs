@@ -1,24 +1,28 @@
-//! Small safe wrappers over `pg_sys`: backtraces, the commit, call sites, child processes, failures, interrupts, locks, processes, queries, roles, settings of the server, shared memory, snapshots, SQLSTATEs, subtransactions, time, variable-length values, wait events, background workers.
+//! Small safe wrappers over `pg_sys`: backtraces, call sites, the
+//! encoding, failures, interrupts, files that are kept, locks, processes, queries, changes of relations, roles, settings of the server,
+//! shared memory, snapshots, SQLSTATEs, subtransactions, time, transactions, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.
 
-pub mod at_commit;
 pub mod backtrace;
 pub mod call_site;
 pub mod encoding;
 pub mod failure;
 pub mod guc;
 pub mod interrupt;
+pub mod kept_file;
 pub mod lock;
 pub mod process;
 pub mod query;
+pub mod relcache;
 pub mod role;
 pub mod shared;
 pub mod snapshot;
 pub mod sqlstate;
 pub mod subtransaction;
 pub mod time;
+pub mod transaction;
 pub mod varlena;
 pub mod wait;
 pub mod worker;

@@ -1,4 +1,4 @@
-//! Processes of the server by their places in its table, which exist as long as the server.
+//! Processes of the server by their places in its table, which exist as long as the server, and the database of this one.
 
 use pgrx::pg_sys;
 
@@ -19,6 +19,12 @@ fn place(process: *mut pg_sys::PGPROC) -> usize {
     // SAFETY: reads where the table begins.
     let first = unsafe { (*pg_sys::ProcGlobal).allProcs };
     (process as usize - first as usize) / size_of::<pg_sys::PGPROC>()
+}
+
+/// The number of the database that this process is connected to.
+pub fn database() -> u32 {
+    // SAFETY: reads a variable.
+    unsafe { pg_sys::MyDatabaseId }.to_u32()
 }
 
 /// Wakes a process, given by what [`own`] said there. One that has another's place by now is woken for nothing.

@@ -1,9 +1,9 @@
 //! Words of shared memory with one lock around them, or of this backend's own memory where the library was not preloaded.
 
 use std::ffi::CStr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use once_cell::sync::OnceCell;
 use pgrx::pg_sys;
 use pgrx::shmem::PgSharedMemoryInitialization;
 
@@ -18,7 +18,7 @@ pub struct Region {
     memory: AtomicPtr<AtomicU64>,
     length: AtomicUsize,
     lock: AtomicPtr<pg_sys::LWLock>,
-    own: OnceLock<&'static [AtomicU64]>,
+    own: OnceCell<&'static [AtomicU64]>,
 }
 
 impl Region {
@@ -32,7 +32,7 @@ impl Region {
             memory: AtomicPtr::new(std::ptr::null_mut()),
             length: AtomicUsize::new(0),
             lock: AtomicPtr::new(std::ptr::null_mut()),
-            own: OnceLock::new(),
+            own: OnceCell::new(),
         }
     }
 

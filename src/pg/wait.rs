@@ -22,7 +22,7 @@ pub fn loading() -> Waiting {
 /// Since 17 an extension can name its events.
 #[cfg(any(feature = "pg17", feature = "pg18"))]
 fn loading_event() -> u32 {
-    static EVENT: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    static EVENT: once_cell::sync::OnceCell<u32> = once_cell::sync::OnceCell::new();
     // SAFETY: a C string; the event is registered once a process, and found again by its name.
     *EVENT.get_or_init(|| unsafe { pg_sys::WaitEventExtensionNew(c"E2iModelLoad".as_ptr()) })
 }

@@ -5,7 +5,6 @@
 //! registered version is found and scored ([`crate::scoring`]).
 
 pub mod child;
-pub mod examples;
 pub mod proof;
 pub mod trial;
 pub mod write;

@@ -11,8 +11,8 @@ use e2i_core::formats::{self, Trained};
 use e2i_core::native::agreement::{Sample, disagreement, nudged, varied};
 use e2i_core::native::{Ensemble, InstructionSet, NativeEngine, compile_trained};
 use e2i_core::{
-    Batch, Binder, Check, ClassScores, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet,
-    Outputs, Result, Signature, Task,
+    Batch, Binder, ClassScores, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet, Outputs,
+    Result, Signature, Task,
 };
 use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, SLOW, describe, find_rows, locale, try_alone};
 use serde::{Deserialize, Serialize};
@@ -105,9 +105,7 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
     }
     if let Some(examples) = candidate.examples {
         let mut engine = NativeEngine::open(&plan, InstructionSet::best())?;
-        examples.judge(&compare(examples, &binder, &interface, |batch, wanted, outputs| {
-            engine.score(batch, wanted, outputs)
-        })?)?;
+        examples.judge(&examples.prove(&binder, |batch, wanted, outputs| engine.score(batch, wanted, outputs))?)?;
     }
     Ok(Proved {
         framework: framework.to_owned(),
@@ -200,9 +198,7 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
     notices.extend(unused_params(candidate));
     if let Some(examples) = candidate.examples {
         let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
-        examples.judge(&compare(examples, &binder, &interface, |batch, wanted, outputs| {
-            engine.score(batch, wanted, outputs)
-        })?)?;
+        examples.judge(&examples.prove(&binder, |batch, wanted, outputs| engine.score(batch, wanted, outputs))?)?;
     }
     let compiled = compile(candidate, &interface, &mut engine, &rows, || varied(&interface, &sample, compared, true))?;
     match &compiled {
@@ -410,21 +406,4 @@ fn unscored(error: &Error, candidate: &Candidate<'_>, interface: &Interface) -> 
         return Err(error);
     }
     Ok(format!("the model is registered although it did not score a row of samples: {}", error.message()))
-}
-
-/// Scores golden rows and compares.
-///
-/// # Errors
-/// What binding or scoring reports; a difference is no error.
-pub fn compare(
-    examples: &Examples,
-    binder: &Binder,
-    interface: &Interface,
-    mut score: impl FnMut(&Batch, OutputSet, &mut Outputs) -> Result<()>,
-) -> Result<Vec<Check>> {
-    let wanted = examples.needed(interface, binder.model())?;
-    let batch = examples.bind(binder, examples.len())?;
-    let mut outputs = Outputs::default();
-    score(&batch, wanted, &mut outputs)?;
-    examples.compare(interface, &outputs, binder.model())
 }

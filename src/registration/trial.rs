@@ -6,17 +6,12 @@
 
 use std::borrow::Cow;
 
-use e2i_core::{Check, Error, Examples, Kind, Result};
+use e2i_core::{Error, Kind, Result};
 use e2i_onnx::watchdog;
 use pgrx::pg_sys;
 
-use crate::catalog::model::{Stored, Version};
-use crate::catalog::schema::Schema;
 use crate::registration::child::{self, Limits, Outcome};
-use crate::registration::examples::examples;
-use crate::registration::proof::{Candidate, Proved, compare, prove};
-use crate::scoring::LoadedModel;
-use crate::scoring::engines::Preference;
+use crate::registration::proof::{Candidate, Proved, prove};
 use crate::settings;
 
 /// Tries a model out in a process of its own.
@@ -113,27 +108,4 @@ fn out_of_memory(subject: &str) -> Error {
         ),
     )
     .with_hint(format!("SET e2i_serve.validation_memory = '{}MB';", megabytes.saturating_mul(4)))
-}
-
-/// Scores the golden rows of a loaded model again, in this session.
-///
-/// # Errors
-/// What binding or scoring reports; a difference is no error.
-pub fn verify(model: &LoadedModel, examples: &Examples) -> Result<Vec<Check>> {
-    compare(examples, &model.binder, model.interface(), |batch, wanted, outputs| model.score(batch, wanted, outputs))
-}
-
-/// Whether a version, loaded anew, still scores its golden rows as expected; one without any is only loaded. Says whether it
-/// has any.
-///
-/// # Errors
-/// What loading or scoring reports, or the first differences.
-pub fn still_proves(schema: Schema, version: &Version) -> Result<bool> {
-    // Of a version that is scored from its compiled form, the bytes that it was made from are looked at, too.
-    Stored::find(schema, version)?.artifacts(schema, version)?;
-    let model = LoadedModel::load(schema, version, Preference::current())?;
-    match examples(schema, &version.id)? {
-        Some(examples) => examples.judge(&verify(&model, &examples)?).map(|()| true),
-        None => Ok(false),
-    }
 }

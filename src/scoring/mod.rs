@@ -7,6 +7,7 @@
 pub mod cache;
 mod call_site;
 pub mod engines;
+pub mod golden;
 mod model;
 mod route;
 pub mod shadow;
@@ -15,3 +16,12 @@ mod target;
 pub use call_site::CallSite;
 pub use model::LoadedModel;
 pub use target::is_sampled;
+
+use crate::pg::transaction::Moment;
+
+/// Hears that the process ends: what it has loaded goes with it.
+pub fn hear(moment: Moment) {
+    if moment == Moment::Exit {
+        cache::leave();
+    }
+}

@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::inference_log::pool::pool;
-use crate::metrics::{board, file};
+use crate::metrics::board;
 use crate::pg::worker::{self, OnTermination, Started};
 use crate::settings;
 use crate::worker::orders::{self, Found, INTERVAL, LOG, Place, WORKERS};
@@ -65,7 +65,7 @@ pub extern "C-unwind" fn e2i_metrics_launcher(_argument: pg_sys::Datum) {
         let is_interval = begun.elapsed() >= settings::metrics_interval();
         if is_interval {
             begun = Instant::now();
-            file::write();
+            board::keep();
         }
         // SAFETY: reads a state of the server.
         if unsafe { pg_sys::RecoveryInProgress() } {

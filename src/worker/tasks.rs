@@ -10,11 +10,12 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 use crate::catalog::schema::Schema;
 use crate::inference_log::{partition, write};
-use crate::metrics::{board, file, interval, marks};
+use crate::metrics::{board, interval, marks};
 use crate::pg::failure::{Failure, attempt};
 use crate::pg::{guc, time, worker};
 use crate::settings;
 use crate::worker::orders;
+use crate::worker::probe::probe;
 
 /// A task. What is judged from counters comes first, what is only tidied last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl Task {
             settings.push((c"lock_timeout", c"5s"));
         }
         guc::with(&settings, || match self {
-            Self::Metrics => (interval::write(schema, manner.thoroughly), vec![]),
+            Self::Metrics => (interval::write(schema, |service| probe(schema, service, manner.thoroughly)), vec![]),
             Self::Log => {
                 let waits = write::write(schema);
                 (0, waits.into_iter().map(|why| format!("{}: {}", self.failed(), why.message)).collect())
@@ -144,9 +145,7 @@ pub fn run_alone(database: u32, task: Task) -> Option<bool> {
 /// Runs all tasks in the calling transaction, and returns how many rows of metrics were written. Who asks for metrics gets the
 /// error of those; what else cannot be done is a warning.
 pub fn run_here(schema: Schema) -> usize {
-    if board::is_shared() {
-        file::write();
-    }
+    board::keep();
     let mut rows = 0;
     // Asked before a subtransaction, which is a block of its own.
     // SAFETY: reads the state of this backend's transaction.

@@ -127,6 +127,22 @@ impl Examples {
         Ok(wanted)
     }
 
+    /// Has all rows scored, and compares.
+    ///
+    /// # Errors
+    /// What binding, `score` or reading the outputs reports; a difference is no error.
+    pub fn prove(
+        &self,
+        binder: &Binder,
+        score: impl FnOnce(&Batch, OutputSet, &mut Outputs) -> Result<()>,
+    ) -> Result<Vec<Check>> {
+        let wanted = self.needed(binder.interface(), binder.model())?;
+        let batch = self.bind(binder, self.len())?;
+        let mut outputs = Outputs::default();
+        score(&batch, wanted, &mut outputs)?;
+        self.compare(binder.interface(), &outputs, binder.model())
+    }
+
     /// Compares what a model gave for all rows, in order.
     ///
     /// # Errors
