@@ -143,12 +143,14 @@ fn ort_is_used_in_one_crate() {
 #[test]
 fn what_is_made_once_a_process_is_made_in_one_way() {
     let mut broken = Vec::new();
-    for source in sources("crates", &[".rs"]) {
+    for source in rust_code() {
         for (number, line) in source.lines() {
-            for word in ["OnceLock", "LazyLock", "sync::Once;", "lazy_static", "thread_local!"] {
-                if line.contains(word) {
-                    broken.push(format!("{}:{number} uses {word}: crates/ use once_cell::sync", source.path));
-                }
+            // A backend has one thread that works, and `thread_local!` is its memory.
+            let is_local = line.contains("thread_local!") && source.path.starts_with("crates/");
+            let words =
+                ["OnceLock", "LazyLock", "sync::Once;", "lazy_static"].into_iter().filter(|word| line.contains(word));
+            for word in words.chain(is_local.then_some("thread_local!")) {
+                broken.push(format!("{}:{number} uses {word} and not once_cell::sync", source.path));
             }
         }
     }

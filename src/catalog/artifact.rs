@@ -1,4 +1,6 @@
 //! Bytes in chunks under their sha256: models, preprocessors and compiled plans, stored once however many versions use them.
+//!
+//! Chunks are of 64 MB. Storing bytes that are there already updates their chunks without a change, which locks them.
 
 use e2i_core::{Error, Kind, Result};
 use sha2::{Digest, Sha256};

@@ -3,6 +3,10 @@
 //! One row of `ml_bentoml_services` a deployment, one of them active for a service name. A deployment that was followed by
 //! another stays as `draining`, one that was rolled back as `rolled_back`; rolling back activates the latest draining one
 //! before the active one, so that rolling back twice goes back two steps.
+//!
+//! Deploying takes a lock on the service, inserts a row (pending, then deploying), has the version loaded and proved by the caller, and
+//! then moves the active row to draining and the new one to active. All of that is one transaction, so other sessions see the end of it
+//! or nothing. Where failures are to be recorded, the row becomes failed and nothing else changes.
 
 pub mod rollback;
 

@@ -1,4 +1,6 @@
 //! Events: a row for every change, written in the transaction of the change.
+//!
+//! With names instead of keys: events outlive what they tell of. `e2i_version_at` reads nothing else.
 
 use crate::pg::query::execute;
 

@@ -3,6 +3,10 @@
 //! The registry's tables refer to each other without foreign keys: a dump restores the tables of an extension in any order
 //! when it is restored by several jobs, and a key would refuse half of the rows. What a key does is done here: who points
 //! to a version holds its row first, and dropping takes the row for itself before it looks who points to it.
+//!
+//! Who makes something point to a version locks its row FOR KEY SHARE; dropping locks it FOR UPDATE and looks afterwards, under a fresh
+//! snapshot, who points to it. Services are locked before versions. A transaction that finds a change which it cannot see ends with 40001.
+//! A trigger refuses to delete such a row by hand.
 
 use e2i_core::{Error, Kind, Result};
 use pgrx::datum::Uuid;

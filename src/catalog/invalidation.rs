@@ -12,6 +12,12 @@
 //! then sends its invalidations, then answers COMMIT. A READ COMMITTED statement that begins in between may be answered as
 //! if it had begun before. Where that would show, in a transaction that keeps its snapshot and in a statement that
 //! several processes share, only what was found under the very same snapshot is used.
+//!
+//! Two things are kept so: the session's routes, and the targets of a call site that outlives a statement, as in PL/pgSQL. A call site
+//! looks at the standing when the snapshot is another one, which within a statement it never is; so a running statement keeps its version,
+//! and the next one sees the deploy. A backend usually hears of changes when it takes a lock; a statement without tables takes none, so
+//! what is waiting is taken in first ([`hear`]). The triggers are ENABLE ALWAYS: changes that arrive by logical replication count, too; on
+//! a standby the invalidation arrives with the replayed commit.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

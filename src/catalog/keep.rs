@@ -4,6 +4,8 @@
 //! The server tells libraries of each object before it drops it, whatever the statement was, so a cascade is seen, too. It tells
 //! those that are loaded; an event trigger (`sql/keep.sql`) therefore loads this one as a statement begins that may drop an
 //! extension.
+//!
+//! A script of pg_dump is known by two settings that it begins with (`check_function_bodies` and `row_security` off).
 
 use std::ffi::{CStr, c_int, c_void};
 

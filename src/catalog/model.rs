@@ -3,6 +3,8 @@
 //! Where a reference leads (services, aliases) is looked up with the owner's rights; the version's row itself with the
 //! caller's, so that GRANT and row-level security on `ml_model_registry` alone decide who may score with it. Artifact
 //! bytes are read with the owner's rights and need never be granted.
+//!
+//! What a version is cannot change: a trigger refuses it. Upon that rests `e2i_predict_pinned`, the only IMMUTABLE function.
 
 use e2i_core::{Error, Interface, Kind, ModelReference, Result, Selector};
 use pgrx::datum::Uuid;

@@ -1,8 +1,8 @@
 //! The inference log: sampled rows of a service with what was answered, for whoever has to look at them later.
 //!
 //! Scoring may not write a table, so a row becomes a record ([`record`]) in a bounded pool in shared memory ([`pool`]), and a
-//! background worker writes records down ([`write`]), in partitions by day ([`partition`]). What may be written is decided before: `e2i_privacy` says what of a row is
-//! replaced. Nobody waits: what finds no room is dropped and counted.
+//! background worker writes records down ([`write`]), in partitions by day ([`partition`]). What may be written is decided before:
+//! `e2i_privacy` says what of a row is replaced. Nobody waits: what finds no room is dropped and counted.
 
 pub mod partition;
 pub mod pool;

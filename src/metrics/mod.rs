@@ -5,6 +5,14 @@
 //! functions, and written to tables once an interval ([`interval`]), with what was written of it ([`marks`]). [`clock`] times a call.
 //!
 //! What may enter: the server's side of counting. What a tally, a percentile or a health is stands in `e2i_metrics`.
+//!
+//! The board hears that a row was written when the transaction has committed, so each call is in one row; a transaction that has written
+//! cannot be prepared. A lock of the extension's own keeps a worker and `e2i_flush_metrics` apart. A place of the board whose version was
+//! dropped is given away when it is written, in no session's memory, and no other is free; what finds none is counted together, and its
+//! service is not called healthy. What a word of a tally means is in files: kinds of errors are added at the end, and who changes the
+//! layout changes `FILE` in `e2i_metrics`.
+//!
+//! Nothing here knows an EXPLAIN: what counters hand over while one runs is told to a function that [`listen`] was given.
 
 pub mod board;
 pub mod clock;

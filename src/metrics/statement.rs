@@ -4,6 +4,8 @@
 //! Processes know a place by its expression, which they have each a copy of, and by its number among equal ones. Whoever calls it
 //! first leaves its number where the leader began, empty, with the statement. What a function runs within such a statement is a
 //! statement of its own, in one process.
+//!
+//! An expression that PL/pgSQL evaluates by itself is a statement each time; its memory tells ([`crate::pg::call_site`]).
 
 use std::cell::RefCell;
 use std::collections::HashMap;

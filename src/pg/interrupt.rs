@@ -1,4 +1,7 @@
 //! Interrupts: what the watchdog thread may look at, and where they take effect.
+//!
+//! The probe reads the flags that signal handlers write, and nothing else. What it stops returns an error; the scoring thread then calls
+//! `CHECK_FOR_INTERRUPTS`, outside of every borrow, which raises the server's own error.
 
 use pgrx::pg_sys;
 

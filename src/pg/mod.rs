@@ -1,6 +1,6 @@
-//! Small safe wrappers over `pg_sys`: backtraces, call sites, the
-//! encoding, failures, interrupts, files that are kept, locks, processes, queries, changes of relations, roles, settings of the server,
-//! shared memory, snapshots, SQLSTATEs, subtransactions, time, transactions, variable-length values, wait events, background workers.
+//! Small safe wrappers over `pg_sys`: backtraces, call sites, the encoding, failures, interrupts, files that are kept, locks, processes,
+//! queries, changes of relations, roles, settings of the server, shared memory, snapshots, SQLSTATEs, subtransactions, time,
+//! transactions, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.

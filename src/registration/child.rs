@@ -5,6 +5,10 @@
 //! and ends with `_exit`. It sees the backend's own memory as it was and changes only its copy. The backend waits for it like for anything else, interrupts included, and whatever ends the
 //! waiting (an answer, an ERROR, the end of the process) kills and reaps it first: an orphan that dies of a signal would
 //! be inherited by the process with the number 1, and where that is the postmaster itself it would restart the server.
+//!
+//! What the child reads must not lie in a page of a table, for it has none. It has default signal handlers, a group of its own, gets
+//! SIGKILL when the backend dies, and has limits of address space, stack and processor time. A backend that has ONNX Runtime loaded
+//! lends it to the child; one that has not stays without.
 
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,9 @@
 //! Writing and removing versions: bytes in chunks under their sha256, a row in the registry.
+//!
+//! Registrations of one name wait for each other on a lock of the extension's own, so two get two versions. Dropping a version locks
+//! the chunks of its artifacts before it asks whether another version uses them, and storing bytes that are there already locks them,
+//! too ([`crate::catalog::artifact`]): each waits for the other, and only where the bytes are the same. Under REPEATABLE READ the
+//! loser may get 40001.
 
 use e2i_core::{Error, Interface, Kind, Result};
 use pgrx::datum::{JsonB, TimestampWithTimeZone, Uuid};

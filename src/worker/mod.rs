@@ -1,9 +1,8 @@
 //! The background workers: who writes what was counted and noted, and when.
 //!
 //! One process, the [`launcher`], lives as long as the server and is connected to no database. It starts a worker for each
-//! [`database`] where there is something to do, which runs the [`tasks`]: the same that `e2i_flush_metrics` runs. `probe` scores golden rows of services
-//! that nobody calls. [`orders`] is
-//! what launcher and workers tell each other.
+//! [`database`] where there is something to do, which runs the [`tasks`]: the same that `e2i_flush_metrics` runs. `probe` scores
+//! golden rows of services that nobody calls. [`orders`] is what launcher and workers tell each other.
 //!
 //! What may enter: processes, their order, and how a task may fail. What is written stands in `metrics` and `inference_log`.
 

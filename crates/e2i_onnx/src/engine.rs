@@ -1,4 +1,7 @@
 //! [`Engine`] over ONNX Runtime: one graph, or a preprocessor and a model in a row.
+//!
+//! A tensor lies over the batch's own memory, is made once and reused; outputs go into the tensors of the call before. A batch goes in
+//! calls of `rows_at_once` rows.
 
 use std::ffi::{CStr, CString};
 

@@ -9,6 +9,10 @@
 //! A third way out: [`compile`] turns a graph of operators that the native engine knows into an image for
 //! [`e2i_core::native::NativeEngine`], or says which node it does not know.
 //!
+//! `graph` is a decoded graph and questions about it, `guard` what a graph may not contain (`trees` for tree ensembles); `class_scores`
+//! reads what the operators before a classifier's numbers say of them; `columns_apart` reads outputs of one class each together,
+//! `additions` is what is added to a graph so that an output can be read; `samples` a row that a graph can score.
+//!
 //! This is the only crate that knows `ort`. It never asks who is calling: cancellation reaches it as a function
 //! ([`watchdog::set_probe`]), files as bytes, settings as arguments.
 

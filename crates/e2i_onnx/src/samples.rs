@@ -2,6 +2,11 @@
 //!
 //! Nodes are walked once, in the order of the graph, and for each tensor it is known which feature each of its columns holds,
 //! as long as operators only pick, join or reshape columns. An encoder then says which values its own columns take.
+//!
+//! The sample is the first category that an encoder behind the input names, zeros elsewhere. Where a graph with inputs other than
+//! floats does not score it, nobody could guess what it takes: it is registered with a warning, at the default of rows a call. Otherwise
+//! a second run is timed, and [`e2i_core::Interface::set_pace`] chooses from it how many rows a call takes. That is stored, not measured
+//! by every session, because the last bits of a score can depend on it.
 
 use std::collections::HashMap;
 use std::rc::Rc;

@@ -9,6 +9,10 @@
 //!
 //! Invariants: one scoring thread a process; the helper starts with every signal blocked, so that no signal handler of
 //! the host ever runs on it; it calls nothing of the host but the probe.
+//!
+//! A batch is cut into runs of `rows_at_once` rows, because the runtime looks at its flag only between operators, and the caller's
+//! interrupts take effect between runs. A load stops only where the runtime looks at its cancel flag, which it does not while it folds
+//! constants. The native engine asks the same probe before each block of rows, and needs no thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -9,6 +9,9 @@
 //! for in a few dozen characters, an address between one `@` and the next, so a text costs time in proportion to its length
 //! whatever is in it; and a text without `@` and without a digit costs one quick pass over its bytes.
 //!
+//! One file a kind, with its sources: `email`, `phone`, `card`, `iban`, `national`; `cursor` reads groups of digits, `entity` names the
+//! kinds.
+//!
 //! What is not found, on purpose: names, addresses and whatever else needs a language model; numbers in columns of numbers;
 //! digits other than ASCII's (full-width, Arabic-Indic); a bare run of nine or ten digits that no check digit confirms;
 //! telephone numbers in national forms other than North America's. A feature that holds such things belongs on the

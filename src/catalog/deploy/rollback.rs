@@ -1,4 +1,7 @@
 //! Going back: which earlier deployment a rollback means, and making it the active one again.
+//!
+//! The version found is loaded and proved as by a deployment; then the active row is marked rolled_back, and the latest draining row
+//! with a smaller `deployment` number becomes active. Rows that were rolled back are passed over.
 
 use e2i_core::{Error, Kind, ModelReference, Result, Selector};
 use pgrx::datum::Uuid;

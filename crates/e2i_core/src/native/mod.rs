@@ -6,6 +6,20 @@
 //! The promise: the bits of ONNX Runtime with one thread for the same graph (or of the training library, where its own
 //! file was read), whatever the batch, the row's neighbours or the processor's instruction set.
 //!
+//! The image does not depend on the processor: tables for all kernels are in it, and which one runs is decided by shape, number of rows
+//! and instruction set. It is not trusted: [`Plan::check`] runs once, when it is opened, and refuses whatever the hot loops rely on
+//! and an image could get wrong; only then may a kernel index without a bound. An image that is refused, such as one that another
+//! version wrote, is made anew from the artifact. Who changes what an image means changes `MAGIC` in `image.rs`: an old image must be
+//! refused, never misread.
+//!
+//! To add an operator: data with `check`, `run` and `kernel` in [`operators`], its name in the list there (and in `rounds`, if another
+//! engine may round otherwise), and the lowering in `e2i_onnx`. Random pipelines and random trees score on both engines in its tests.
+//!
+//! `ensemble` is trees as data with a scorer written to be read, which every kernel is tested against; `forest` an ensemble compiled into
+//! tables, and the kernels `walk`, `blend`, `vbmi`; `link` and `classifier` lead from the raw sums of trees to predictions and labels;
+//! `plan` and `fuse` are the steps, and steps that become one; `image` is the block of bytes; [`NativeEngine`] runs a plan block by block;
+//! `instruction_set` says which instructions kernels may use; [`agreement`] has rows to try two engines on.
+//!
 //! What does not belong here: file formats, and anything that knows where an image is kept.
 
 pub mod agreement;
