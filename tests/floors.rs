@@ -318,3 +318,37 @@ fn no_file_imports_itself_through_others() {
     }
     report(broken);
 }
+
+#[test]
+fn every_way_to_write_an_import_is_read() {
+    let text = "
+use crate::a::{self, b::C, d::{E as F}};
+pub use child::Shown;
+use std::fmt;
+// use crate::comment;
+fn f() -> super::Outer { \"crate::text\"; crate::g::h(crate::i) }
+#[cfg(test)]
+mod tests {
+    use crate::only_in_tests;
+}
+fn last() { $crate::of_a_macro; self::near() }
+";
+    let source = Source { path: "src/here.rs".to_owned(), text: text.to_owned() };
+    let here = ["up".to_owned(), "here".to_owned()];
+    let found = imports(&here, &source, |path| path.last().is_some_and(|name| name == "child"));
+    let found: Vec<_> = found.iter().map(|it| (it.line, it.path.join("::"), it.name.as_str(), it.is_export)).collect();
+    let import = |line, path: &str, name| (line, path.to_owned(), name, false);
+    assert_eq!(
+        found,
+        [
+            import(2, "a", "a"),
+            import(2, "a::b::C", "C"),
+            import(2, "a::d::E", "F"),
+            (3, "up::here::child::Shown".to_owned(), "Shown", true),
+            import(6, "up::Outer", ""),
+            import(6, "g::h", ""),
+            import(6, "i", ""),
+            import(11, "up::here::near", ""),
+        ]
+    );
+}

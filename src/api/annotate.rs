@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
 
 use crate::catalog::annotate::{Annotation, annotate};
-use crate::catalog::model::{describe, identify};
+use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::error::{OrRaise, given};
@@ -25,7 +25,7 @@ fn e2i_annotate_model(
     let run = || {
         let reference = ModelReference::parse(given(model, "model")?)?;
         // Who may not see a version may not say anything about it.
-        let version = describe(schema, &identify(schema, &reference)?, &reference)?;
+        let version = Version::find(schema, &reference)?;
         annotate(schema, &version, &Annotation { metrics, tags, description })?;
         Ok(version.reference())
     };

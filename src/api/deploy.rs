@@ -6,7 +6,7 @@ use pgrx::{Uuid, default, pg_sys};
 
 use crate::catalog::deploy::rollback::Target;
 use crate::catalog::deploy::{Deployment, Service, deploy};
-use crate::catalog::model::{describe, identify};
+use crate::catalog::model::{Version, describe, identify};
 use crate::catalog::schema::Schema;
 use crate::catalog::stage::{Transition, transition};
 use crate::error::{OrRaise, given};
@@ -16,7 +16,6 @@ use crate::scoring::golden;
 /// Deploys a version under a service name, by default the model's. It is loaded first; the version that was active stays so
 /// until this transaction commits, and for good where it fails. `on_failure => 'record'` keeps a row with the reason.
 #[pg_extern(volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)]
 fn e2i_deploy(
     model: Option<&str>,
     service: default!(Option<&str>, "NULL"),
@@ -38,7 +37,7 @@ fn e2i_deploy(
     let run = || {
         let record = parse_on_failure(given(on_failure, "on_failure")?)?;
         let reference = ModelReference::parse(given(model, "model")?)?;
-        let version = describe(schema, &identify(schema, &reference)?, &reference)?;
+        let version = Version::find(schema, &reference)?;
         let service = service.unwrap_or(&version.name);
         check_visible(schema, service)?;
         deploy(schema, &version, service, record, reason, || golden::still_proves(schema, &version).map(drop))
@@ -72,7 +71,6 @@ fn row(deployment: Deployment) -> (Uuid, String, String, String, Option<String>)
 /// Goes back to the version that a service served before, or to a named one, `3` or `name:3`. Twice in a row goes back two
 /// steps. The version is loaded and scores its golden rows first, as for a deployment.
 #[pg_extern(volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)]
 fn e2i_rollback(
     service: Option<&str>,
     target_version: default!(Option<&str>, "NULL"),
@@ -105,7 +103,6 @@ fn e2i_rollback(
 
 /// Ends the deployment of a service: it means nothing until the next one is deployed.
 #[pg_extern(volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)]
 fn e2i_undeploy(
     service: Option<&str>,
     reason: default!(Option<&str>, "NULL"),

@@ -4,7 +4,7 @@ use e2i_core::{Error, Kind, ModelReference, Result};
 use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
 
-use crate::catalog::model::{Stored, describe, identify};
+use crate::catalog::model::{Stored, Version};
 use crate::catalog::schema::Schema;
 use crate::error::{OrRaise, given};
 
@@ -22,7 +22,7 @@ fn e2i_export_model(
     let schema = unsafe { Schema::of_call(fcinfo) };
     let export = || -> Result<Option<Vec<u8>>> {
         let reference = ModelReference::parse(given(model, "model")?)?;
-        let version = describe(schema, &identify(schema, &reference)?, &reference)?;
+        let version = Version::find(schema, &reference)?;
         let stored = Stored::find(schema, &version)?;
         let Some(address) = stored.address(given(preprocessor, "preprocessor")?) else { return Ok(None) };
         if address.size > MOST {

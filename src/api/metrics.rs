@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use e2i_core::{Error, Kind};
 use e2i_metrics::health::Status;
-use e2i_metrics::{Function, Loaded, Row, Tally, exposition, kind_name};
+use e2i_metrics::{Served, Tally, exposition, kind_name, served};
 use pgrx::datum::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -14,23 +14,13 @@ use crate::catalog::schema::Schema;
 use crate::error::{OrRaise, raise};
 use crate::inference_log::pool::pool;
 use crate::metrics::{bigint, board, counter, interval, services};
-
 use crate::pg::process;
 use crate::pg::time::{self, timestamptz};
 use crate::worker::tasks;
 
-/// Counts of a version for a service, and of its function where they are not put together.
-struct Served {
-    row: Row,
-    /// Counts of loading the version, whichever service was called.
-    loading: Tally,
-    loaded: Loaded,
-}
-
 /// What was served in this database, one row for a version and engine of a service, or for each function of it. Read through
 /// the view `e2i_serving_stats`.
 #[pg_extern(volatile, parallel_restricted)]
-#[allow(clippy::type_complexity)]
 fn e2i_serving_counters(
     by_function: default!(bool, false),
 ) -> TableIterator<
@@ -131,7 +121,6 @@ fn e2i_flush_metrics(fcinfo: pg_sys::FunctionCallInfo) -> i32 {
 
 /// How the active services are, or one of them: by what was called since the last row of metrics, else as it was found then.
 #[pg_extern(volatile, parallel_restricted)]
-#[allow(clippy::type_complexity)]
 fn e2i_health(
     service: default!(Option<String>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
@@ -192,43 +181,6 @@ fn tell_if_alone() {
             .set_hint("Add to postgresql.conf and restart: shared_preload_libraries = 'e2i_serve'")
             .report(PgLogLevel::NOTICE);
     }
-}
-
-/// Puts together what belongs to one line.
-fn served(rows: Vec<Row>, by_function: bool) -> Vec<Served> {
-    let (loads, calls): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.key.is(Function::Load));
-    let mut found: Vec<Served> = vec![];
-    for row in calls {
-        let is_same = |other: &Row| {
-            (row.key.service, row.key.model, row.key.engine())
-                == (other.key.service, other.key.model, other.key.engine())
-                && row.key.is(Function::Shadow) == other.key.is(Function::Shadow)
-        };
-        match found.iter_mut().find(|known| !by_function && is_same(&known.row)) {
-            Some(known) => {
-                known.row.total.add(&row.total);
-                known.row.since = known.row.since.min(row.since);
-            }
-            None => found.push(Served { row, loading: Tally::default(), loaded: Loaded::default() }),
-        }
-    }
-    for load in loads {
-        let mut used = false;
-        for known in &mut found {
-            if (known.row.key.model, known.row.key.engine()) == (load.key.model, load.key.engine()) {
-                (known.loading, known.loaded, used) = (load.total, load.loaded, true);
-            }
-        }
-        if !used {
-            let (loading, loaded) = (load.total, load.loaded);
-            found.push(Served { row: Row { total: Tally::default(), ..load }, loading, loaded });
-        }
-    }
-    found.sort_by(|one, other| {
-        let name = |it: &Served| (it.row.key.service.as_str().to_owned(), it.row.key.reference.as_str().to_owned());
-        name(one).cmp(&name(other))
-    });
-    found
 }
 
 /// To nanoseconds, as the clock gives them.

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
 
 use crate::catalog::annotate::check_objects;
-use crate::catalog::model::{describe as describe_version, identify};
+use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::error::{OrRaise, given, without_nulls};
@@ -186,9 +186,8 @@ fn e2i_drop_model(model: Option<&str>, force: default!(Option<bool>, "false"), f
     let schema = unsafe { Schema::of_change(fcinfo) };
     let drop = || {
         let reference = ModelReference::parse(given(model, "model")?)?;
-        let id = identify(schema, &reference)?;
-        let version = describe_version(schema, &id, &reference)?;
-        drop_version(schema, &id, &version.reference(), given(force, "force")?)
+        let version = Version::find(schema, &reference)?;
+        drop_version(schema, &version.id, &version.reference(), given(force, "force")?)
     };
     drop().or_raise();
 }

@@ -25,7 +25,6 @@ fn e2i_clear_session_cache(fcinfo: pg_sys::FunctionCallInfo) -> i32 {
 
 /// This session's loaded models that the caller may see, most recently used first. Read through the view `e2i_session_cache`.
 #[pg_extern(volatile, parallel_restricted)]
-#[allow(clippy::type_complexity)]
 fn e2i_cached_models(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> TableIterator<

@@ -8,7 +8,7 @@ use pgrx::{default, pg_sys};
 use serde_json::Value;
 
 use crate::catalog::deploy::Service;
-use crate::catalog::model::{ModelId, describe, identify};
+use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::error::{OrRaise, given};
@@ -98,14 +98,12 @@ fn e2i_set_shadow(
 /// The version that a reference means now, which must load.
 fn named(schema: Schema, reference: &str) -> Result<(ModelId, String)> {
     cache::model(schema, reference)?;
-    let reference = ModelReference::parse(reference)?;
-    let id = identify(schema, &reference)?;
-    Ok((id, describe(schema, &id, &reference)?.reference()))
+    let version = Version::find(schema, &ModelReference::parse(reference)?)?;
+    Ok((version.id, version.reference()))
 }
 
 /// This session's latest rows that a shadow scored too, oldest first. Read through the view `e2i_shadow_scores`.
 #[pg_extern(volatile, parallel_restricted)]
-#[allow(clippy::type_complexity)]
 fn e2i_shadow_comparisons(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> TableIterator<

@@ -12,7 +12,6 @@ use crate::scoring::golden::{examples, verify};
 /// Scores the golden rows of a version again, one row an output. Declared in `sql/scoring.sql`, because one of its columns
 /// bears a keyword as its name.
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn e2i_verify_model(
     model: &str,
     fcinfo: pg_sys::FunctionCallInfo,

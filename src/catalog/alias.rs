@@ -5,7 +5,7 @@ use pgrx::datum::Uuid;
 
 use crate::catalog::event::Event;
 use crate::catalog::hold::hold;
-use crate::catalog::model::{ModelId, describe, identify};
+use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
 use crate::pg::lock::{self, Purpose};
 use crate::pg::query::{execute, select_latest};
@@ -19,8 +19,7 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
     ModelReference::check_new_name(name)?;
     ModelReference::check_new_alias(alias)?;
     let reference = ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) };
-    let id = identify(schema, &reference)?;
-    describe(schema, &id, &reference)?;
+    let id = Version::find(schema, &reference)?.id;
     let by = role::name(role::current());
     let sql = format!(
         "INSERT INTO {}.ml_model_aliases (model_name, alias, model_version, set_by) VALUES ($1, $2, $3, $4) \

@@ -32,6 +32,14 @@ pub struct Version {
 }
 
 impl Version {
+    /// The version that a reference means now, if the caller may see it.
+    ///
+    /// # Errors
+    /// As [`route`] and [`describe`].
+    pub fn find(schema: Schema, reference: &ModelReference) -> Result<Self> {
+        describe(schema, &identify(schema, reference)?, reference)
+    }
+
     /// `name:version`, how messages and results call it.
     pub fn reference(&self) -> String {
         format!("{}:{}", self.name, self.version)

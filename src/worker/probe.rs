@@ -3,7 +3,7 @@
 use e2i_core::{Kind, ModelReference, Result, Selector};
 use e2i_metrics::health::{Status, Verdict};
 
-use crate::catalog::model::{Version, describe, identify};
+use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::metrics::services::Service;
 use crate::pg::subtransaction;
@@ -21,11 +21,8 @@ pub fn probe(schema: Schema, service: &Service, thoroughly: bool) -> Option<Verd
     let (name, version) = service.version.split_once(':')?;
     let reference = ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) };
     // Whatever happens in there is an answer about the service; the interval is written all the same.
-    let scored = subtransaction::run(|| -> Result<bool> {
-        let id = identify(schema, &reference)?;
-        let version: Version = describe(schema, &id, &reference)?;
-        golden::still_proves(schema, &version)
-    });
+    let scored =
+        subtransaction::run(|| -> Result<bool> { golden::still_proves(schema, &Version::find(schema, &reference)?) });
     let why = match scored {
         Ok(Ok(false)) => return None,
         Ok(Ok(true)) => return Some(Verdict { status: Status::Healthy, reason: None }),
