@@ -247,15 +247,23 @@ fn hints_know_what_is_granted() {
     report(broken);
 }
 
-/// Under the owner's rights nothing may be found through the caller's `search_path`.
+/// A `Query` is planned where nobody's names but the server's are found; other text would be where the caller's are.
 #[test]
-fn queries_name_where_a_collation_is() {
+fn no_query_runs_but_as_a_query() {
     let mut broken = Vec::new();
-    for source in sources("src", &[".rs"]) {
-        for (index, line) in source.text.lines().enumerate() {
-            let named = line.split("COLLATE ").skip(1).all(|rest| rest.starts_with("pg_catalog."));
-            if !named {
-                broken.push(format!("{}:{}: COLLATE without pg_catalog", source.path, index + 1));
+    let is_judged = |source: &&Source| !matches!(source.path.as_str(), "src/pg/query.rs" | "src/tests.rs");
+    for source in sources("src", &[".rs"]).iter().filter(is_judged) {
+        for (number, line) in source.shipped_lines() {
+            let code = line.split("//").next().unwrap_or("");
+            for word in ["SPI_", "Spi::", "SpiClient"].iter().filter(|word| contains_word(code, word)) {
+                broken.push(format!("{}:{number} {word}: a query is a Query (src/pg/query.rs)", source.path));
+            }
+            if code.contains("execute_once(") && source.path != "src/inference_log/partition.rs" {
+                broken
+                    .push(format!("{}:{number} execute_once: only for partitions, whose names are made", source.path));
+            }
+            if code.contains("OPERATOR(pg_catalog") || code.contains("COLLATE pg_catalog") {
+                broken.push(format!("{}:{number} a query names nothing of the server's by its schema", source.path));
             }
         }
     }

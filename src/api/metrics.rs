@@ -140,7 +140,7 @@ fn e2i_health(
     tell_if_alone();
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_call(fcinfo) };
-    let (tables, now, rows, limits) = (schema.quoted(), time::now(), counter::rows(), interval::limits(schema));
+    let (now, rows, limits) = (time::now(), counter::rows(), interval::limits(schema));
     let mut services = services::active(schema);
     if let Some(wanted) = &service {
         services.retain(|known| known.name == *wanted);
@@ -152,7 +152,7 @@ fn e2i_health(
     let found: Vec<_> = services
         .into_iter()
         .map(|service| {
-            let interval = interval::interval(&tables, schema, &service, &rows, now);
+            let interval = interval::interval(schema, &service, &rows, now);
             let now = interval::judged(&interval, &limits);
             let is_unknown = now.status == Status::Unknown && interval.is_counted;
             let verdict = if is_unknown { service.verdict() } else { now };

@@ -8,8 +8,21 @@ use crate::catalog::hold::hold;
 use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
 use crate::pg::lock::{self, Purpose};
-use crate::pg::query::{execute, select_latest};
+use crate::pg::query::Query;
 use crate::pg::role;
+
+const SET: Query = Query::new(
+    "INSERT INTO {ml}.ml_model_aliases (model_name, alias, model_version, set_by) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (model_name, alias) DO UPDATE
+     SET model_version = excluded.model_version, set_by = excluded.set_by, set_at = now()",
+);
+const DROP: Query = Query::new("DELETE FROM {ml}.ml_model_aliases WHERE model_name = $1 AND alias = $2");
+const TARGET: Query =
+    Query::new("SELECT a.model_version FROM {ml}.ml_model_aliases a WHERE a.model_name = $1 AND a.alias = $2");
+const ANY_OF: Query = Query::new(
+    "SELECT a.alias FROM {ml}.ml_model_aliases a JOIN {ml}.ml_model_registry r USING (model_name, model_version)
+     WHERE r.id = $1 ORDER BY a.alias LIMIT 1",
+);
 
 /// Points an alias to a version; it may have pointed to another one.
 ///
@@ -21,17 +34,10 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
     let reference = ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) };
     let id = Version::find(schema, &reference)?.id;
     let by = role::name(role::current());
-    let sql = format!(
-        "INSERT INTO {}.ml_model_aliases (model_name, alias, model_version, set_by) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (model_name, alias) DO UPDATE \
-         SET model_version = excluded.model_version, set_by = excluded.set_by, set_at = pg_catalog.now()",
-        schema.quoted()
-    );
-    let tables = schema.quoted();
     schema.as_owner(|| {
-        hold(&tables, &id, &reference.to_string())?;
-        let before = target(schema, &tables, name, alias);
-        execute(&sql, &[name.into(), alias.into(), version.into(), by.as_str().into()]);
+        hold(schema, &id, &reference.to_string())?;
+        let before = target(schema, name, alias);
+        SET.execute(schema, &[name.into(), alias.into(), version.into(), by.as_str().into()]);
         let before = before.map(|version| format!("{name}:{version}"));
         let after = format!("{name}:{version}");
         let details = Some(serde_json::json!({ "alias": alias }).to_string());
@@ -45,7 +51,7 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
             details,
             ..Event::default()
         }
-        .record(&tables);
+        .record(schema);
         Ok(())
     })
 }
@@ -55,14 +61,10 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
 /// # Errors
 /// [`Kind::UnknownModel`] when there is none of that name.
 pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
-    let sql = format!(
-        "DELETE FROM {}.ml_model_aliases WHERE model_name OPERATOR(pg_catalog.=) $1 AND alias OPERATOR(pg_catalog.=) $2",
-        schema.quoted()
-    );
-    let (tables, by) = (schema.quoted(), role::name(role::current()));
+    let by = role::name(role::current());
     let dropped = schema.as_owner(|| {
-        let before = target(schema, &tables, name, alias);
-        let dropped = execute(&sql, &[name.into(), alias.into()]);
+        let before = target(schema, name, alias);
+        let dropped = DROP.execute(schema, &[name.into(), alias.into()]);
         if dropped > 0 {
             let details = Some(serde_json::json!({ "alias": alias }).to_string());
             let version = before.as_deref();
@@ -76,7 +78,7 @@ pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
                 details,
                 ..Event::default()
             }
-            .record(&tables);
+            .record(schema);
         }
         dropped
     });
@@ -87,21 +89,16 @@ pub fn drop(schema: Schema, name: &str, alias: &str) -> Result<()> {
 }
 
 /// The version that an alias points to, after those who are about to change it.
-fn target(schema: Schema, tables: &str, name: &str, alias: &str) -> Option<String> {
+fn target(schema: Schema, name: &str, alias: &str) -> Option<String> {
     lock::exclusive(schema.registry(), Purpose::Alias, &format!("{name}@{alias}"));
-    let sql = format!(
-        "SELECT a.model_version FROM {tables}.ml_model_aliases a \
-         WHERE a.model_name OPERATOR(pg_catalog.=) $1 AND a.alias OPERATOR(pg_catalog.=) $2"
-    );
-    select_latest(&sql, &[name.into(), alias.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
+    TARGET.select_latest(schema, &[name.into(), alias.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
 }
 
 /// An alias that points to a version, if there is one. Call with the owner's rights.
-pub fn any_of(tables: &str, id: &ModelId) -> Option<String> {
-    let sql = format!(
-        "SELECT a.alias FROM {tables}.ml_model_aliases a JOIN {tables}.ml_model_registry r \
-         ON r.model_name OPERATOR(pg_catalog.=) a.model_name AND r.model_version OPERATOR(pg_catalog.=) a.model_version \
-         WHERE r.id OPERATOR(pg_catalog.=) $1 ORDER BY a.alias LIMIT 1"
-    );
-    select_latest(&sql, &[Uuid::from_bytes(*id).into()], |row| row.get::<String>(1)).into_iter().flatten().next()
+pub fn any_of(schema: Schema, id: &ModelId) -> Option<String> {
+    ANY_OF
+        .select_latest(schema, &[Uuid::from_bytes(*id).into()], |row| row.get::<String>(1))
+        .into_iter()
+        .flatten()
+        .next()
 }

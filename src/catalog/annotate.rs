@@ -7,8 +7,23 @@ use crate::catalog::event::Event;
 use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
-use crate::pg::query::returning;
+use crate::pg::query::Query;
 use crate::pg::role;
+
+// In the server, whose numbers have any length; what differs only in how it is written, 1.1 and 1.10, is a change.
+const ANNOTATE: Query = Query::new(
+    "WITH before AS (SELECT r.metrics, r.tags, r.description FROM {ml}.ml_model_registry r WHERE r.id = $1 FOR UPDATE),
+     after AS (
+         UPDATE {ml}.ml_model_registry r
+         SET metrics = b.metrics || coalesce($2, '{}'), tags = b.tags || coalesce($3, '{}'), description = coalesce($4, b.description)
+         FROM before b WHERE r.id = $1 RETURNING r.metrics, r.tags, r.description)
+     SELECT (SELECT jsonb_object_agg(d.name, jsonb_build_object('before', d.before, 'after', d.after))::text
+             FROM (VALUES ('metrics', b.metrics, a.metrics), ('tags', b.tags, a.tags),
+                 ('description', coalesce(to_jsonb(b.description), 'null'), coalesce(to_jsonb(a.description), 'null')))
+                 d (name, before, after)
+             WHERE d.before::text <> d.after::text)
+     FROM before b, after a",
+);
 
 /// What is to be said; `None` leaves what was said before.
 pub struct Annotation<'a> {
@@ -43,31 +58,11 @@ pub fn annotate(schema: Schema, version: &Version, new: &Annotation<'_>) -> Resu
     if new.metrics.is_none() && new.tags.is_none() && new.description.is_none() {
         return Ok(());
     }
-    let (tables, who) = (schema.quoted(), role::name(role::current()));
+    let who = role::name(role::current());
     schema.as_owner(|| {
-        // In the server, whose numbers have any length; what differs only in how it is written, 1.1 and 1.10, is a change.
-        let sql = format!(
-            "WITH before AS (SELECT r.metrics, r.tags, r.description FROM {tables}.ml_model_registry r \
-             WHERE r.id OPERATOR(pg_catalog.=) $1 FOR UPDATE), \
-             after AS (UPDATE {tables}.ml_model_registry r SET \
-             metrics = b.metrics OPERATOR(pg_catalog.||) COALESCE($2, '{{}}'::pg_catalog.jsonb), \
-             tags = b.tags OPERATOR(pg_catalog.||) COALESCE($3, '{{}}'::pg_catalog.jsonb), \
-             description = COALESCE($4, b.description) FROM before b WHERE r.id OPERATOR(pg_catalog.=) $1 \
-             RETURNING r.metrics, r.tags, r.description) \
-             SELECT (SELECT pg_catalog.jsonb_object_agg(d.name, pg_catalog.jsonb_build_object('before', d.before, 'after', d.after))::pg_catalog.text \
-             FROM (VALUES ('metrics', b.metrics, a.metrics), ('tags', b.tags, a.tags), \
-             ('description', COALESCE(pg_catalog.to_jsonb(b.description), 'null'), COALESCE(pg_catalog.to_jsonb(a.description), 'null'))) \
-             d (name, before, after) WHERE d.before::pg_catalog.text OPERATOR(pg_catalog.<>) d.after::pg_catalog.text) \
-             FROM before b, after a"
-        );
-        let said = returning(
-            &sql,
-            &[
-                Uuid::from_bytes(version.id).into(),
-                new.metrics.into(),
-                new.tags.into(),
-                new.description.into(),
-            ],
+        let said = ANNOTATE.returning(
+            schema,
+            &[Uuid::from_bytes(version.id).into(), new.metrics.into(), new.tags.into(), new.description.into()],
             |row| row.get::<String>(1),
         );
         let Some(details) = said.into_iter().next() else {
@@ -75,7 +70,7 @@ pub fn annotate(schema: Schema, version: &Version, new: &Annotation<'_>) -> Resu
         };
         if details.is_some() {
             let (model, version) = (Some(version.name.as_str()), Some(version.version.as_str()));
-            Event { who: &who, action: "annotate", model, version, details, ..Event::default() }.record(&tables);
+            Event { who: &who, action: "annotate", model, version, details, ..Event::default() }.record(schema);
         }
         Ok(())
     })

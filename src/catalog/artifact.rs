@@ -7,10 +7,25 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::schema::Schema;
 use crate::pg::interrupt;
-use crate::pg::query::{Row, execute, execute_large, select, select_latest};
+use crate::pg::query::{Query, Row};
 
 /// Largest chunk of an artifact: a larger value could be inserted but not dumped, as its text form exceeds 1 GB.
 const CHUNK: usize = 64 << 20;
+
+// Where the bytes are there already, an update that changes nothing locks them: a drop that is about to remove them waits.
+const STORE: Query = Query::new(
+    "INSERT INTO {ml}.ml_model_artifacts (sha256, chunk, bytes) VALUES ($1, $2, $3)
+     ON CONFLICT (sha256, chunk) DO UPDATE SET chunk = excluded.chunk",
+);
+const CHUNK_OF: Query =
+    Query::new("SELECT a.bytes FROM {ml}.ml_model_artifacts a WHERE a.sha256 = $1 AND a.chunk = $2");
+const LOCK: Query =
+    Query::new("SELECT a.chunk FROM {ml}.ml_model_artifacts a WHERE a.sha256 = $1 ORDER BY a.chunk FOR UPDATE");
+const USERS: Query = Query::new(
+    "SELECT 1 FROM {ml}.ml_model_registry r
+     WHERE r.artifact_sha256 = $1 OR r.preprocessor_sha256 = $1 OR r.plan_sha256 = $1 LIMIT 1",
+);
+const REMOVE: Query = Query::new("DELETE FROM {ml}.ml_model_artifacts WHERE sha256 = $1");
 
 /// Where bytes are, and how many.
 pub struct Address {
@@ -21,15 +36,10 @@ pub struct Address {
 }
 
 /// Stores bytes under their sha256, unless they are there already. Call with the owner's rights.
-pub fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
+pub fn store(schema: Schema, bytes: &[u8]) -> Vec<u8> {
     let hash = sha256(bytes);
-    // Where the bytes are there already, an update that changes nothing locks them: a drop that is about to remove them waits.
-    let sql = format!(
-        "INSERT INTO {tables}.ml_model_artifacts (sha256, chunk, bytes) VALUES ($1, $2, $3) \
-         ON CONFLICT (sha256, chunk) DO UPDATE SET chunk = excluded.chunk"
-    );
     for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
-        execute_large(&sql, || vec![hash.clone().into(), (number as i32).into(), chunk.into()]);
+        STORE.execute_large(schema, || vec![hash.clone().into(), (number as i32).into(), chunk.into()]);
     }
     hash
 }
@@ -39,11 +49,6 @@ pub fn store(tables: &str, bytes: &[u8]) -> Vec<u8> {
 /// # Errors
 /// [`Kind::WrongState`] when bytes are missing or do not have their sha256, [`Kind::Memory`].
 pub fn read(schema: Schema, address: &Address, reference: &str) -> Result<Vec<u8>> {
-    let sql = format!(
-        "SELECT a.bytes FROM {}.ml_model_artifacts a \
-         WHERE a.sha256 OPERATOR(pg_catalog.=) $1 AND a.chunk OPERATOR(pg_catalog.=) $2",
-        schema.quoted()
-    );
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(usize::try_from(address.size).unwrap_or_default()).map_err(|_| {
         Error::new(Kind::Memory, format!("no memory for the {} bytes of model {reference}", address.size))
@@ -51,7 +56,10 @@ pub fn read(schema: Schema, address: &Address, reference: &str) -> Result<Vec<u8
     let append = |row: &Row, bytes: &mut Vec<u8>| row.bytes(1, |chunk| bytes.extend_from_slice(chunk));
     schema.as_owner(|| {
         let mut chunk = 0_i32;
-        while !select(&sql, &[address.sha256.clone().into(), chunk.into()], |row| append(row, &mut bytes)).is_empty() {
+        while !CHUNK_OF
+            .select(schema, &[address.sha256.clone().into(), chunk.into()], |row| append(row, &mut bytes))
+            .is_empty()
+        {
             interrupt::check();
             chunk += 1;
         }
@@ -67,21 +75,12 @@ pub fn read(schema: Schema, address: &Address, reference: &str) -> Result<Vec<u8
 }
 
 /// Removes bytes that no version uses any more. Call with the owner's rights.
-pub fn release(tables: &str, hash: &[u8]) {
+pub fn release(schema: Schema, hash: &[u8]) {
+    let hash = || hash.to_vec().into();
     // Waits for a registration of the same bytes that is under way, and the next one waits for this.
-    let lock = format!(
-        "SELECT a.chunk FROM {tables}.ml_model_artifacts a WHERE a.sha256 OPERATOR(pg_catalog.=) $1 ORDER BY a.chunk FOR UPDATE"
-    );
-    execute(&lock, &[hash.to_vec().into()]);
-    let users = format!(
-        "SELECT 1 FROM {tables}.ml_model_registry r WHERE r.artifact_sha256 OPERATOR(pg_catalog.=) $1 \
-         OR r.preprocessor_sha256 OPERATOR(pg_catalog.=) $1 OR r.plan_sha256 OPERATOR(pg_catalog.=) $1 LIMIT 1"
-    );
-    if select_latest(&users, &[hash.to_vec().into()], |_| ()).is_empty() {
-        execute(
-            &format!("DELETE FROM {tables}.ml_model_artifacts WHERE sha256 OPERATOR(pg_catalog.=) $1"),
-            &[hash.to_vec().into()],
-        );
+    LOCK.returning(schema, &[hash()], |_| ());
+    if USERS.select_latest(schema, &[hash()], |_| ()).is_empty() {
+        REMOVE.execute(schema, &[hash()]);
     }
 }
 

@@ -20,8 +20,32 @@ use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::pg::lock::{self, Purpose};
-use crate::pg::query::{execute, returning, select_latest};
+use crate::pg::query::Query;
 use crate::pg::role;
+
+const BEGIN: Query = Query::new(
+    "INSERT INTO {ml}.ml_bentoml_services (service_name, model_id, bento_tag, bento_version, serving_endpoint, status)
+     VALUES ($1, $2, $3, $4, 'postgres', 'pending') RETURNING id",
+);
+const SET_STATUS: Query = Query::new(
+    "UPDATE {ml}.ml_bentoml_services
+     SET status = $2::{ml}.deployment_status_enum, reason = $3, updated_at = now(),
+         traffic = NULL, traffic_by = NULL, shadow_id = NULL, shadow_sample = NULL
+     WHERE id = $1",
+);
+const ACTIVE: Query = Query::new(
+    "SELECT s.id, s.bento_tag::text FROM {ml}.ml_bentoml_services s WHERE s.service_name = $1 AND s.status = 'active'",
+);
+const SET_TRAFFIC: Query =
+    Query::new("UPDATE {ml}.ml_bentoml_services SET traffic = $2, traffic_by = $3, updated_at = now() WHERE id = $1");
+const SET_SHADOW: Query = Query::new(
+    "UPDATE {ml}.ml_bentoml_services SET shadow_id = $2, shadow_sample = $3, updated_at = now() WHERE id = $1",
+);
+const TRAFFIC: Query = Query::new("SELECT s.traffic::text FROM {ml}.ml_bentoml_services s WHERE s.id = $1");
+const SHADOW: Query = Query::new(
+    "SELECT r.model_name || ':' || r.model_version
+     FROM {ml}.ml_bentoml_services s JOIN {ml}.ml_model_registry r ON r.id = s.shadow_id WHERE s.id = $1",
+);
 
 /// A deployment as it is after a change.
 #[derive(Debug, Clone)]
@@ -40,7 +64,7 @@ pub struct Deployment {
 
 /// The service of a deployment, locked until the end of the transaction: two deployments of one service follow each other.
 pub struct Service<'a> {
-    tables: String,
+    schema: Schema,
     name: &'a str,
     who: String,
 }
@@ -52,13 +76,9 @@ impl<'a> Service<'a> {
     /// [`Kind::BadOption`] for a name that could not be written in a reference.
     pub fn lock(schema: Schema, name: &'a str, who: String) -> Result<Self> {
         ModelReference::check_new_service(name)?;
-        let service = Self { tables: schema.quoted(), name, who };
+        let service = Self { schema, name, who };
         lock::exclusive(schema.registry(), Purpose::Deploying, name);
         Ok(service)
-    }
-
-    fn status(&self, status: &str) -> String {
-        format!("'{status}'::{}.deployment_status_enum", self.tables)
     }
 
     /// Begins a deployment: a row that is pending, then deploying. Call with the owner's rights, as everything below.
@@ -67,14 +87,9 @@ impl<'a> Service<'a> {
     /// [`Kind::UnknownModel`] when the version has been dropped meanwhile.
     pub fn begin(&self, id: &ModelId, name: &str, version: &str) -> Result<Deployment> {
         let tag = format!("{name}:{version}");
-        hold(&self.tables, id, &tag)?;
-        let rows = returning(
-            &format!(
-                "INSERT INTO {}.ml_bentoml_services (service_name, model_id, bento_tag, bento_version, serving_endpoint, status) \
-                 VALUES ($1, $2, $3, $4, 'postgres', {}) RETURNING id",
-                self.tables,
-                self.status("pending")
-            ),
+        hold(self.schema, id, &tag)?;
+        let rows = BEGIN.returning(
+            self.schema,
             &[self.name.into(), Uuid::from_bytes(*id).into(), tag.as_str().into(), version.into()],
             |row| row.get::<Uuid>(1),
         );
@@ -88,16 +103,7 @@ impl<'a> Service<'a> {
     /// # Errors
     /// [`Kind::Conflict`] when this transaction cannot see the deployment yet.
     fn set_status(&self, id: &Uuid, status: &str, reason: Option<&str>) -> Result<()> {
-        let changed = execute(
-            &format!(
-                "UPDATE {}.ml_bentoml_services SET status = {}, reason = $2, updated_at = pg_catalog.now(), \
-                 traffic = NULL, traffic_by = NULL, shadow_id = NULL, shadow_sample = NULL WHERE id OPERATOR(pg_catalog.=) $1",
-                self.tables,
-                self.status(status)
-            ),
-            &[(*id).into(), reason.into()],
-        );
-        self.seen(changed)
+        self.seen(SET_STATUS.execute(self.schema, &[(*id).into(), status.into(), reason.into()]))
     }
 
     /// A deployment made by a transaction that this one does not see is found but cannot be changed.
@@ -107,19 +113,8 @@ impl<'a> Service<'a> {
 
     /// The active deployment and its version.
     pub fn active(&self) -> Option<(Uuid, String)> {
-        self.find(&format!("s.status OPERATOR(pg_catalog.=) {}", self.status("active")), None)
-    }
-
-    fn find(&self, condition: &str, version: Option<&str>) -> Option<(Uuid, String)> {
-        let sql = format!(
-            "SELECT s.id, s.bento_tag::pg_catalog.text FROM {}.ml_bentoml_services s \
-             WHERE s.service_name OPERATOR(pg_catalog.=) $1 AND {condition} AND ($2 IS NULL OR s.bento_version OPERATOR(pg_catalog.=) $2) \
-             ORDER BY s.deployment DESC LIMIT 1",
-            self.tables
-        );
-        let rows = select_latest(&sql, &[self.name.into(), version.into()], |row| {
-            Some((row.get::<Uuid>(1)?, row.get::<String>(2)?))
-        });
+        let rows = ACTIVE
+            .select_latest(self.schema, &[self.name.into()], |row| Some((row.get::<Uuid>(1)?, row.get::<String>(2)?)));
         rows.into_iter().flatten().next()
     }
 
@@ -170,7 +165,7 @@ impl<'a> Service<'a> {
             reason,
             details: None,
         }
-        .record(&self.tables);
+        .record(self.schema);
     }
 
     /// Splits the traffic of the active deployment between `versions`, or ends the split.
@@ -184,20 +179,12 @@ impl<'a> Service<'a> {
         versions: &[(ModelId, String)],
     ) -> Result<()> {
         for (id, reference) in versions {
-            hold(&self.tables, id, reference)?;
+            hold(self.schema, id, reference)?;
         }
         let (id, _) = self.active_or_unknown()?;
-        let before = self.setting(&id, "traffic::pg_catalog.text");
-        let changed = execute(
-            &format!(
-                "UPDATE {}.ml_bentoml_services SET traffic = $2, traffic_by = $3, updated_at = pg_catalog.now() \
-                 WHERE id OPERATOR(pg_catalog.=) $1",
-                self.tables
-            ),
-            &[id.into(), traffic.into(), by.into()],
-        );
-        self.seen(changed)?;
-        let after = self.setting(&id, "traffic::pg_catalog.text");
+        let before = self.traffic(&id);
+        self.seen(SET_TRAFFIC.execute(self.schema, &[id.into(), traffic.into(), by.into()]))?;
+        let after = self.traffic(&id);
         let details = by.filter(|_| after.is_some()).map(|by| json!({ "by": by }).to_string());
         self.record_beside("traffic", before.as_deref(), after.as_deref(), details);
         Ok(())
@@ -209,16 +196,12 @@ impl<'a> Service<'a> {
     /// [`Kind::UnknownModel`] without an active deployment.
     pub fn set_shadow(&self, shadow: Option<(&ModelId, &str)>, sample: f64) -> Result<()> {
         if let Some((id, reference)) = shadow {
-            hold(&self.tables, id, reference)?;
+            hold(self.schema, id, reference)?;
         }
         let (id, _) = self.active_or_unknown()?;
         let before = self.shadow(&id);
-        let changed = execute(
-            &format!(
-                "UPDATE {}.ml_bentoml_services SET shadow_id = $2, shadow_sample = $3, updated_at = pg_catalog.now() \
-                 WHERE id OPERATOR(pg_catalog.=) $1",
-                self.tables
-            ),
+        let changed = SET_SHADOW.execute(
+            self.schema,
             &[id.into(), shadow.map(|(shadow, _)| Uuid::from_bytes(*shadow)).into(), shadow.map(|_| sample).into()],
         );
         self.seen(changed)?;
@@ -238,26 +221,21 @@ impl<'a> Service<'a> {
         })
     }
 
-    fn setting(&self, id: &Uuid, expression: &str) -> Option<String> {
-        let sql = format!(
-            "SELECT {expression} FROM {}.ml_bentoml_services s WHERE s.id OPERATOR(pg_catalog.=) $1",
-            self.tables
-        );
-        select_latest(&sql, &[(*id).into()], |row| row.get::<String>(1)).into_iter().flatten().next()
+    fn traffic(&self, id: &Uuid) -> Option<String> {
+        self.setting(&TRAFFIC, id)
     }
 
     fn shadow(&self, id: &Uuid) -> Option<String> {
-        let version = format!(
-            "(SELECT pg_catalog.concat(r.model_name, ':', r.model_version) FROM {}.ml_model_registry r \
-             WHERE r.id OPERATOR(pg_catalog.=) s.shadow_id)",
-            self.tables
-        );
-        self.setting(id, &version)
+        self.setting(&SHADOW, id)
+    }
+
+    fn setting(&self, query: &Query, id: &Uuid) -> Option<String> {
+        query.select_latest(self.schema, &[(*id).into()], |row| row.get::<String>(1)).into_iter().flatten().next()
     }
 
     /// Records that a split of traffic and a shadow end with the active deployment, where there are any.
     fn end_beside(&self, id: &Uuid, with: &str) {
-        let traffic = self.setting(id, "traffic::pg_catalog.text");
+        let traffic = self.traffic(id);
         for (action, before) in [("traffic", traffic), ("shadow", self.shadow(id))] {
             if before.is_some() {
                 self.record_beside(action, before.as_deref(), None, Some(json!({ "ended_by": with }).to_string()));
@@ -271,7 +249,7 @@ impl<'a> Service<'a> {
         let (model, version) = version.and_then(|tag| tag.rsplit_once(':')).unzip();
         let service = Some(self.name);
         Event { who: &self.who, action, model, version, service, before, after, details, ..Event::default() }
-            .record(&self.tables);
+            .record(self.schema);
     }
 
     /// Ends the active deployment: the service means nothing until the next one.

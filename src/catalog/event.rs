@@ -2,7 +2,14 @@
 //!
 //! With names instead of keys: events outlive what they tell of. `e2i_version_at` reads nothing else.
 
-use crate::pg::query::execute;
+use crate::catalog::schema::Schema;
+use crate::pg::query::Query;
+
+const RECORD: Query = Query::new(
+    "INSERT INTO {ml}.ml_model_events
+     (who, action, model_name, model_version, service_name, before, after, reason, details)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb)",
+);
 
 /// What happened; names are texts, so that an event outlives what it tells of.
 #[derive(Default)]
@@ -29,13 +36,9 @@ pub struct Event<'a> {
 
 impl Event<'_> {
     /// Writes the event. Call with the owner's rights.
-    pub fn record(self, tables: &str) {
-        execute(
-            &format!(
-                "INSERT INTO {tables}.ml_model_events \
-                 (who, action, model_name, model_version, service_name, before, after, reason, details) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::pg_catalog.jsonb)"
-            ),
+    pub fn record(self, schema: Schema) {
+        RECORD.execute(
+            schema,
             &[
                 self.who.into(),
                 self.action.into(),

@@ -12,27 +12,30 @@ use e2i_core::{Error, Kind, Result};
 use pgrx::datum::Uuid;
 
 use crate::catalog::model::ModelId;
-use crate::pg::query::execute;
+use crate::catalog::schema::Schema;
+use crate::pg::query::Query;
+
+const HOLD: Query = Query::new("SELECT 1 FROM {ml}.ml_model_registry r WHERE r.id = $1 FOR KEY SHARE");
+const TAKE: Query = Query::new("SELECT 1 FROM {ml}.ml_model_registry r WHERE r.id = $1 FOR UPDATE");
 
 /// Keeps a version from being dropped while this transaction makes something point to it. Call with the owner's rights.
 ///
 /// # Errors
 /// [`Kind::UnknownModel`] when it has been dropped meanwhile.
-pub fn hold(tables: &str, id: &ModelId, reference: &str) -> Result<()> {
-    lock(tables, id, reference, "FOR KEY SHARE")
+pub fn hold(schema: Schema, id: &ModelId, reference: &str) -> Result<()> {
+    lock(&HOLD, schema, id, reference)
 }
 
 /// Waits for those who hold a version, and keeps others from holding it. Call with the owner's rights.
 ///
 /// # Errors
 /// [`Kind::UnknownModel`] when it has been dropped meanwhile.
-pub fn take(tables: &str, id: &ModelId, reference: &str) -> Result<()> {
-    lock(tables, id, reference, "FOR UPDATE")
+pub fn take(schema: Schema, id: &ModelId, reference: &str) -> Result<()> {
+    lock(&TAKE, schema, id, reference)
 }
 
-fn lock(tables: &str, id: &ModelId, reference: &str, strength: &str) -> Result<()> {
-    let sql = format!("SELECT 1 FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1 {strength}");
-    match execute(&sql, &[Uuid::from_bytes(*id).into()]) {
+fn lock(query: &Query, schema: Schema, id: &ModelId, reference: &str) -> Result<()> {
+    match query.returning(schema, &[Uuid::from_bytes(*id).into()], |_| ()).len() {
         0 => Err(Error::new(Kind::UnknownModel, format!("model {reference} was dropped by another session"))),
         _ => Ok(()),
     }

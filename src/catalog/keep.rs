@@ -16,8 +16,10 @@ use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::schema::Schema;
 use crate::error::raise;
-use crate::pg::query::select_latest;
+use crate::pg::query::Query;
 use crate::settings;
+
+const VERSIONS: Query = Query::new("SELECT count(*) FROM {ml}.ml_model_registry");
 
 static PREVIOUS: OnceCell<pg_sys::object_access_hook_type> = OnceCell::new();
 
@@ -78,8 +80,8 @@ fn before_dropping(schema: Schema) {
     if settings::allow_drop() || is_upgrade {
         return;
     }
-    let sql = format!("SELECT pg_catalog.count(*) FROM {}.ml_model_registry", schema.quoted());
-    let versions = schema.as_owner(|| select_latest(&sql, &[], |row| row.get::<i64>(1))).pop().flatten().unwrap_or(0);
+    let versions = schema.as_owner(|| VERSIONS.select_latest(schema, &[], |row| row.get::<i64>(1)));
+    let versions = versions.into_iter().next().flatten().unwrap_or(0);
     let what = if versions == 1 { "a version of a model".to_owned() } else { format!("{versions} versions of models") };
     match (versions, is_restore) {
         (0, _) => {}

@@ -5,7 +5,13 @@ use serde_json::json;
 
 use crate::catalog::event::Event;
 use crate::catalog::schema::Schema;
-use crate::pg::query::execute;
+use crate::pg::query::Query;
+
+const END: Query = Query::new("DELETE FROM {ml}.ml_inference_log_policies p WHERE p.service_name = $1");
+const SET: Query = Query::new(
+    "INSERT INTO {ml}.ml_inference_log_policies (service_name, sample, redact, on_pii, set_by)
+     VALUES ($1, $2, $3, $4, $5)",
+);
 
 /// What a service wants logged, as it stands in `ml_inference_log_policies`.
 #[derive(Debug, Clone)]
@@ -27,18 +33,11 @@ impl Wanted {
 
 /// Sets or ends (`None`) the log of a service whose deployed version is `version`. The caller holds the lock of the service.
 pub fn set(schema: Schema, service: &str, who: &str, version: &str, wanted: Option<&Wanted>) {
-    let tables = schema.quoted();
     schema.as_owner(|| {
-        execute(
-            &format!("DELETE FROM {tables}.ml_inference_log_policies p WHERE p.service_name OPERATOR(pg_catalog.=) $1"),
-            &[service.into()],
-        );
+        END.execute(schema, &[service.into()]);
         if let Some(Wanted { sample, redact, on_pii }) = wanted {
-            execute(
-                &format!(
-                    "INSERT INTO {tables}.ml_inference_log_policies (service_name, sample, redact, on_pii, set_by) \
-                     VALUES ($1, $2, $3, $4, $5)"
-                ),
+            SET.execute(
+                schema,
                 &[service.into(), (*sample).into(), redact.clone().into(), on_pii.as_str().into(), who.into()],
             );
         }
@@ -55,7 +54,7 @@ pub fn set(schema: Schema, service: &str, who: &str, version: &str, wanted: Opti
             }),
             ..Event::default()
         }
-        .record(&tables);
+        .record(schema);
     });
 }
 

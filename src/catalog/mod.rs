@@ -1,7 +1,7 @@
 //! The registry in tables: finding a version, reading its bytes, writing a new one, and telling every session.
 //!
-//! What may enter: SQL on the extension's own tables, schema-qualified down to the operators, because part of it runs
-//! with the rights of the extension's owner. What may not: what a model means.
+//! What may enter: SQL on the extension's own tables, each query a constant ([`crate::pg::query::Query`]) at the head of the file
+//! that asks it. What may not: what a model means.
 
 pub mod alias;
 pub mod annotate;

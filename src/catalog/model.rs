@@ -13,7 +13,47 @@ use crate::catalog::artifact::{Address, read};
 use crate::catalog::invalidation;
 use crate::catalog::log_policy::{Wanted, wanted};
 use crate::catalog::schema::Schema;
-use crate::pg::query::{Row, select};
+use crate::pg::query::{Query, Row};
+
+const OF_SERVICE: Query = Query::new(
+    "SELECT s.model_id, s.shadow_id, s.shadow_sample, s.traffic_by, s.traffic IS NOT NULL, p.sample, p.redact, p.on_pii
+     FROM {ml}.ml_bentoml_services s LEFT JOIN {ml}.ml_inference_log_policies p ON p.service_name = s.service_name
+     WHERE s.service_name = $1 AND s.status = 'active'",
+);
+const OF_VERSION: Query =
+    Query::new("SELECT r.id FROM {ml}.ml_model_registry r WHERE r.model_name = $1 AND r.model_version = $2");
+const OF_ALIAS: Query = Query::new(
+    "SELECT r.id FROM {ml}.ml_model_aliases a JOIN {ml}.ml_model_registry r USING (model_name, model_version)
+     WHERE a.model_name = $1 AND a.alias = $2",
+);
+const GUARDS: Query = Query::new(
+    "SELECT 1 FROM {ml}.ml_inference_log_policies p
+     JOIN {ml}.ml_bentoml_services s ON s.service_name = p.service_name AND s.status = 'active'
+     JOIN {ml}.ml_model_registry r ON r.id = s.model_id OR s.traffic ? concat(r.model_name, ':', r.model_version)
+     WHERE p.on_pii = 'block' AND r.id = ANY ($1) LIMIT 1",
+);
+const SHARES: Query = Query::new(
+    "SELECT r.id, t.value::float8 FROM {ml}.ml_bentoml_services s, jsonb_each_text(s.traffic) t
+     JOIN {ml}.ml_model_registry r ON concat(r.model_name, ':', r.model_version) = t.key
+     WHERE s.service_name = $1 AND s.status = 'active' ORDER BY t.key COLLATE \"C\"",
+);
+const STORED: Query = Query::new(
+    "SELECT r.framework, r.engine, r.engine_reason, r.artifact_sha256, r.artifact_size,
+         r.preprocessor_sha256, r.preprocessor_size, r.plan_sha256, r.plan_size
+     FROM {ml}.ml_model_registry r WHERE r.id = $1",
+);
+const ANY: Query = Query::new("SELECT 1 FROM {ml}.ml_model_registry LIMIT 1");
+
+const DESCRIBED: Query = Query::of_caller(
+    "SELECT r.model_name, r.model_version, r.interface::text FROM {ml}.ml_model_registry r WHERE r.id = $1",
+);
+const SEEN: Query =
+    Query::of_caller("SELECT r.model_name, r.model_version, r.interface FROM {ml}.ml_model_registry r WHERE r.id = $1");
+const VISIBLE: Query = Query::of_caller("SELECT r.id FROM {ml}.ml_model_registry r WHERE r.id = ANY ($1)");
+const VERSIONS: Query = Query::of_caller(
+    "SELECT r.model_version FROM {ml}.ml_model_registry r WHERE r.model_name = $1
+     ORDER BY r.registered_at DESC, length(r.model_version) DESC, r.model_version DESC LIMIT 6",
+);
 
 /// The identity of a version: never reused, not even for the same name and version.
 pub type ModelId = [u8; 16];
@@ -75,19 +115,11 @@ pub fn identify(schema: Schema, reference: &ModelReference) -> Result<ModelId> {
 /// [`Kind::BadOption`] for a malformed reference, [`Kind::UnknownModel`] with what does exist.
 pub fn route(schema: Schema, reference: &ModelReference) -> Result<Route> {
     invalidation::watch(schema);
-    let tables = schema.quoted();
     let name = reference.name.as_str();
     let only_id = |row: &Row| Some(Route { id: uuid(row, 1)?, ..Route::default() });
     let found = schema.as_owner(|| match &reference.selector {
         Selector::Deployed => {
-            let sql = format!(
-                "SELECT s.model_id, s.shadow_id, s.shadow_sample, s.traffic_by, s.traffic IS NOT NULL, p.sample, p.redact, p.on_pii \
-                 FROM {tables}.ml_bentoml_services s LEFT JOIN {tables}.ml_inference_log_policies p \
-                 ON p.service_name OPERATOR(pg_catalog.=) s.service_name::pg_catalog.text \
-                 WHERE s.service_name OPERATOR(pg_catalog.=) $1 \
-                 AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum"
-            );
-            let mut routes = select(&sql, &[name.into()], |row| {
+            let mut routes = OF_SERVICE.select(schema, &[name.into()], |row| {
                 let shadow = uuid(row, 2).zip(row.get::<f64>(3));
                 let log = wanted(row.get::<f64>(6), row.get::<Vec<String>>(7), row.get::<String>(8));
                 let route = Route { id: uuid(row, 1)?, traffic: vec![], traffic_by: row.get::<String>(4), shadow, log };
@@ -95,29 +127,20 @@ pub fn route(schema: Schema, reference: &ModelReference) -> Result<Route> {
             });
             routes.pop().flatten().map(|(mut route, is_split)| {
                 if is_split {
-                    route.traffic = shares(&tables, name);
+                    route.traffic = shares(schema, name);
                 }
                 route
             })
         }
         Selector::Version(version) => {
-            let sql = format!(
-                "SELECT r.id FROM {tables}.ml_model_registry r \
-                 WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.=) $2"
-            );
-            select(&sql, &[name.into(), version.as_str().into()], only_id).pop().flatten()
+            OF_VERSION.select(schema, &[name.into(), version.as_str().into()], only_id).pop().flatten()
         }
         Selector::Alias(alias) => {
-            let sql = format!(
-                "SELECT r.id FROM {tables}.ml_model_aliases a JOIN {tables}.ml_model_registry r \
-                 ON r.model_name OPERATOR(pg_catalog.=) a.model_name AND r.model_version OPERATOR(pg_catalog.=) a.model_version \
-                 WHERE a.model_name OPERATOR(pg_catalog.=) $1 AND a.alias OPERATOR(pg_catalog.=) $2"
-            );
-            select(&sql, &[name.into(), alias.as_str().into()], only_id).pop().flatten()
+            OF_ALIAS.select(schema, &[name.into(), alias.as_str().into()], only_id).pop().flatten()
         }
     });
     let mut route = found.ok_or_else(|| unknown(schema, reference))?;
-    if route.log.is_none() && schema.as_owner(|| is_guarded(&tables, &route)) {
+    if route.log.is_none() && schema.as_owner(|| is_guarded(schema, &route)) {
         route.log = Some(Wanted::guard());
     }
     Ok(route)
@@ -125,18 +148,10 @@ pub fn route(schema: Schema, reference: &ModelReference) -> Result<Route> {
 
 /// Whether a service that refuses personal data serves one of these versions, wholly or for a share of its traffic: what another
 /// name of the version reaches is refused, too. A service with a policy of its own follows that.
-fn is_guarded(tables: &str, route: &Route) -> bool {
-    let sql = format!(
-        "SELECT 1 FROM {tables}.ml_inference_log_policies p JOIN {tables}.ml_bentoml_services s \
-         ON s.service_name::pg_catalog.text OPERATOR(pg_catalog.=) p.service_name \
-         JOIN {tables}.ml_model_registry r ON r.id OPERATOR(pg_catalog.=) s.model_id \
-         OR pg_catalog.jsonb_exists(s.traffic, pg_catalog.concat(r.model_name, ':', r.model_version)) \
-         WHERE p.on_pii OPERATOR(pg_catalog.=) 'block' AND r.id OPERATOR(pg_catalog.=) ANY ($1) \
-         AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum LIMIT 1"
-    );
+fn is_guarded(schema: Schema, route: &Route) -> bool {
     let ids = std::iter::once(&route.id).chain(route.traffic.iter().map(|(id, _)| id));
     let ids: Vec<Uuid> = ids.map(|id| Uuid::from_bytes(*id)).collect();
-    !select(&sql, &[ids.into()], |_| ()).is_empty()
+    !GUARDS.select(schema, &[ids.into()], |_| ()).is_empty()
 }
 
 fn uuid(row: &Row, column: i32) -> Option<ModelId> {
@@ -144,14 +159,8 @@ fn uuid(row: &Row, column: i32) -> Option<ModelId> {
 }
 
 /// The shares of a service's traffic, in the order of the references.
-fn shares(tables: &str, service: &str) -> Vec<(ModelId, f64)> {
-    let sql = format!(
-        "SELECT r.id, t.value::pg_catalog.float8 FROM {tables}.ml_bentoml_services s, pg_catalog.jsonb_each_text(s.traffic) t \
-         JOIN {tables}.ml_model_registry r ON pg_catalog.concat(r.model_name, ':', r.model_version) OPERATOR(pg_catalog.=) t.key \
-         WHERE s.service_name OPERATOR(pg_catalog.=) $1 \
-         AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY t.key COLLATE pg_catalog.\"C\""
-    );
-    select(&sql, &[service.into()], |row| uuid(row, 1).zip(row.get::<f64>(2))).into_iter().flatten().collect()
+fn shares(schema: Schema, service: &str) -> Vec<(ModelId, f64)> {
+    SHARES.select(schema, &[service.into()], |row| uuid(row, 1).zip(row.get::<f64>(2))).into_iter().flatten().collect()
 }
 
 /// The row of a version, if the caller may see it.
@@ -159,7 +168,7 @@ fn shares(tables: &str, service: &str) -> Vec<(ModelId, f64)> {
 /// # Errors
 /// [`Kind::UnknownModel`] where row-level security hides it, [`Kind::Privilege`] where SELECT is not granted.
 pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Version> {
-    let (name, version, interface) = seen(schema, id, reference, "r.interface::pg_catalog.text", |row| {
+    let (name, version, interface) = seen(&DESCRIBED, schema, id, reference, |row| {
         Some((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?))
     })?;
     let interface: Interface =
@@ -178,22 +187,18 @@ pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Res
 /// # Errors
 /// As [`describe`].
 pub fn require_seeing(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<()> {
-    seen(schema, id, reference, "r.interface", |_| Some(()))
+    seen(&SEEN, schema, id, reference, |_| Some(()))
 }
 
 fn seen<R>(
+    query: &Query,
     schema: Schema,
     id: &ModelId,
     reference: &ModelReference,
-    interface: &str,
     read: impl FnMut(&Row) -> Option<R>,
 ) -> Result<R> {
     schema.require_reading()?;
-    let sql = format!(
-        "SELECT r.model_name, r.model_version, {interface} FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1",
-        schema.quoted()
-    );
-    let rows = select(&sql, &[Uuid::from_bytes(*id).into()], read);
+    let rows = query.select(schema, &[Uuid::from_bytes(*id).into()], read);
     rows.into_iter().flatten().next().ok_or_else(|| invisible(reference))
 }
 
@@ -221,14 +226,8 @@ impl Stored {
     /// # Errors
     /// [`Kind::UnknownModel`] when it has been dropped.
     pub fn find(schema: Schema, version: &Version) -> Result<Self> {
-        let sql = format!(
-            "SELECT r.framework, r.engine, r.engine_reason, r.artifact_sha256, r.artifact_size, \
-             r.preprocessor_sha256, r.preprocessor_size, r.plan_sha256, r.plan_size \
-             FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1",
-            schema.quoted()
-        );
         let found = schema.as_owner(|| {
-            select(&sql, &[Uuid::from_bytes(version.id).into()], |row| {
+            STORED.select(schema, &[Uuid::from_bytes(version.id).into()], |row| {
                 let address = |at| Some(Address { sha256: row.get::<Vec<u8>>(at)?, size: row.get::<i64>(at + 1)? });
                 Some(Self {
                     framework: row.get::<String>(1)?,
@@ -290,10 +289,8 @@ pub fn visible(schema: Schema, ids: &[ModelId]) -> Vec<ModelId> {
     if ids.is_empty() || !schema.can_be_read() {
         return vec![];
     }
-    let sql =
-        format!("SELECT r.id FROM {}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) ANY ($1)", schema.quoted());
     let ids: Vec<Uuid> = ids.iter().map(|id| Uuid::from_bytes(*id)).collect();
-    select(&sql, &[ids.into()], |row| uuid(row, 1)).into_iter().flatten().collect()
+    VISIBLE.select(schema, &[ids.into()], |row| uuid(row, 1)).into_iter().flatten().collect()
 }
 
 fn invisible(reference: &ModelReference) -> Error {
@@ -310,8 +307,7 @@ const EMPTY: &str = "No model is registered yet. Register one: SELECT e2i_regist
 
 /// Whether there is no version at all, whoever asks.
 fn is_empty(schema: Schema) -> bool {
-    let sql = format!("SELECT 1 FROM {}.ml_model_registry LIMIT 1", schema.quoted());
-    schema.as_owner(|| select(&sql, &[], |_| ())).is_empty()
+    schema.as_owner(|| ANY.select(schema, &[], |_| ())).is_empty()
 }
 
 #[cold]
@@ -320,13 +316,11 @@ fn unknown(schema: Schema, reference: &ModelReference) -> Error {
         return error;
     }
     // Only what the caller may see is named.
-    let sql = format!(
-        "SELECT r.model_version FROM {}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1 \
-         ORDER BY r.registered_at DESC, pg_catalog.length(r.model_version) DESC, r.model_version DESC LIMIT 6",
-        schema.quoted()
-    );
-    let versions: Vec<String> =
-        select(&sql, &[reference.name.as_str().into()], |row| row.get::<String>(1)).into_iter().flatten().collect();
+    let versions: Vec<String> = VERSIONS
+        .select(schema, &[reference.name.as_str().into()], |row| row.get::<String>(1))
+        .into_iter()
+        .flatten()
+        .collect();
     if versions.is_empty() {
         return if is_empty(schema) { invisible(reference).with_hint(EMPTY) } else { invisible(reference) };
     }

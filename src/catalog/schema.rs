@@ -4,7 +4,8 @@ use pgrx::pg_sys;
 
 use crate::catalog::rights;
 use crate::error::raise;
-use crate::pg::{call_site, query, role};
+use crate::pg::query::Query;
+use crate::pg::{call_site, namespace, role};
 use e2i_core::{Error, Kind};
 
 /// Where the extension's tables are, for one call.
@@ -12,6 +13,14 @@ use e2i_core::{Error, Kind};
 pub struct Schema {
     oid: pg_sys::Oid,
 }
+
+impl From<Schema> for pg_sys::Oid {
+    fn from(schema: Schema) -> Self {
+        schema.oid
+    }
+}
+
+const EXTENSION: Query = Query::new("SELECT e.extnamespace FROM pg_extension e WHERE e.extname = 'e2i_serve'");
 
 impl Schema {
     /// The schema of the function that is being called.
@@ -49,20 +58,15 @@ impl Schema {
 
     /// The schema of the extension in this database, if it is there.
     pub fn of_extension() -> Option<Self> {
-        let sql =
-            "SELECT e.extnamespace FROM pg_catalog.pg_extension e WHERE e.extname OPERATOR(pg_catalog.=) 'e2i_serve'";
-        query::select(sql, &[], |row| row.get::<pg_sys::Oid>(1)).pop().flatten().map(|oid| Self { oid })
+        let home = pg_sys::Oid::from(pg_sys::PG_CATALOG_NAMESPACE);
+        EXTENSION.select(home, &[], |row| row.get::<pg_sys::Oid>(1)).pop().flatten().map(|oid| Self { oid })
     }
 
     /// The schema as it is written in a query, quoted.
     pub fn quoted(self) -> String {
-        // SAFETY: get_namespace_name returns null or a palloc'd C string; quote_identifier takes one.
-        unsafe {
-            let name = pg_sys::get_namespace_name(self.oid);
-            if name.is_null() {
-                raise(&Error::new(Kind::Internal, "the schema of the extension is gone"));
-            }
-            std::ffi::CStr::from_ptr(pg_sys::quote_identifier(name)).to_string_lossy().into_owned()
+        match namespace::name(self.oid) {
+            Some(name) => namespace::quoted(&name),
+            None => raise(&Error::new(Kind::Internal, "the schema of the extension is gone")),
         }
     }
 

@@ -6,12 +6,28 @@ use pgrx::pg_sys;
 use serde_json::{Value, json};
 
 use crate::catalog::event::Event;
+use crate::catalog::hold::take;
 use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
 use crate::datum::document::numbers;
 use crate::datum::jsonb::Container;
-use crate::pg::query::{execute, select_latest};
+use crate::pg::query::Query;
 use crate::pg::role;
+
+const ENTER: Query = Query::new(
+    "UPDATE {ml}.ml_model_registry SET stage = $2, stage_since = now(),
+         promoted_at = CASE WHEN $2 = 'production' THEN now() ELSE promoted_at END
+     WHERE id = $1",
+);
+const CURRENT: Query = Query::new(
+    "SELECT r.stage, r.task, r.metrics, date_part('epoch', now() - r.stage_since) / 86400, r.promoted_at IS NOT NULL,
+         (SELECT s.service_name::text FROM {ml}.ml_bentoml_services s WHERE s.model_id = r.id AND s.status = 'active' LIMIT 1)
+     FROM {ml}.ml_model_registry r WHERE r.id = $1",
+);
+const GATES: Query = Query::new(
+    "SELECT p.gate, p.metric, p.at_least, p.at_most FROM {ml}.ml_stage_policies p
+     WHERE p.enabled AND p.stage = $1 AND (p.task IS NULL OR p.task = $2 OR p.task = $3) ORDER BY p.id",
+);
 
 /// A request to enter a stage.
 pub struct Transition<'a> {
@@ -52,10 +68,9 @@ pub fn transition(schema: Schema, wanted: &Transition<'_>) -> Result<()> {
     if wanted.overrule && !unsafe { pg_sys::superuser() } {
         return Err(Error::new(Kind::Privilege, "only a superuser may overrule the gates of a stage"));
     }
-    let tables = schema.quoted();
     schema.as_owner(|| {
-        let current = current(&tables, &id, &reference)?;
-        let refusals = refusals(&tables, &current, wanted, &reference)?;
+        let current = current(schema, &id, &reference)?;
+        let refusals = refusals(schema, &current, wanted, &reference)?;
         if !refusals.is_empty() && !wanted.overrule {
             return Err(Error::new(
                 Kind::WrongState,
@@ -63,14 +78,7 @@ pub fn transition(schema: Schema, wanted: &Transition<'_>) -> Result<()> {
             )
             .with_hint("The gates are the rows of ml_stage_policies."));
         }
-        execute(
-            &format!(
-                "UPDATE {tables}.ml_model_registry SET stage = $2, stage_since = pg_catalog.now(), promoted_at = \
-                 CASE WHEN $2 OPERATOR(pg_catalog.=) 'production' THEN pg_catalog.now() ELSE promoted_at END \
-                 WHERE id OPERATOR(pg_catalog.=) $1"
-            ),
-            &[Uuid::from_bytes(id).into(), wanted.stage.name().into()],
-        );
+        ENTER.execute(schema, &[Uuid::from_bytes(id).into(), wanted.stage.name().into()]);
         let mut details = serde_json::Map::new();
         if let Some(approver) = wanted.approver {
             details.insert("approver".into(), json!(approver));
@@ -89,26 +97,15 @@ pub fn transition(schema: Schema, wanted: &Transition<'_>) -> Result<()> {
             details: (!details.is_empty()).then(|| Value::Object(details).to_string()),
             ..Event::default()
         }
-        .record(&tables);
+        .record(schema);
         Ok(())
     })
 }
 
 /// The version as it is, locked against other transitions.
-fn current(tables: &str, id: &ModelId, reference: &ModelReference) -> Result<Current> {
-    execute(
-        &format!("SELECT 1 FROM {tables}.ml_model_registry WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE"),
-        &[Uuid::from_bytes(*id).into()],
-    );
-    let sql = format!(
-        "SELECT r.stage, r.task, r.metrics, \
-         (pg_catalog.date_part('epoch', pg_catalog.now() OPERATOR(pg_catalog.-) r.stage_since) OPERATOR(pg_catalog./) 86400)::pg_catalog.float8, \
-         r.promoted_at IS NOT NULL, \
-         (SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) r.id \
-          AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum LIMIT 1) \
-         FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) $1"
-    );
-    let found = select_latest(&sql, &[Uuid::from_bytes(*id).into()], |row| {
+fn current(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Current> {
+    take(schema, id, &reference.to_string())?;
+    let found = CURRENT.select_latest(schema, &[Uuid::from_bytes(*id).into()], |row| {
         let stage = Stage::parse(&row.get::<String>(1)?).ok()?;
         Some(Current {
             stage,
@@ -127,7 +124,7 @@ fn current(tables: &str, id: &ModelId, reference: &ModelReference) -> Result<Cur
 }
 
 fn refusals(
-    tables: &str,
+    schema: Schema,
     current: &Current,
     wanted: &Transition<'_>,
     reference: &ModelReference,
@@ -154,24 +151,19 @@ fn refusals(
             },
             approver: wanted.approver,
         };
-        refusals.extend(gates(tables, wanted.stage, current.task).iter().filter_map(|gate| gate.refusal(facts)));
+        refusals.extend(gates(schema, wanted.stage, current.task).iter().filter_map(|gate| gate.refusal(facts)));
     }
     Ok(refusals)
 }
 
 /// The gates before a stage for models of a task.
-fn gates(tables: &str, stage: Stage, task: Option<Task>) -> Vec<Gate> {
+fn gates(schema: Schema, stage: Stage, task: Option<Task>) -> Vec<Gate> {
     let task =
         task.map(
             |task| if task.is_classification() { ("classification", task.name()) } else { (task.name(), task.name()) },
         );
     let (family, name) = task.unwrap_or(("other", "other"));
-    let sql = format!(
-        "SELECT p.gate, p.metric, p.at_least, p.at_most FROM {tables}.ml_stage_policies p \
-         WHERE p.enabled AND p.stage OPERATOR(pg_catalog.=) $1 \
-         AND (p.task IS NULL OR p.task OPERATOR(pg_catalog.=) $2 OR p.task OPERATOR(pg_catalog.=) $3) ORDER BY p.id"
-    );
-    let rows = select_latest(&sql, &[stage.name().into(), family.into(), name.into()], |row| {
+    let rows = GATES.select_latest(schema, &[stage.name().into(), family.into(), name.into()], |row| {
         let days = row.get::<f64>(3).unwrap_or_default();
         match row.get::<String>(1)?.as_str() {
             "metric" => Some(Gate::Metric {

@@ -14,7 +14,7 @@ use crate::inference_log::partition::{self, Day};
 use crate::inference_log::pool;
 use crate::pg::failure::{Failure, attempt};
 use crate::pg::lock::{self, Purpose};
-use crate::pg::query::execute;
+use crate::pg::query::Query;
 use crate::pg::transaction::{AtCommit, Moment};
 use crate::pg::{process, time};
 
@@ -22,6 +22,18 @@ thread_local! {
     /// Slots that this transaction is done with, and whether their records are written; they are free when it commits.
     static DONE: AtCommit<(usize, bool)> = const { AtCommit::new("the inference log") };
 }
+
+const INSERT: Query = Query::new(
+    "INSERT INTO {ml}.ml_inference_log
+         (request_id, logged_at, service_name, model_name, model_version, served_as, status, duration_ms, features, prediction,
+          label, probabilities, error_code, payload_code, caller, trace_id)
+     SELECT r.request_id, make_timestamptz(2000, 1, 1, 0, 0, 0, 'UTC') + r.logged_at * interval '1 microsecond',
+         r.service_name, r.model_name, r.model_version, r.served_as, r.status, r.duration_ms, r.features, r.prediction,
+         r.label, r.probabilities, r.error_code, r.payload_code, r.caller, r.trace_id
+     FROM jsonb_to_recordset($1::jsonb) AS r (request_id uuid, logged_at float8, service_name text, model_name text,
+         model_version text, served_as text, status text, duration_ms float8, features jsonb, prediction float8, label text,
+         probabilities float8[], error_code text, payload_code text, caller text, trace_id text)",
+);
 
 /// Records that go into one INSERT.
 const TOGETHER: usize = 500;
@@ -67,13 +79,12 @@ pub fn write(schema: Schema) -> Option<Failure> {
     }
     let wanted: Vec<Day> = days.keys().copied().collect();
     let missing = if wanted.is_empty() { vec![] } else { partition::make(schema, &wanted) };
-    let tables = schema.quoted();
     let mut waits = None;
     for (day, records) in days {
         // A partition of somebody's own may take them all the same.
         let is_missing = missing.iter().find(|(failed, _)| *failed == day).map(|(_, why)| why);
         for records in records.chunks(TOGETHER) {
-            if let Err(why) = settle(schema, &tables, records, is_missing) {
+            if let Err(why) = settle(schema, records, is_missing) {
                 waits = Some(why);
                 break;
             }
@@ -83,18 +94,18 @@ pub fn write(schema: Schema) -> Option<Failure> {
 }
 
 /// Writes records, or finds out by halves which of them the table refuses.
-fn settle(schema: Schema, tables: &str, records: &[Waiting], is_missing: Option<&Failure>) -> Result<(), Failure> {
+fn settle(schema: Schema, records: &[Waiting], is_missing: Option<&Failure>) -> Result<(), Failure> {
     let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
     let array = format!("[{}]", texts.join(","));
-    match (attempt(|| schema.as_owner(|| insert(tables, &array))), is_missing, records) {
+    match (attempt(|| schema.as_owner(|| INSERT.execute(schema, &[array.as_str().into()]))), is_missing, records) {
         (Ok(_), ..) => DONE.with(|done| done.note(records.iter().map(|record| (record.slot, true)))),
         (Err(_), Some(why), _) => return Err(why.clone()),
         (Err(why), None, _) if !why.is_about_values() => return Err(why),
         (Err(why), None, [record]) => give_up(record.slot, &why.message),
         (Err(_), None, _) => {
             let (first, second) = records.split_at(records.len() / 2);
-            settle(schema, tables, first, is_missing)?;
-            settle(schema, tables, second, is_missing)?;
+            settle(schema, first, is_missing)?;
+            settle(schema, second, is_missing)?;
         }
     }
     Ok(())
@@ -107,22 +118,4 @@ fn give_up(slot: usize, why: &str) {
         format!("e2i_serve: a record of the inference log is given up: {why}")
     );
     DONE.with(|done| done.note([(slot, false)]));
-}
-
-fn insert(tables: &str, array: &str) -> u64 {
-    execute(
-        &format!(
-            "INSERT INTO {tables}.ml_inference_log (request_id, logged_at, service_name, model_name, model_version, served_as, \
-             status, duration_ms, features, prediction, label, probabilities, error_code, payload_code, caller, trace_id) \
-             SELECT r.request_id, pg_catalog.make_timestamptz(2000, 1, 1, 0, 0, 0, 'UTC') OPERATOR(pg_catalog.+) \
-             (r.logged_at OPERATOR(pg_catalog.*) '1 microsecond'::pg_catalog.interval), r.service_name, r.model_name, r.model_version, \
-             r.served_as, r.status, r.duration_ms, r.features, r.prediction, r.label, r.probabilities, r.error_code, r.payload_code, \
-             r.caller, r.trace_id FROM pg_catalog.jsonb_to_recordset($1::pg_catalog.jsonb) AS r (request_id pg_catalog.uuid, \
-             logged_at pg_catalog.float8, service_name pg_catalog.text, model_name pg_catalog.text, model_version pg_catalog.text, \
-             served_as pg_catalog.text, status pg_catalog.text, duration_ms pg_catalog.float8, features pg_catalog.jsonb, \
-             prediction pg_catalog.float8, label pg_catalog.text, probabilities pg_catalog.float8[], error_code pg_catalog.text, \
-             payload_code pg_catalog.text, caller pg_catalog.text, trace_id pg_catalog.text)"
-        ),
-        &[array.into()],
-    )
 }

@@ -14,10 +14,28 @@ use crate::catalog::schema::Schema;
 use crate::metrics::services::{self, Service};
 use crate::metrics::{bigint, board, counter, marks};
 use crate::pg::lock::{self, Purpose};
-use crate::pg::query::{Row as Selected, execute, select, under_latest};
+use crate::pg::query::{Query, Row as Selected, under_latest};
 use crate::pg::transaction::{AtCommit, Moment};
 use crate::pg::{process, time};
 use crate::settings;
+
+const EXISTING: Query = Query::new("SELECT r.id FROM {ml}.ml_model_registry r WHERE r.id = ANY ($1)");
+const LAST: Query = Query::new(
+    "SELECT max(m.timestamp), max(m.timestamp) FILTER (WHERE m.requests > 0)
+     FROM {ml}.ml_bentoml_serving_metrics m WHERE m.service_id = $1",
+);
+const INSERT: Query = Query::new(
+    "INSERT INTO {ml}.ml_bentoml_serving_metrics
+         (service_id, timestamp, requests_per_second, avg_latency_ms, p50_latency_ms, p95_latency_ms, p99_latency_ms,
+          error_rate, memory_mb, cpu_percent, requests, predictions, errors)
+     VALUES ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+);
+const TELL: Query =
+    Query::new("UPDATE {ml}.ml_bentoml_services SET health_status = $2, health_reason = $3 WHERE id = $1");
+const NOTIFY: Query = Query::new("SELECT pg_notify('e2i_health', $1)");
+const FORGET: Query =
+    Query::new("DELETE FROM {ml}.ml_bentoml_serving_metrics m WHERE m.timestamp < now() - make_interval(mins => $1)");
+const LIMITS: Query = Query::new("SELECT l.metric, l.degraded, l.unhealthy FROM {ml}.ml_health_limits l");
 
 /// What this transaction has written of a place.
 #[derive(Clone)]
@@ -72,8 +90,7 @@ pub fn write(schema: Schema, probe: impl Fn(&Service) -> Option<Verdict>) -> usi
 }
 
 fn write_alone(schema: Schema, probe: impl Fn(&Service) -> Option<Verdict>) -> usize {
-    let tables = schema.quoted();
-    marks::reconcile(schema, &tables);
+    marks::reconcile(schema);
     let (now, mut rows, limits) = (time::now(), counter::rows(), limits(schema));
     // What this transaction has written already, the board has not heard of yet.
     for Written { place, tally, at, .. } in WRITTEN.with(AtCommit::noted) {
@@ -83,7 +100,7 @@ fn write_alone(schema: Schema, probe: impl Fn(&Service) -> Option<Verdict>) -> u
     }
     let services = services::active(schema);
     let judge = |service: &Service| {
-        let interval = interval(&tables, schema, service, &rows, now);
+        let interval = interval(schema, service, &rows, now);
         let mut verdict = judged(&interval, &limits);
         if verdict.status == Status::Unknown && interval.is_counted {
             // Without a golden row, what the last callers met holds for a while.
@@ -97,12 +114,12 @@ fn write_alone(schema: Schema, probe: impl Fn(&Service) -> Option<Verdict>) -> u
     let found: Vec<(Interval, Verdict)> = services.iter().map(judge).collect();
     schema.as_owner(|| {
         for (service, (interval, verdict)) in services.iter().zip(&found) {
-            insert(&tables, service, interval);
-            tell(&tables, service, verdict);
+            insert(schema, service, interval);
+            tell(schema, service, verdict);
         }
     });
-    schema.as_owner(|| marks::write(&tables, &rows));
-    let there = schema.as_owner(|| versions(&tables, &rows));
+    schema.as_owner(|| marks::write(schema, &rows));
+    let there = schema.as_owner(|| versions(schema, &rows));
     let is_gone = |row: &Row| row.key.model != ModelId::default() && !there.contains(&row.key.model);
     WRITTEN.with(|written| {
         written.note(rows.iter().map(|row| Written {
@@ -128,16 +145,15 @@ pub fn judged(interval: &Interval, limits: &Limits) -> Verdict {
 }
 
 /// Of the versions that were counted, those that exist.
-fn versions(tables: &str, rows: &[Row]) -> HashSet<ModelId> {
+fn versions(schema: Schema, rows: &[Row]) -> HashSet<ModelId> {
     let counted: HashSet<ModelId> = rows.iter().map(|row| row.key.model).collect();
     let counted: Vec<Uuid> = counted.into_iter().map(Uuid::from_bytes).collect();
-    let sql = format!("SELECT r.id FROM {tables}.ml_model_registry r WHERE r.id OPERATOR(pg_catalog.=) ANY ($1)");
-    let found = select(&sql, &[counted.into()], |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()));
+    let found = EXISTING.select(schema, &[counted.into()], |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()));
     found.into_iter().flatten().collect()
 }
 
 /// What a service did since its last row.
-pub fn interval(tables: &str, schema: Schema, service: &Service, rows: &[Row], now: i64) -> Interval {
+pub fn interval(schema: Schema, service: &Service, rows: &[Row], now: i64) -> Interval {
     let name = Name::new(&service.name);
     let mut tally = Tally::default();
     let mut begun = now;
@@ -158,12 +174,8 @@ pub fn interval(tables: &str, schema: Schema, service: &Service, rows: &[Row], n
         .map(|row| row.loaded.bytes)
         .sum();
     let (last, called) = schema.as_owner(|| {
-        let sql = format!(
-            "SELECT pg_catalog.max(m.\"timestamp\"), pg_catalog.max(m.\"timestamp\") FILTER (WHERE m.requests OPERATOR(pg_catalog.>) 0) \
-             FROM {tables}.ml_bentoml_serving_metrics m WHERE m.service_id OPERATOR(pg_catalog.=) $1"
-        );
         let time = |row: &Selected, at| row.get::<TimestampWithTimeZone>(at).map(i64::from);
-        select(&sql, &[service.id.into()], |row| (time(row, 1), time(row, 2))).pop().unwrap_or_default()
+        LAST.select(schema, &[service.id.into()], |row| (time(row, 1), time(row, 2))).pop().unwrap_or_default()
     });
     let seconds = (now - last.unwrap_or(begun)).max(1) as f64 / 1e6;
     let is_counted = !board::together(|board| board.loses(process::database(), &name));
@@ -178,15 +190,11 @@ fn is_recent(interval: &Interval, now: i64) -> bool {
     interval.called.is_some_and(|called| now.saturating_sub(called) <= length.saturating_mul(RECENT))
 }
 
-fn insert(tables: &str, service: &Service, interval: &Interval) {
+fn insert(schema: Schema, service: &Service, interval: &Interval) {
     let Interval { tally, seconds, memory_bytes, .. } = interval;
     let ms = |ns: Option<f64>| ns.map(|ns| ns / 1e6);
-    execute(
-        &format!(
-            "INSERT INTO {tables}.ml_bentoml_serving_metrics (service_id, \"timestamp\", requests_per_second, avg_latency_ms, \
-             p50_latency_ms, p95_latency_ms, p99_latency_ms, error_rate, memory_mb, cpu_percent, requests, predictions, errors) \
-             VALUES ($1, pg_catalog.clock_timestamp(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-        ),
+    INSERT.execute(
+        schema,
         &[
             service.id.into(),
             (tally.requests as f64 / seconds).into(),
@@ -205,17 +213,12 @@ fn insert(tables: &str, service: &Service, interval: &Interval) {
 }
 
 /// Keeps a health that has changed, and tells of it.
-fn tell(tables: &str, service: &Service, verdict: &Verdict) {
+fn tell(schema: Schema, service: &Service, verdict: &Verdict) {
     let status = verdict.status.as_str();
     if service.health_status == status && service.health_reason == verdict.reason {
         return;
     }
-    execute(
-        &format!(
-            "UPDATE {tables}.ml_bentoml_services SET health_status = $2, health_reason = $3 WHERE id OPERATOR(pg_catalog.=) $1"
-        ),
-        &[service.id.into(), status.into(), verdict.reason.as_deref().into()],
-    );
+    TELL.execute(schema, &[service.id.into(), status.into(), verdict.reason.as_deref().into()]);
     if service.health_status == status {
         return;
     }
@@ -231,11 +234,11 @@ fn tell(tables: &str, service: &Service, verdict: &Verdict) {
         reason: verdict.reason.as_deref(),
         details: None,
     }
-    .record(tables);
+    .record(schema);
     let payload = json!({
         "service": service.name, "version": service.version, "from": service.health_status, "to": status, "reason": verdict.reason,
     });
-    select("SELECT pg_catalog.pg_notify('e2i_health', $1)", &[shortened(payload.to_string()).into()], |_| ());
+    NOTIFY.select(schema, &[shortened(payload.to_string()).into()], |_| ());
 }
 
 /// NOTIFY takes less than 8,000 bytes.
@@ -246,21 +249,16 @@ fn shortened(payload: String) -> String {
 /// Deletes rows that are older than `e2i_serve.metrics_retention`.
 pub fn forget(schema: Schema) {
     let Some(minutes) = settings::metrics_retention_minutes() else { return };
-    let sql = format!(
-        "DELETE FROM {}.ml_bentoml_serving_metrics WHERE \"timestamp\" OPERATOR(pg_catalog.<) \
-         (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(mins => $1))",
-        schema.quoted()
-    );
-    schema.as_owner(|| execute(&sql, &[minutes.into()]));
+    schema.as_owner(|| FORGET.execute(schema, &[minutes.into()]));
 }
 
 /// The limits of health, from their table. What it does not name has none.
 pub fn limits(schema: Schema) -> Limits {
     let none = Limit { degraded: f64::INFINITY, unhealthy: f64::INFINITY };
     let mut limits = Limits { error_rate: none, latency_ms: none };
-    let sql = format!("SELECT l.metric, l.degraded, l.unhealthy FROM {}.ml_health_limits l", schema.quoted());
-    let found = schema
-        .as_owner(|| select(&sql, &[], |row| Some((row.get::<String>(1)?, row.get::<f64>(2)?, row.get::<f64>(3)?))));
+    let found = schema.as_owner(|| {
+        LIMITS.select(schema, &[], |row| Some((row.get::<String>(1)?, row.get::<f64>(2)?, row.get::<f64>(3)?)))
+    });
     for (metric, degraded, unhealthy) in found.into_iter().flatten() {
         let limit = Limit { degraded, unhealthy };
         match metric.as_str() {

@@ -10,18 +10,25 @@ use e2i_metrics::{Row, Tally};
 
 use crate::catalog::schema::Schema;
 use crate::metrics::{board, counter};
-use crate::pg::query::{execute, select};
+use crate::pg::query::Query;
+
+const MARKS: Query = Query::new("SELECT m.key, m.since, m.tally FROM {ml}.ml_serving_marks m");
+const WRITE: Query = Query::new(
+    "INSERT INTO {ml}.ml_serving_marks AS m (key, since, tally)
+     SELECT k.key, k.since, k.tally FROM unnest($1, $2, $3) AS k (key, since, tally)
+     ON CONFLICT (key) DO UPDATE SET since = excluded.since, tally = excluded.tally",
+);
+const FORGET: Query = Query::new("DELETE FROM {ml}.ml_serving_marks m WHERE m.key <> ALL ($1)");
 
 /// Tells the board what stands in tables, where it does not know. The caller holds the lock of the interval.
-pub fn reconcile(schema: Schema, tables: &str) {
+pub fn reconcile(schema: Schema) {
     let restored: Vec<Row> = counter::rows().into_iter().filter(|row| row.is_restored).collect();
     if restored.is_empty() {
         return;
     }
-    let sql = format!("SELECT m.key, m.since, m.tally FROM {tables}.ml_serving_marks m");
     let marks: HashMap<(Vec<u8>, i64), Tally> = schema
         .as_owner(|| {
-            select(&sql, &[], |row| {
+            MARKS.select(schema, &[], |row| {
                 let tally = Tally::from_bytes(&row.get::<Vec<u8>>(3)?)?;
                 Some(((row.get::<Vec<u8>>(1)?, row.get::<i64>(2)?), tally))
             })
@@ -37,7 +44,7 @@ pub fn reconcile(schema: Schema, tables: &str) {
 }
 
 /// Marks what is written with this transaction. Call with the owner's rights.
-pub fn write(tables: &str, rows: &[Row]) {
+pub fn write(schema: Schema, rows: &[Row]) {
     // The counters of a session alone end with it.
     if !board::is_shared() {
         return;
@@ -49,14 +56,7 @@ pub fn write(tables: &str, rows: &[Row]) {
     let keys: Vec<Vec<u8>> = changed.iter().map(|row| row.key.short()).collect();
     let since: Vec<i64> = changed.iter().map(|row| row.since).collect();
     let tallies: Vec<Vec<u8>> = changed.iter().map(|row| row.total.to_bytes()).collect();
-    execute(
-        &format!(
-            "INSERT INTO {tables}.ml_serving_marks AS m (key, since, tally) \
-             SELECT k.key, k.since, k.tally FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS k (key, since, tally) \
-             ON CONFLICT (key) DO UPDATE SET since = excluded.since, tally = excluded.tally"
-        ),
-        &[keys.into(), since.into(), tallies.into()],
-    );
+    WRITE.execute(schema, &[keys.into(), since.into(), tallies.into()]);
 }
 
 /// Deletes the marks of what has no place any more.
@@ -65,7 +65,5 @@ pub fn forget(schema: Schema) {
         return;
     }
     let keys: Vec<Vec<u8>> = counter::rows().iter().map(|row| row.key.short()).collect();
-    let sql =
-        format!("DELETE FROM {}.ml_serving_marks m WHERE NOT (m.key OPERATOR(pg_catalog.=) ANY ($1))", schema.quoted());
-    schema.as_owner(|| execute(&sql, &[keys.into()]));
+    schema.as_owner(|| FORGET.execute(schema, &[keys.into()]));
 }

@@ -4,7 +4,13 @@ use e2i_metrics::health::{Status, Verdict};
 use pgrx::datum::Uuid;
 
 use crate::catalog::schema::Schema;
-use crate::pg::query::select;
+use crate::pg::query::Query;
+
+const ACTIVE: Query = Query::new(
+    "SELECT s.id, s.service_name::text, s.bento_tag::text, s.health_status::text, s.health_reason, r.artifact_size
+     FROM {ml}.ml_bentoml_services s LEFT JOIN {ml}.ml_model_registry r ON r.id = s.model_id
+     WHERE s.status = 'active' ORDER BY s.service_name COLLATE \"C\"",
+);
 
 /// An active deployment.
 pub struct Service {
@@ -31,14 +37,8 @@ impl Service {
 
 /// The active services, by name.
 pub fn active(schema: Schema) -> Vec<Service> {
-    let tables = schema.quoted();
-    let sql = format!(
-        "SELECT s.id, s.service_name::pg_catalog.text, s.bento_tag::pg_catalog.text, s.health_status::pg_catalog.text, s.health_reason, \
-         r.artifact_size FROM {tables}.ml_bentoml_services s LEFT JOIN {tables}.ml_model_registry r ON r.id OPERATOR(pg_catalog.=) s.model_id \
-         WHERE s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY s.service_name COLLATE pg_catalog.\"C\""
-    );
     let found = schema.as_owner(|| {
-        select(&sql, &[], |row| {
+        ACTIVE.select(schema, &[], |row| {
             Some(Service {
                 id: row.get::<Uuid>(1)?,
                 name: row.get::<String>(2)?,

@@ -1,5 +1,5 @@
-//! Small safe wrappers over `pg_sys`: backtraces, call sites, the encoding, failures, interrupts, files that are kept, locks, processes,
-//! queries, changes of relations, roles, settings of the server, shared memory, snapshots, SQLSTATEs, subtransactions, time,
+//! Small safe wrappers over `pg_sys`: backtraces, call sites, the encoding, failures, interrupts, files that are kept, locks, names of schemas,
+//! processes, queries, changes of relations, roles, settings of the server, shared memory, snapshots, SQLSTATEs, subtransactions, time,
 //! transactions, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
@@ -13,6 +13,7 @@ pub mod guc;
 pub mod interrupt;
 pub mod kept_file;
 pub mod lock;
+pub mod namespace;
 pub mod process;
 pub mod query;
 pub mod relcache;

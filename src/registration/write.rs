@@ -18,8 +18,55 @@ use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::pg::lock::{self, Purpose};
-use crate::pg::query::{execute, returning, select, select_latest};
+use crate::pg::query::Query;
 use crate::pg::role;
+
+// A number is read from the registry, and from the events of versions that were dropped.
+const GIVEN: Query = Query::new(
+    "SELECT (SELECT count(*) FROM {ml}.ml_model_registry r WHERE r.model_name = $1),
+         (SELECT max(v.version::numeric)::text
+          FROM (SELECT r.model_version FROM {ml}.ml_model_registry r WHERE r.model_name = $1
+                UNION ALL
+                SELECT e.model_version FROM {ml}.ml_model_events e WHERE e.model_name = $1 AND e.action = 'register') v (version)
+          WHERE v.version ~ '^[0-9]{1,18}$')",
+);
+const INSERT: Query = Query::new(
+    "INSERT INTO {ml}.ml_model_registry
+         (model_name, model_version, framework, task, signature, class_labels, interface, metrics, tags, description,
+          artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by, examples, tolerance,
+          algorithm, mlflow_run_id, mlflow_model_uri, trained_at, engine_reason, plan_sha256, plan_size)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, '{}'), coalesce($9, '{}'), $10,
+             $11, $12, $13, $14, $15, $16, $17, $18,
+             $19, $20, $21, $22, $23, $24, $25)
+     ON CONFLICT (model_name, model_version) DO NOTHING RETURNING id",
+);
+const GONE: Query = Query::new(
+    "SELECT 1 FROM {ml}.ml_model_events e WHERE e.action = 'register' AND e.model_name = $1 AND e.model_version = $2
+     AND NOT EXISTS (SELECT 1 FROM {ml}.ml_model_registry r WHERE r.model_name = $1 AND r.model_version = $2) LIMIT 1",
+);
+const EXISTS: Query =
+    Query::new("SELECT 1 FROM {ml}.ml_model_registry r WHERE r.model_name = $1 AND r.model_version = $2");
+const SERVICES: Query = Query::new(
+    "SELECT s.service_name::text FROM {ml}.ml_bentoml_services s WHERE s.model_id = $1 AND s.status = 'active'
+     ORDER BY s.service_name",
+);
+const SHARING: Query = Query::new(
+    "SELECT s.service_name::text FROM {ml}.ml_bentoml_services s
+     WHERE s.status = 'active' AND s.traffic ? $1 AND s.bento_tag <> $1 LIMIT 1",
+);
+const UNSHADOW: Query = Query::new(
+    "UPDATE {ml}.ml_bentoml_services SET shadow_id = NULL, shadow_sample = NULL WHERE shadow_id = $1
+     RETURNING service_name::text",
+);
+const UNDEPLOY: Query = Query::new(
+    "WITH gone AS (DELETE FROM {ml}.ml_bentoml_services WHERE model_id = $1 RETURNING id)
+     DELETE FROM {ml}.ml_bentoml_serving_metrics m USING gone WHERE m.service_id = gone.id",
+);
+const LEFT: Query =
+    Query::new("SELECT 1 FROM {ml}.ml_bentoml_services s WHERE s.model_id = $1 OR s.shadow_id = $1 LIMIT 1");
+const DELETE: Query = Query::new(
+    "DELETE FROM {ml}.ml_model_registry WHERE id = $1 RETURNING artifact_sha256, preprocessor_sha256, plan_sha256",
+);
 
 /// What is stored of a new version, besides its bytes.
 pub struct NewVersion<'a> {
@@ -71,19 +118,10 @@ pub struct Origin<'a> {
 /// each other until the end of the transaction, so two that do not say a version get two. A number is not given again after
 /// its version was dropped: an index over a pinned version's scores may still hold them.
 pub fn next_version(schema: Schema, name: &str, wanted: Option<&str>) -> (String, bool) {
-    let tables = schema.quoted();
     lock::exclusive(schema.registry(), Purpose::Registering, name);
     schema.as_owner(|| {
         // Sees what a registration that was waited for has committed.
-        let sql = format!(
-            "SELECT (SELECT pg_catalog.count(*) FROM {tables}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1), \
-             (SELECT pg_catalog.max(v.version::pg_catalog.numeric)::pg_catalog.text FROM \
-              (SELECT r.model_version FROM {tables}.ml_model_registry r WHERE r.model_name OPERATOR(pg_catalog.=) $1 \
-               UNION ALL SELECT e.model_version FROM {tables}.ml_model_events e \
-               WHERE e.model_name OPERATOR(pg_catalog.=) $1 AND e.action OPERATOR(pg_catalog.=) 'register') v (version) \
-              WHERE v.version OPERATOR(pg_catalog.~) '^[0-9]{{1,18}}$')"
-        );
-        let found = select_latest(&sql, &[name.into()], |row| (row.get::<i64>(1), row.get::<String>(2)));
+        let found = GIVEN.select_latest(schema, &[name.into()], |row| (row.get::<i64>(1), row.get::<String>(2)));
         let (count, last) = found.into_iter().next().unwrap_or_default();
         let next = last.and_then(|last| last.parse::<u64>().ok()).unwrap_or(0) + 1;
         (wanted.map_or_else(|| next.to_string(), str::to_owned), count == Some(0))
@@ -125,12 +163,11 @@ fn with_zero(value: &Value) -> Option<&str> {
 pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: Option<&[u8]>) -> Result<String> {
     let interface = stored(new.name, new.interface)?;
     let registered_by = role::name(role::current());
-    let tables = schema.quoted();
     // Asked before waiting for other registrations, so that a version which existed is told from one that was taken meanwhile.
-    let existed = new.version.is_some_and(|version| schema.as_owner(|| exists(&tables, new.name, version)));
+    let existed = new.version.is_some_and(|version| schema.as_owner(|| exists(schema, new.name, version)));
     let (version, first) = next_version(schema, new.name, new.version);
     schema.as_owner(|| {
-        if !existed && new.version.is_some() && was_given(&tables, new.name, &version) {
+        if !existed && new.version.is_some() && was_given(schema, new.name, &version) {
             return Err(Error::new(
                 Kind::Duplicate,
                 format!("model {}:{version} was dropped, and its version is not given again", new.name),
@@ -138,20 +175,12 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
             .with_detail("An index over scores of e2i_predict_pinned may still hold what it answered.")
             .with_hint("Leave the version out to get the next number."));
         }
-        let model_hash = store(&tables, model);
-        let preprocessor_hash = preprocessor.map(|bytes| store(&tables, bytes));
-        let plan_hash = new.plan.map(|bytes| store(&tables, bytes));
+        let model_hash = store(schema, model);
+        let preprocessor_hash = preprocessor.map(|bytes| store(schema, bytes));
+        let plan_hash = new.plan.map(|bytes| store(schema, bytes));
         let classes: Option<Vec<String>> = new.interface.classes.as_ref().map(|classes| classes.labels.clone());
-        let sql = format!(
-            "INSERT INTO {tables}.ml_model_registry (model_name, model_version, framework, task, signature, class_labels, interface, \
-             metrics, tags, description, artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by, \
-             examples, tolerance, algorithm, mlflow_run_id, mlflow_model_uri, trained_at, engine_reason, plan_sha256, plan_size) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, COALESCE($8, '{{}}'::pg_catalog.jsonb), COALESCE($9, '{{}}'::pg_catalog.jsonb), $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-             $23, $24, $25) \
-             ON CONFLICT (model_name, model_version) DO NOTHING RETURNING id"
-        );
-        let ids = returning(
-            &sql,
+        let ids = INSERT.returning(
+            schema,
             &[
                 new.name.into(),
                 version.as_str().into(),
@@ -186,11 +215,12 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
             let error = if existed {
                 Error::new(Kind::Duplicate, format!("model {reference} exists already"))
             } else {
-                Error::new(Kind::TakenMeanwhile, format!("model {reference} was registered by another session meanwhile"))
+                Error::new(
+                    Kind::TakenMeanwhile,
+                    format!("model {reference} was registered by another session meanwhile"),
+                )
             };
-            return Err(
-                error.with_hint("Leave the version out to get the next number.")
-            );
+            return Err(error.with_hint("Leave the version out to get the next number."));
         };
         let reference = format!("{}:{version}", new.name);
         Event {
@@ -201,7 +231,7 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
             after: Some(&reference),
             ..Event::default()
         }
-        .record(&tables);
+        .record(schema);
         if new.deploy.unwrap_or(first) {
             let service = Service::lock(schema, new.name, registered_by.clone())?;
             service.activate(service.begin(&id, new.name, &version)?, None)?;
@@ -211,22 +241,12 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
 }
 
 /// Whether a version was registered once and is there no more, after those who are about to register it.
-fn was_given(tables: &str, name: &str, version: &str) -> bool {
-    let sql = format!(
-        "SELECT 1 FROM {tables}.ml_model_events e WHERE e.action OPERATOR(pg_catalog.=) 'register' \
-         AND e.model_name OPERATOR(pg_catalog.=) $1 AND e.model_version OPERATOR(pg_catalog.=) $2 AND NOT EXISTS \
-         (SELECT 1 FROM {tables}.ml_model_registry r \
-          WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.=) $2) LIMIT 1"
-    );
-    !select_latest(&sql, &[name.into(), version.into()], |_| ()).is_empty()
+fn was_given(schema: Schema, name: &str, version: &str) -> bool {
+    !GONE.select_latest(schema, &[name.into(), version.into()], |_| ()).is_empty()
 }
 
-fn exists(tables: &str, name: &str, version: &str) -> bool {
-    let sql = format!(
-        "SELECT 1 FROM {tables}.ml_model_registry r \
-         WHERE r.model_name OPERATOR(pg_catalog.=) $1 AND r.model_version OPERATOR(pg_catalog.=) $2"
-    );
-    !select(&sql, &[name.into(), version.into()], |_| ()).is_empty()
+fn exists(schema: Schema, name: &str, version: &str) -> bool {
+    !EXISTS.select(schema, &[name.into(), version.into()], |_| ()).is_empty()
 }
 
 fn size(bytes: &[u8]) -> i64 {
@@ -238,16 +258,16 @@ fn size(bytes: &[u8]) -> i64 {
 /// # Errors
 /// [`Kind::WrongState`] while it has an alias, a share of traffic or, unless forced, is deployed.
 pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) -> Result<()> {
-    let (tables, who) = (schema.quoted(), role::name(role::current()));
+    let who = role::name(role::current());
     schema.as_owner(|| {
         // Services before versions, in the order in which a deploy locks them.
-        for service in active_services(&tables, id) {
+        for service in active_services(schema, id) {
             Service::lock(schema, &service, who.clone())?;
         }
-        take(&tables, id, reference)?;
-        let services = active_services(&tables, id);
+        take(schema, id, reference)?;
+        let services = active_services(schema, id);
         let quoted = reference.replace('\'', "''");
-        if let Some(service) = sharing(&tables, reference) {
+        if let Some(service) = sharing(schema, reference) {
             return Err(Error::new(
                 Kind::WrongState,
                 format!("model {reference} has a share of the traffic of \"{service}\""),
@@ -261,7 +281,7 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
                     service.replace('\'', "''")
                 )));
         }
-        if let Some(alias) = any_of(&tables, id) {
+        if let Some(alias) = any_of(schema, id) {
             let name = quoted.rsplit_once(':').map_or(quoted.as_str(), |(name, _)| name);
             return Err(Error::new(Kind::WrongState, format!("model {reference} has the alias \"{alias}\""))
                 .with_hint(format!("SELECT e2i_drop_alias('{name}', '{alias}');")));
@@ -272,77 +292,45 @@ pub fn drop_version(schema: Schema, id: &ModelId, reference: &str, force: bool) 
                 service.undeploy(None)?;
             }
         }
-        let shadowed = remove(&tables, id, reference)?;
+        let shadowed = remove(schema, id, reference)?;
         let (model, version) = reference.rsplit_once(':').unzip();
         for service in &shadowed {
             let (before, service) = (Some(reference), Some(service.as_str()));
             let details = Some(serde_json::json!({ "ended_by": "drop" }).to_string());
             Event { who: &who, action: "shadow", model, version, service, before, details, ..Event::default() }
-                .record(&tables);
+                .record(schema);
         }
-        Event { who: &who, action: "drop", model, version, before: Some(reference), ..Event::default() }
-            .record(&tables);
+        Event { who: &who, action: "drop", model, version, before: Some(reference), ..Event::default() }.record(schema);
         Ok(())
     })
 }
 
 /// The services that a version is deployed as.
-fn active_services(tables: &str, id: &ModelId) -> Vec<String> {
-    let sql = format!(
-        "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s WHERE s.model_id OPERATOR(pg_catalog.=) $1 \
-         AND s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum ORDER BY s.service_name"
-    );
-    let rows = select_latest(&sql, &[Uuid::from_bytes(*id).into()], |row| row.get::<String>(1));
+fn active_services(schema: Schema, id: &ModelId) -> Vec<String> {
+    let rows = SERVICES.select_latest(schema, &[Uuid::from_bytes(*id).into()], |row| row.get::<String>(1));
     rows.into_iter().flatten().collect()
 }
 
 /// A service of another version that sends this one a share of its traffic.
-fn sharing(tables: &str, reference: &str) -> Option<String> {
-    let sql = format!(
-        "SELECT s.service_name::pg_catalog.text FROM {tables}.ml_bentoml_services s \
-         WHERE s.status OPERATOR(pg_catalog.=) 'active'::{tables}.deployment_status_enum \
-         AND pg_catalog.jsonb_exists(s.traffic, $1) AND s.bento_tag OPERATOR(pg_catalog.<>) $1 LIMIT 1"
-    );
-    select_latest(&sql, &[reference.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
+fn sharing(schema: Schema, reference: &str) -> Option<String> {
+    SHARING.select_latest(schema, &[reference.into()], |row| row.get::<String>(1)).into_iter().flatten().next()
 }
 
 /// Removes the row, its deployments with their metrics, and bytes that nobody else uses. Returns the services for which
 /// the version was a shadow.
-fn remove(tables: &str, id: &ModelId, reference: &str) -> Result<Vec<String>> {
+fn remove(schema: Schema, id: &ModelId, reference: &str) -> Result<Vec<String>> {
     let key = || Uuid::from_bytes(*id);
-    let shadowed = returning(
-        &format!(
-            "UPDATE {tables}.ml_bentoml_services SET shadow_id = NULL, shadow_sample = NULL \
-             WHERE shadow_id OPERATOR(pg_catalog.=) $1 RETURNING service_name::pg_catalog.text"
-        ),
-        &[key().into()],
-        |row| row.get::<String>(1),
-    );
-    execute(
-        &format!(
-            "WITH gone AS (DELETE FROM {tables}.ml_bentoml_services WHERE model_id OPERATOR(pg_catalog.=) $1 RETURNING id) \
-             DELETE FROM {tables}.ml_bentoml_serving_metrics m USING gone WHERE m.service_id OPERATOR(pg_catalog.=) gone.id"
-        ),
-        &[key().into()],
-    );
+    let shadowed = UNSHADOW.returning(schema, &[key().into()], |row| row.get::<String>(1));
+    UNDEPLOY.execute(schema, &[key().into()]);
     // A transaction that sees an older state has not reached what was deployed since.
-    let left = format!(
-        "SELECT 1 FROM {tables}.ml_bentoml_services s \
-         WHERE s.model_id OPERATOR(pg_catalog.=) $1 OR s.shadow_id OPERATOR(pg_catalog.=) $1 LIMIT 1"
-    );
-    if !select_latest(&left, &[key().into()], |_| ()).is_empty() {
+    if !LEFT.select_latest(schema, &[key().into()], |_| ()).is_empty() {
         return Err(conflict(&format!("a deployment of model {reference}")));
     }
-    let hashes = returning(
-        &format!(
-            "DELETE FROM {tables}.ml_model_registry WHERE id OPERATOR(pg_catalog.=) $1 \
-             RETURNING artifact_sha256, preprocessor_sha256, plan_sha256"
-        ),
-        &[key().into()],
-        |row| [row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2), row.get::<Vec<u8>>(3)],
-    );
+    let hashes = DELETE.returning(schema, &[key().into()], |row| {
+        [row.get::<Vec<u8>>(1), row.get::<Vec<u8>>(2), row.get::<Vec<u8>>(3)]
+    });
     for hash in hashes.into_iter().flatten().flatten() {
-        release(tables, &hash);
+        release(schema, &hash);
     }
     Ok(shadowed.into_iter().flatten().collect())
 }

@@ -9,7 +9,27 @@ use pgrx::datum::Uuid;
 use super::{Deployment, Service};
 use crate::catalog::hold::hold;
 use crate::catalog::model::ModelId;
-use crate::pg::query::select_latest;
+use crate::pg::query::{Query, Row};
+
+// Those that were rolled back are passed over, so that going back twice goes back two steps.
+const BEFORE: Query = Query::new(
+    "SELECT s.id, s.bento_tag::text, s.model_id FROM {ml}.ml_bentoml_services s
+     WHERE s.service_name = $1 AND s.model_id IS NOT NULL AND s.status = 'draining'
+       AND s.deployment < (SELECT a.deployment FROM {ml}.ml_bentoml_services a WHERE a.id = $2)
+     ORDER BY s.deployment DESC",
+);
+const OF_VERSION: Query = Query::new(
+    "SELECT s.id, s.bento_tag::text, s.model_id FROM {ml}.ml_bentoml_services s
+     WHERE s.service_name = $1 AND s.model_id IS NOT NULL AND s.status IN ('draining', 'rolled_back')
+       AND s.id <> $2 AND s.bento_version = $3
+     ORDER BY s.deployment DESC",
+);
+const OF_REFERENCE: Query = Query::new(
+    "SELECT s.id, s.bento_tag::text, s.model_id FROM {ml}.ml_bentoml_services s
+     WHERE s.service_name = $1 AND s.model_id IS NOT NULL AND s.status IN ('draining', 'rolled_back')
+       AND s.id <> $2 AND s.bento_tag = $3
+     ORDER BY s.deployment DESC",
+);
 
 /// Where a rollback goes.
 pub enum Target {
@@ -93,40 +113,19 @@ impl Service<'_> {
 
     /// The earlier deployments that a target may mean, latest first.
     fn all_earlier(&self, active: &Uuid, target: &Target) -> Vec<Earlier> {
-        let (condition, named) = match target {
-            // Those that were rolled back are passed over, so that going back twice goes back two steps.
-            Target::Previous => (
-                format!(
-                    "s.status OPERATOR(pg_catalog.=) {} AND s.deployment OPERATOR(pg_catalog.<) \
-                     (SELECT a.deployment FROM {}.ml_bentoml_services a WHERE a.id OPERATOR(pg_catalog.=) $3) AND $2 IS NULL",
-                    self.status("draining"),
-                    self.tables
-                ),
-                None,
-            ),
-            Target::Version(version) => (self.ended_as("bento_version"), Some(version)),
-            Target::Reference(reference) => (self.ended_as("bento_tag"), Some(reference)),
-        };
-        let sql = format!(
-            "SELECT s.id, s.bento_tag::pg_catalog.text, s.model_id FROM {}.ml_bentoml_services s \
-             WHERE s.service_name OPERATOR(pg_catalog.=) $1 AND s.model_id IS NOT NULL AND {condition} ORDER BY s.deployment DESC",
-            self.tables
-        );
-        let named = named.map(String::as_str);
-        let rows = select_latest(&sql, &[self.name.into(), named.into(), (*active).into()], |row| {
+        let read = |row: &Row| {
             let (id, model) = (row.get::<Uuid>(1)?, row.get::<Uuid>(3)?);
             Some(Earlier { id, tag: row.get::<String>(2)?, model: *model.as_bytes() })
-        });
+        };
+        let (name, id) = (self.name.into(), (*active).into());
+        let rows = match target {
+            Target::Previous => BEFORE.select_latest(self.schema, &[name, id], read),
+            Target::Version(version) => {
+                OF_VERSION.select_latest(self.schema, &[name, id, version.as_str().into()], read)
+            }
+            Target::Reference(tag) => OF_REFERENCE.select_latest(self.schema, &[name, id, tag.as_str().into()], read),
+        };
         rows.into_iter().flatten().collect()
-    }
-
-    fn ended_as(&self, column: &str) -> String {
-        format!(
-            "s.status OPERATOR(pg_catalog.=) ANY (ARRAY[{}, {}]) AND s.{column} OPERATOR(pg_catalog.=) $2 \
-             AND s.id OPERATOR(pg_catalog.<>) $3",
-            self.status("draining"),
-            self.status("rolled_back")
-        )
     }
 
     fn nothing_to_go_back_to(&self, target: &Target, model: &str, tag: &str) -> Error {
@@ -153,7 +152,7 @@ impl Service<'_> {
     /// [`Kind::UnknownModel`] for a service that serves nothing, or a version that was dropped meanwhile.
     pub fn roll_back(&self, to: Earlier, reason: Option<&str>) -> Result<Deployment> {
         let (active, tag) = self.active_or_unknown()?;
-        hold(&self.tables, &to.model, &to.tag)?;
+        hold(self.schema, &to.model, &to.tag)?;
         self.end_beside(&active, "rollback");
         self.set_status(&active, "rolled_back", Some(reason.unwrap_or("rolled back")))?;
         self.set_status(&to.id, "active", None)?;
