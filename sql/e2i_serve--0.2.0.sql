@@ -794,7 +794,6 @@ BEGIN
               HINT = 'Register a new version. Stage, metrics, tags and description may change.';
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_refuse_change FROM PUBLIC;
 COMMENT ON FUNCTION e2i_refuse_change IS 'trigger: refuses changes of what never changes';
 
 CREATE TRIGGER version_is_immutable BEFORE UPDATE ON ml_model_registry FOR EACH ROW
@@ -821,7 +820,6 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_refuse_orphans FROM PUBLIC;
 COMMENT ON FUNCTION e2i_refuse_orphans IS 'trigger: refuses to delete a version that an alias or a deployment points to';
 CREATE TRIGGER version_is_free AFTER DELETE ON ml_model_registry FOR EACH ROW EXECUTE FUNCTION e2i_refuse_orphans();
 
@@ -837,7 +835,6 @@ BEGIN
     RETURN NEW;
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_replace_default FROM PUBLIC;
 COMMENT ON FUNCTION e2i_replace_default IS 'trigger: a row with a known number or name replaces the one that had it';
 CREATE TRIGGER policy_replaces BEFORE INSERT ON ml_stage_policies FOR EACH ROW EXECUTE FUNCTION e2i_replace_default('id');
 ALTER TABLE ml_stage_policies ENABLE ALWAYS TRIGGER policy_replaces;
@@ -858,7 +855,6 @@ BEGIN
               HINT = format('Switch it off: UPDATE ml_stage_policies SET enabled = false WHERE id = %s;', OLD.id);
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_keep_policy FROM PUBLIC;
 COMMENT ON FUNCTION e2i_keep_policy IS 'trigger: refuses to delete a condition that came with the extension';
 CREATE TRIGGER policy_stays BEFORE DELETE ON ml_stage_policies FOR EACH ROW
     WHEN (OLD.id BETWEEN 1 AND 9 AND pg_trigger_depth() = 0) EXECUTE FUNCTION e2i_keep_policy();
@@ -948,45 +944,6 @@ END;
 $$;
 COMMENT ON VIEW e2i_services IS 'what is deployed now, for reading';
 
--- The usual sets of rights. Granting needs the right to grant, so this runs with the caller's.
-CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
-    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    deploying constant text[] := ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
-        'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
-        'e2i_health', 'e2i_shadow_report'];
-    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics', 'e2i_set_inference_log', 'e2i_export_model'];
-    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
-    called regprocedure;
-BEGIN
-    IF kind NOT IN ('scorer', 'deployer', 'admin') THEN
-        RAISE EXCEPTION 'unknown set of rights "%"', kind
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'One of scorer, deployer, admin.';
-    END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', home, role);
-    EXECUTE format('GRANT SELECT ON %I.ml_model_registry TO %s', home, role);
-    IF kind <> 'scorer' THEN
-        EXECUTE format('GRANT SELECT ON %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies,
-            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.ml_health_limits, %1$I.ml_inference_log_policies, %1$I.e2i_models, %1$I.e2i_services, %1$I.e2i_serving_stats TO %2$s',
-            home, role);
-        FOR called IN
-            SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
-                JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
-            WHERE e.extname = 'e2i_serve' AND d.deptype = 'e'
-              AND (p.proname = ANY (deploying) OR (kind = 'admin' AND p.proname = ANY (administering)))
-        LOOP
-            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', called, role);
-        END LOOP;
-    END IF;
-    IF kind = 'admin' THEN
-        EXECUTE format('GRANT SELECT ON %I.ml_inference_log TO %s', home, role);
-        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %1$I.ml_stage_policies, %1$I.ml_health_limits TO %2$s', home, role);
-    END IF;
-END;
-$$;
-REVOKE EXECUTE ON FUNCTION e2i_grant_usage FROM PUBLIC;
-COMMENT ON FUNCTION e2i_grant_usage IS 'grants a role what a scorer, deployer or admin needs';
-
 -- What decides how models score and who may change that. What a server finds out about itself stays there: rows of metrics, and
 -- since 15, which can leave parts of a table out, the health of services and its events.
 CREATE FUNCTION e2i_publish_registry() RETURNS void
@@ -1003,9 +960,7 @@ BEGIN
         home, CASE WHEN can_choose THEN '(' || columns || ')' END, CASE WHEN can_choose THEN 'WHERE (action <> ''health'')' END);
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_publish_registry FROM PUBLIC;
 COMMENT ON FUNCTION e2i_publish_registry IS 'makes the publication e2i_serve_registry, to be subscribed to by another cluster';
-REVOKE EXECUTE ON FUNCTION e2i_archive_expired FROM PUBLIC;
 
 -- Models are not dropped by the way. The library refuses that (`src/catalog/keep.rs`), and must be loaded to do so.
 
@@ -1021,13 +976,12 @@ EXCEPTION WHEN undefined_file OR undefined_function OR insufficient_privilege OR
     NULL;
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_before_drop FROM PUBLIC;
 COMMENT ON FUNCTION e2i_before_drop IS 'event trigger: has the library loaded before an extension may be dropped, so that it can refuse';
 CREATE EVENT TRIGGER e2i_serve_keeps_models ON ddl_command_start WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
     EXECUTE FUNCTION e2i_before_drop();
 COMMENT ON EVENT TRIGGER e2i_serve_keeps_models IS 'models are not dropped with the extension unless e2i_serve.allow_drop is on';
 
--- What stands on the tables and the generated functions: triggers, views, aliases, privileges, comments.
+-- What stands on the tables and the generated functions: triggers, views, aliases, comments.
 
 -- Every session hears of a change when it commits. ALWAYS, so that changes that arrive by replication are heard of, too.
 CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_model_registry
@@ -1088,40 +1042,13 @@ COMMENT ON COLUMN e2i_serving_stats.load_ms IS 'mean time to load it';
 COMMENT ON COLUMN e2i_serving_stats.hits IS 'how often a statement found it loaded';
 COMMENT ON COLUMN e2i_serving_stats.sessions IS 'sessions that hold it now';
 COMMENT ON COLUMN e2i_serving_stats.memory_bytes IS 'memory that it takes in them together';
-REVOKE EXECUTE ON FUNCTION e2i_serving_counters FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_serving_stats_reset FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_prometheus_metrics FROM PUBLIC;
-GRANT SELECT ON e2i_serving_stats TO pg_monitor;
-GRANT EXECUTE ON FUNCTION e2i_serving_counters TO pg_monitor;
-GRANT EXECUTE ON FUNCTION e2i_prometheus_metrics TO pg_monitor;
-REVOKE EXECUTE ON FUNCTION e2i_set_inference_log FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_shadow_report FROM PUBLIC;
 COMMENT ON FUNCTION e2i_set_inference_log IS 'lets a sample of a service''s rows be logged in ml_inference_log; NULL ends that';
-REVOKE EXECUTE ON FUNCTION e2i_flush_metrics FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_health FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION e2i_health TO pg_monitor;
 COMMENT ON FUNCTION e2i_flush_metrics IS 'writes what each active service served into ml_bentoml_serving_metrics, and judges its health';
 COMMENT ON FUNCTION e2i_health IS 'how a service is by its calls since the last row of metrics, else as it was found then';
 COMMENT ON FUNCTION e2i_serving_counters IS 'what the view e2i_serving_stats shows, or the same for each function';
 COMMENT ON FUNCTION e2i_serving_stats_reset IS 'sets this database''s counters of what was served back';
 COMMENT ON FUNCTION e2i_prometheus_metrics IS 'what was counted, in the text format of Prometheus';
 
--- Registering and dropping are granted, not public.
-REVOKE EXECUTE ON FUNCTION e2i_register_model FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_drop_model FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_export_model FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_set_traffic FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_set_shadow FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_deploy FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_annotate_model FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_rollback FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_undeploy FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_transition_stage FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_set_alias FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_drop_alias FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_registry_changed FROM PUBLIC;
-GRANT SELECT ON e2i_session_cache TO PUBLIC;
-GRANT SELECT ON e2i_shadow_scores TO PUBLIC;
 
 COMMENT ON FUNCTION e2i_register_model IS 'registers a model and returns its reference; the first version of a name is deployed at once';
 COMMENT ON FUNCTION e2i_drop_model IS 'drops a version; refuses while it is deployed unless force, or while it has an alias';
@@ -1143,3 +1070,85 @@ COMMENT ON FUNCTION e2i_clear_session_cache IS 'drops this session''s loaded mod
 COMMENT ON FUNCTION e2i_cached_models IS 'what the view e2i_session_cache shows';
 COMMENT ON FUNCTION e2i_registry_changed IS 'trigger: tells every session that the registry has changed';
 COMMENT ON VIEW e2i_session_cache IS 'models that this session has loaded and the caller may see, most recently used first';
+
+-- Who may do what with the members of the extension, all in one place and last, so that nothing is forgotten: what does not stand
+-- here is its owner's alone. src/catalog/rights.rs names the set that a role is missing.
+
+CREATE VIEW e2i_rights AS
+    WITH members (object, name) AS (
+        SELECT CASE d.classid WHEN 'pg_proc'::regclass THEN 'FUNCTION ' || d.objid::regprocedure
+                   WHEN 'pg_type'::regclass THEN 'TYPE ' || d.objid::regtype
+                   ELSE CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || d.objid::regclass END,
+               coalesce(p.proname, t.typname, c.relname)
+        FROM pg_extension e JOIN pg_depend d ON (d.refclassid, d.refobjid, d.deptype) = ('pg_extension'::regclass, e.oid, 'e')
+            LEFT JOIN pg_proc p ON (d.classid, d.objid) = ('pg_proc'::regclass, p.oid)
+            LEFT JOIN pg_type t ON (d.classid, d.objid) = ('pg_type'::regclass, t.oid)
+            LEFT JOIN pg_class c ON (d.classid, d.objid) = ('pg_class'::regclass, c.oid)
+        WHERE e.extname = 'e2i_serve' AND (p.oid IS NOT NULL OR t.typtype = 'e' OR c.oid IS NOT NULL)
+    ), held (kind, privilege, names) AS (VALUES
+        ('everybody', 'EXECUTE', ARRAY['e2i_predict', 'e2i_predict_label', 'e2i_predict_proba', 'e2i_predict_vector', 'e2i_predict_pinned',
+            'e2i_serve', 'e2i_check_features', 'e2i_describe_model', 'e2i_verify_model', 'e2i_model_classes', 'e2i_version_at', 'e2i_prewarm',
+            'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library']),
+        ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights']),
+        ('everybody', 'USAGE', ARRAY['deployment_status_enum']),
+        ('scorer', 'SELECT', ARRAY['ml_model_registry']),
+        ('deployer', 'EXECUTE', ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias',
+            'e2i_drop_alias', 'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
+            'e2i_health', 'e2i_shadow_report']),
+        ('deployer', 'SELECT', ARRAY['ml_model_aliases', 'ml_bentoml_services', 'ml_stage_policies', 'ml_model_events',
+            'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats']),
+        ('admin', 'EXECUTE', ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics',
+            'e2i_set_inference_log', 'e2i_export_model']),
+        ('admin', 'SELECT', ARRAY['ml_inference_log']),
+        ('admin', 'INSERT, UPDATE, DELETE', ARRAY['ml_stage_policies', 'ml_health_limits']),
+        ('pg_monitor', 'EXECUTE', ARRAY['e2i_serving_counters', 'e2i_prometheus_metrics', 'e2i_health']),
+        ('pg_monitor', 'SELECT', ARRAY['e2i_serving_stats'])
+    )
+    SELECT coalesce(h.kind, 'owner') AS kind, coalesce(h.privilege, 'ALL') AS privilege, m.object
+    FROM members m LEFT JOIN held h ON m.name = ANY (h.names);
+COMMENT ON VIEW e2i_rights IS 'which set of rights holds what: those of everybody, the sets of e2i_grant_usage, each with those before it, of pg_monitor, and what only the owner may do';
+COMMENT ON COLUMN e2i_rights.kind IS 'everybody, scorer, deployer, admin, pg_monitor or owner';
+COMMENT ON COLUMN e2i_rights.privilege IS 'as GRANT calls it';
+COMMENT ON COLUMN e2i_rights.object IS 'of what, as GRANT calls it';
+
+-- Granting needs the right to grant, so this runs with the caller's.
+CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    sets constant text[] := ARRAY['scorer', 'deployer', 'admin'];
+    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
+    held record;
+BEGIN
+    IF kind <> ALL (sets) THEN
+        RAISE EXCEPTION 'unknown set of rights "%"', kind
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'One of scorer, deployer, admin.';
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', home, role);
+    FOR held IN EXECUTE format('SELECT privilege, object FROM %I.e2i_rights WHERE array_position($1, kind) <= array_position($1, $2)', home)
+        USING sets, kind
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s', held.privilege, held.object, role);
+    END LOOP;
+END;
+$$;
+COMMENT ON FUNCTION e2i_grant_usage IS 'grants a role what a scorer, deployer or admin needs';
+
+DO $$
+DECLARE
+    it record;
+BEGIN
+    -- What is made is everybody's where it is a function, or where somebody has altered the default privileges.
+    FOR it IN
+        SELECT r.object FROM e2i_rights r GROUP BY r.object
+        HAVING bool_and(r.kind <> 'everybody') AND (r.object LIKE 'FUNCTION %'
+            OR EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass(substring(r.object FROM '^\w+ (.*)')) AND c.relacl IS NOT NULL))
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', it.object);
+    END LOOP;
+    FOR it IN SELECT r.privilege, r.object, replace(r.kind, 'everybody', 'PUBLIC') AS role FROM e2i_rights r
+        WHERE r.kind = 'pg_monitor' OR r.kind = 'everybody' AND r.object LIKE 'TABLE %'
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s', it.privilege, it.object, it.role);
+    END LOOP;
+END;
+$$;

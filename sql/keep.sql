@@ -12,7 +12,6 @@ EXCEPTION WHEN undefined_file OR undefined_function OR insufficient_privilege OR
     NULL;
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_before_drop FROM PUBLIC;
 COMMENT ON FUNCTION e2i_before_drop IS 'event trigger: has the library loaded before an extension may be dropped, so that it can refuse';
 CREATE EVENT TRIGGER e2i_serve_keeps_models ON ddl_command_start WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
     EXECUTE FUNCTION e2i_before_drop();

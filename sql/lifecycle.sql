@@ -14,7 +14,6 @@ BEGIN
               HINT = 'Register a new version. Stage, metrics, tags and description may change.';
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_refuse_change FROM PUBLIC;
 COMMENT ON FUNCTION e2i_refuse_change IS 'trigger: refuses changes of what never changes';
 
 CREATE TRIGGER version_is_immutable BEFORE UPDATE ON ml_model_registry FOR EACH ROW
@@ -41,7 +40,6 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_refuse_orphans FROM PUBLIC;
 COMMENT ON FUNCTION e2i_refuse_orphans IS 'trigger: refuses to delete a version that an alias or a deployment points to';
 CREATE TRIGGER version_is_free AFTER DELETE ON ml_model_registry FOR EACH ROW EXECUTE FUNCTION e2i_refuse_orphans();
 
@@ -57,7 +55,6 @@ BEGIN
     RETURN NEW;
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_replace_default FROM PUBLIC;
 COMMENT ON FUNCTION e2i_replace_default IS 'trigger: a row with a known number or name replaces the one that had it';
 CREATE TRIGGER policy_replaces BEFORE INSERT ON ml_stage_policies FOR EACH ROW EXECUTE FUNCTION e2i_replace_default('id');
 ALTER TABLE ml_stage_policies ENABLE ALWAYS TRIGGER policy_replaces;
@@ -78,7 +75,6 @@ BEGIN
               HINT = format('Switch it off: UPDATE ml_stage_policies SET enabled = false WHERE id = %s;', OLD.id);
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_keep_policy FROM PUBLIC;
 COMMENT ON FUNCTION e2i_keep_policy IS 'trigger: refuses to delete a condition that came with the extension';
 CREATE TRIGGER policy_stays BEFORE DELETE ON ml_stage_policies FOR EACH ROW
     WHEN (OLD.id BETWEEN 1 AND 9 AND pg_trigger_depth() = 0) EXECUTE FUNCTION e2i_keep_policy();
@@ -168,45 +164,6 @@ END;
 $$;
 COMMENT ON VIEW e2i_services IS 'what is deployed now, for reading';
 
--- The usual sets of rights. Granting needs the right to grant, so this runs with the caller's.
-CREATE FUNCTION e2i_grant_usage(role regrole, kind text) RETURNS void
-    LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    deploying constant text[] := ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias', 'e2i_drop_alias',
-        'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
-        'e2i_health', 'e2i_shadow_report'];
-    administering constant text[] := ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics', 'e2i_set_inference_log', 'e2i_export_model'];
-    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
-    called regprocedure;
-BEGIN
-    IF kind NOT IN ('scorer', 'deployer', 'admin') THEN
-        RAISE EXCEPTION 'unknown set of rights "%"', kind
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'One of scorer, deployer, admin.';
-    END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', home, role);
-    EXECUTE format('GRANT SELECT ON %I.ml_model_registry TO %s', home, role);
-    IF kind <> 'scorer' THEN
-        EXECUTE format('GRANT SELECT ON %1$I.ml_model_aliases, %1$I.ml_bentoml_services, %1$I.ml_stage_policies,
-            %1$I.ml_model_events, %1$I.ml_bentoml_serving_metrics, %1$I.ml_health_limits, %1$I.ml_inference_log_policies, %1$I.e2i_models, %1$I.e2i_services, %1$I.e2i_serving_stats TO %2$s',
-            home, role);
-        FOR called IN
-            SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
-                JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
-            WHERE e.extname = 'e2i_serve' AND d.deptype = 'e'
-              AND (p.proname = ANY (deploying) OR (kind = 'admin' AND p.proname = ANY (administering)))
-        LOOP
-            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', called, role);
-        END LOOP;
-    END IF;
-    IF kind = 'admin' THEN
-        EXECUTE format('GRANT SELECT ON %I.ml_inference_log TO %s', home, role);
-        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %1$I.ml_stage_policies, %1$I.ml_health_limits TO %2$s', home, role);
-    END IF;
-END;
-$$;
-REVOKE EXECUTE ON FUNCTION e2i_grant_usage FROM PUBLIC;
-COMMENT ON FUNCTION e2i_grant_usage IS 'grants a role what a scorer, deployer or admin needs';
-
 -- What decides how models score and who may change that. What a server finds out about itself stays there: rows of metrics, and
 -- since 15, which can leave parts of a table out, the health of services and its events.
 CREATE FUNCTION e2i_publish_registry() RETURNS void
@@ -223,6 +180,4 @@ BEGIN
         home, CASE WHEN can_choose THEN '(' || columns || ')' END, CASE WHEN can_choose THEN 'WHERE (action <> ''health'')' END);
 END;
 $$;
-REVOKE EXECUTE ON FUNCTION e2i_publish_registry FROM PUBLIC;
 COMMENT ON FUNCTION e2i_publish_registry IS 'makes the publication e2i_serve_registry, to be subscribed to by another cluster';
-REVOKE EXECUTE ON FUNCTION e2i_archive_expired FROM PUBLIC;

@@ -1,4 +1,4 @@
--- What stands on the tables and the generated functions: triggers, views, aliases, privileges, comments.
+-- What stands on the tables and the generated functions: triggers, views, aliases, comments.
 
 -- Every session hears of a change when it commits. ALWAYS, so that changes that arrive by replication are heard of, too.
 CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_model_registry
@@ -59,40 +59,13 @@ COMMENT ON COLUMN e2i_serving_stats.load_ms IS 'mean time to load it';
 COMMENT ON COLUMN e2i_serving_stats.hits IS 'how often a statement found it loaded';
 COMMENT ON COLUMN e2i_serving_stats.sessions IS 'sessions that hold it now';
 COMMENT ON COLUMN e2i_serving_stats.memory_bytes IS 'memory that it takes in them together';
-REVOKE EXECUTE ON FUNCTION e2i_serving_counters FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_serving_stats_reset FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_prometheus_metrics FROM PUBLIC;
-GRANT SELECT ON e2i_serving_stats TO pg_monitor;
-GRANT EXECUTE ON FUNCTION e2i_serving_counters TO pg_monitor;
-GRANT EXECUTE ON FUNCTION e2i_prometheus_metrics TO pg_monitor;
-REVOKE EXECUTE ON FUNCTION e2i_set_inference_log FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_shadow_report FROM PUBLIC;
 COMMENT ON FUNCTION e2i_set_inference_log IS 'lets a sample of a service''s rows be logged in ml_inference_log; NULL ends that';
-REVOKE EXECUTE ON FUNCTION e2i_flush_metrics FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_health FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION e2i_health TO pg_monitor;
 COMMENT ON FUNCTION e2i_flush_metrics IS 'writes what each active service served into ml_bentoml_serving_metrics, and judges its health';
 COMMENT ON FUNCTION e2i_health IS 'how a service is by its calls since the last row of metrics, else as it was found then';
 COMMENT ON FUNCTION e2i_serving_counters IS 'what the view e2i_serving_stats shows, or the same for each function';
 COMMENT ON FUNCTION e2i_serving_stats_reset IS 'sets this database''s counters of what was served back';
 COMMENT ON FUNCTION e2i_prometheus_metrics IS 'what was counted, in the text format of Prometheus';
 
--- Registering and dropping are granted, not public.
-REVOKE EXECUTE ON FUNCTION e2i_register_model FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_drop_model FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_export_model FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_set_traffic FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_set_shadow FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_deploy FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_annotate_model FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_rollback FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_undeploy FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_transition_stage FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_set_alias FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_drop_alias FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION e2i_registry_changed FROM PUBLIC;
-GRANT SELECT ON e2i_session_cache TO PUBLIC;
-GRANT SELECT ON e2i_shadow_scores TO PUBLIC;
 
 COMMENT ON FUNCTION e2i_register_model IS 'registers a model and returns its reference; the first version of a name is deployed at once';
 COMMENT ON FUNCTION e2i_drop_model IS 'drops a version; refuses while it is deployed unless force, or while it has an alias';

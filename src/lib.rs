@@ -39,7 +39,8 @@ pgrx::extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
 pgrx::extension_sql_file!("../sql/scoring.sql", name = "scoring", requires = ["tables"]);
 pgrx::extension_sql_file!("../sql/lifecycle.sql", name = "lifecycle", requires = ["tables", e2i_transition_stage]);
 pgrx::extension_sql_file!("../sql/keep.sql", name = "keep", requires = [e2i_load_library]);
-pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", finalize);
+pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", requires = ["lifecycle", "keep"]);
+pgrx::extension_sql_file!("../sql/rights.sql", name = "rights", finalize);
 
 /// Runs when the library is loaded. Nothing here starts a thread, opens a file or touches ONNX Runtime: in
 /// `shared_preload_libraries` this is the postmaster, and its children must find all that untouched.

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_char};
 use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
-/// What an admin may do beyond a deployer; `sql/lifecycle.sql` grants it.
+/// What an admin may do beyond a deployer; `sql/rights.sql` grants it.
 const ADMINISTERING: [&str; 7] = [
     "e2i_drop_model",
     "e2i_archive_expired",
