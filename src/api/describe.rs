@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 
 use crate::catalog::model::{Stored, Version};
 use crate::catalog::schema::Schema;
-use crate::datum::features::{FeatureSource, Spelling, Strictness};
+use crate::datum::features::{FeatureSource, Features, Spelling, Strictness};
 use crate::error::OrRaise;
 use crate::pg::varlena;
 use crate::scoring::cache::resolve;
@@ -150,7 +150,7 @@ fn e2i_check_features(
     ),
 > {
     // SAFETY: the server passes a valid fcinfo with the two arguments of the declaration, neither of them NULL.
-    let (schema, model, features, spelling) = unsafe {
+    let (schema, model, features) = unsafe {
         let arguments = (*fcinfo).args.as_slice(2);
         let spelling = match pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 1) {
             pg_sys::JSONBOID => Spelling::Jsonb,
@@ -158,26 +158,24 @@ fn e2i_check_features(
             other if pg_sys::get_element_type(other) != pg_sys::Oid::INVALID => Spelling::Array,
             _ => Spelling::Row,
         };
-        (Schema::of_call(fcinfo), varlena::text(arguments[0].value), arguments[1].value, spelling)
+        let features = Features::of_datum(spelling, arguments[1].value);
+        (Schema::of_call(fcinfo), varlena::text(arguments[0].value), features)
     };
     let version = resolve(schema, model).or_raise();
     let interface = Arc::new(version.interface.clone());
     let binder = Binder::new(interface.clone(), version.reference());
     let mut batch = Batch::new(&interface.inputs, 1);
     let mut problems: Vec<Option<String>> = vec![None; interface.features.len()];
-    // SAFETY: the datum is of the type that the spelling names.
-    let scanned = unsafe {
-        FeatureSource::default().scan(&binder, spelling, features, Strictness::DryRun, |feature, value| {
-            problems[feature] = match value {
-                None if interface.features[feature].required => Some("not given".to_owned()),
-                value => {
-                    let bound = binder.set(&mut batch, 0, feature, value.unwrap_or(Scalar::Missing));
-                    bound.err().map(|error| error.message().to_owned())
-                }
-            };
-            Ok(())
-        })
-    };
+    let scanned = FeatureSource::default().scan(&binder, features, Strictness::DryRun, |feature, value| {
+        problems[feature] = match value {
+            None if interface.features[feature].required => Some("not given".to_owned()),
+            value => {
+                let bound = binder.set(&mut batch, 0, feature, value.unwrap_or(Scalar::Missing));
+                bound.err().map(|error| error.message().to_owned())
+            }
+        };
+        Ok(())
+    });
     scanned.or_raise();
     let rows: Vec<_> = interface
         .features

@@ -7,11 +7,12 @@ use e2i_metrics::Function;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::schema::Schema;
-use crate::datum::features::Spelling;
+use crate::datum::features::{Features, Spelling};
 use crate::datum::result;
 use crate::error::OrRaise;
 use crate::pg::{call_site, sqlstate, varlena};
 use crate::scoring::CallSite;
+use crate::scoring::arm::Asked;
 use crate::scoring::engines::Preference;
 
 /// What a reference may be.
@@ -43,10 +44,11 @@ unsafe fn answer(
         let reference = varlena::text(arguments[0].value);
         let site: &mut CallSite = call_site::state(fcinfo);
         let clock = site.enter(call_site::Place::of_call(fcinfo));
-        let target = site.target(|| place_of(fcinfo, reference, references), reference, question, function)?;
-        let answer = target.answer(spelling, arguments[1].value)?;
+        let asked = Asked { question: Some(question), function: Some(function) };
+        let scorer = site.scorer(|| place_of(fcinfo, reference, references), reference, asked)?;
+        let answer = scorer.score_one(Features::of_datum(spelling, arguments[1].value))?;
         if let Some(clock) = clock {
-            target.time(&clock);
+            scorer.time_row(&clock);
         }
         Ok(match answer {
             Answer::Number(number) => pg_sys::Datum::from(number.to_bits()),

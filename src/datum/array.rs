@@ -6,7 +6,7 @@ use e2i_core::{Binder, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
 use crate::datum::features::{Strictness, nested};
-use crate::datum::scalar::{Reader, Zone, type_name};
+use crate::datum::scalar::{Reader, Zone};
 use crate::pg::varlena;
 
 /// What is known about the element type and length seen last.
@@ -27,7 +27,6 @@ struct Known {
     element: pg_sys::Oid,
     count: usize,
     reader: Reader,
-    type_name: String,
     size: i16,
     by_value: bool,
     align: usize,
@@ -83,10 +82,8 @@ impl ArraySource {
                 }
                 position = known.aligned(start, position);
                 let value = known.fetch(start.add(position));
-                let element = binder.element(index);
-                known
-                    .reader
-                    .read_for(element, self.zone, value, &known.type_name, |scalar| sink(index, Some(scalar)))?;
+                let wanted = binder.element(index);
+                known.reader.read_for(wanted, self.zone, value, element, |scalar| sink(index, Some(scalar)))?;
                 position += known.length(start.add(position));
             }
             (count..features).try_for_each(|feature| sink(feature, None))
@@ -155,7 +152,5 @@ fn look_up(binder: &Binder, element: pg_sys::Oid, count: usize, strict: Strictne
         b'i' => 4,
         _ => 8,
     };
-    let reader = Reader::of(element);
-    let type_name = if reader == Reader::Other { type_name(element) } else { String::new() };
-    Ok(Known { element, count, reader, type_name, size, by_value, align, layout })
+    Ok(Known { element, count, reader: Reader::of(element), size, by_value, align, layout })
 }

@@ -24,7 +24,58 @@ pub enum Spelling {
     Array,
 }
 
-/// What a call site remembers about its features: names are looked up once, not once a row.
+/// The features of one row, as they were given.
+#[derive(Clone, Copy)]
+pub struct Features<'f>(Form<'f>);
+
+/// A datum is a valid value of its type, which lives as long as `'f`.
+#[derive(Clone, Copy)]
+enum Form<'f> {
+    Json(Container<'f>),
+    Text(pg_sys::Datum),
+    Row(pg_sys::Datum),
+    Array(pg_sys::Datum),
+}
+
+impl<'f> Features<'f> {
+    /// Those of a function's argument.
+    ///
+    /// # Safety
+    /// `datum` must be a valid value of the type that `spelling` names, and live as long as `'f`.
+    #[inline]
+    pub unsafe fn of_datum(spelling: Spelling, datum: pg_sys::Datum) -> Self {
+        Self(match spelling {
+            // SAFETY: as the caller promises.
+            Spelling::Jsonb => Form::Json(Container::root(unsafe { varlena::bytes(datum) })),
+            Spelling::Text => Form::Text(datum),
+            Spelling::Row => Form::Row(datum),
+            Spelling::Array => Form::Array(datum),
+        })
+    }
+
+    /// One row of a JSON payload.
+    pub fn of_json(json: Container<'f>) -> Self {
+        Self(Form::Json(json))
+    }
+
+    /// Whether they are a text, which the server parses.
+    #[inline]
+    pub fn is_text(&self) -> bool {
+        matches!(self.0, Form::Text(_))
+    }
+
+    /// The same, parsed if they are a text; of several models that score a row, one's binder does for all.
+    ///
+    /// # Errors
+    /// A text that is neither JSON nor an array.
+    pub fn parsed(self, binder: &Binder) -> Result<Self> {
+        let Form::Text(datum) = self.0 else { return Ok(self) };
+        // SAFETY: a text, by the promise of `of_datum`; what is made of it lives in the same memory context.
+        Ok(Self::of_json(Container::root(unsafe { varlena::bytes(json_text::features(binder, datum)?) })))
+    }
+}
+
+/// What is remembered about the features of the rows of one model: names are looked up once, not once a row.
 #[derive(Default)]
 pub struct FeatureSource {
     json: JsonSource,
@@ -40,57 +91,29 @@ impl FeatureSource {
 
     /// Feeds every feature of one row to `sink`, `None` where an optional one was not given.
     ///
-    /// # Safety
-    /// `datum` must be a valid value of the type that `spelling` names.
-    pub unsafe fn scan<S>(
-        &mut self,
-        binder: &Binder,
-        spelling: Spelling,
-        datum: pg_sys::Datum,
-        strict: Strictness,
-        mut sink: S,
-    ) -> Result<()>
+    /// # Errors
+    /// Features that are missing or too many, and what `sink` reports.
+    pub fn scan<S>(&mut self, binder: &Binder, features: Features<'_>, strict: Strictness, mut sink: S) -> Result<()>
     where
         S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
     {
-        // SAFETY: as the caller promises.
-        unsafe {
-            match spelling {
-                Spelling::Row => self.row.scan(binder, datum, strict, &mut sink),
-                Spelling::Array => self.array.scan(binder, datum, strict, &mut sink),
-                Spelling::Jsonb => self.json.scan(binder, Container::root(varlena::bytes(datum)), strict, &mut sink),
-                Spelling::Text => {
-                    let parsed = json_text::features(binder, datum)?;
-                    self.json.scan(binder, Container::root(varlena::bytes(parsed)), strict, &mut sink)
-                }
-            }
+        match features.0 {
+            Form::Json(json) => self.json.scan(binder, json, strict, &mut sink),
+            // SAFETY: a row and an array, by the promise of `of_datum`.
+            Form::Row(datum) => unsafe { self.row.scan(binder, datum, strict, &mut sink) },
+            // SAFETY: as above.
+            Form::Array(datum) => unsafe { self.array.scan(binder, datum, strict, &mut sink) },
+            Form::Text(_) => self.scan(binder, features.parsed(binder)?, strict, sink),
         }
     }
 
     /// Binds one row into `batch`.
     ///
-    /// # Safety
-    /// As [`FeatureSource::scan`].
+    /// # Errors
+    /// As [`FeatureSource::scan`], and values that do not fit.
     #[inline]
-    pub unsafe fn bind(
-        &mut self,
-        binder: &Binder,
-        spelling: Spelling,
-        datum: pg_sys::Datum,
-        batch: &mut Batch,
-        row: usize,
-    ) -> Result<()> {
-        // SAFETY: as the caller promises.
-        unsafe {
-            self.scan(binder, spelling, datum, Strictness::Strict, |feature, value| {
-                binder.set(batch, row, feature, value.unwrap_or(Scalar::Missing))
-            })
-        }
-    }
-
-    /// Binds one row of a JSON payload into `batch`.
-    pub fn bind_json(&mut self, binder: &Binder, json: Container<'_>, batch: &mut Batch, row: usize) -> Result<()> {
-        self.json.scan(binder, json, Strictness::Strict, &mut |feature, value: Option<Scalar<'_>>| {
+    pub fn bind(&mut self, binder: &Binder, features: Features<'_>, batch: &mut Batch, row: usize) -> Result<()> {
+        self.scan(binder, features, Strictness::Strict, |feature, value| {
             binder.set(batch, row, feature, value.unwrap_or(Scalar::Missing))
         })
     }

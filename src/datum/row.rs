@@ -1,36 +1,49 @@
-//! Rows: composite values, taken apart once a call, their columns looked up once a row type.
+//! Rows: composite values, taken apart into their columns.
+//!
+//! A row type is looked up once a session, and matched with the features of a model once a model and type.
+
+use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
+use std::rc::Rc;
 
 use e2i_core::{Binder, Layout, Result, Scalar};
 use pgrx::{PgMemoryContexts, PgTupleDesc, pg_sys};
 
-use crate::datum::features::{Strictness, required};
-use crate::datum::scalar::{Reader, Zone, type_name};
+use crate::datum::columns::Columns;
+use crate::datum::layout::Strictness;
+use crate::datum::scalar::Zone;
 use crate::pg::{relcache, varlena};
 
-/// What is known about the row type seen last.
+/// Row types that a session keeps, 100 bytes a column.
+const ROW_TYPES: usize = 64;
+
+/// Row types that one call site keeps with their layouts: a query has one, an untyped variable or a model that is scored by
+/// several statements in turn a few.
+const LAYOUTS: usize = 4;
+
+thread_local! {
+    // Never dropped: at the end of a process the server's memory is no longer to be freed.
+    static KNOWN: ManuallyDrop<RefCell<Vec<Rc<RowType>>>> = const { ManuallyDrop::new(RefCell::new(vec![])) };
+}
+
+/// What is known about the row types seen last, the last one first.
 #[derive(Default)]
 pub struct RowSource {
     zone: Zone,
-    known: Option<Known>,
+    known: Vec<(Rc<RowType>, Layout)>,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
 }
 
-struct Known {
+struct RowType {
     type_oid: pg_sys::Oid,
     typmod: i32,
-    /// Number of relation changes that this backend had seen when the type was looked up.
-    changes: u64,
+    /// Number of relation changes that this backend had seen when the type was known to be the same.
+    changes: Cell<u64>,
     /// The server's own number for this state of the row type.
     identifier: u64,
     descriptor: Descriptor,
-    columns: Vec<Column>,
-    layout: Layout,
-}
-
-struct Column {
-    reader: Reader,
-    type_name: String,
+    columns: Columns,
 }
 
 /// A copy of a tuple descriptor that outlives changes of the type.
@@ -58,6 +71,38 @@ impl Drop for Descriptor {
     fn drop(&mut self) {
         // SAFETY: made by copy_of, freed once.
         unsafe { pg_sys::FreeTupleDesc(self.0) };
+    }
+}
+
+impl RowType {
+    /// The type of a composite value, as it is now.
+    ///
+    /// # Safety
+    /// The value must exist.
+    unsafe fn find(type_oid: pg_sys::Oid, typmod: i32) -> Rc<Self> {
+        let changes = relcache::changes();
+        let is_same = |known: &Rc<Self>| known.type_oid == type_oid && known.typmod == typmod;
+        // SAFETY: as the caller promises.
+        let identifier = unsafe { pg_sys::assign_record_type_identifier(type_oid, typmod) };
+        let known = KNOWN.with(|known| known.borrow().iter().find(|known| is_same(known)).cloned());
+        if let Some(known) = known.filter(|known| known.identifier == identifier) {
+            known.changes.set(changes);
+            return known;
+        }
+        // SAFETY: as above.
+        let descriptor = unsafe { Descriptor::copy_of(type_oid, typmod) };
+        let columns = Columns::new(descriptor.attributes().iter().map(|attribute| {
+            let is_there = !attribute.attisdropped;
+            is_there.then(|| (attribute.name(), attribute.atttypid))
+        }));
+        let found = Rc::new(Self { type_oid, typmod, changes: Cell::new(changes), identifier, descriptor, columns });
+        KNOWN.with(|known| {
+            let mut known = known.borrow_mut();
+            known.retain(|known| !is_same(known));
+            known.truncate(ROW_TYPES - 1);
+            known.insert(0, found.clone());
+        });
+        found
     }
 }
 
@@ -93,75 +138,48 @@ impl RowSource {
             )
         };
         let changes = relcache::changes();
-        match &self.known {
-            Some(known) if known.type_oid == type_oid && known.typmod == typmod && known.changes == changes => {}
-            _ => self.look_up(binder, type_oid, typmod, changes, strict)?,
+        match self.known.first() {
+            Some((known, _))
+                if known.type_oid == type_oid && known.typmod == typmod && known.changes.get() == changes => {}
+            // SAFETY: the type comes from a valid composite value.
+            _ => unsafe { self.look_up(binder, type_oid, typmod, strict)? },
         }
-        let Self { zone, known: Some(known), values, nulls } = self else { return Ok(()) };
-        // SAFETY: both arrays have the descriptor's number of attributes.
+        let Self { zone, known, values, nulls } = self;
+        let Some((row_type, layout)) = known.first() else { return Ok(()) };
+        // SAFETY: both arrays have at least the descriptor's number of attributes, and then hold values of its types.
         unsafe {
-            pg_sys::heap_deform_tuple(&raw mut tuple, known.descriptor.0, values.as_mut_ptr(), nulls.as_mut_ptr())
-        };
-        for (feature, source) in known.layout.sources().iter().enumerate() {
-            let Some(source) = source.map(|source| source as usize) else {
-                sink(feature, None)?;
-                continue;
-            };
-            let column = &known.columns[source];
-            if nulls[source] {
-                sink(feature, Some(Scalar::Missing))?;
-                continue;
-            }
-            let element = binder.element(feature);
-            // SAFETY: the value came from the tuple, by this column's type.
-            unsafe {
-                column.reader.read_for(element, *zone, values[source], &column.type_name, |scalar| {
-                    sink(feature, Some(scalar))
-                })?;
-            }
+            pg_sys::heap_deform_tuple(&raw mut tuple, row_type.descriptor.0, values.as_mut_ptr(), nulls.as_mut_ptr());
+            row_type.columns.scan(layout, binder, *zone, values, nulls, sink)
         }
-        Ok(())
     }
 
+    /// Puts a row type first.
+    ///
+    /// # Safety
+    /// As [`RowType::find`].
     #[cold]
-    fn look_up(
+    unsafe fn look_up(
         &mut self,
         binder: &Binder,
         type_oid: pg_sys::Oid,
         typmod: i32,
-        changes: u64,
         strict: Strictness,
     ) -> Result<()> {
-        // SAFETY: the type comes from a valid composite value.
-        let identifier = unsafe { pg_sys::assign_record_type_identifier(type_oid, typmod) };
-        if let Some(known) = &mut self.known
-            && known.type_oid == type_oid
-            && known.typmod == typmod
-            && known.identifier == identifier
-        {
-            known.changes = changes;
-            return Ok(());
-        }
-        // SAFETY: as above.
-        let descriptor = unsafe { Descriptor::copy_of(type_oid, typmod) };
-        let (mut names, mut columns) = (Vec::new(), Vec::new());
-        for attribute in descriptor.attributes().iter() {
-            if attribute.attisdropped {
-                names.push(String::new());
-                columns.push(Column { reader: Reader::Other, type_name: String::new() });
-                continue;
+        // SAFETY: as the caller promises.
+        let row_type = unsafe { RowType::find(type_oid, typmod) };
+        match self.known.iter().position(|(known, _)| Rc::ptr_eq(known, &row_type)) {
+            Some(place) => self.known.swap(0, place),
+            None => {
+                let layout = row_type.columns.layout(binder, strict)?;
+                let columns = row_type.columns.len();
+                if self.values.len() < columns {
+                    self.values.resize(columns, pg_sys::Datum::from(0));
+                    self.nulls.resize(columns, true);
+                }
+                self.known.truncate(LAYOUTS - 1);
+                self.known.insert(0, (row_type, layout));
             }
-            let reader = Reader::of(attribute.atttypid);
-            names.push(attribute.name().to_owned());
-            columns.push(Column {
-                reader,
-                type_name: if reader == Reader::Other { type_name(attribute.atttypid) } else { String::new() },
-            });
         }
-        let layout = required(strict, binder, names.iter().map(String::as_str))?;
-        self.values.resize(columns.len(), pg_sys::Datum::from(0));
-        self.nulls.resize(columns.len(), true);
-        self.known = Some(Known { type_oid, typmod, changes, identifier, descriptor, columns, layout });
         Ok(())
     }
 }

@@ -97,12 +97,12 @@ impl Reader {
         }
     }
 
-    /// Reads a value that is not NULL. `type_name` names the type of values that are no features.
+    /// Reads a value that is not NULL.
     ///
     /// # Safety
     /// `datum` must be a valid value of the type that the reader is of, and live as long as `'d`.
     #[inline]
-    unsafe fn read<'d>(self, datum: pg_sys::Datum, type_name: &'d str) -> Scalar<'d> {
+    unsafe fn read<'d>(self, datum: pg_sys::Datum) -> Scalar<'d> {
         // SAFETY: as the caller promises.
         unsafe {
             match self {
@@ -125,12 +125,14 @@ impl Reader {
                     i64::MIN | i64::MAX => None,
                     micros => micros.checked_add(EPOCH_OFFSET_SECONDS * 1_000_000),
                 }),
-                Self::Other => Scalar::Other(type_name),
+                // Named where the type is known: see `read_for`.
+                Self::Other => Scalar::Other(""),
             }
         }
     }
 
-    /// Reads a value that is not NULL for a feature of type `element`, and passes it on: a date goes into text as text.
+    /// Reads a value that is not NULL for a feature of type `element`, and passes it on: a date goes into text as text. One that
+    /// is no feature is named by its type.
     ///
     /// # Safety
     /// As [`Reader::read`].
@@ -140,7 +142,7 @@ impl Reader {
         element: ElementType,
         zone: Zone,
         datum: pg_sys::Datum,
-        type_name: &str,
+        type_oid: pg_sys::Oid,
         pass_on: impl FnOnce(Scalar<'_>) -> T,
     ) -> T {
         if self.is_instant() && element == ElementType::Text {
@@ -148,8 +150,11 @@ impl Reader {
             // SAFETY: as the caller promises.
             return pass_on(Scalar::Text(unsafe { self.instant_as_text(datum, zone, &mut buffer) }));
         }
+        if self == Self::Other {
+            return pass_on(Scalar::Other(&type_name(type_oid)));
+        }
         // SAFETY: as the caller promises.
-        pass_on(unsafe { self.read(datum, type_name) })
+        pass_on(unsafe { self.read(datum) })
     }
 
     /// A date or timestamp as the ISO 8601 text that `to_jsonb` writes.
@@ -178,7 +183,8 @@ impl Reader {
 }
 
 /// The SQL name of a type, for messages.
-pub fn type_name(type_oid: pg_sys::Oid) -> String {
+#[cold]
+fn type_name(type_oid: pg_sys::Oid) -> String {
     // SAFETY: returns a palloc'd C string for every oid.
     unsafe { CStr::from_ptr(pg_sys::format_type_be(type_oid)) }.to_string_lossy().into_owned()
 }

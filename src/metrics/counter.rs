@@ -199,6 +199,18 @@ impl Counter {
     }
 }
 
+/// What is counted, and for whom: counters that were found in one mode are not those of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mode {
+    is_kept: bool,
+    is_explained: bool,
+}
+
+/// The mode of the current statement.
+pub fn mode() -> Mode {
+    Mode { is_kept: settings::metrics(), is_explained: settings::is_explaining() }
+}
+
 /// A call failed before it was known which version it means.
 pub fn unresolved(function: Function, kind: Kind) {
     if settings::metrics() || settings::is_explaining() {

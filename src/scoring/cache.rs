@@ -13,9 +13,11 @@ use crate::catalog::model::{ModelId, Version, describe, existing, identify, requ
 use crate::catalog::schema::Schema;
 use crate::inference_log::record::Log;
 use crate::pg::{encoding, time};
+use crate::scoring::arm::Asked;
 use crate::scoring::engines::Preference;
 use crate::scoring::model::LoadedModel;
-use crate::scoring::route::{self, Found};
+use crate::scoring::route::{self, Found, Lease};
+use crate::scoring::scorer::{Lineup, Scorer};
 use crate::settings::{self, EngineChoice};
 
 /// A version, the engine that was asked for, and its threads.
@@ -49,44 +51,53 @@ pub fn resolve(schema: Schema, reference: &str) -> Result<Version> {
     describe(schema, &id, &reference)
 }
 
-/// A reference resolved and loaded, with what goes beside it.
-pub struct Routed {
-    /// The version that is meant; of a service, the active one.
-    pub model: Rc<LoadedModel>,
-    /// The service that was called; empty for a version called by its name or alias.
-    pub service: String,
-    /// The split of a service's traffic, and the version of each share.
-    pub split: Option<(Split, Vec<Rc<LoadedModel>>)>,
-    /// The service's shadow version and the share of rows that it scores.
-    pub shadow: Option<(Rc<LoadedModel>, f64)>,
-    /// The log of the service's rows.
-    pub log: Option<Log>,
-    /// For which statements it is right.
-    pub standing: Option<Standing>,
-}
-
-/// What a reference means now, for this caller, loaded.
+/// A scorer of what a reference means now, for this caller, and for which statements it is right: one that has waited since
+/// an earlier statement, or a new one.
 ///
 /// # Errors
-/// As [`resolve`], and what loading reports.
-pub fn routed(schema: Schema, text: &str, preference: Preference) -> Result<Routed> {
+/// As [`resolve`], what loading reports, and questions that a version cannot be asked.
+pub fn scorer(
+    schema: Schema,
+    text: &str,
+    asked: &[Asked],
+    preference: Preference,
+) -> Result<(Lease, Option<Standing>)> {
+    let found = find(schema, text)?;
+    if !found.must_ask
+        && let Some(lease) = found.led.idle(asked, preference)
+    {
+        lease.models().for_each(|model| use_again(model));
+        return Ok((lease, found.standing));
+    }
+    let scorer = Scorer::new(lineup(schema, &found, preference)?, asked)?;
+    Ok((found.led.lease(scorer), found.standing))
+}
+
+/// Where a reference leads now.
+fn find(schema: Schema, text: &str) -> Result<Found> {
     invalidation::watch(schema);
     // An expression of a PL/pgSQL function takes no lock, which is where a session usually hears of changes.
     invalidation::hear();
     // Before resolving, which fails for a version that was dropped: what is gone shall not stay in memory.
     sweep(schema);
     encoding::require_utf8()?;
-    let Found { led, is_kept, standing } = route::find(schema, text)?;
-    let (reference, route) = (&led.reference, &led.route);
+    let mut found = route::find(schema, text)?;
     // Of a version that is there, the caller's rights say whether its row is seen; where rows are filtered, only a query can.
-    let must_ask = !is_kept || !schema.is_whole();
-    let load = |id: &ModelId| loaded(schema, id, reference, preference, must_ask);
+    found.must_ask |= !schema.is_whole();
+    Ok(found)
+}
+
+/// Loads what a reference leads to.
+fn lineup(schema: Schema, found: &Found, preference: Preference) -> Result<Lineup> {
+    let (reference, route) = (&found.led.reference, &found.led.route);
+    let load = |id: &ModelId| loaded(schema, id, reference, preference, found.must_ask);
     let model = load(&route.id)?;
     let split = match route.traffic.as_slice() {
         [] => None,
         traffic => {
             let shares: Vec<f64> = traffic.iter().map(|(_, share)| *share).collect();
-            let models = traffic.iter().map(|(id, _)| load(id)).collect::<Result<Vec<_>>>()?;
+            let load_another = |id: &ModelId| if model.id == *id { Ok(model.clone()) } else { load(id) };
+            let models = traffic.iter().map(|(id, _)| load_another(id)).collect::<Result<Vec<_>>>()?;
             Some((Split::new(&shares, route.traffic_by.as_deref(), model.interface())?, models))
         }
     };
@@ -94,15 +105,16 @@ pub fn routed(schema: Schema, text: &str, preference: Preference) -> Result<Rout
     let shadow = route.shadow.and_then(|(id, sample)| load(&id).ok().map(|model| (model, sample)));
     let service = if reference.selector == Selector::Deployed { reference.name.clone() } else { String::new() };
     let log = route.log.as_ref().map(|wanted| Log::new(&service, wanted));
-    Ok(Routed { model, service, split, shadow, log, standing })
+    Ok(Lineup { model, service, split, shadow, log })
 }
 
 /// The loaded model that a reference means now, for this caller.
 ///
 /// # Errors
-/// As [`routed`].
+/// As [`resolve`], and what loading reports.
 pub fn model(schema: Schema, reference: &str) -> Result<Rc<LoadedModel>> {
-    routed(schema, reference, Preference::current()).map(|routed| routed.model)
+    let found = find(schema, reference)?;
+    lineup(schema, &found, Preference::current()).map(|lineup| lineup.model)
 }
 
 /// A version by its identity, from the cache or loaded into it. What a version is never changes, so of one that is loaded
@@ -118,55 +130,72 @@ fn loaded(
     let key = (*id, preference.engine, preference.threads);
     let known =
         CACHE.with(|cache| cache.borrow().models.get(&key).filter(|model| model.preference == preference).cloned());
-    let model = match known {
-        Some(model) => {
-            if must_ask {
-                require_seeing(schema, id, reference)?;
-            }
-            model.hit();
-            model
+    if let Some(model) = known {
+        if must_ask {
+            require_seeing(schema, id, reference)?;
         }
-        None => {
-            let version = describe(schema, id, reference)?;
-            let model = Rc::new(LoadedModel::load(schema, &version, preference)?);
-            model.enter();
-            CACHE.with(|cache| cache.borrow_mut().insert(key, &model));
-            model
-        }
-    };
-    CACHE.with(|cache| cache.borrow_mut().used(&model));
+        use_again(&model);
+        return Ok(model);
+    }
+    let version = describe(schema, id, reference)?;
+    let model = Rc::new(LoadedModel::load(schema, &version, preference)?);
+    model.enter();
+    let has_dropped = CACHE.with(|cache| {
+        let mut cache = cache.borrow_mut();
+        cache.insert(key, &model);
+        cache.used(&model)
+    });
+    if has_dropped {
+        route::release();
+    }
     Ok(model)
+}
+
+/// A statement uses a version that is loaded.
+fn use_again(model: &LoadedModel) {
+    model.hit();
+    if CACHE.with(|cache| cache.borrow_mut().used(model)) {
+        route::release();
+    }
 }
 
 impl Cache {
     fn insert(&mut self, key: Key, model: &Rc<LoadedModel>) {
         *self.loads.entry(key.0).or_default() += 1;
-        if let Some(before) = self.models.insert(key, model.clone()) {
-            self.bytes -= before.bytes.get();
+        self.remove(&key);
+        model.is_cached.set(true);
+        self.models.insert(key, model.clone());
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some(model) = self.models.remove(key) {
+            model.is_cached.set(false);
+            self.bytes -= model.bytes.get();
         }
     }
 
-    /// Marks a model as used, and makes room.
-    fn used(&mut self, model: &LoadedModel) {
+    /// Marks a model as used, and makes room; whether another one was dropped for it.
+    fn used(&mut self, model: &LoadedModel) -> bool {
         self.turn += 1;
         model.turn.set(self.turn);
         model.last_used.set(time::now());
         // One that scores in larger batches than before holds more.
         let bytes = model.memory_bytes();
         self.bytes = self.bytes - model.bytes.replace(bytes) + bytes;
-        let limit = settings::session_cache_bytes();
+        let (limit, before) = (settings::session_cache_bytes(), self.models.len());
         while self.bytes > limit && self.models.len() > 1 {
-            let Some(oldest) = self.models.values().min_by_key(|model| model.turn.get()).cloned() else { break };
-            self.bytes -= oldest.bytes.get();
-            self.models.remove(&(oldest.id, oldest.preference.engine, oldest.preference.threads));
+            let Some(oldest) = self.models.values().min_by_key(|model| model.turn.get()) else { break };
+            let key = (oldest.id, oldest.preference.engine, oldest.preference.threads);
+            self.remove(&key);
         }
+        self.models.len() < before
     }
 
     /// Keeps the models of those versions that still exist.
     fn keep(&mut self, alive: &[ModelId]) {
-        self.models.retain(|(id, ..), _| alive.contains(id));
+        let gone: Vec<Key> = self.models.keys().filter(|(id, ..)| !alive.contains(id)).copied().collect();
+        gone.iter().for_each(|key| self.remove(key));
         self.loads.retain(|id, _| alive.contains(id));
-        self.bytes = self.models.values().map(|model| model.bytes.get()).sum();
     }
 }
 
@@ -180,6 +209,7 @@ fn sweep(schema: Schema) {
     if !known.is_empty() {
         let alive = existing(schema, &known);
         CACHE.with(|cache| cache.borrow_mut().keep(&alive));
+        route::release();
     }
     CACHE.with(|cache| cache.borrow_mut().swept = changes);
 }
@@ -217,8 +247,9 @@ pub fn clear(schema: Schema) -> usize {
     let seen = list(schema).len();
     CACHE.with(|cache| {
         let mut cache = cache.borrow_mut();
-        cache.bytes = 0;
-        cache.models.clear();
+        let all: Vec<Key> = cache.models.keys().copied().collect();
+        all.iter().for_each(|key| cache.remove(key));
     });
+    route::release();
     seen
 }

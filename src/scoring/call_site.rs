@@ -5,20 +5,22 @@
 //! is asked for again when the snapshot is another one *and* has another standing: the registry has changed since. The
 //! snapshot of a statement does not change.
 
-use e2i_core::reading::Question;
 use e2i_core::{Kept, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
-use crate::catalog::invalidation;
+use crate::catalog::invalidation::{self, Standing};
 use crate::catalog::schema::Schema;
 use crate::explain;
 use crate::metrics::clock::Clock;
 use crate::metrics::{counter, statement};
 use crate::pg::call_site::Place;
 use crate::pg::snapshot;
+use crate::scoring::arm::Asked;
+use crate::scoring::cache;
 use crate::scoring::engines::Preference;
-use crate::scoring::target::Target;
+use crate::scoring::route::Lease;
+use crate::scoring::scorer::Scorer;
 use crate::settings;
 
 /// Models that one call site keeps whatever they hold, for a model argument that differs from row to row.
@@ -32,12 +34,21 @@ const MAX_TARGETS: usize = 4096;
 pub struct CallSite {
     /// By reference. Most often it is that of the row before.
     targets: Kept<Target>,
-    /// For which snapshot and role the targets are good.
+    /// For which snapshot and role they are good.
     seen: Option<Moment>,
     /// Number of statements seen, and of calls.
     statements: u64,
     calls: u64,
     kind: Option<Kind>,
+}
+
+/// A reference that was resolved.
+struct Target {
+    scorer: Lease,
+    /// For which statements it is right.
+    standing: Option<Standing>,
+    /// Number of the statement that used it last.
+    statement: u64,
 }
 
 /// What a call is to its statement.
@@ -83,36 +94,44 @@ impl CallSite {
         (is_sampled || explain::is_timed()).then(|| Clock::start().drawn(!is_new))
     }
 
-    /// The target of a reference, resolved on the first row of a statement.
+    /// What scores rows with a reference, resolved on the first row of a statement.
     ///
     /// # Errors
     /// Unknown references, models that do not load, questions that a model cannot answer.
-    pub fn target(
+    #[inline]
+    pub fn scorer(
         &mut self,
         place: impl FnOnce() -> Result<(Schema, Preference)>,
         reference: &str,
-        question: Question,
-        function: Function,
-    ) -> Result<&mut Target> {
+        asked: Asked,
+    ) -> Result<&mut Scorer> {
         let index = match self.targets.find(reference) {
             Some(index) => index,
-            None => {
-                let resolved = place().and_then(|(schema, preference)| {
-                    Target::resolve(schema, reference, question, preference, function)
-                });
-                let target = resolved.inspect_err(|error| counter::unresolved(function, error.kind()))?;
-                self.keep(reference, target)
-            }
+            None => self.resolve(place, reference, asked)?,
         };
         let target = self.targets.at(index);
         if target.statement != self.statements {
             target.statement = self.statements;
-            target.request(match self.kind {
+            target.scorer.request(match self.kind {
                 Some(Kind::SharedRow(number)) => Some(number),
                 _ => None,
             });
         }
-        Ok(target)
+        Ok(&mut target.scorer)
+    }
+
+    #[cold]
+    fn resolve(
+        &mut self,
+        place: impl FnOnce() -> Result<(Schema, Preference)>,
+        reference: &str,
+        asked: Asked,
+    ) -> Result<usize> {
+        let found = place().and_then(|(schema, preference)| cache::scorer(schema, reference, &[asked], preference));
+        let (scorer, standing) = found.inspect_err(|error| {
+            counter::unresolved(asked.function.unwrap_or(Function::Predict), error.kind());
+        })?;
+        Ok(self.keep(reference, Target { scorer, standing, statement: 0 }))
     }
 
     /// Under another snapshot: drops what is not right for it. Under another role: drops everything.
@@ -138,7 +157,7 @@ impl CallSite {
     /// Keeps a target, and says at which place.
     #[cold]
     fn keep(&mut self, reference: &str, target: Target) -> usize {
-        let bytes = target.memory_bytes();
+        let bytes = target.scorer.models().map(|model| model.memory_bytes()).sum();
         let limit = settings::session_cache_bytes();
         while self.targets.len() >= MAX_TARGETS
             || self.targets.len() >= MIN_TARGETS && self.targets.weight() + bytes > limit

@@ -4,18 +4,19 @@
 //! where references lead until the registry changes ([`route`]), and loaded models in a cache bounded by bytes ([`cache`]). All hold models by identity, never by name, so a
 //! deploy changes which model a name resolves to and never what a model is.
 
+pub mod arm;
 pub mod cache;
 mod call_site;
 pub mod engines;
 pub mod golden;
 mod model;
 mod route;
+mod scorer;
 pub mod shadow;
-mod target;
 
 pub use call_site::CallSite;
 pub use model::LoadedModel;
-pub use target::is_sampled;
+pub use scorer::Scorer;
 
 use crate::pg::transaction::Moment;
 

@@ -45,6 +45,8 @@ pub struct LoadedModel {
     pub bytes: Cell<usize>,
     /// Order of use among the loaded models; larger is later.
     pub turn: Cell<u64>,
+    /// Whether it is in the session's cache, and not only in use.
+    pub is_cached: Cell<bool>,
     scorer: Scorer,
     /// Where its loading is counted, and the bytes that were counted; `None` for one that is not kept.
     held: RefCell<Option<(Rc<Counter>, i64)>>,
@@ -80,6 +82,7 @@ impl LoadedModel {
             last_used: Cell::new(0),
             bytes: Cell::new(0),
             turn: Cell::new(0),
+            is_cached: Cell::new(false),
             scorer,
             held: RefCell::new(None),
         })
@@ -154,6 +157,7 @@ impl LoadedModel {
             }
         }
     }
+
     /// Reads the answer to a question for one row of what was scored.
     ///
     /// # Errors

@@ -386,6 +386,10 @@ def refused():
                 node("Softmax", ["x"], ["probabilities"], **axis)]
     bare("labels_computed", build(computed, [label, ("probabilities", TensorProto.FLOAT, ["N", 2])],
                                   [("two", np.array([2])), ("seven", np.array([7]))]))
+    # One row may ask for a place that the table does not have: the runtime then scores none of its batch.
+    looked_up = [node("Cast", ["x"], ["place"], to=TensorProto.INT64), node("Gather", ["table", "place"], ["y"])]
+    bare("row_out_of_bounds", build(looked_up, [("y", TensorProto.FLOAT, ["N", 1])],
+                                    [("table", np.float32([1, 2, 4, 8]))], width=1))
     words = build([node("LinearClassifier", ["x"], ["label", "p"], domain="ai.onnx.ml", coefficients=[-1.0, 0, 1, 0],
                         intercepts=[0.0, 0], classlabels_strings=["no", "yes"], post_transform="LOGISTIC")],
                   [("label", TensorProto.STRING, ["N"]), ("p", TensorProto.FLOAT, ["N", 2])]).SerializeToString()

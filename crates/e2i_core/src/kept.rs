@@ -98,6 +98,11 @@ impl<V> Kept<V> {
         }
     }
 
+    /// All values, in no order.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.slots.iter().map(|slot| &slot.value)
+    }
+
     /// Drops all.
     pub fn clear(&mut self) {
         *self = Self::default();

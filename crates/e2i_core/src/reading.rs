@@ -84,6 +84,19 @@ pub fn needed(interface: &Interface, question: Question, model: &str) -> Result<
     }
 }
 
+/// What a model server calls the prediction of a model: the number that [`prediction`] reads where there is one, else the label,
+/// else every number.
+#[must_use]
+pub fn served(interface: &Interface, model: &str) -> Question {
+    let can = |question| needed(interface, question, model).is_ok();
+    let has_labels = interface.task.is_classification() || interface.main.is_none();
+    match () {
+        () if can(Question::Prediction) => Question::Prediction,
+        () if has_labels && can(Question::Label) => Question::Label,
+        () => Question::Vector,
+    }
+}
+
 fn has_several(interface: &Interface) -> bool {
     interface.main_output().and_then(|output| output.width).is_some_and(|width| width > 1)
 }
@@ -444,5 +457,20 @@ mod tests {
         assert!(error.hint().unwrap().contains("e2i_predict_vector"));
         assert!(needed(&regression, Question::Probabilities, "m:1").is_err());
         assert!(needed(&regression, Question::Vector, "m:1").is_ok());
+    }
+
+    #[test]
+    fn a_model_server_predicts_a_number_or_a_label_or_all_numbers() {
+        let texts = Some(&["low", "high", "none"][..]);
+        let mut model = interface(Task::MulticlassClassification, texts, 3);
+        assert_eq!(served(&model, "m:1"), Question::Label);
+        model.classes = None;
+        assert_eq!(served(&model, "m:1"), Question::Prediction);
+        assert_eq!(served(&interface(Task::Regression, None, 1), "m:1"), Question::Prediction);
+        assert_eq!(served(&interface(Task::Regression, None, 3), "m:1"), Question::Vector);
+        // A number that nobody knows the meaning of is no label.
+        let mut scores = interface(Task::BinaryClassification, Some(&["no", "yes"]), 1);
+        (scores.label, scores.class_scores) = (None, ClassScores::Unknown);
+        assert_eq!(served(&scores, "m:1"), Question::Vector);
     }
 }

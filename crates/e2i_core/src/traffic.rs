@@ -1,7 +1,8 @@
-//! Splitting the rows of a service between versions.
+//! Splitting the rows of a service between versions, and drawing those that a shadow scores too.
 //!
 //! Which version scores a row depends on nothing but the row: on the value of one feature, or of all. The same row gets the
-//! same version in every statement, session and server, so a statement stays reproducible while a canary runs.
+//! same version in every statement, session and server, so a statement stays reproducible while a canary runs. Whether the
+//! shadow scores it depends on the row as well, and not on who else does.
 
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Kind, Result};
@@ -55,6 +56,56 @@ impl Split {
     }
 }
 
+/// Who scores the rows of a service.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Traffic {
+    /// The split, and for each of its shares the version's number.
+    split: Option<(Split, Vec<usize>)>,
+    /// The share of rows that the shadow scores too.
+    sample: f64,
+}
+
+/// Who scores one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scored {
+    /// The number of the version that answers; the active one's is 0.
+    pub by: usize,
+    /// Whether the shadow scores it too.
+    pub beside: bool,
+}
+
+impl Traffic {
+    /// `split` says for each of its shares which version it means, two shares may mean the same; `sample` is the share of rows
+    /// that a shadow scores too, 0 without one.
+    #[must_use]
+    pub fn new(split: Option<(Split, Vec<usize>)>, sample: f64) -> Self {
+        Self { split, sample }
+    }
+
+    /// Whether several versions answer.
+    #[must_use]
+    pub fn is_split(&self) -> bool {
+        self.split.is_some()
+    }
+
+    /// Who scores a row that is bound to the active version, whose interface it is.
+    #[inline]
+    #[must_use]
+    pub fn of(&self, interface: &Interface, batch: &Batch, row: usize) -> Scored {
+        if self.split.is_none() && self.sample <= 0.0 {
+            return Scored::default();
+        }
+        let by = self.split.as_ref().map_or(0, |(split, versions)| versions[split.choose(interface, batch, row)]);
+        let beside = self.sample > 0.0 && is_sampled(position(interface, batch, row, None), self.sample);
+        Scored { by, beside }
+    }
+}
+
+/// Whether a row is sampled: by another part of its place than the one that splits traffic.
+fn is_sampled(place: f64, sample: f64) -> bool {
+    (place * 1021.0).fract() < sample
+}
+
 /// Whether shares are between 0 and 1 and sum to 1.
 ///
 /// # Errors
@@ -71,8 +122,7 @@ pub fn check_shares(shares: &[f64]) -> Result<()> {
 }
 
 /// A row's place in [0, 1): a hash of one feature's value, or of all.
-#[must_use]
-pub fn position(interface: &Interface, batch: &Batch, row: usize, by: Option<usize>) -> f64 {
+fn position(interface: &Interface, batch: &Batch, row: usize, by: Option<usize>) -> f64 {
     let mut hash = Hash::new();
     let mut add = |index: usize| {
         let feature = &interface.features[index];
@@ -160,6 +210,45 @@ mod tests {
         }
         assert_eq!(places(&by_id, &batch), before_id);
         assert_ne!(places(&by_all, &batch), before_all);
+    }
+
+    #[test]
+    fn a_version_may_have_several_shares() {
+        let model = interface(ElementType::Float64);
+        let split = Split::new(&[0.25, 0.5, 0.25], None, &model).unwrap();
+        let traffic = Traffic::new(Some((split.clone(), vec![1, 0, 1])), 0.0);
+        let batch = rows(ElementType::Float64, 1000);
+        for row in 0..1000 {
+            let scored = traffic.of(&model, &batch, row);
+            assert_eq!(scored.by, usize::from(split.choose(&model, &batch, row) != 1));
+            assert!(!scored.beside);
+        }
+    }
+
+    #[test]
+    fn the_shadow_scores_its_sample_of_every_version() {
+        let model = interface(ElementType::Float64);
+        let split = Split::new(&[0.5, 0.5], None, &model).unwrap();
+        let traffic = Traffic::new(Some((split, vec![0, 1])), 0.3);
+        let batch = rows(ElementType::Float64, 20_000);
+        let mut counts = [[0.0; 2]; 2];
+        for row in 0..20_000 {
+            let scored = traffic.of(&model, &batch, row);
+            counts[scored.by][usize::from(scored.beside)] += 1.0;
+        }
+        for [alone, beside] in counts {
+            // Four standard deviations of a binomial of 10,000 and 0.3.
+            assert!((beside / (alone + beside) - 0.3_f64).abs() < 0.019, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn without_split_and_shadow_the_active_version_scores_alone() {
+        let model = interface(ElementType::Float64);
+        let batch = rows(ElementType::Float64, 100);
+        assert!((0..100).all(|row| Traffic::default().of(&model, &batch, row) == Scored::default()));
+        let all = Traffic::new(None, 1.0);
+        assert!((0..100).all(|row| all.of(&model, &batch, row) == Scored { by: 0, beside: true }));
     }
 
     #[test]

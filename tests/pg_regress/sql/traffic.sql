@@ -53,7 +53,8 @@ SELECT e2i_register_model('risk', regress.onnx('shape_regression_flat'), feature
 SELECT e2i_set_shadow('risk', 'risk:4', sample => 1);
 SELECT count(e2i_predict('risk', p)) FROM patients p WHERE d <= 3;
 SELECT shadow, answer IS NOT NULL AS answered, shadow_answer, error FROM e2i_shadow_scores WHERE shadow = 'risk:4';
-SELECT e2i_serve('risk', '{"features": [{"a": 1, "b": 2, "c": 3, "d": 4}]}') -> 'predictions' AS predictions;
+SELECT e2i_serve('risk', '{"features": [{"a": 1, "b": 2, "c": 3, "d": 4}, {"a": 1, "b": 2, "c": 3, "d": 5, "e": 6}]}') -> 'predictions' AS predictions;
+SELECT shadow, count(*) AS rows, count(error) AS errors FROM e2i_shadow_scores WHERE shadow = 'risk:4' GROUP BY 1;
 SELECT e2i_set_shadow('risk', 'risk:9');
 SELECT e2i_set_shadow('risk', 'risk:3', sample => 2);
 SELECT e2i_set_shadow('risk', NULL);

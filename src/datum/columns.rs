@@ -1,0 +1,88 @@
+//! Columns: values side by side, each of a type of its own, as a row, a slot or a list of arguments holds them.
+//!
+//! How they are read is the same for all models; which of them is which feature is a [`Layout`] of one model.
+
+use e2i_core::{Binder, Layout, Result, Scalar};
+use pgrx::pg_sys;
+
+use crate::datum::layout::{Strictness, required};
+use crate::datum::scalar::{Reader, Zone};
+
+/// How the values of columns are read.
+pub struct Columns {
+    names: Vec<String>,
+    columns: Vec<Column>,
+}
+
+struct Column {
+    reader: Reader,
+    type_oid: pg_sys::Oid,
+}
+
+impl Columns {
+    /// Columns by name and type; `None` for one that is not there any more.
+    pub fn new<'n>(attributes: impl Iterator<Item = Option<(&'n str, pg_sys::Oid)>>) -> Self {
+        let (names, columns) = attributes
+            .map(|attribute| match attribute {
+                Some((name, type_oid)) => (name.to_owned(), Column { reader: Reader::of(type_oid), type_oid }),
+                // No feature has an empty name.
+                None => (String::new(), Column { reader: Reader::Other, type_oid: pg_sys::Oid::INVALID }),
+            })
+            .unzip();
+        Self { names, columns }
+    }
+
+    /// How many there are, with those that are not there any more.
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Which of them is which feature of a model.
+    ///
+    /// # Errors
+    /// Required features that are not among them, unless it is a dry run.
+    pub fn layout(&self, binder: &Binder, strict: Strictness) -> Result<Layout> {
+        required(strict, binder, self.names.iter().map(String::as_str))
+    }
+
+    /// Feeds every feature to `sink`, `None` where an optional one is no column.
+    ///
+    /// # Errors
+    /// What `sink` reports.
+    ///
+    /// # Safety
+    /// `values` and `nulls` must be of these columns, as many or more, and `layout` of these columns and `binder`.
+    #[inline]
+    pub unsafe fn scan<S>(
+        &self,
+        layout: &Layout,
+        binder: &Binder,
+        zone: Zone,
+        values: &[pg_sys::Datum],
+        nulls: &[bool],
+        sink: &mut S,
+    ) -> Result<()>
+    where
+        S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
+    {
+        for (feature, source) in layout.sources().iter().enumerate() {
+            let Some(source) = source.map(|source| source as usize) else {
+                sink(feature, None)?;
+                continue;
+            };
+            if nulls[source] {
+                sink(feature, Some(Scalar::Missing))?;
+                continue;
+            }
+            let column = &self.columns[source];
+            let element = binder.element(feature);
+            // SAFETY: as the caller promises, the value is of this column's type.
+            unsafe {
+                column
+                    .reader
+                    .read_for(element, zone, values[source], column.type_oid, |scalar| sink(feature, Some(scalar)))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! A version with the rows that it scores together.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use e2i_core::reading::{self, Question, needed};
+use e2i_core::{Answer, Batch, Error, OutputSet, Outputs, Result};
+use e2i_metrics::Function;
+
+use crate::datum::features::{FeatureSource, Features};
+use crate::datum::scalar::Zone;
+use crate::metrics::counter::Counter;
+use crate::scoring::model::LoadedModel;
+
+/// Something that is asked of every row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// What; `None` for what a model server calls the prediction, which differs from version to version.
+    pub question: Option<Question>,
+    /// As which function's calls it is counted, logged and compared; `None` for what is told besides of a row that is asked
+    /// something else, by versions that can.
+    pub function: Option<Function>,
+}
+
+/// A version that scores rows of a scorer.
+pub struct Arm {
+    /// The version.
+    pub model: Rc<LoadedModel>,
+    /// The rows that are bound; those after the first `rows` are left from before.
+    pub batch: Batch,
+    /// How many are to be scored.
+    pub rows: usize,
+    /// What scoring has taken, if an EXPLAIN asks.
+    pub busy: Duration,
+    source: FeatureSource,
+    calls: Vec<Call>,
+    wanted: OutputSet,
+    outputs: Outputs,
+    /// Whether the rows could not be scored together.
+    is_apart: bool,
+    /// The row that was scored alone last, and what came of it.
+    alone: Option<(usize, Result<Outputs>)>,
+}
+
+/// What one version makes of something that is asked.
+struct Call {
+    question: Question,
+    function: Option<Function>,
+    /// Whether the version can answer.
+    is_given: bool,
+    /// `None` where nothing is counted.
+    counter: Option<Rc<Counter>>,
+}
+
+impl Arm {
+    /// A version that answers with the function's name, or as the shadow of those that do.
+    ///
+    /// # Errors
+    /// Questions that the model cannot answer.
+    pub fn new(model: Rc<LoadedModel>, asked: &[Asked], service: &str, is_shadow: bool) -> Result<Self> {
+        let (interface, reference) = (model.interface(), model.reference());
+        let mut wanted = OutputSet { label: false, main: false };
+        let mut calls = Vec::with_capacity(asked.len());
+        for Asked { question, function } in asked {
+            let question = question.unwrap_or_else(|| reading::served(interface, reference));
+            let needed = needed(interface, question, reference);
+            let is_given = needed.is_ok();
+            match needed {
+                Ok(needed) => {
+                    wanted.label |= needed.label;
+                    wanted.main |= needed.main;
+                }
+                Err(error) if function.is_some() => return Err(error),
+                Err(_) => {}
+            }
+            let function = function.map(|function| if is_shadow { Function::Shadow } else { function });
+            let counter = function.and_then(|function| model.counter(function, service));
+            calls.push(Call { question, function, is_given, counter });
+        }
+        // What is IMMUTABLE depends on no setting.
+        let is_pinned = calls.iter().any(|call| call.function == Some(Function::Pinned));
+        let source = FeatureSource::new(if is_pinned { Zone::Utc } else { Zone::Session });
+        let batch = Batch::new(&interface.inputs, 1);
+        Ok(Self {
+            model,
+            batch,
+            rows: 0,
+            busy: Duration::ZERO,
+            source,
+            calls,
+            wanted,
+            outputs: Outputs::default(),
+            is_apart: false,
+            alone: None,
+        })
+    }
+
+    /// Where calls of what is asked at this place are counted, if they are.
+    #[inline]
+    pub fn counter(&self, asked: usize) -> Option<&Rc<Counter>> {
+        self.calls[asked].counter.as_ref()
+    }
+
+    /// All of them.
+    pub fn counters(&self) -> impl Iterator<Item = &Rc<Counter>> {
+        self.calls.iter().filter_map(|call| call.counter.as_ref())
+    }
+
+    /// Whether it can answer what is asked at this place.
+    pub fn gives(&self, asked: usize) -> bool {
+        self.calls[asked].is_given
+    }
+
+    /// Forgets its rows.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.is_apart = false;
+        self.alone = None;
+    }
+
+    /// Binds a row at the place after the last, where it stays if the caller counts it in [`Arm::rows`].
+    ///
+    /// # Errors
+    /// What is wrong with the features.
+    #[inline]
+    pub fn bind(&mut self, features: Features<'_>) -> Result<usize> {
+        if self.batch.rows() <= self.rows {
+            self.batch.set_rows(self.rows + 1);
+        }
+        self.source.bind(&self.model.binder, features, &mut self.batch, self.rows)?;
+        Ok(self.rows)
+    }
+
+    /// Scores its rows together. If that fails each is scored alone when it is asked for, so that an error is that of its row.
+    #[inline]
+    pub fn score(&mut self) {
+        self.batch.set_rows(self.rows);
+        match self.model.score(&self.batch, self.wanted, &mut self.outputs) {
+            Ok(()) => self.count_batch(),
+            Err(error) => self.fall_apart(error),
+        }
+    }
+
+    #[cold]
+    fn fall_apart(&mut self, error: Error) {
+        self.is_apart = true;
+        self.alone = (self.rows == 1).then_some((0, Err(error)));
+    }
+
+    /// A row alone is counted with its answer, see [`Arm::count`].
+    #[inline]
+    fn count_batch(&self) {
+        for call in &self.calls {
+            if let Some(counter) = call.counter.as_ref().filter(|_| self.rows != 1 || call.is_of_payloads()) {
+                counter.count(|tally| tally.batch(self.rows as u64, 1));
+            }
+        }
+    }
+
+    /// The answer to what is asked at this place for one row.
+    ///
+    /// # Errors
+    /// What the engine reports for the row, and what its outputs do not hold.
+    #[inline]
+    pub fn answer(&mut self, asked: usize, row: usize) -> Result<Answer> {
+        let call = &self.calls[asked];
+        let answer = match self.is_apart {
+            false => self.model.answer(call.question, &self.outputs, row)?,
+            true => self.answer_alone(asked, row)?,
+        };
+        self.count(asked);
+        Ok(answer)
+    }
+
+    #[cold]
+    fn answer_alone(&mut self, asked: usize, row: usize) -> Result<Answer> {
+        if self.alone.as_ref().is_none_or(|(alone, _)| *alone != row) {
+            let mut outputs = Outputs::default();
+            let scored = self.model.score(&self.batch.picked(&[row]), self.wanted, &mut outputs);
+            self.alone = Some((row, scored.map(|()| outputs)));
+        }
+        match &self.alone {
+            Some((_, Ok(outputs))) => self.model.answer(self.calls[asked].question, outputs, 0),
+            Some((_, Err(error))) => Err(error.clone()),
+            None => self.model.answer(self.calls[asked].question, &self.outputs, row),
+        }
+    }
+
+    /// Counts the call that asked for a row, and the row if it was scored alone.
+    #[inline]
+    fn count(&self, asked: usize) {
+        let call = &self.calls[asked];
+        let Some(counter) = &call.counter else { return };
+        match (self.rows == 1 || self.is_apart, call.is_of_payloads()) {
+            (true, false) => counter.row(),
+            (false, false) => counter.count(|tally| tally.calls += 1),
+            (true, true) if self.is_apart => counter.count(|tally| tally.batch(1, 1)),
+            (_, true) => {}
+        }
+    }
+}
+
+impl Call {
+    /// Whether a call may have many rows; if not, each is one.
+    fn is_of_payloads(&self) -> bool {
+        self.function == Some(Function::Serve)
+    }
+}
