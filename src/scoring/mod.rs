@@ -1,8 +1,12 @@
 //! What this backend keeps between calls: loaded models, and which of them a reference means.
 //!
 //! Three levels: a call site keeps what it resolved for as long as its plan lives ([`CallSite`]); below it the session keeps
-//! where references lead until the registry changes ([`route`]), and loaded models in a cache bounded by bytes ([`cache`]). All hold models by identity, never by name, so a
-//! deploy changes which model a name resolves to and never what a model is.
+//! where references lead until the registry changes ([`route`]), and loaded models in a cache bounded by bytes ([`cache`]). All
+//! hold models by identity, never by name, so a deploy changes which model a name resolves to and never what a model is.
+//!
+//! What scores is a [`Scorer`], the one way of a row: rows are bound, scored together, and each is asked for its answer. When a
+//! call site goes its scorers wait with their route for the next statement, unless a version of theirs has left the cache; the
+//! rights to it are asked for all the same.
 
 pub mod arm;
 pub mod cache;
