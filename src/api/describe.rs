@@ -10,7 +10,8 @@ use pgrx::prelude::*;
 
 use crate::catalog::model::{Stored, Version};
 use crate::catalog::schema::Schema;
-use crate::datum::features::{FeatureSource, Features, Spelling, Strictness};
+use crate::datum::features::{FeatureSource, Features, Spelling};
+use crate::datum::layout::Strictness;
 use crate::error::OrRaise;
 use crate::pg::varlena;
 use crate::scoring::cache::resolve;
@@ -21,7 +22,6 @@ use crate::settings;
 /// the engine that scores it in this session, with the reason where it is not the native one, and the native engine's steps
 /// with the kernels that run for one row and for many. Declared in `sql/scoring.sql`, because two of its columns bear keywords as names.
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn e2i_describe_model(
     model: &str,
     fcinfo: pg_sys::FunctionCallInfo,
@@ -136,7 +136,6 @@ fn e2i_model_classes(model: &str, fcinfo: pg_sys::FunctionCallInfo) -> Option<Ve
 /// A dry run of the binding: what each feature would be to the model, and what is wrong with it. Declared for each
 /// spelling of the features in `sql/scoring.sql`.
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn e2i_check_features(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> TableIterator<

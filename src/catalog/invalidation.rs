@@ -13,7 +13,7 @@
 //! if it had begun before. Where that would show, in a transaction that keeps its snapshot and in a statement that
 //! several processes share, only what was found under the very same snapshot is used.
 //!
-//! Two things are kept so: the session's routes, and the targets of a call site that outlives a statement, as in PL/pgSQL. A call site
+//! Two things are kept so: the session's routes, and the scorers of a call site that outlives a statement, as in PL/pgSQL. A call site
 //! looks at the standing when the snapshot is another one, which within a statement it never is; so a running statement keeps its version,
 //! and the next one sees the deploy. A backend usually hears of changes when it takes a lock; a statement without tables takes none, so
 //! what is waiting is taken in first ([`hear`]). The triggers are ENABLE ALWAYS: changes that arrive by logical replication count, too; on

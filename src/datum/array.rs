@@ -5,7 +5,7 @@
 use e2i_core::{Binder, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
-use crate::datum::features::{Strictness, nested};
+use crate::datum::layout::{Strictness, nested};
 use crate::datum::scalar::{Reader, Zone};
 use crate::pg::varlena;
 

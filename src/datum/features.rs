@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use crate::datum::array::ArraySource;
 use crate::datum::json_text;
 use crate::datum::jsonb::{Container, Value};
-pub use crate::datum::layout::{Strictness, nested, required};
+use crate::datum::layout::{Strictness, nested, required};
 use crate::datum::row::RowSource;
 use crate::datum::scalar::Zone;
 use crate::pg::varlena;
