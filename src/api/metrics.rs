@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 use crate::catalog::schema::Schema;
+use crate::catalog::version;
 use crate::error::{OrRaise, raise};
 use crate::inference_log::pool::pool;
 use crate::metrics::{bigint, board, counter, interval, services};
@@ -49,6 +50,7 @@ fn e2i_serving_counters(
         name!(memory_bytes, i64),
     ),
 > {
+    version::require_same().or_raise();
     tell_if_alone();
     let rows: Vec<_> = served(counter::rows(), by_function)
         .into_iter()
@@ -88,6 +90,7 @@ fn e2i_serving_counters(
 /// Sets this database's counters back.
 #[pg_extern(volatile, parallel_restricted)]
 fn e2i_serving_stats_reset() {
+    version::require_same().or_raise();
     counter::flush();
     let (database, now) = (process::database(), time::now());
     board::alone(|board| board.reset(database, now));

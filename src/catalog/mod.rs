@@ -16,3 +16,4 @@ pub mod model;
 pub mod rights;
 pub mod schema;
 pub mod stage;
+pub mod version;

@@ -2,8 +2,8 @@
 
 use pgrx::pg_sys;
 
-use crate::catalog::rights;
-use crate::error::raise;
+use crate::catalog::{rights, version};
+use crate::error::{OrRaise, raise};
 use crate::pg::query::Query;
 use crate::pg::{call_site, namespace, role};
 use e2i_core::{Error, Kind};
@@ -23,11 +23,12 @@ impl From<Schema> for pg_sys::Oid {
 const EXTENSION: Query = Query::new("SELECT e.extnamespace FROM pg_extension e WHERE e.extname = 'e2i_serve'");
 
 impl Schema {
-    /// The schema of the function that is being called.
+    /// The schema of the function that is being called. Refuses the call if the extension is of another version than the library.
     ///
     /// # Safety
     /// `fcinfo` must be the argument of the function that is being called.
     pub unsafe fn of_call(fcinfo: pg_sys::FunctionCallInfo) -> Self {
+        version::require_same().or_raise();
         // SAFETY: as the caller promises.
         Self { oid: unsafe { call_site::schema(fcinfo) } }
     }

@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 use crate::catalog::schema::Schema;
+use crate::catalog::version;
 use crate::inference_log::{partition, write};
 use crate::metrics::{board, interval, marks};
 use crate::pg::failure::{Failure, attempt};
@@ -126,6 +127,9 @@ fn tidy(schema: Schema, manner: Manner) -> Vec<String> {
 pub fn run_alone(database: u32, task: Task) -> Option<bool> {
     let done = worker::transaction(task.time(), || {
         let schema = Schema::of_extension()?;
+        if let Err(error) = version::require_same() {
+            return Some(vec![format!("nothing is written: {}", error.message())]);
+        }
         show(c"writing metrics");
         Some(task.run(schema, Manner { thoroughly: is_thorough(), ends: true }).1)
     });
