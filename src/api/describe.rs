@@ -89,7 +89,10 @@ fn engine_rows(schema: Schema, version: &Version) -> Result<Vec<EngineRow>> {
         Ok(false) => return Ok(vec![("engine", 1, "onnxruntime".to_owned(), stored.engine_reason)]),
         Err(error) => return Ok(vec![("engine", 1, stored.engine, Some(error.message().to_owned()))]),
     }
-    let engine = engines::open_native(schema, version, &stored, settings::instruction_set())?;
+    let engine = match engines::open_native(schema, version, &stored, settings::instruction_set())? {
+        Ok(engine) => engine,
+        Err(why) => return Ok(vec![("engine", 1, "onnxruntime".to_owned(), Some(why))]),
+    };
     let mut rows = vec![("engine", 1, "native".to_owned(), Some(engine.instruction_set().to_string()))];
     for (index, (one, many)) in engine.describe(1).into_iter().zip(engine.describe(MANY)).enumerate() {
         let kernels =

@@ -4,10 +4,11 @@ use e2i_core::{Error, Kind};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::catalog::examples::examples;
 use crate::catalog::schema::Schema;
 use crate::error::OrRaise;
 use crate::scoring::cache;
-use crate::scoring::golden::{examples, verify};
+use crate::scoring::golden::verify;
 
 /// Scores the golden rows of a version again, one row an output. Declared in `sql/scoring.sql`, because one of its columns
 /// bears a keyword as its name.

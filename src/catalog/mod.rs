@@ -8,6 +8,7 @@ pub mod annotate;
 pub mod artifact;
 pub mod deploy;
 pub mod event;
+pub mod examples;
 pub mod hold;
 pub mod invalidation;
 pub mod keep;

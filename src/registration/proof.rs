@@ -8,16 +8,16 @@ use std::time::Duration;
 use e2i_core::class_scores::Built;
 use e2i_core::evidence::{self, Evidence};
 use e2i_core::formats::{self, Trained};
-use e2i_core::native::agreement::{Sample, disagreement, nudged, varied};
+use e2i_core::native::agreement::{Sample, disagreement, first_difference, varied};
 use e2i_core::native::{Ensemble, InstructionSet, NativeEngine, compile_trained};
 use e2i_core::{
     Batch, Binder, ClassScores, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet, Outputs,
     Result, Signature, Task,
 };
-use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, SLOW, describe, find_rows, locale, try_alone};
+use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, SLOW, describe, find_rows, try_alone};
 use serde::{Deserialize, Serialize};
 
-use crate::scoring::engines;
+use crate::scoring::compile;
 
 /// A model that wants to be registered.
 pub struct Candidate<'a> {
@@ -170,7 +170,8 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
         sample.rows = examples.bind(&binder, examples.len())?;
     }
     let runtime = Runtime::load(library)?;
-    let (mut engine, lacking) = load(candidate, runtime, &interface)?;
+    let artifacts = Artifacts { model: candidate.model, preprocessor: candidate.preprocessor };
+    let (mut engine, lacking) = compile::load_to_compare(runtime, &interface, artifacts)?;
     let (one_row, warning) = match find_rows(&mut engine, &mut interface, &sample.rows) {
         Ok(pace) => {
             let rows = varied(&interface, &sample, tried_rows(&interface, pace), false);
@@ -276,31 +277,6 @@ fn settle_scores(
     Ok(notices)
 }
 
-/// Loads a graph into the runtime. One that asks for a locale which the server lacks is loaded with another that changes
-/// letters in the same way, to be compared with; the error says what is lacking, where that is all that it can be used for.
-fn load(
-    candidate: &Candidate<'_>,
-    runtime: &'static Runtime,
-    interface: &Interface,
-) -> Result<(RuntimeEngine, Option<Error>)> {
-    // One thread, whatever the setting: with several the runtime's own sums depend on their number.
-    let load = |artifacts: Artifacts<'_>| RuntimeEngine::load(runtime, interface, artifacts, 1);
-    let artifacts = Artifacts { model: candidate.model, preprocessor: candidate.preprocessor };
-    let error = match load(artifacts) {
-        Err(error) if error.kind() == Kind::WrongState => error,
-        loaded => return Ok((loaded?, None)),
-    };
-    let (model, first) = (locale::replaced(candidate.model), candidate.preprocessor.and_then(locale::replaced));
-    let artifacts = Artifacts {
-        model: model.as_deref().unwrap_or(candidate.model),
-        preprocessor: first.as_deref().or(candidate.preprocessor),
-    };
-    match load(artifacts) {
-        Ok(engine) => Ok((engine, Some(error))),
-        Err(_) => Err(error),
-    }
-}
-
 /// What became of compiling a model.
 enum Compiled {
     /// The compiled form, which answers as the runtime does.
@@ -321,7 +297,7 @@ fn compile(
     extreme_rows: impl Fn() -> Batch,
 ) -> Result<Compiled> {
     let no = |why: String, differs: bool| Ok(Compiled::Not { why, differs });
-    let plan = match engines::compile(candidate.model, candidate.preprocessor, interface)? {
+    let plan = match compile::compile(candidate.model, candidate.preprocessor, interface)? {
         Ok(plan) if plan.len() > MAX_PLAN => return no("the compiled form is too large".to_owned(), false),
         Ok(plan) => plan,
         Err(why) => return no(why, false),
@@ -335,28 +311,11 @@ fn compile(
             Ok(native) => native,
             Err(error) => return no(error.message().to_owned(), false),
         };
-        let exact = native.is_exact();
-        if exact {
+        if native.is_exact() {
             extreme.get_or_insert_with(&extreme_rows);
         }
-        for batch in rows.iter().chain(&extreme) {
-            let (mut ours, mut theirs) = (Outputs::default(), Outputs::default());
-            let expected = runtime.score(batch, OutputSet::BOTH, &mut theirs);
-            let found = native.score(batch, OutputSet::BOTH, &mut ours);
-            let difference = match (found, expected) {
-                // Both refuse, as for a category that is not known.
-                (Err(_), Err(_)) => None,
-                (Err(error), Ok(())) | (Ok(()), Err(error)) => Some(error.message().to_owned()),
-                (Ok(()), Ok(())) if exact => disagreement(&ours, &theirs, None),
-                (Ok(()), Ok(())) => {
-                    let mut moved = Outputs::default();
-                    runtime.score(&nudged(batch), OutputSet::BOTH, &mut moved)?;
-                    disagreement(&ours, &theirs, Some(&moved))
-                }
-            };
-            if let Some(difference) = difference {
-                return no(format!("compiled, it gave another answer {difference}"), true);
-            }
+        if let Some(difference) = first_difference(&mut native, runtime, rows.iter().chain(&extreme))? {
+            return no(format!("compiled, it gave another answer {difference}"), true);
         }
     }
     Ok(Compiled::Agrees(plan))

@@ -3,14 +3,16 @@
 //! Registration has compiled the model and compared both engines; what it chose stands in the registry. A session follows
 //! that unless `e2i_serve.engine` says otherwise. The native engine never touches the ONNX Runtime library.
 
-use e2i_core::formats;
-use e2i_core::native::{InstructionSet, NativeEngine, compile_trained};
-use e2i_core::{ElementType, Engine, Error, Interface, Kind, Result};
-use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, watchdog};
+use e2i_core::native::{InstructionSet, NativeEngine};
+use e2i_core::{Engine, Error, Kind, Result};
+use e2i_onnx::{Artifacts, Runtime, RuntimeEngine, watchdog};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 use crate::catalog::model::{Stored, Version};
 use crate::catalog::schema::Schema;
 use crate::pg::{interrupt, wait};
+use crate::scoring::anew;
 use crate::settings::{self, EngineChoice};
 
 /// What decides about an engine besides the version; a loaded model is good as long as this has not changed.
@@ -47,10 +49,27 @@ impl Preference {
 pub fn open(schema: Schema, version: &Version, preference: Preference) -> Result<Box<dyn Engine>> {
     let stored = Stored::find(schema, version)?;
     if is_native(&stored, version, preference.engine)? {
-        Ok(Box::new(open_native(schema, version, &stored, preference.instruction_set)?))
-    } else {
-        on_runtime(schema, version, &stored, preference.threads)
+        match open_native(schema, version, &stored, preference.instruction_set)? {
+            Ok(engine) => return Ok(Box::new(engine)),
+            Err(why) => instead(version, preference.engine, &why)?,
+        }
     }
+    on_runtime(schema, version, &stored, preference.threads)
+}
+
+/// ONNX Runtime scores a version that has a compiled form.
+fn instead(version: &Version, choice: EngineChoice, why: &str) -> Result<()> {
+    let reference = version.reference();
+    if choice == EngineChoice::Native {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("model {reference} cannot be scored by the native engine: {why}"),
+        )
+        .with_hint("SET e2i_serve.engine = 'auto';"));
+    }
+    let message = format!("model {reference} is scored by ONNX Runtime: {why}");
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "").report(PgLogLevel::WARNING);
+    Ok(())
 }
 
 /// Whether the native engine scores a version, or else ONNX Runtime.
@@ -81,7 +100,8 @@ pub fn is_native(stored: &Stored, version: &Version, choice: EngineChoice) -> Re
     }
 }
 
-/// The native engine of a version. A compiled form that this build does not read, because another wrote it, is made anew.
+/// The native engine of a version, from its compiled form; the inner error is why ONNX Runtime scores it in its place. See [`anew`] for
+/// a form that this build does not read.
 ///
 /// # Errors
 /// As [`open`].
@@ -90,7 +110,7 @@ pub fn open_native(
     version: &Version,
     stored: &Stored,
     instruction_set: InstructionSet,
-) -> Result<NativeEngine> {
+) -> Result<std::result::Result<NativeEngine, String>> {
     let plan = stored.plan(schema, version)?;
     // Not while bytes are read from a table: that has events of the server's own, each of which ends the one before.
     let state = wait::loading();
@@ -98,36 +118,17 @@ pub fn open_native(
         Some(plan) => NativeEngine::open(&plan, instruction_set),
         None => Err(Error::new(Kind::BadModel, "there is no compiled form")),
     };
-    let mut engine = match opened {
+    let made = match opened {
         Err(error) if error.kind() == Kind::BadModel => {
             drop(state);
-            let (model, preprocessor) = stored.artifacts(schema, version)?;
-            let _state = wait::loading();
-            let plan = compile(&model, preprocessor.as_deref(), &version.interface)?.map_err(|_| error)?;
-            NativeEngine::open(&plan, instruction_set)?
+            anew::compile_and_prove(schema, version, stored, instruction_set)?
         }
-        other => other?,
+        other => Ok(other?),
     };
-    engine.set_probe(interrupt::pending);
-    Ok(engine)
-}
-
-/// Compiles a model for the native engine; the inner error is why it cannot be.
-///
-/// # Errors
-/// What reading the model reports.
-pub fn compile(
-    model: &[u8],
-    preprocessor: Option<&[u8]>,
-    interface: &Interface,
-) -> Result<std::result::Result<Vec<u8>, String>> {
-    if let Some(trained) = formats::read(model) {
-        let trained = trained?;
-        let element = interface.inputs.first().map_or(ElementType::Float32, |input| input.element);
-        return compile_trained(trained.framework, element, &trained.ensemble, &trained.link).map(Ok);
-    }
-    let (model, first) = (Model::parse(model)?, preprocessor.map(Model::parse).transpose()?);
-    Ok(e2i_onnx::compile(&model, first.as_ref(), interface).map_err(|refusal| refusal.to_string()))
+    Ok(made.map(|mut engine| {
+        engine.set_probe(interrupt::pending);
+        engine
+    }))
 }
 
 fn on_runtime(schema: Schema, version: &Version, stored: &Stored, threads: usize) -> Result<Box<dyn Engine>> {

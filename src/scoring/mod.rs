@@ -8,9 +8,11 @@
 //! call site goes its scorers wait with their route for the next statement, unless a version of theirs has left the cache; the
 //! rights to it are asked for all the same.
 
+mod anew;
 pub mod arm;
 pub mod cache;
 mod call_site;
+pub mod compile;
 pub mod engines;
 pub mod golden;
 mod model;

@@ -4,8 +4,10 @@
 //! exponentials by its own polynomials) answers may differ by rounding, and no more.
 
 use crate::batch::{Batch, Column};
-use crate::engine::Outputs;
+use crate::engine::{Engine, OutputSet, Outputs};
+use crate::error::{Kind, Result};
 use crate::interface::{ElementType, Interface};
+use crate::native::NativeEngine;
 
 /// Numbers that models treat in different ways: signs, zeros, fractions.
 const MODERATE: [f64; 8] = [0.0, 1.0, -1.0, 0.5, -0.0, 2.0, 0.1, -3.5];
@@ -94,6 +96,38 @@ pub fn nudged(batch: &Batch) -> Batch {
         }
     }
     batch
+}
+
+/// Where a native engine first answers otherwise than another one, in words; `None` where it does not. Both may refuse a row, as for a
+/// category that is not known.
+///
+/// # Errors
+/// [`Kind::Interrupted`], and what the other engine reports of rows that are nudged.
+pub fn first_difference<'b>(
+    native: &mut NativeEngine,
+    other: &mut dyn Engine,
+    rows: impl IntoIterator<Item = &'b Batch>,
+) -> Result<Option<String>> {
+    for batch in rows {
+        let (mut ours, mut theirs) = (Outputs::default(), Outputs::default());
+        let expected = other.score(batch, OutputSet::BOTH, &mut theirs);
+        let found = native.score(batch, OutputSet::BOTH, &mut ours);
+        let difference = match (found, expected) {
+            (Err(error), _) | (_, Err(error)) if error.kind() == Kind::Interrupted => return Err(error),
+            (Err(_), Err(_)) => None,
+            (Err(error), Ok(())) | (Ok(()), Err(error)) => Some(error.message().to_owned()),
+            (Ok(()), Ok(())) if native.is_exact() => disagreement(&ours, &theirs, None),
+            (Ok(()), Ok(())) => {
+                let mut moved = Outputs::default();
+                other.score(&nudged(batch), OutputSet::BOTH, &mut moved)?;
+                disagreement(&ours, &theirs, Some(&moved))
+            }
+        };
+        if difference.is_some() {
+            return Ok(difference);
+        }
+    }
+    Ok(None)
 }
 
 /// The first row in which two engines disagree, in words; `None` when they agree: to the last bit, or to rounding where
