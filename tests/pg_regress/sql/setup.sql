@@ -32,5 +32,6 @@ BEGIN
     PERFORM e2i_drop_model(model_name || ':' || model_version, force => true) FROM ml_model_registry;
     ALTER TABLE ml_model_events DISABLE TRIGGER events_are_append_only;
     DELETE FROM ml_model_events;
+    DELETE FROM ml_inference_log_policies;
     ALTER TABLE ml_model_events ENABLE TRIGGER events_are_append_only;
 END $$;
