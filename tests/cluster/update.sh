@@ -53,8 +53,11 @@ for script in "$here"/releases/*.sql; do
     is "$version: a session that stays" "$(ask other "$IN SELECT e2i_predict('sum:1', ARRAY[1]);" | grep -o "at version $version")" "at version $version"
 
     # --- the update ---------------------------------------------------------------------------------------------------
-    for database in shop restored; do
-        if [[ $database == shop ]]; then sql a shop "ALTER EXTENSION e2i_serve UPDATE"; fi
+    sql a shop "ALTER EXTENSION e2i_serve UPDATE"
+    at a pg_dump -d shop -Fc -f "$NODES/a/shop.dump"
+    sql a postgres "CREATE DATABASE moved"
+    at a pg_restore -d moved --exit-on-error "$NODES/a/shop.dump"
+    for database in shop restored moved; do
         is "$version: everything is there ($database)" "$(rows "$database")" "$before"
         is "$version: the same scores ($database)" "$(sql a "$database" "$IN SELECT count(*) FROM answers WHERE (sum, other, best, pinned) IS DISTINCT FROM
             (e2i_predict('sum', ARRAY[i]), e2i_predict('other', ARRAY[i]), e2i_predict('sum@best', ARRAY[i]), e2i_predict_pinned('sum:3', ARRAY[i]))")" 0
@@ -72,8 +75,7 @@ for script in "$here"/releases/*.sql; do
     done
     is "$version: a session that stayed" "$(ask other "$IN SELECT e2i_predict('sum:1', ARRAY[1]);")" 2
     ask other '\q' >/dev/null 2>&1 || true
-    sql a postgres "DROP DATABASE shop WITH (FORCE)" 
-    sql a postgres "DROP DATABASE restored WITH (FORCE)"
+    for database in shop restored moved; do sql a postgres "DROP DATABASE $database WITH (FORCE)"; done
 done
 
 # --- a library that is older than the objects ---------------------------------------------------------------------------

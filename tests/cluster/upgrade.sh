@@ -8,6 +8,10 @@ sql a postgres "CREATE DATABASE shop; CREATE ROLE scorer;"
 sql a shop "SET client_min_messages = warning; CREATE SCHEMA ml; CREATE EXTENSION e2i_serve SCHEMA ml; ALTER DATABASE shop SET search_path = public, ml; SET search_path = public, ml;
     $PLUS SELECT FROM e2i_register_model('sum', plus(1)); SELECT FROM e2i_register_model('sum', plus(2)); SELECT FROM e2i_drop_model('sum:2'); SELECT FROM e2i_grant_usage('scorer', 'scorer');"
 wait_for a shop "SELECT count(*) > 0 FROM ml_bentoml_serving_metrics"
+# And a database of an older release, whose functions the library still has.
+older=$(dirname "$0")/releases/0.1.0.sql
+sql a postgres "CREATE DATABASE older; CREATE ROLE deployer;"
+at a psql -XAtq -v ON_ERROR_STOP=1 -d older <"$older" >/dev/null
 node_stop a
 
 # A server in that mode has no worker of ours.
@@ -33,3 +37,5 @@ is 'the guard of the models' "$(failure b shop 'DROP SCHEMA ml CASCADE')" '55000
 is 'all members are members' "$(sql b shop "SELECT count(*) FROM pg_event_trigger t JOIN pg_depend d ON d.objid = t.oid AND d.deptype = 'e'")" 1
 wait_for b shop "SELECT count(*) > $before FROM ml_bentoml_serving_metrics"
 is 'metrics go on' "$(sql b shop "SELECT e2i_flush_metrics()")" 1
+like 'the older release' "$(failure b older "SELECT ml.e2i_predict('sum:1', ARRAY[1])")" '55000: the extension e2i_serve is at version 0.1.0, its library at *'
+is 'the older release, updated' "$(sql b older "ALTER EXTENSION e2i_serve UPDATE; SELECT ml.e2i_predict('sum:1', ARRAY[1]);")" 2
