@@ -325,6 +325,16 @@ fn pair_up(inputs: &str, ending: &str, expected: &str, broken: &mut Vec<String>)
     }
 }
 
+/// What is written by hand; that functions are declared as in the code, tests/schema.rs says of the library.
+#[test]
+fn the_install_script_holds_sql() {
+    let script = format!("sql/e2i_serve--{}.sql", env!("CARGO_PKG_VERSION"));
+    let installed = read(&script);
+    let parts = sources("sql", &[".sql"]).into_iter().filter(|part| !part.path.contains("--"));
+    let broken = parts.filter(|part| !installed.contains(part.text.trim()));
+    report(broken.map(|part| format!("{}:1 is not in {script} as it is: run `make schema`", part.path)).collect());
+}
+
 #[test]
 fn one_version_everywhere() {
     let version = env!("CARGO_PKG_VERSION");
