@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::schema::Schema;
 use crate::pg::interrupt;
-use crate::pg::query::{Query, Row};
+use crate::pg::query::Query;
+use crate::pg::table::{Key, Record};
 
 /// Largest chunk of an artifact: a larger value could be inserted but not dumped, as its text form exceeds 1 GB.
 const CHUNK: usize = 64 << 20;
@@ -17,8 +18,6 @@ const STORE: Query = Query::new(
     "INSERT INTO {ml}.ml_model_artifacts (sha256, chunk, bytes) VALUES ($1, $2, $3)
      ON CONFLICT (sha256, chunk) DO UPDATE SET chunk = excluded.chunk",
 );
-const CHUNK_OF: Query =
-    Query::new("SELECT a.bytes FROM {ml}.ml_model_artifacts a WHERE a.sha256 = $1 AND a.chunk = $2");
 const LOCK: Query =
     Query::new("SELECT a.chunk FROM {ml}.ml_model_artifacts a WHERE a.sha256 = $1 ORDER BY a.chunk FOR UPDATE");
 const USERS: Query = Query::new(
@@ -53,17 +52,18 @@ pub fn read(schema: Schema, address: &Address, reference: &str) -> Result<Vec<u8
     bytes.try_reserve_exact(usize::try_from(address.size).unwrap_or_default()).map_err(|_| {
         Error::new(Kind::Memory, format!("no memory for the {} bytes of model {reference}", address.size))
     })?;
-    let append = |row: &Row, bytes: &mut Vec<u8>| row.bytes(1, |chunk| bytes.extend_from_slice(chunk));
-    schema.as_owner(|| {
-        let mut chunk = 0_i32;
-        while !CHUNK_OF
-            .select(schema, &[address.sha256.clone().into(), chunk.into()], |row| append(row, &mut bytes))
-            .is_empty()
-        {
-            interrupt::check();
-            chunk += 1;
+    let artifacts = schema.table(c"ml_model_artifacts");
+    let size = usize::try_from(address.size).unwrap_or_default();
+    let mut chunk = 0_i32;
+    while bytes.len() < size {
+        let key = [(c"sha256", Key::Bytes(&address.sha256)), (c"chunk", Key::Int(chunk))];
+        let append = |row: &Record<'_>| row.bytes(c"bytes", |chunk| bytes.extend_from_slice(chunk));
+        if artifacts.find(c"ml_model_artifacts_pkey", &key, append).is_empty() {
+            break;
         }
-    });
+        interrupt::check();
+        chunk += 1;
+    }
     if sha256(&bytes) != address.sha256 {
         return Err(Error::new(
             Kind::WrongState,

@@ -14,18 +14,8 @@ use crate::catalog::invalidation;
 use crate::catalog::log_policy::{Wanted, wanted};
 use crate::catalog::schema::Schema;
 use crate::pg::query::{Query, Row};
+use crate::pg::table::{Key, Record};
 
-const OF_SERVICE: Query = Query::new(
-    "SELECT s.model_id, s.shadow_id, s.shadow_sample, s.traffic_by, s.traffic IS NOT NULL, p.sample, p.redact, p.on_pii
-     FROM {ml}.ml_bentoml_services s LEFT JOIN {ml}.ml_inference_log_policies p ON p.service_name = s.service_name
-     WHERE s.service_name = $1 AND s.status = 'active'",
-);
-const OF_VERSION: Query =
-    Query::new("SELECT r.id FROM {ml}.ml_model_registry r WHERE r.model_name = $1 AND r.model_version = $2");
-const OF_ALIAS: Query = Query::new(
-    "SELECT r.id FROM {ml}.ml_model_aliases a JOIN {ml}.ml_model_registry r USING (model_name, model_version)
-     WHERE a.model_name = $1 AND a.alias = $2",
-);
 const GUARDS: Query = Query::new(
     "SELECT 1 FROM {ml}.ml_inference_log_policies p
      JOIN {ml}.ml_bentoml_services s ON s.service_name = p.service_name AND s.status = 'active'
@@ -36,11 +26,6 @@ const SHARES: Query = Query::new(
     "SELECT r.id, t.value::float8 FROM {ml}.ml_bentoml_services s, jsonb_each_text(s.traffic) t
      JOIN {ml}.ml_model_registry r ON concat(r.model_name, ':', r.model_version) = t.key
      WHERE s.service_name = $1 AND s.status = 'active' ORDER BY t.key COLLATE \"C\"",
-);
-const STORED: Query = Query::new(
-    "SELECT r.framework, r.engine, r.engine_reason, r.artifact_sha256, r.artifact_size,
-         r.preprocessor_sha256, r.preprocessor_size, r.plan_sha256, r.plan_size
-     FROM {ml}.ml_model_registry r WHERE r.id = $1",
 );
 const ANY: Query = Query::new("SELECT 1 FROM {ml}.ml_model_registry LIMIT 1");
 
@@ -116,34 +101,77 @@ pub fn identify(schema: Schema, reference: &ModelReference) -> Result<ModelId> {
 pub fn route(schema: Schema, reference: &ModelReference) -> Result<Route> {
     invalidation::watch(schema);
     let name = reference.name.as_str();
-    let only_id = |row: &Row| Some(Route { id: uuid(row, 1)?, ..Route::default() });
-    let found = schema.as_owner(|| match &reference.selector {
-        Selector::Deployed => {
-            let mut routes = OF_SERVICE.select(schema, &[name.into()], |row| {
-                let shadow = uuid(row, 2).zip(row.get::<f64>(3));
-                let log = wanted(row.get::<f64>(6), row.get::<Vec<String>>(7), row.get::<String>(8));
-                let route = Route { id: uuid(row, 1)?, traffic: vec![], traffic_by: row.get::<String>(4), shadow, log };
-                Some((route, row.get::<bool>(5) == Some(true)))
-            });
-            routes.pop().flatten().map(|(mut route, is_split)| {
-                if is_split {
-                    route.traffic = shares(schema, name);
-                }
-                route
-            })
-        }
-        Selector::Version(version) => {
-            OF_VERSION.select(schema, &[name.into(), version.as_str().into()], only_id).pop().flatten()
-        }
-        Selector::Alias(alias) => {
-            OF_ALIAS.select(schema, &[name.into(), alias.as_str().into()], only_id).pop().flatten()
-        }
-    });
+    let policies = Policies::of(schema, name);
+    let found = match &reference.selector {
+        Selector::Deployed => of_service(schema, name).map(|(route, is_split)| Route {
+            traffic: if is_split { schema.as_owner(|| shares(schema, name)) } else { vec![] },
+            log: policies.own,
+            ..route
+        }),
+        Selector::Version(version) => of_version(schema, name, version),
+        Selector::Alias(alias) => of_alias(schema, name, alias).and_then(|version| of_version(schema, name, &version)),
+    };
     let mut route = found.ok_or_else(|| unknown(schema, reference))?;
-    if route.log.is_none() && schema.as_owner(|| is_guarded(schema, &route)) {
+    if route.log.is_none() && policies.any_blocks && schema.as_owner(|| is_guarded(schema, &route)) {
         route.log = Some(Wanted::guard());
     }
     Ok(route)
+}
+
+/// The active deployment of a service, and whether its traffic is split.
+fn of_service(schema: Schema, service: &str) -> Option<(Route, bool)> {
+    let key = [(c"service_name", Key::Text(service))];
+    let services = schema.table(c"ml_bentoml_services");
+    let found = services.find(c"ml_bentoml_services_one_active", &key, |row| {
+        if row.text(c"status").as_deref() != Some("active") {
+            return None;
+        }
+        let shadow = id(row, c"shadow_id").zip(row.get::<f64>(c"shadow_sample"));
+        let traffic_by = row.get::<String>(c"traffic_by");
+        Some((Route { id: id(row, c"model_id")?, traffic_by, shadow, ..Route::default() }, !row.is_null(c"traffic")))
+    });
+    found.into_iter().flatten().next()
+}
+
+fn of_version(schema: Schema, name: &str, version: &str) -> Option<Route> {
+    let key = [(c"model_name", Key::Text(name)), (c"model_version", Key::Text(version))];
+    let registry = schema.table(c"ml_model_registry");
+    let found = registry.find(c"ml_model_registry_model_name_model_version_key", &key, |row| id(row, c"id"));
+    found.into_iter().flatten().next().map(|id| Route { id, ..Route::default() })
+}
+
+fn of_alias(schema: Schema, name: &str, alias: &str) -> Option<String> {
+    let key = [(c"model_name", Key::Text(name)), (c"alias", Key::Text(alias))];
+    let aliases = schema.table(c"ml_model_aliases");
+    let found = aliases.find(c"ml_model_aliases_pkey", &key, |row| row.get::<String>(c"model_version"));
+    found.into_iter().flatten().next()
+}
+
+/// What is to be logged and refused.
+struct Policies {
+    /// Of the service's own rows.
+    own: Option<Wanted>,
+    /// Whether any service refuses personal data.
+    any_blocks: bool,
+}
+
+impl Policies {
+    /// There are as many rows as services that are logged, and all have to be asked whether they refuse.
+    fn of(schema: Schema, service: &str) -> Self {
+        let mut policies = Self { own: None, any_blocks: false };
+        schema.table(c"ml_inference_log_policies").all(|row| {
+            let on_pii = row.get::<String>(c"on_pii");
+            policies.any_blocks |= on_pii.as_deref() == Some("block");
+            if row.get::<String>(c"service_name").as_deref() == Some(service) {
+                policies.own = wanted(row.get::<f64>(c"sample"), row.get::<Vec<String>>(c"redact"), on_pii);
+            }
+        });
+        policies
+    }
+}
+
+fn id(row: &Record<'_>, column: &std::ffi::CStr) -> Option<ModelId> {
+    row.get::<Uuid>(column).map(|id| *id.as_bytes())
 }
 
 /// Whether a service that refuses personal data serves one of these versions, wholly or for a share of its traffic: what another
@@ -168,9 +196,16 @@ fn shares(schema: Schema, service: &str) -> Vec<(ModelId, f64)> {
 /// # Errors
 /// [`Kind::UnknownModel`] where row-level security hides it, [`Kind::Privilege`] where SELECT is not granted.
 pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Version> {
-    let (name, version, interface) = seen(&DESCRIBED, schema, id, reference, |row| {
-        Some((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?))
-    })?;
+    let (name, version, interface) = if schema.is_whole() {
+        let texts = of_id(schema, id, |row| {
+            Some((row.get::<String>(c"model_name")?, row.get::<String>(c"model_version")?, row.text(c"interface")?))
+        });
+        texts.ok_or_else(|| invisible(reference))?
+    } else {
+        seen(&DESCRIBED, schema, id, reference, |row| {
+            Some((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?))
+        })?
+    };
     let interface: Interface =
         serde_json::from_str(&interface).map_err(|error| unreadable(&name, &version, &error.to_string()))?;
     if !interface.is_consistent() {
@@ -180,6 +215,13 @@ pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Res
         return Err(unreadable(&name, &version, "it was registered with a newer version of e2i_serve"));
     }
     Ok(Version { id: *id, name, version, interface })
+}
+
+/// What `read` makes of the row of a version.
+fn of_id<R>(schema: Schema, id: &ModelId, read: impl FnMut(&Record<'_>) -> Option<R>) -> Option<R> {
+    let registry = schema.table(c"ml_model_registry");
+    let found = registry.find(c"ml_model_registry_pkey", &[(c"id", Key::Uuid(*id))], read);
+    found.into_iter().flatten().next()
 }
 
 /// Checks that the caller may see the row of a version, and reads nothing of it.
@@ -226,24 +268,18 @@ impl Stored {
     /// # Errors
     /// [`Kind::UnknownModel`] when it has been dropped.
     pub fn find(schema: Schema, version: &Version) -> Result<Self> {
-        let found = schema.as_owner(|| {
-            STORED.select(schema, &[Uuid::from_bytes(version.id).into()], |row| {
-                let address = |at| Some(Address { sha256: row.get::<Vec<u8>>(at)?, size: row.get::<i64>(at + 1)? });
-                Some(Self {
-                    framework: row.get::<String>(1)?,
-                    engine: row.get::<String>(2)?,
-                    engine_reason: row.get::<String>(3),
-                    model: address(4)?,
-                    preprocessor: address(6),
-                    plan: address(8),
-                })
+        let found = of_id(schema, &version.id, |row| {
+            let address = |sha256, size| Some(Address { sha256: row.get(sha256)?, size: row.get(size)? });
+            Some(Self {
+                framework: row.get(c"framework")?,
+                engine: row.get(c"engine")?,
+                engine_reason: row.get(c"engine_reason"),
+                model: address(c"artifact_sha256", c"artifact_size")?,
+                preprocessor: address(c"preprocessor_sha256", c"preprocessor_size"),
+                plan: address(c"plan_sha256", c"plan_size"),
             })
         });
-        found
-            .into_iter()
-            .flatten()
-            .next()
-            .ok_or_else(|| Error::new(Kind::UnknownModel, format!("model {} was dropped", version.reference())))
+        found.ok_or_else(|| Error::new(Kind::UnknownModel, format!("model {} was dropped", version.reference())))
     }
 
     /// Where the model's bytes are, or the preprocessor's.

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 use crate::catalog::{rights, version};
 use crate::error::{OrRaise, raise};
 use crate::pg::query::Query;
+use crate::pg::table::Table;
 use crate::pg::{call_site, namespace, role};
 use e2i_core::{Error, Kind};
 
@@ -82,6 +83,14 @@ impl Schema {
         unsafe { pg_sys::get_relname_relid(name.as_ptr(), self.oid) }
     }
 
+    /// Opens a table, to read what its owner may.
+    pub fn table(self, name: &std::ffi::CStr) -> Table {
+        match self.relation(name) {
+            pg_sys::Oid::INVALID => missing(name),
+            table => Table::open(table),
+        }
+    }
+
     /// Whether no policy is forced upon the owner of a table.
     pub fn is_whole_for_owner(self, name: &std::ffi::CStr) -> bool {
         !filters(self.relation(name), self.owner())
@@ -132,16 +141,22 @@ impl Schema {
             let tuple =
                 pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(registry));
             if tuple.is_null() {
-                raise(
-                    &Error::new(Kind::WrongState, "the table ml_model_registry of the extension e2i_serve is missing")
-                        .with_hint("DROP EXTENSION e2i_serve; CREATE EXTENSION e2i_serve;"),
-                );
+                missing(c"ml_model_registry");
             }
             let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
             pg_sys::ReleaseSysCache(tuple);
             owner
         }
     }
+}
+
+#[cold]
+fn missing(table: &std::ffi::CStr) -> ! {
+    let table = table.to_string_lossy();
+    raise(
+        &Error::new(Kind::WrongState, format!("the table {table} of the extension e2i_serve is missing"))
+            .with_hint("DROP EXTENSION e2i_serve; CREATE EXTENSION e2i_serve;"),
+    )
 }
 
 /// Whether row-level security of a table applies to a role.

@@ -22,6 +22,7 @@ pub mod shared;
 pub mod snapshot;
 pub mod sqlstate;
 pub mod subtransaction;
+pub mod table;
 pub mod time;
 pub mod transaction;
 pub mod varlena;
