@@ -5,8 +5,9 @@
 use std::path::Path;
 
 use e2i_core::native::agreement::varied;
+use e2i_core::native::{InstructionSet, NativeEngine};
 use e2i_core::{Batch, Column, Engine, Interface, OutputSet, Outputs};
-use e2i_onnx::{Artifacts, Model, Options, Runtime, RuntimeEngine, describe, find_rows, try_alone};
+use e2i_onnx::{Artifacts, Model, Options, Runtime, RuntimeEngine, compile, describe, find_rows, try_alone};
 
 fn runtime() -> &'static Runtime {
     let path = std::env::var("E2I_ONNXRUNTIME").expect("E2I_ONNXRUNTIME is the path of libonnxruntime.so");
@@ -55,9 +56,30 @@ fn together_and_alone(name: &str, expected: &[&[f32]]) -> Interface {
     proved(name, false).0
 }
 
+/// What the native engine gives for three rows together and each alone.
+fn natively(name: &str, interface: &Interface, expected: &[&[f32]]) {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/rows");
+    let model = Model::parse(&std::fs::read(models.join(format!("{name}.onnx"))).unwrap()).unwrap();
+    let image = compile(&model, None, interface).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+    let mut engine = NativeEngine::open(&image, InstructionSet::best()).unwrap();
+    let mut scored = |rows: &[[f32; 2]]| {
+        let mut batch = Batch::new(&interface.inputs, rows.len());
+        batch.tensors_mut()[0].values = Column::Float32(rows.concat());
+        let mut outputs = Outputs::default();
+        engine.score(&batch, OutputSet::BOTH, &mut outputs).unwrap();
+        outputs.main
+    };
+    assert_eq!(scored(&ROWS), Column::Float32(expected.concat()), "{name}");
+    for (row, expected) in ROWS.iter().zip(expected) {
+        assert_eq!(scored(&[*row]), Column::Float32(expected.to_vec()), "{name}");
+    }
+}
+
 #[test]
 fn rows_on_another_axis_are_gathered() {
-    let last = together_and_alone("rows_last", &[&[1.0, 20.0], &[3.0, 40.0], &[5.0, 60.0]]);
+    let expected = [&[1.0, 20.0][..], &[3.0, 40.0], &[5.0, 60.0]];
+    let last = together_and_alone("rows_last", &expected);
+    natively("rows_last", &last, &expected);
     assert_eq!((last.main_output().unwrap().rows_axis, last.varies), (1, None));
     let of = |a: f32, b: f32| -> Vec<f32> {
         let sums = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
@@ -66,7 +88,9 @@ fn rows_on_another_axis_are_gathered() {
         [one, ten].concat()
     };
     let expected = [of(1.0, 2.0), of(3.0, 4.0), of(5.0, 6.0)];
-    let middle = together_and_alone("rows_middle", &expected.each_ref().map(Vec::as_slice));
+    let expected = expected.each_ref().map(Vec::as_slice);
+    let middle = together_and_alone("rows_middle", &expected);
+    natively("rows_middle", &middle, &expected);
     assert_eq!((middle.main_output().unwrap().rows_axis, middle.varies), (1, None));
 }
 

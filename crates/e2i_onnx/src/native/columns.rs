@@ -1,7 +1,7 @@
 //! Columns put together, chosen and cut apart.
 
-use e2i_core::ElementType;
 use e2i_core::native::operators::{Concat, Constants, Gather, Pick};
+use e2i_core::{Column, ElementType};
 use ndarray::{ArrayD, Axis};
 
 use super::constant::Constant;
@@ -16,51 +16,64 @@ const MAX_LENGTHS: usize = 4096;
 impl Lowering<'_, '_> {
     pub(super) fn concat(&mut self, node: &NodeProto) -> Lowered<Symbol> {
         let axis = int(node, "axis", 1);
-        let mut values = Vec::with_capacity(node.inputs.len());
-        for index in 0..node.inputs.len() {
-            match self.input(node, index)? {
-                Symbol::Rows(value) => values.push(value),
-                // A list of axis lengths, or of constants.
-                _ if values.is_empty() => return self.concat_lists(node),
-                _ => return Err("it joins rows and constants".into()),
+        let inputs: Vec<Symbol> =
+            (0..node.inputs.len()).map(|index| self.input(node, index)).collect::<Lowered<_>>()?;
+        let (mut values, mut constants) = (vec![], vec![]);
+        for symbol in &inputs {
+            match symbol {
+                Symbol::Rows(value) => values.push(value.clone()),
+                Symbol::Constant(constant) => constants.push(constant.clone()),
+                Symbol::Dimensions(_) => {}
             }
         }
-        let first = values.first().ok_or("it has no inputs")?.clone();
+        if constants.len() == inputs.len() {
+            return self.concat_constants(axis, &constants);
+        }
+        if values.is_empty() {
+            return self.concat_lists(inputs);
+        }
+        if values.len() != inputs.len() {
+            return Err("it joins rows and constants".into());
+        }
+        let first = values[0].clone();
         let inner = first.inner_axis(axis)?;
-        let mut axes = first.axes.clone();
-        axes[inner] = 0;
+        let cells = first.cells();
         for value in &values {
-            let fits = value.before == first.before
+            let others = value.cells();
+            let fits = value.before.len() == first.before.len()
                 && value.element == first.element
-                && value.axes.len() == axes.len()
-                && (0..axes.len()).all(|index| index == inner || value.axes[index] == first.axes[index]);
+                && others.len() == cells.len()
+                && (0..cells.len()).all(|index| index == inner || others[index] == cells[index]);
             if !fits {
                 return Err("its inputs do not fit together".into());
             }
-            axes[inner] = axes[inner].checked_add(value.axes[inner]).ok_or("a row is too wide")?;
         }
         if let [only] = values.as_slice() {
             return Ok(Symbol::Rows(only.clone()));
         }
         let ids: Vec<_> = values.iter().map(|value| value.id).collect();
-        let width = product(&axes)?;
-        let joined = self.step(Concat {}, &ids, first.element, first.before, vec![width])?;
-        // Side by side first, then in order.
-        let mut parts = Vec::with_capacity(values.len());
-        let mut start = 0;
-        for value in &values {
-            parts.push(numbered(&value.axes)? + start);
-            start += value.width()? as u32;
-        }
-        let parts: Vec<_> = parts.iter().map(|part| part.view()).collect();
-        let places = ndarray::concatenate(Axis(inner), &parts).map_err(|error| error.to_string())?;
-        self.gathered(&joined, &places).map(Symbol::Rows)
+        let axes: Vec<Vec<usize>> = values.iter().map(RowValue::cells).collect();
+        let places = side_by_side(inner, &axes)?;
+        let joined = self.step(Concat {}, &ids, first.element, vec![], vec![product(places.shape())?])?;
+        self.gathered(&joined, first.before.len(), &places).map(Symbol::Rows)
     }
 
-    fn concat_lists(&self, node: &NodeProto) -> Lowered<Symbol> {
+    fn concat_constants(&self, axis: i64, constants: &[Constant]) -> Lowered<Symbol> {
+        let first = constants.first().ok_or("it has no inputs")?;
+        let axis = place(axis, first.dims.len())?;
+        let mut joined = Constant::list(Column::zeros(first.element(), 0));
+        for constant in constants {
+            joined.append(constant)?;
+        }
+        self.spend(joined.cells.len())?;
+        let axes: Vec<Vec<usize>> = constants.iter().map(|constant| constant.dims.clone()).collect();
+        Ok(Symbol::Constant(joined.picked(&side_by_side(axis, &axes)?)))
+    }
+
+    fn concat_lists(&self, inputs: Vec<Symbol>) -> Lowered<Symbol> {
         let mut lengths = Vec::new();
-        for index in 0..node.inputs.len() {
-            match self.input(node, index)? {
+        for input in inputs {
+            match input {
                 Symbol::Dimensions(more) => lengths.extend(more),
                 Symbol::Constant(constant) if constant.dims.len() == 1 => {
                     lengths.extend(constant.integers()?.into_iter().map(Some));
@@ -74,27 +87,30 @@ impl Lowering<'_, '_> {
         Ok(Symbol::Dimensions(lengths))
     }
 
-    /// Cells of a value by their numbers, under the axes of these; the value itself if they are all of them in order.
-    pub(super) fn gathered(&mut self, value: &RowValue, places: &ArrayD<u32>) -> Lowered<RowValue> {
-        let axes = places.shape().to_vec();
+    /// Cells of a value by their numbers, under the axes of these, of which `before` stand before the rows; the value's own
+    /// cells if they are all of them in order.
+    pub(super) fn gathered(&mut self, value: &RowValue, before: usize, places: &ArrayD<u32>) -> Lowered<RowValue> {
+        let (before, axes) = places.shape().split_at_checked(before).ok_or("an axis is missing")?;
+        let (before, axes) = (before.to_vec(), axes.to_vec());
         if places.len() == value.width()? && places.iter().enumerate().all(|(index, place)| index == *place as usize) {
-            return Ok(RowValue { axes, ..value.clone() });
+            return Ok(RowValue { before, axes, ..value.clone() });
         }
         if places.is_empty() {
             return Err("it leaves no columns".into());
         }
-        product(&axes)?;
+        product(places.shape())?;
         self.spend(places.len())?;
         let columns = self.plan.table(&places.iter().copied().collect::<Vec<u32>>());
-        self.step(Gather { columns }, &[value.id], value.element, value.before, axes)
+        self.step(Gather { columns }, &[value.id], value.element, before, axes)
     }
 
     /// Indexes along one axis of a row, all of which must be there.
     fn along(&mut self, value: &RowValue, inner: usize, indexes: &[usize]) -> Lowered<RowValue> {
-        let mut axes = value.axes.clone();
-        axes[inner] = indexes.len();
-        product(&axes)?;
-        self.gathered(value, &numbered(&value.axes)?.select(Axis(inner), indexes))
+        let mut cells = value.cells();
+        let places = numbered(&cells)?;
+        *cells.get_mut(inner).ok_or("an axis is missing")? = indexes.len();
+        product(&cells)?;
+        self.gathered(value, value.before.len(), &places.select(Axis(inner), indexes))
     }
 
     pub(super) fn gather(&mut self, node: &NodeProto) -> Lowered<Symbol> {
@@ -102,12 +118,15 @@ impl Lowering<'_, '_> {
         match (self.input(node, 0)?, self.input(node, 1)?) {
             (Symbol::Rows(value), Symbol::Constant(indexes)) => {
                 let inner = value.inner_axis(axis)?;
-                let length = value.axes[inner];
+                let length = value.cells()[inner];
                 let places: Vec<usize> =
                     indexes.integers()?.iter().map(|index| place(*index, length)).collect::<Lowered<_>>()?;
-                let mut axes = value.axes.clone();
-                axes.splice(inner..=inner, indexes.dims.iter().copied());
-                Ok(Symbol::Rows(RowValue { axes, ..self.along(&value, inner, &places)? }))
+                let mut picked = self.along(&value, inner, &places)?;
+                match inner.checked_sub(value.before.len()) {
+                    None => picked.before.splice(inner..=inner, indexes.dims.iter().copied()),
+                    Some(inner) => picked.axes.splice(inner..=inner, indexes.dims.iter().copied()),
+                };
+                Ok(Symbol::Rows(picked))
             }
             (Symbol::Constant(table), Symbol::Rows(indexes)) => {
                 if place(axis, table.dims.len())? != 0 {
@@ -115,12 +134,16 @@ impl Lowering<'_, '_> {
                 }
                 self.pick(table, indexes)
             }
-            (Symbol::Constant(table), Symbol::Constant(indexes)) if table.dims.len() == 1 => {
-                let length = table.dims[0];
-                let indexes_read = indexes.integers()?;
-                let places = indexes_read.iter().map(|index| place(*index, length).map(|place| place as u32));
-                let places = ArrayD::from_shape_vec(indexes.dims, places.collect::<Lowered<Vec<_>>>()?);
-                Ok(Symbol::Constant(table.picked(&places.map_err(|error| error.to_string())?)))
+            (Symbol::Constant(table), Symbol::Constant(indexes)) => {
+                let axis = place(axis, table.dims.len())?;
+                let length = table.dims[axis];
+                let places: Vec<usize> =
+                    indexes.integers()?.iter().map(|index| place(*index, length)).collect::<Lowered<_>>()?;
+                let mut dims = table.dims.clone();
+                dims.splice(axis..=axis, indexes.dims.iter().copied());
+                self.spend(product(&dims)?)?;
+                let picked = table.picked(&numbered(&table.dims)?.select(Axis(axis), &places));
+                Ok(Symbol::Constant(Constant { dims, ..picked }))
             }
             (Symbol::Dimensions(lengths), Symbol::Constant(indexes)) => {
                 let places: Vec<usize> =
@@ -153,10 +176,10 @@ impl Lowering<'_, '_> {
     pub(super) fn array_feature_extractor(&mut self, node: &NodeProto) -> Lowered<Symbol> {
         match (self.input(node, 0)?, self.input(node, 1)?) {
             (Symbol::Rows(value), Symbol::Constant(indexes)) => {
-                let Some(inner) = value.axes.len().checked_sub(1) else {
+                let Some(length) = value.axes.last().copied() else {
                     return Err("it works along the axis of the rows".into());
                 };
-                let length = value.axes[inner];
+                let inner = value.before.len() + value.axes.len() - 1;
                 let places: Vec<usize> = indexes
                     .integers()?
                     .iter()
@@ -167,13 +190,19 @@ impl Lowering<'_, '_> {
             }
             // A list of labels, of which each row's index picks one: the rows become the last axis.
             (Symbol::Constant(table), Symbol::Rows(indexes)) => {
-                let single = table.dims.len() == 1 || (table.dims.len() == 2 && table.dims[0] == 1);
-                if !single || indexes.width()? != 1 {
+                let lists: usize = match table.dims.as_slice() {
+                    [_] => 1,
+                    [lists, _] => *lists,
+                    _ => return Err("its table has more than two axes".into()),
+                };
+                if indexes.width()? != 1 || lists == 0 {
                     return Err("it picks several columns of a table".into());
                 }
-                let list = Constant { dims: vec![table.cells.len()], cells: table.cells };
-                match self.pick(list, indexes)? {
-                    Symbol::Rows(value) => Ok(Symbol::Rows(RowValue { before: 1, axes: vec![], ..value })),
+                let length = table.cells.len() / lists;
+                self.spend(table.cells.len())?;
+                let by_index = table.picked(&numbered(&[lists, length])?.reversed_axes());
+                match self.pick(by_index, indexes)? {
+                    Symbol::Rows(value) => Ok(Symbol::Rows(RowValue { before: vec![lists], axes: vec![], ..value })),
                     other => Ok(other),
                 }
             }
@@ -208,13 +237,18 @@ impl Lowering<'_, '_> {
                 }
                 Symbol::Rows(value) => match value.axis(axis)? {
                     symbol::Axis::Inner(inner) => {
-                        let chosen = chosen(start, end, step, value.axes[inner])?;
+                        let chosen = chosen(start, end, step, value.cells()[inner])?;
                         Symbol::Rows(self.along(&value, inner, &chosen)?)
                     }
                     _ if start == 0 && step == 1 && end >= i64::from(i32::MAX) => Symbol::Rows(value),
                     _ => return Err("it cuts the rows".into()),
                 },
-                Symbol::Constant(_) => return Err("it cuts a constant".into()),
+                Symbol::Constant(constant) => {
+                    let axis = place(axis, constant.dims.len())?;
+                    let chosen = chosen(start, end, step, constant.dims[axis])?;
+                    self.spend(constant.cells.len())?;
+                    Symbol::Constant(constant.picked(&numbered(&constant.dims)?.select(Axis(axis), &chosen)))
+                }
             };
         }
         Ok(symbol)
@@ -223,7 +257,7 @@ impl Lowering<'_, '_> {
     pub(super) fn split(&mut self, node: &NodeProto) -> Lowered<Vec<Symbol>> {
         let value = self.rows(node, 0)?;
         let inner = value.inner_axis(int(node, "axis", 0))?;
-        let length = value.axes[inner];
+        let length = value.cells()[inner];
         let parts: Vec<usize> = match (ints(node, "split"), node.inputs.len() > 1) {
             (Some(parts), _) => parts.to_vec(),
             (None, true) => self.constant_input(node, 1)?.integers()?,
@@ -261,14 +295,29 @@ impl Lowering<'_, '_> {
         for (index, width) in widths.iter().enumerate() {
             let value = self.rows(node, index)?;
             let value = self.cast_rows(&value, ElementType::Float32)?;
-            if value.before != 0 || i64::try_from(value.width()?) != Ok(*width) {
+            if !value.before.is_empty() || i64::try_from(value.width()?) != Ok(*width) {
                 return Err("an input is not as wide as it says".into());
             }
             total += value.width()?;
             ids.push(value.id);
         }
-        Ok(Symbol::Rows(self.step(Concat {}, &ids, ElementType::Float32, 0, vec![total])?))
+        Ok(Symbol::Rows(self.step(Concat {}, &ids, ElementType::Float32, vec![], vec![total])?))
     }
+}
+
+/// The cells of tensors with these axes, numbered one tensor after the other, side by side along an axis.
+fn side_by_side(axis: usize, tensors: &[Vec<usize>]) -> Lowered<ArrayD<u32>> {
+    let mut parts = Vec::with_capacity(tensors.len());
+    let mut start = 0u32;
+    for axes in tensors {
+        let part = numbered(axes)?;
+        let count = u32::try_from(part.len()).ok();
+        let end = count.and_then(|count| start.checked_add(count)).ok_or("a tensor is too large")?;
+        parts.push(part + start);
+        start = end;
+    }
+    let parts: Vec<_> = parts.iter().map(|part| part.view()).collect();
+    ndarray::concatenate(Axis(axis), &parts).map_err(|_| "its inputs do not fit together".to_owned())
 }
 
 /// The indexes that a slice of an axis takes.

@@ -118,6 +118,21 @@ impl Constant {
         Self { dims: places.shape().to_vec(), cells }
     }
 
+    /// Appends the cells of another to those of a list.
+    pub(super) fn append(&mut self, other: &Self) -> Lowered<()> {
+        match (&mut self.cells, &other.cells) {
+            (Column::Float32(cells), Column::Float32(more)) => cells.extend(more),
+            (Column::Float64(cells), Column::Float64(more)) => cells.extend(more),
+            (Column::Int32(cells), Column::Int32(more)) => cells.extend(more),
+            (Column::Int64(cells), Column::Int64(more)) => cells.extend(more),
+            (Column::Bool(cells), Column::Bool(more)) => cells.extend(more),
+            (Column::Text(cells), Column::Text(more)) => cells.extend(more.iter().cloned()),
+            _ => return Err("its inputs are of two types".into()),
+        }
+        self.dims = vec![self.cells.len()];
+        Ok(())
+    }
+
     /// The same cells stretched to other axes.
     pub(super) fn stretched(&self, dims: &[usize]) -> Lowered<Self> {
         Ok(self.picked(&stretched(&self.dims, dims)?))

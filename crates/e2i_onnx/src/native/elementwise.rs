@@ -14,6 +14,27 @@ use super::{Lowered, Lowering, Symbol};
 use crate::graph::{attribute, element_type};
 use crate::proto::{NodeProto, data_type};
 
+/// A constant beside rows, without the axis of the rows, along which it is the same.
+struct Beside {
+    constant: Constant,
+    /// Its axes before and after those of the rows.
+    before: Vec<usize>,
+    axes: Vec<usize>,
+}
+
+/// Takes the axis of the rows, before `after` axes, from a constant.
+fn without_rows(constant: Constant, after: usize) -> Lowered<Beside> {
+    let (outer, axes) = constant.dims.split_at(constant.dims.len().saturating_sub(after));
+    let before = match outer.split_last() {
+        None => &[],
+        Some((1, before)) => before,
+        Some(_) => return Err("it stretches along the axis of the rows".into()),
+    };
+    let (before, axes) = (before.to_vec(), axes.to_vec());
+    let dims = [before.as_slice(), &axes].concat();
+    Ok(Beside { constant: Constant { dims, cells: constant.cells }, before, axes })
+}
+
 /// An operand of a cell-by-cell operator.
 enum Operand {
     Rows(RowValue),
@@ -155,14 +176,14 @@ impl Lowering<'_, '_> {
                     return Err("it pairs each row with every other".into());
                 }
                 let axes = broadcast(&left.axes, &right.axes)?;
-                let before = left.before.max(right.before);
-                let (left, right) = (self.stretch(&left, &axes)?, self.stretch(&right, &axes)?);
+                let before = broadcast(&left.before, &right.before)?;
+                let (left, right) = (self.stretch(&left, &before, &axes)?, self.stretch(&right, &before, &axes)?);
                 Ok(Symbol::Rows(self.step(operator(None, None), &[left, right], element, before, axes)?))
             }
             (Operand::Rows(value), Operand::Constant(constant)) => {
                 let (id, constant, before, axes) = self.beside(&value, constant)?;
                 if no_constants {
-                    let row = self.filled(&constant.stretched(&axes)?)?.id;
+                    let row = self.filled(&constant.stretched(&[before.as_slice(), &axes].concat())?)?.id;
                     return Ok(Symbol::Rows(self.step(operator(None, None), &[id, row], element, before, axes)?));
                 }
                 let cells = Constants::write(&constant.cells, self.plan.tables());
@@ -173,7 +194,7 @@ impl Lowering<'_, '_> {
             (Operand::Constant(constant), Operand::Rows(value)) => {
                 let (id, constant, before, axes) = self.beside(&value, constant)?;
                 if no_constants {
-                    let row = self.filled(&constant.stretched(&axes)?)?.id;
+                    let row = self.filled(&constant.stretched(&[before.as_slice(), &axes].concat())?)?.id;
                     return Ok(Symbol::Rows(self.step(operator(None, None), &[row, id], element, before, axes)?));
                 }
                 let cells = Constants::write(&constant.cells, self.plan.tables());
@@ -187,7 +208,7 @@ impl Lowering<'_, '_> {
     /// Tells the plan about constants that the step before adds.
     fn added(&mut self, function: BinaryFunction, constant: Constant, result: &RowValue) -> Lowered<()> {
         if function == BinaryFunction::Add {
-            let row = constant.stretched(&result.axes)?;
+            let row = constant.stretched(&result.cells())?;
             self.plan.last_step_adds(row.cells);
         }
         Ok(())
@@ -206,29 +227,25 @@ impl Lowering<'_, '_> {
     }
 
     /// A value and a constant, stretched to each other: a constant of one cell stays one.
-    fn beside(&mut self, value: &RowValue, constant: Constant) -> Lowered<(ValueId, Constant, usize, Vec<usize>)> {
-        let split = constant.dims.len().saturating_sub(value.axes.len());
-        let (outer, inner) = constant.dims.split_at(split);
-        if outer.iter().any(|length| *length != 1) {
-            return Err("it stretches along the axis of the rows".into());
-        }
-        // Axes before the row's own: one for the rows, the others stand before it.
-        let before = value.before.max(outer.len().saturating_sub(1));
-        let axes = broadcast(&value.axes, inner)?;
-        let id = self.stretch(value, &axes)?;
-        self.spend(product(&axes)?)?;
-        let constant = Constant { dims: inner.to_vec(), cells: constant.cells };
-        let constant = if constant.cells.len() == 1 { constant } else { constant.stretched(&axes)? };
+    fn beside(&mut self, value: &RowValue, constant: Constant) -> Lowered<(ValueId, Constant, Vec<usize>, Vec<usize>)> {
+        let constant = without_rows(constant, value.axes.len())?;
+        let (before, axes) = (broadcast(&value.before, &constant.before)?, broadcast(&value.axes, &constant.axes)?);
+        let cells = [before.as_slice(), &axes].concat();
+        let id = self.stretch(value, &before, &axes)?;
+        self.spend(product(&cells)?)?;
+        let constant = constant.constant;
+        let constant = if constant.cells.len() == 1 { constant } else { constant.stretched(&cells)? };
         Ok((id, constant, before, axes))
     }
 
-    /// A value stretched to other axes.
-    pub(super) fn stretch(&mut self, value: &RowValue, axes: &[usize]) -> Lowered<ValueId> {
-        if product(axes)? == value.width()? {
+    /// A value stretched to other axes before and after the rows, of which there are as many after as it has.
+    pub(super) fn stretch(&mut self, value: &RowValue, before: &[usize], axes: &[usize]) -> Lowered<ValueId> {
+        let to = [before, axes].concat();
+        if product(&to)? == value.width()? {
             return Ok(value.id);
         }
-        let places = stretched(&value.axes, axes)?;
-        Ok(self.gathered(value, &places)?.id)
+        let places = stretched(&value.cells(), &to)?;
+        Ok(self.gathered(value, before.len(), &places)?.id)
     }
 
     pub(super) fn cast(&mut self, node: &NodeProto) -> Lowered<Symbol> {
@@ -237,7 +254,11 @@ impl Lowering<'_, '_> {
             .ok()
             .and_then(element_type)
             .ok_or_else(|| format!("it makes {}", data_type::name(i32::try_from(to).unwrap_or_default())))?;
-        match self.input(node, 0)? {
+        self.cast_symbol(self.input(node, 0)?, to)
+    }
+
+    pub(super) fn cast_symbol(&mut self, symbol: Symbol, to: ElementType) -> Lowered<Symbol> {
+        match symbol {
             Symbol::Rows(value) => self.cast_rows(&value, to).map(Symbol::Rows),
             Symbol::Constant(constant) => {
                 if !Cast::is_possible(constant.element(), to) {
@@ -260,7 +281,7 @@ impl Lowering<'_, '_> {
         if !Cast::is_possible(value.element, to) {
             return Err(format!("it makes {to} of {}", value.element));
         }
-        self.step(Cast {}, &[value.id], to, value.before, value.axes.clone())
+        self.step(Cast {}, &[value.id], to, value.before.clone(), value.axes.clone())
     }
 
     pub(super) fn clip(&mut self, node: &NodeProto) -> Lowered<Symbol> {
@@ -316,39 +337,37 @@ impl Lowering<'_, '_> {
         if rows.any(|value| value.axes.len() != rank) {
             return Err("it pairs each row with every other".into());
         }
-        let (mut axes, mut before) = (first.axes.clone(), first.before);
-        for operand in &operands {
-            let inner: &[usize] = match operand {
-                Operand::Rows(value) => {
-                    before = before.max(value.before);
-                    &value.axes
-                }
-                Operand::Constant(constant) => {
-                    let (outer, inner) = constant.dims.split_at(constant.dims.len().saturating_sub(rank));
-                    if outer.iter().any(|length| *length != 1) {
-                        return Err("it stretches along the axis of the rows".into());
-                    }
-                    before = before.max(outer.len().saturating_sub(1));
-                    inner
-                }
+        let (mut axes, mut before) = (first.axes.clone(), first.before.clone());
+        let mut besides = Vec::with_capacity(3);
+        for operand in operands {
+            let element = operand.element();
+            let (value, constant) = match operand {
+                Operand::Rows(value) => (Some(value), None),
+                Operand::Constant(constant) => (None, Some(without_rows(constant, rank)?)),
             };
-            axes = broadcast(&axes, inner)?;
+            let (own_before, own_axes) = match (&value, &constant) {
+                (Some(value), _) => (&value.before, &value.axes),
+                (_, Some(constant)) => (&constant.before, &constant.axes),
+                _ => continue,
+            };
+            (before, axes) = (broadcast(&before, own_before)?, broadcast(&axes, own_axes)?);
+            besides.push((element, value, constant));
         }
-        let elements: Vec<ElementType> = operands.iter().map(Operand::element).collect();
+        let elements: Vec<ElementType> = besides.iter().map(|(element, ..)| *element).collect();
         if elements[0] != ElementType::Bool || elements[1] != elements[2] {
             return Err("its inputs are of types that do not fit together".into());
         }
+        let cells = [before.as_slice(), &axes].concat();
         let mut ids = Vec::with_capacity(3);
-        for operand in operands {
-            ids.push(match operand {
-                Operand::Rows(value) => self.stretch(&value, &axes)?,
-                Operand::Constant(constant) => {
-                    let split = constant.dims.len().saturating_sub(rank);
-                    let constant = Constant { dims: constant.dims[split..].to_vec(), cells: constant.cells };
-                    self.spend(product(&axes)?)?;
-                    self.filled(&constant.stretched(&axes)?)?.id
+        for beside in besides {
+            match beside {
+                (_, Some(value), _) => ids.push(self.stretch(&value, &before, &axes)?),
+                (_, _, Some(beside)) => {
+                    self.spend(product(&cells)?)?;
+                    ids.push(self.filled(&beside.constant.stretched(&cells)?)?.id);
                 }
-            });
+                _ => {}
+            }
         }
         Ok(Symbol::Rows(self.step(Select {}, &ids, elements[1], before, axes)?))
     }

@@ -55,6 +55,6 @@ impl Lowering<'_, '_> {
     pub(super) fn filled(&mut self, constant: &Constant) -> Lowered<super::RowValue> {
         product(&constant.dims)?;
         let fill = Fill { cells: Constants::write(&constant.cells, self.plan.tables()) };
-        self.step(fill, &[], constant.element(), 0, constant.dims.clone())
+        self.step(fill, &[], constant.element(), vec![], constant.dims.clone())
     }
 }

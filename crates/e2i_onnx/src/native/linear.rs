@@ -34,7 +34,7 @@ impl Lowering<'_, '_> {
         self.spend(inputs.checked_mul(outputs).and_then(|cells| cells.checked_mul(2)).unwrap_or(usize::MAX))?;
         self.spend((inputs + outputs) * 16)?;
         let linear = Linear::new(value.element, (inputs, outputs), weight, bias, factor, self.plan.tables());
-        self.step(linear, &[value.id], value.element, value.before, axes)
+        self.step(linear, &[value.id], value.element, value.before.clone(), axes)
     }
 
     pub(super) fn mat_mul(&mut self, node: &NodeProto) -> Lowered<Symbol> {
@@ -44,6 +44,15 @@ impl Lowering<'_, '_> {
         let (inputs, outputs, axis_dropped) = match *matrix.dims.as_slice() {
             [inputs] => (inputs, 1, true),
             [inputs, outputs] => (inputs, outputs, false),
+            // Several matrices for the same rows: one beside the other, each a cell of an axis before the rows.
+            [count, inputs, outputs]
+                if value.axes == [inputs] && value.before.len() <= 1 && product(&value.before)? == 1 =>
+            {
+                let all = product(&[count, outputs])?;
+                let weight = |i: usize, o: usize| weights[(o / outputs * inputs + i) * outputs + o % outputs];
+                let result = self.product(&value, all, weight, &[], 1.0)?;
+                return Ok(Symbol::Rows(RowValue { before: vec![count], axes: vec![outputs], ..result }));
+            }
             _ => return Err("its matrix has more than two axes".into()),
         };
         // With an axis of length 1 before the rows and none after, the rows themselves are the columns.
@@ -67,7 +76,7 @@ impl Lowering<'_, '_> {
     pub(super) fn gemm(&mut self, node: &NodeProto) -> Lowered<Symbol> {
         let value = self.rows(node, 0)?;
         let matrix = self.constant_input(node, 1)?;
-        if int(node, "transA", 0) != 0 || value.before != 0 || value.axes.len() != 1 {
+        if int(node, "transA", 0) != 0 || !value.before.is_empty() || value.axes.len() != 1 {
             return Err("its first input is not rows of columns".into());
         }
         let weights = self.weights(&value, &matrix)?;
@@ -104,14 +113,14 @@ impl Lowering<'_, '_> {
                 };
                 Ok(Symbol::Rows(self.product(&value, outputs, weight, &cells, f64::from(alpha))?))
             }
-            Some(Symbol::Rows(added)) if beta == 1.0 && added.before == 0 && added.axes.len() == 1 => {
+            Some(Symbol::Rows(added)) if beta == 1.0 && added.before.is_empty() && added.axes.len() == 1 => {
                 let result = self.product(&value, outputs, weight, &[], f64::from(alpha))?;
                 if added.element != result.element || !(added.axes == [1] || added.axes == [outputs]) {
                     return Err("what it adds does not fit".into());
                 }
-                let added = self.stretch(&added, &[outputs])?;
+                let added = self.stretch(&added, &[], &[outputs])?;
                 let add = Binary { function: BinaryFunction::Add, left: None, right: None };
-                Ok(Symbol::Rows(self.step(add, &[result.id, added], result.element, 0, vec![outputs])?))
+                Ok(Symbol::Rows(self.step(add, &[result.id, added], result.element, vec![], vec![outputs])?))
             }
             Some(_) => Err("what it adds is not known".into()),
         }
@@ -124,7 +133,7 @@ impl Lowering<'_, '_> {
             return Err("its input is float64, its numbers are float32".into());
         }
         let value = self.cast_rows(&value, ElementType::Float32)?;
-        if value.before != 0 || value.axes.len() != 1 {
+        if !value.before.is_empty() || value.axes.len() != 1 {
             return Err("its input is not rows of columns".into());
         }
         Ok(value)
@@ -190,8 +199,8 @@ impl Lowering<'_, '_> {
         if classes > 1 {
             let scores = self.product(&value, classes, |i, o| f64::from(weights[o * inputs + i]), &bias, 1.0)?;
             let greatest = ArgExtreme { greatest: true, last: false, size: classes, inner: 1 };
-            let index = self.step(greatest, &[scores.id], ElementType::Int64, 0, vec![])?;
-            let label = self.step(Pick { cells, width: 1 }, &[index.id], element, 0, vec![])?;
+            let index = self.step(greatest, &[scores.id], ElementType::Int64, vec![], vec![])?;
+            let label = self.step(Pick { cells, width: 1 }, &[index.id], element, vec![], vec![])?;
             let scores = self.transformed(scores, &transform)?;
             return Ok(vec![Symbol::Rows(label), Symbol::Rows(scores)]);
         }
@@ -199,9 +208,9 @@ impl Lowering<'_, '_> {
         let score = self.product(&value, 1, |i, _| f64::from(weights[i]), &bias, 1.0)?;
         let zero = Constants::write(&Column::Float32(vec![0.0]), self.plan.tables());
         let greater = Binary { function: BinaryFunction::Greater, left: None, right: Some(zero) };
-        let positive = self.step(greater, &[score.id], ElementType::Bool, 0, vec![])?;
-        let index = self.step(Cast {}, &[positive.id], ElementType::Int64, 0, vec![])?;
-        let label = self.step(Pick { cells, width: 1 }, &[index.id], element, 0, vec![])?;
+        let positive = self.step(greater, &[score.id], ElementType::Bool, vec![], vec![])?;
+        let index = self.step(Cast {}, &[positive.id], ElementType::Int64, vec![], vec![])?;
+        let label = self.step(Pick { cells, width: 1 }, &[index.id], element, vec![], vec![])?;
         let scores = match transform.as_str() {
             // Both signs of the score; a sum of negated products is the negated sum, to the bit.
             "LOGISTIC" => {
@@ -213,9 +222,9 @@ impl Lowering<'_, '_> {
             "NONE" | "SOFTMAX" | "SOFTMAX_ZERO" => {
                 let one = Constants::write(&Column::Float32(vec![1.0]), self.plan.tables());
                 let subtract = Binary { function: BinaryFunction::Subtract, left: Some(one), right: None };
-                let rest = self.step(subtract, &[score.id], ElementType::Float32, 0, vec![1])?;
+                let rest = self.step(subtract, &[score.id], ElementType::Float32, vec![], vec![1])?;
                 let concat = e2i_core::native::operators::Concat {};
-                self.step(concat, &[rest.id, score.id], ElementType::Float32, 0, vec![2])?
+                self.step(concat, &[rest.id, score.id], ElementType::Float32, vec![], vec![2])?
             }
             other => return Err(format!("its transformation {other} is not known")),
         };

@@ -42,7 +42,10 @@ mod preprocessing;
 mod reduce;
 #[cfg(test)]
 mod reference_tests;
+mod repeat;
 mod shape;
+#[cfg(test)]
+mod shape_tests;
 #[cfg(test)]
 mod size_tests;
 mod symbol;
@@ -134,7 +137,7 @@ fn compile_within(
         if tensor.shape.len() >= MAX_AXES {
             return Err(overall(format!("input {:?} has too many axes", tensor.name)));
         }
-        let value = RowValue { id, element: tensor.element, before: 0, axes: tensor.shape.clone() };
+        let value = RowValue { id, element: tensor.element, before: vec![], axes: tensor.shape.clone() };
         fed.insert(tensor.name.clone(), Symbol::Rows(value));
     }
     if let Some(first) = preprocessor {
@@ -143,14 +146,23 @@ fn compile_within(
     }
     let outputs = [interface.label_output(), interface.main_output()];
     let names: Vec<String> = outputs.iter().flatten().map(|output| output.tensor.clone()).collect();
-    let mut symbols = lower(model, fed, &names, fixed_rows, &constants_left, &mut plan)?.into_iter().zip(&names);
-    let mut next = || match symbols.next() {
-        Some((Symbol::Rows(value), _)) => Ok(value.id),
-        Some((_, name)) => Err(overall(format!("output {name:?} does not depend on the inputs"))),
-        None => Err(overall("an output is missing".into())),
-    };
-    let label = interface.label_output().map(|_| next()).transpose()?;
-    let main = interface.main_output().map(|_| next()).transpose()?;
+    let mut symbols = lower(model, fed, &names, fixed_rows, &constants_left, &mut plan)?.into_iter();
+    let [label, main] = outputs.map(|output| {
+        let Some(output) = output else { return Ok(None) };
+        match symbols.next() {
+            // Cells before and after the rows are those of a row in the same order only if that is where the rows are read.
+            Some(Symbol::Rows(value))
+                if value.before.iter().all(|length| *length == 1) || value.before.len() == output.rows_axis =>
+            {
+                Ok(Some(value.id))
+            }
+            Some(Symbol::Rows(_)) => {
+                Err(overall(format!("the rows of output {:?} lie on another axis", output.tensor)))
+            }
+            _ => Err(overall(format!("output {:?} does not depend on the inputs", output.tensor))),
+        }
+    });
+    let (label, main) = (label?, main?);
     plan.finish(label, main).map_err(|error| overall(error.message().to_owned()))
 }
 
@@ -267,6 +279,11 @@ impl Lowering<'_, '_> {
                 "MatMul" => one(self.mat_mul(node)),
                 "Gemm" => one(self.gemm(node)),
                 "Cast" => one(self.cast(node)),
+                "CastLike" => one(self.cast_like(node)),
+                "ConstantOfShape" => one(self.constant_of_shape(node)),
+                "Tile" => one(self.tile(node)),
+                "Expand" => one(self.expand(node)),
+                "LpNormalization" => one(self.lp_normalization(node)),
                 "Clip" => one(self.clip(node)),
                 "Where" => one(self.select(node)),
                 "StringNormalizer" => one(self.string_normalizer(node)),
@@ -330,10 +347,10 @@ impl Lowering<'_, '_> {
         operator: impl Into<Operator>,
         inputs: &[ValueId],
         element: ElementType,
-        before: usize,
+        before: Vec<usize>,
         axes: Vec<usize>,
     ) -> Lowered<RowValue> {
-        let width = symbol::product(&axes)?;
+        let width = symbol::product(&[before.as_slice(), &axes].concat())?;
         let id = self.plan.step(&self.name, operator.into(), inputs, &[ValueType::new(element, width)]);
         Ok(RowValue { id, element, before, axes })
     }

@@ -27,8 +27,8 @@ impl Lowering<'_, '_> {
             let double = |cells: &[f32]| Column::Float64(cells.iter().map(|cell| f64::from(*cell)).collect());
             let mut step = |function, cells: &[f32], from: &RowValue| {
                 let right = Some(Constants::write(&double(cells), self.plan.tables()));
-                let axes = value.axes.clone();
-                self.step(Binary { function, left: None, right }, &[from.id], ElementType::Float64, value.before, axes)
+                let (before, axes) = (value.before.clone(), value.axes.clone());
+                self.step(Binary { function, left: None, right }, &[from.id], ElementType::Float64, before, axes)
             };
             let difference = step(BinaryFunction::Subtract, &offset, &value)?;
             let product = step(BinaryFunction::Multiply, &scale, &difference)?;
@@ -47,11 +47,11 @@ impl Lowering<'_, '_> {
             "L2" => Norm::L2,
             other => return Err(format!("its norm {other} is not known")),
         };
-        if value.axes.len() != 1 || value.before != 0 || value.element == ElementType::Float64 {
+        if value.axes.len() != 1 || !value.before.is_empty() || value.element == ElementType::Float64 {
             return Err("its input is not rows of float32".into());
         }
         let value = self.cast_rows(&value, ElementType::Float32)?;
-        Ok(Symbol::Rows(self.step(Normalize { norm }, &[value.id], value.element, 0, value.axes)?))
+        Ok(Symbol::Rows(self.step(Normalize { norm }, &[value.id], value.element, vec![], value.axes)?))
     }
 
     pub(super) fn imputer(&mut self, node: &NodeProto) -> Lowered<Symbol> {
@@ -80,7 +80,7 @@ impl Lowering<'_, '_> {
                 other => other,
             };
         }
-        if columns != width || value.axes.len() != 1 || value.before != 0 {
+        if columns != width || value.axes.len() != 1 || !value.before.is_empty() {
             return Err("what stands for missing values is not as long as a row".into());
         }
         let tables = self.plan.tables();

@@ -33,10 +33,10 @@ impl Lowering<'_, '_> {
     }
 
     fn reshape_rows(&self, value: &RowValue, lengths: &[Option<i64>]) -> Lowered<RowValue> {
-        let width = value.width()?;
+        let (outer, width) = (product(&value.before)?, product(&value.axes)?);
         // A 0 copies the axis in the same place.
-        let copied = |index: usize| match index.checked_sub(value.before) {
-            None => Some(1),
+        let copied = |index: usize| match index.checked_sub(value.before.len()) {
+            None => value.before.get(index).map(|axis| *axis as i64),
             Some(0) => None,
             Some(inner) => value.axes.get(inner - 1).map(|axis| *axis as i64),
         };
@@ -70,20 +70,20 @@ impl Lowering<'_, '_> {
             after[open] = i64::try_from(width / others).ok();
         }
         let (before, axes) = (known(&lengths[..rows])?, known(&after)?);
-        if before.iter().any(|length| *length != 1) || product(&axes)? != width {
+        if product(&before)? != outer || product(&axes)? != width {
             return Err("it mixes the cells of several rows".into());
         }
-        Ok(RowValue { before: before.len(), axes, ..value.clone() })
+        Ok(RowValue { before, axes, ..value.clone() })
     }
 
     pub(super) fn flatten(&self, node: &NodeProto) -> Lowered<Symbol> {
         let value = self.rows(node, 0)?;
         let axis = int(node, "axis", 1);
         let split = if axis < 0 { axis.saturating_add(value.rank() as i64) } else { axis };
-        if usize::try_from(split) != Ok(value.before + 1) {
+        if usize::try_from(split) != Ok(value.before.len() + 1) || product(&value.before)? != 1 {
             return Err("it mixes the cells of several rows".into());
         }
-        Ok(Symbol::Rows(RowValue { before: 0, axes: vec![value.width()?], ..value }))
+        Ok(Symbol::Rows(RowValue { before: vec![], axes: vec![value.width()?], ..value }))
     }
 
     /// The axes that Squeeze and Unsqueeze name: an attribute up to version 12, then an input.
@@ -112,17 +112,19 @@ impl Lowering<'_, '_> {
                 let Some(axes) = axes else {
                     return Err("which axes it drops depends on the number of rows".into());
                 };
-                let (mut before, mut dropped) = (value.before, Vec::new());
+                let (cells, mut dropped) = (value.cells(), Vec::new());
                 for axis in axes {
                     match value.axis(axis)? {
-                        symbol::Axis::Before => before = before.saturating_sub(1),
                         symbol::Axis::Rows => return Err("it drops the axis of the rows".into()),
-                        symbol::Axis::Inner(inner) if value.axes[inner] == 1 => dropped.push(inner),
+                        symbol::Axis::Inner(inner) if cells[inner] == 1 => dropped.push(inner),
                         symbol::Axis::Inner(_) => return Err("it drops an axis that is longer than 1".into()),
                     }
                 }
-                let axes = value.axes.iter().enumerate().filter(|(index, _)| !dropped.contains(index));
-                Ok(Symbol::Rows(RowValue { before, axes: axes.map(|(_, axis)| *axis).collect(), ..value }))
+                let kept = |range: std::ops::Range<usize>| range.filter(|index| !dropped.contains(index));
+                let split = value.before.len();
+                let before = kept(0..split).map(|index| cells[index]).collect();
+                let axes = kept(split..cells.len()).map(|index| cells[index]).collect();
+                Ok(Symbol::Rows(RowValue { before, axes, ..value }))
             }
         }
     }
@@ -155,10 +157,9 @@ impl Lowering<'_, '_> {
             }
             Symbol::Rows(mut value) => {
                 for axis in new {
-                    if axis <= value.before {
-                        value.before += 1;
-                    } else {
-                        value.axes.insert((axis - value.before - 1).min(value.axes.len()), 1);
+                    match axis.checked_sub(value.before.len() + 1) {
+                        None => value.before.insert(axis, 1),
+                        Some(inner) => value.axes.insert(inner.min(value.axes.len()), 1),
                     }
                 }
                 Symbol::Rows(value)
@@ -184,16 +185,11 @@ impl Lowering<'_, '_> {
                 Ok(Symbol::Constant(constant.picked(&places)))
             }
             Symbol::Rows(value) => {
-                let rows = order.iter().position(|axis| *axis == value.before).ok_or("its order is none")?;
-                let mut places = numbered(&value.axes)?;
-                (0..=value.before).for_each(|_| places.insert_axis_inplace(Axis(0)));
-                let mut places = places.permuted_axes(order);
-                if places.shape()[..rows].iter().any(|length| *length != 1) {
-                    return Err("it moves cells before the axis of the rows".into());
-                }
-                (0..=rows).for_each(|_| places.index_axis_inplace(Axis(0), 0));
-                let value = RowValue { before: rows, ..value };
-                Ok(Symbol::Rows(self.gathered(&value, &places)?))
+                let from = value.before.len();
+                let rows = order.iter().position(|axis| *axis == from).ok_or("its order is none")?;
+                let places = numbered(&value.cells())?.insert_axis(Axis(from)).permuted_axes(order);
+                let places = places.index_axis_move(Axis(rows), 0);
+                self.gathered(&value, rows, &places).map(Symbol::Rows)
             }
             Symbol::Dimensions(_) => Err("it transposes a list of axis lengths".into()),
         }
@@ -208,9 +204,8 @@ impl Lowering<'_, '_> {
                 constant.dims.iter().map(|dim| *dim as i64).collect(),
             )))),
             Symbol::Rows(value) => {
-                let mut lengths = vec![Some(1); value.before];
-                lengths.push(None);
-                lengths.extend(value.axes.iter().map(|axis| Some(*axis as i64)));
+                let known = |axes: &[usize]| axes.iter().map(|axis| Some(*axis as i64)).collect::<Vec<_>>();
+                let lengths = [known(&value.before), vec![None], known(&value.axes)].concat();
                 Ok(Symbol::Dimensions(lengths))
             }
             Symbol::Dimensions(_) => Err("it takes the shape of a list of axis lengths".into()),

@@ -1,5 +1,7 @@
 //! What a tensor of a graph is known to be while it is lowered.
 
+use std::cmp::Ordering;
+
 use e2i_core::ElementType;
 use e2i_core::native::ValueId;
 
@@ -37,39 +39,43 @@ impl Symbol {
     }
 }
 
-/// A value of the plan as a tensor: axes of length 1, the axis of the rows, the axes of a row.
+/// A value of the plan as a tensor: axes before that of the rows, the axis of the rows, axes after it. The cells of a row are
+/// those of its axes before and after, one after the other.
 #[derive(Debug, Clone)]
 pub(super) struct RowValue {
     pub id: ValueId,
     pub element: ElementType,
-    /// How many axes of length 1 stand before the axis of the rows.
-    pub before: usize,
+    /// The axes before the axis of the rows.
+    pub before: Vec<usize>,
     /// The axes after the axis of the rows.
     pub axes: Vec<usize>,
 }
 
 /// Where an axis of a tensor with rows lies.
 pub(super) enum Axis {
-    /// Before the rows: its length is 1.
-    Before,
     /// The rows.
     Rows,
-    /// An axis of a row, by its index in [`RowValue::axes`].
+    /// An axis of a row, by its index in [`RowValue::cells`].
     Inner(usize),
 }
 
 impl RowValue {
     pub(super) fn rank(&self) -> usize {
-        self.before + 1 + self.axes.len()
+        self.before.len() + 1 + self.axes.len()
+    }
+
+    /// All axes but that of the rows.
+    pub(super) fn cells(&self) -> Vec<usize> {
+        [self.before.as_slice(), &self.axes].concat()
     }
 
     /// Finds an axis by its number, negative ones from the end.
     pub(super) fn axis(&self, axis: i64) -> Lowered<Axis> {
         let place = place(axis, self.rank())?;
-        Ok(match place.checked_sub(self.before) {
-            None => Axis::Before,
-            Some(0) => Axis::Rows,
-            Some(inner) => Axis::Inner(inner - 1),
+        Ok(match place.cmp(&self.before.len()) {
+            Ordering::Less => Axis::Inner(place),
+            Ordering::Equal => Axis::Rows,
+            Ordering::Greater => Axis::Inner(place - 1),
         })
     }
 
@@ -78,17 +84,17 @@ impl RowValue {
         match self.axis(axis)? {
             Axis::Inner(inner) => Ok(inner),
             Axis::Rows => Err("it works along the axis of the rows".into()),
-            Axis::Before => Err("it works along an axis before that of the rows".into()),
         }
     }
 
     pub(super) fn width(&self) -> Lowered<usize> {
-        product(&self.axes)
+        product(&self.cells())
     }
 
     /// Cells before, of and after an axis of a row: `outer × length × inner`.
     pub(super) fn around(&self, axis: usize) -> Lowered<(usize, usize, usize)> {
-        let length = *self.axes.get(axis).ok_or("an axis is missing")?;
-        Ok((product(&self.axes[..axis])?, length, product(&self.axes[axis + 1..])?))
+        let cells = self.cells();
+        let length = *cells.get(axis).ok_or("an axis is missing")?;
+        Ok((product(&cells[..axis])?, length, product(&cells[axis + 1..])?))
     }
 }

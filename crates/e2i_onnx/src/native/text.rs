@@ -62,7 +62,7 @@ impl Lowering<'_, '_> {
     /// Tokenizer: what words are; they are looked for where they are counted.
     pub(super) fn tokenizer(&mut self, node: &NodeProto) -> Lowered<Vec<Symbol>> {
         let value = self.rows(node, 0)?;
-        if value.element != ElementType::Text || value.before != 0 || value.width()? != 1 {
+        if value.element != ElementType::Text || !value.before.is_empty() || value.width()? != 1 {
             return Err("its input is not one text a row".into());
         }
         if int(node, "mark", 0) != 0 {
@@ -157,7 +157,7 @@ impl Lowering<'_, '_> {
         }
         let counts = WordCounts::new(word, &sequences, distances, once, self.plan.tables());
         let counts = counts.ok_or("its sequences of words are too long")?;
-        Ok(Symbol::Rows(self.step(counts, &[value.id], ElementType::Float32, 0, vec![width])?))
+        Ok(Symbol::Rows(self.step(counts, &[value.id], ElementType::Float32, vec![], vec![width])?))
     }
 }
 

@@ -53,7 +53,7 @@ impl Lowering<'_, '_> {
     /// A tree operator: labels and numbers of a classifier, numbers of a regressor.
     pub(super) fn trees(&mut self, node: &NodeProto) -> Lowered<Vec<Symbol>> {
         let value = self.rows(node, 0)?;
-        if value.before != 0 || value.axes.len() != 1 {
+        if !value.before.is_empty() || value.axes.len() != 1 {
             return Err("its input is not rows of columns".into());
         }
         let failed = |error: Error| error.message().to_owned();
@@ -72,7 +72,7 @@ impl Lowering<'_, '_> {
             .enumerate()
             .map(|(index, (id, output))| {
                 let axes = if index + 1 == outputs.len() { vec![output.width] } else { vec![] };
-                Symbol::Rows(RowValue { id, element: output.element, before: 0, axes })
+                Symbol::Rows(RowValue { id, element: output.element, before: vec![], axes })
             })
             .collect())
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{Cell, Frame};
-use super::{Operation, ValueType};
+use super::{Operation, ValueType, elementary};
 use crate::error::Result;
 use crate::interface::ElementType;
 use crate::native::image::Image;
@@ -31,6 +31,16 @@ pub enum Reduction {
     L2,
     /// The sum of squares.
     SumOfSquares,
+    /// The logarithm of the sum of e^x, taken from the greatest cell on.
+    LogSumExp,
+}
+
+impl Reduction {
+    /// Whether it is defined for floats alone.
+    #[must_use]
+    pub fn is_of_floats(self) -> bool {
+        matches!(self, Self::L2 | Self::Mean | Self::LogSumExp)
+    }
 }
 
 /// A row as `outer × size × inner` cells, reduced over the middle.
@@ -52,12 +62,14 @@ trait Number: Cell + Copy + PartialOrd {
     fn absolute(self) -> Self;
     fn root(self) -> Self;
     fn divide(self, count: usize) -> Self;
+    /// Of floats: the logarithm of the sum of e^x.
+    fn log_sum_exp(cells: impl Iterator<Item = Self> + Clone) -> Self;
     /// Whether it is no number.
     fn is_none(self) -> bool;
 }
 
 macro_rules! float_number {
-    ($($type:ty),+) => {
+    ($($type:ty, $exp:expr);+) => {
         $(impl Number for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -71,6 +83,13 @@ macro_rules! float_number {
             fn root(self) -> Self { self.sqrt() }
             #[inline(always)]
             fn divide(self, count: usize) -> Self { self / count as Self }
+            #[inline(always)]
+            fn log_sum_exp(cells: impl Iterator<Item = Self> + Clone) -> Self {
+                let greatest = cells.clone().fold(Self::NEG_INFINITY, |max, cell| if cell > max { cell } else { max });
+                // As on the runtime: from what is infinite there is no distance.
+                let from = if greatest.is_finite() { greatest } else { 0.0 };
+                cells.fold(0.0, |sum: Self, cell| sum + $exp(cell - from)).ln() + from
+            }
             #[inline(always)]
             fn is_none(self) -> bool { self.is_nan() }
         })+
@@ -92,13 +111,14 @@ macro_rules! integer_number {
             fn root(self) -> Self { (self as f64).sqrt() as Self }
             #[inline(always)]
             fn divide(self, count: usize) -> Self { self.checked_div(count as Self).unwrap_or(0) }
+            fn log_sum_exp(_: impl Iterator<Item = Self> + Clone) -> Self { 0 }
             #[inline(always)]
             fn is_none(self) -> bool { false }
         })+
     };
 }
 
-float_number!(f32, f64);
+float_number!(f32, elementary::exp; f64, f64::exp);
 integer_number!(i32, i64);
 
 /// Calls `f` with the first place of each group.
@@ -125,6 +145,7 @@ impl Reduce {
                 Reduction::Product => cells.fold(T::ONE, T::multiply),
                 Reduction::L1 => cells.fold(T::ZERO, |sum, cell| sum.add(cell.absolute())),
                 Reduction::L2 => cells.fold(T::ZERO, |sum, cell| sum.add(cell.multiply(cell))).root(),
+                Reduction::LogSumExp => T::log_sum_exp(cells),
                 Reduction::SumOfSquares => cells.fold(T::ZERO, |sum, cell| sum.add(cell.multiply(cell))),
                 Reduction::Minimum => cells.reduce(|a, b| if b < a || b.is_none() { b } else { a }).unwrap_or(T::ZERO),
                 Reduction::Maximum => cells.reduce(|a, b| if b > a || b.is_none() { b } else { a }).unwrap_or(T::ZERO),
@@ -149,6 +170,7 @@ impl Operation for Reduce {
         let ([input], [output]) = (inputs, outputs) else { return Err(broken("it has one input and one output")) };
         let fits = input.element == output.element
             && !matches!(input.element, ElementType::Bool | ElementType::Text)
+            && (input.element.is_float() || !self.reduction.is_of_floats())
             && groups_fit(input.width, output.width, self.size, self.inner);
         if fits { Ok(()) } else { Err(broken("its groups do not fit its values")) }
     }
