@@ -18,28 +18,28 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def sql(script):
+def sql(script, client=None):
     """What a session prints; one that fails ends the run."""
-    done = subprocess.run(CLIENT, input=script, capture_output=True, text=True, check=False)
+    done = subprocess.run(client or CLIENT, input=script, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
     return done.stdout
 
 
-def timed(before, queries):
+def timed(before, queries, client=None):
     """In one session, after `before`: the milliseconds and the value of each query."""
-    lines = sql("\n".join([before, "\\echo begin", "\\timing on", *(query + ";" for query in queries)])).splitlines()
+    lines = sql("\n".join([before, "\\echo begin", "\\timing on", *(query + ";" for query in queries)]), client).splitlines()
     lines = lines[lines.index("begin") + 1 :]
     values = [line for line in lines if line and not line.startswith("Time:")]
     times = [float(line.split()[1]) for line in lines if line.startswith("Time:")]
     return list(zip(times, values, strict=True))
 
 
-def on_processor(before, queries):
+def on_processor(before, queries, client=None):
     """As `timed`, but the time that the backend was on a processor: others on the machine disturb less."""
     clock = "SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)"
     asked = [clock, *(statement for query in queries for statement in (query, clock))]
-    values = [value for _, value in timed(before, asked)]
+    values = [value for _, value in timed(before, asked, client)]
     clocks = [int(value) / 1e6 for value in values[::2]]
     return [(after - begun, value) for begun, after, value in zip(clocks, clocks[1:], values[1::2])]
 

@@ -10,6 +10,7 @@ const COMPARED: usize = 8;
 #[derive(Debug)]
 pub struct Kept<V> {
     slots: Vec<Slot<V>>,
+    /// Of all or, as long as they are few, of none.
     places: HashMap<Rc<str>, usize>,
     last: usize,
     weight: usize,
@@ -35,12 +36,16 @@ impl<V> Kept<V> {
     pub fn find(&mut self, text: &str) -> Option<usize> {
         let is_last = self.slots.get(self.last).is_some_and(|slot| *slot.text == *text);
         if !is_last {
-            self.last = match self.slots.len() <= COMPARED {
-                true => self.slots.iter().position(|slot| *slot.text == *text)?,
-                false => *self.places.get(text)?,
-            };
+            self.last = self.place_of(text)?;
         }
         Some(self.last)
+    }
+
+    fn place_of(&self, text: &str) -> Option<usize> {
+        match self.slots.len() <= COMPARED {
+            true => self.slots.iter().position(|slot| *slot.text == *text),
+            false => self.places.get(text).copied(),
+        }
     }
 
     /// The value at a place that [`Kept::find`] or [`Kept::insert`] gave, if none was dropped since.
@@ -56,14 +61,17 @@ impl<V> Kept<V> {
 
     /// Keeps a value of some weight, instead of one with the same text, and says at which place.
     pub fn insert(&mut self, text: &str, value: V, weight: usize) -> usize {
-        if let Some(&place) = self.places.get(text) {
+        if let Some(place) = self.place_of(text) {
             self.remove(place);
         }
-        let text: Rc<str> = text.into();
-        self.places.insert(text.clone(), self.slots.len());
         self.last = self.slots.len();
-        self.slots.push(Slot { text, value, weight });
+        self.slots.push(Slot { text: text.into(), value, weight });
         self.weight += weight;
+        if !self.places.is_empty() || self.slots.len() > COMPARED {
+            let missing = if self.places.is_empty() { 0 } else { self.last };
+            let texts = self.slots.iter().enumerate().skip(missing);
+            self.places.extend(texts.map(|(place, slot)| (slot.text.clone(), place)));
+        }
         self.last
     }
 
@@ -78,10 +86,12 @@ impl<V> Kept<V> {
 
     fn remove(&mut self, place: usize) {
         let slot = self.slots.swap_remove(place);
-        self.places.remove(&slot.text);
         self.weight -= slot.weight;
-        if let Some(moved) = self.slots.get(place) {
-            self.places.insert(moved.text.clone(), place);
+        if !self.places.is_empty() {
+            self.places.remove(&slot.text);
+            if let Some(moved) = self.slots.get(place) {
+                self.places.insert(moved.text.clone(), place);
+            }
         }
         self.last = 0;
     }
@@ -180,6 +190,26 @@ mod tests {
         kept.retain(|value| *value != 1);
         assert_eq!(["a", "b", "c"].map(|text| kept.get(text).copied()), [None, Some(2), Some(3)]);
         assert_eq!((kept.len(), kept.weight()), (2, 20));
+    }
+
+    #[test]
+    fn few_and_many_are_found_whichever_were_there_before() {
+        let mut kept = Kept::default();
+        for round in 0..5 {
+            for number in 0..20 {
+                kept.insert(&number.to_string(), number + round, 1);
+            }
+            for number in 0..20 {
+                assert_eq!(kept.get(&number.to_string()), Some(&mut (number + round)));
+            }
+            kept.retain(|value| value % 5 == round);
+            assert_eq!(kept.len(), 4);
+            assert_eq!((0..20).filter(|number| kept.get(&number.to_string()).is_some()).count(), 4);
+        }
+        kept.retain(|_| false);
+        assert_eq!(kept.get("1"), None);
+        assert_eq!(kept.insert("1", 1, 1), 0);
+        assert_eq!(kept.get("1"), Some(&mut 1));
     }
 
     #[test]
