@@ -103,9 +103,10 @@ fn lineup(schema: Schema, found: &Found, preference: Preference) -> Result<Lineu
     };
     // A shadow that the caller may not see, or that does not load, is left out: callers must not notice it.
     let shadow = route.shadow.and_then(|(id, sample)| load(&id).ok().map(|model| (model, sample)));
+    let is_whole = shadow.is_some() == route.shadow.is_some();
     let service = if reference.selector == Selector::Deployed { reference.name.clone() } else { String::new() };
     let log = route.log.as_ref().map(|wanted| Log::new(&service, wanted));
-    Ok(Lineup { model, service, split, shadow, log })
+    Ok(Lineup { model, service, split, shadow, log, is_whole })
 }
 
 /// The loaded model that a reference means now, for this caller.
@@ -140,14 +141,12 @@ fn loaded(
     let version = describe(schema, id, reference)?;
     let model = Rc::new(LoadedModel::load(schema, &version, preference)?);
     model.enter();
-    let has_dropped = CACHE.with(|cache| {
+    CACHE.with(|cache| {
         let mut cache = cache.borrow_mut();
         cache.insert(key, &model);
-        cache.used(&model)
+        cache.used(&model);
     });
-    if has_dropped {
-        route::release();
-    }
+    route::release();
     Ok(model)
 }
 

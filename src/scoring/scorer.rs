@@ -33,6 +33,8 @@ pub struct Lineup {
     pub shadow: Option<(Rc<LoadedModel>, f64)>,
     /// The log of the service's rows.
     pub log: Option<Log>,
+    /// Whether it is the same for every caller, and for every statement: nothing was left out.
+    pub is_whole: bool,
 }
 
 /// Scores rows with one lineup. Its buffers are used again for the rows that come next.
@@ -45,6 +47,8 @@ pub struct Scorer {
     traffic: Traffic,
     shadow: Option<Arm>,
     log: Option<Log>,
+    /// Whether it has all that its lineup may have.
+    is_whole: bool,
     /// What was counted when its counters were found.
     counted: counter::Mode,
     rows: Vec<Row>,
@@ -80,7 +84,7 @@ impl Scorer {
     /// # Errors
     /// What a version that answers cannot be asked.
     pub fn new(lineup: Lineup, asked: &[Asked]) -> Result<Self> {
-        let Lineup { model, service, split, shadow, log } = lineup;
+        let Lineup { model, service, split, shadow, log, is_whole } = lineup;
         let is_pinned = asked.iter().any(|asked| asked.function == Some(Function::Pinned));
         if let Some(why) = model.interface().varies.as_ref().filter(|_| is_pinned) {
             return Err(Error::new(Kind::Unsupported, format!("model {} cannot be pinned: {why}", model.reference()))
@@ -107,7 +111,7 @@ impl Scorer {
         let (shadow, sample) = shadow.unzip();
         let traffic = Traffic::new(split, sample.unwrap_or_default());
         let (asked, counted) = (asked.to_vec(), counter::mode());
-        Ok(Self { asked, service, arms, traffic, shadow, log, counted, rows: Vec::with_capacity(1) })
+        Ok(Self { asked, service, arms, traffic, shadow, log, is_whole, counted, rows: Vec::with_capacity(1) })
     }
 
     /// Whether it is as a new one with this engine would be, for the same lineup.
@@ -121,9 +125,10 @@ impl Scorer {
         self.models().all(|model| model.is_cached.get())
     }
 
-    /// Whether it may be kept for a later statement: it holds no version that would go otherwise, and buffers for one row.
+    /// Whether it may be kept for a later statement, of whichever caller: nothing is left out of it, it holds no version that would
+    /// go otherwise, and its buffers are for one row.
     pub fn may_wait(&self) -> bool {
-        !self.arms.is_empty() && self.is_cached() && self.arms.iter().all(|arm| arm.batch.rows() <= 1)
+        self.is_whole && self.is_cached() && self.arms.iter().all(|arm| arm.batch.rows() <= 1)
     }
 
     /// The versions that it has.

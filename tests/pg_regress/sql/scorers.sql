@@ -127,6 +127,28 @@ EXECUTE of_one(1);
 SELECT model, sum(sessions) AS sessions FROM e2i_serving_stats GROUP BY 1 ORDER BY 1;
 RESET e2i_serve.session_cache_size;
 
+-- A shadow that one caller may not see is nobody else's loss.
+SELECT e2i_register_model('linear', regress.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}');
+SELECT e2i_set_shadow('linear', 'linear:2', sample => 1);
+CREATE ROLE regress_scorer;
+GRANT SELECT ON ml_model_registry, one TO regress_scorer;
+CREATE POLICY first ON ml_model_registry FOR SELECT TO regress_scorer USING (model_version = '1');
+ALTER TABLE ml_model_registry ENABLE ROW LEVEL SECURITY;
+EXECUTE of_one(1);
+SELECT count(*) FROM e2i_shadow_scores;
+SET ROLE regress_scorer;
+EXECUTE of_one(1);
+EXECUTE of_one(1);
+RESET ROLE;
+SELECT count(*) FROM e2i_shadow_scores;
+EXECUTE of_one(1);
+SELECT count(*) FROM e2i_shadow_scores;
+ALTER TABLE ml_model_registry DISABLE ROW LEVEL SECURITY;
+DROP POLICY first ON ml_model_registry;
+SELECT e2i_set_shadow('linear', NULL);
+DROP OWNED BY regress_scorer;
+DROP ROLE regress_scorer;
+
 DROP VIEW counted;
 DROP FUNCTION within, engines;
 DROP TABLE one, other;
