@@ -1,6 +1,6 @@
 //! One round of `bench/native`: a model on ONNX Runtime alone and on the native engine with every set of instructions.
 //!
-//! `sides MODEL ROWS.f32 SCORES` scores all rows of the file (30 float32 each) one at a time and 4,096 at a time, the sides
+//! `sides MODEL ROWS.f32 SCORES` scores all rows of the file (float32) one at a time, 1,024 and 4,096 at a time, the sides
 //! in turn, and prints `BATCH SIDE NANOSECONDS` a row of every pass, then `load SIDE NANOSECONDS`: creating a session
 //! against opening a compiled model. Time is the thread's own on a processor, so that others on the machine disturb less.
 //! A line `kernel BATCH SET TEXT` says what ran. Every number of every pass is compared: bit by bit, but for models whose
@@ -19,8 +19,7 @@ use e2i_core::{Batch, Column, Engine, Interface, OutputSet, Outputs, formats};
 use e2i_onnx::{Model, Options, compile, describe};
 
 const PASSES: usize = 3;
-const BATCHES: [usize; 2] = [1, 4096];
-const FEATURES: usize = 30;
+const BATCHES: [usize; 3] = [1, 1024, 4096];
 
 /// What rounding in another order may change.
 const TOLERANCE: f64 = 2e-6;
@@ -41,8 +40,9 @@ fn main() {
     // Where operators round, the runtime itself gives other bits for other batches.
     let exact = natives[0].engine.is_exact();
     let environment = model.ends_with(".onnx").then(alone::environment);
+    let features = interface.inputs[0].width();
     let width = interface.main_output().and_then(|output| output.width).expect("numbers");
-    let mut runtime = environment.as_ref().map(|it| Alone::new(alone::session(it, &bytes), [FEATURES, width]));
+    let mut runtime = environment.as_ref().map(|it| Alone::new(alone::session(it, &bytes), [features, width]));
     let mut expected: Option<Column> = None;
     for batch in BATCHES {
         // The first pass warms up.
@@ -53,16 +53,16 @@ fn main() {
                 }
             };
             if let Some(runtime) = &mut runtime {
-                let mut all = Vec::with_capacity(rows.len() / FEATURES * width);
+                let mut all = Vec::with_capacity(rows.len() / features * width);
                 let begun = own_time();
-                rows.chunks(batch * FEATURES).for_each(|some| all.extend_from_slice(black_box(runtime.score(some))));
-                report("onnxruntime", a_row(begun, &rows));
+                rows.chunks(batch * features).for_each(|some| all.extend_from_slice(black_box(runtime.score(some))));
+                report("onnxruntime", a_row(begun, rows.len() / features));
                 compare("onnxruntime", exact, Column::Float32(all), &mut expected);
             }
             for native in &mut natives {
                 let begun = own_time();
-                let all = native.pass(&rows, batch);
-                report(native.engine.instruction_set().name(), a_row(begun, &rows));
+                let all = native.pass(&rows, features, batch);
+                report(native.engine.instruction_set().name(), a_row(begun, rows.len() / features));
                 compare(native.engine.instruction_set().name(), exact, all, &mut expected);
             }
         }
@@ -82,7 +82,7 @@ fn main() {
         black_box(open(InstructionSet::best()));
         println!("load native {}", (own_time() - begun).as_nanos());
     }
-    let of_native = natives[0].pass(&rows, BATCHES[1]);
+    let of_native = natives[0].pass(&rows, features, BATCHES[1]);
     let bytes: Vec<u8> = match of_native {
         Column::Float64(cells) => cells.iter().flat_map(|cell| cell.to_le_bytes()).collect(),
         Column::Float32(cells) => cells.iter().flat_map(|cell| cell.to_le_bytes()).collect(),
@@ -105,8 +105,8 @@ fn compiled(bytes: &[u8]) -> (Interface, Vec<u8>) {
     (interface, image)
 }
 
-fn a_row(begun: Duration, rows: &[f32]) -> f64 {
-    (own_time() - begun).as_nanos() as f64 / (rows.len() / FEATURES) as f64
+fn a_row(begun: Duration, rows: usize) -> f64 {
+    (own_time() - begun).as_nanos() as f64 / rows as f64
 }
 
 /// The first scores are what all others are compared with.
@@ -135,10 +135,10 @@ impl Native {
         Self { engine, batch: Batch::new(&interface.inputs, 1), outputs: Outputs::default() }
     }
 
-    fn pass(&mut self, rows: &[f32], at_once: usize) -> Column {
+    fn pass(&mut self, rows: &[f32], features: usize, at_once: usize) -> Column {
         let (mut singles, mut doubles) = (Vec::new(), Vec::new());
-        for some in rows.chunks(at_once * FEATURES) {
-            self.batch.set_rows(some.len() / FEATURES);
+        for some in rows.chunks(at_once * features) {
+            self.batch.set_rows(some.len() / features);
             match &mut self.batch.tensors_mut()[0].values {
                 Column::Float32(cells) => cells.copy_from_slice(some),
                 Column::Float64(cells) => {

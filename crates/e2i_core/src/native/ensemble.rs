@@ -296,7 +296,10 @@ impl Test {
         match self {
             Self::Less(threshold) => value < *threshold,
             Self::LessEqual(threshold) => value <= *threshold,
-            Self::Member(intervals) => intervals.iter().any(|(low, high)| *low <= value && value <= *high),
+            Self::Member(intervals) => {
+                let first = intervals.partition_point(|(_, high)| *high < value);
+                intervals.get(first).is_some_and(|(low, high)| *low <= value && value <= *high)
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 
 pub use bytemuck::Pod;
 
-const MAGIC: [u8; 8] = *b"e2iplan\x01";
+const MAGIC: [u8; 8] = *b"e2iplan\x02";
 const PREFIX: usize = 16;
 
 /// Tables start at multiples of this: a cache line, and the widest vector.
@@ -210,7 +210,7 @@ impl Image {
 mod tests {
     use super::*;
 
-    #[derive(Serialize, Deserialize)]
+    #[derive(Debug, Serialize, Deserialize)]
     struct Head {
         numbers: Section<f32>,
         bytes: Section<u8>,
@@ -233,6 +233,13 @@ mod tests {
         assert!(numbers[1].is_nan());
         assert_eq!(numbers.as_ptr() as usize % ALIGNMENT, 0);
         assert_eq!(image.slice(head.bytes), [7, 7, 7]);
+    }
+
+    #[test]
+    fn an_image_of_another_format_is_refused() {
+        let mut other = image();
+        other[7] -= 1;
+        assert_eq!(Image::open::<Head>(&other).unwrap_err().kind(), Kind::BadModel);
     }
 
     #[test]

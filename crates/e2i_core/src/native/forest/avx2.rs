@@ -4,9 +4,9 @@
 
 use std::arch::x86_64::*;
 
-use super::blend::{Bench, Bytes, Op, Opened, Portable, Quad, Vector};
+use super::blend::{Bench, Bytes, Classes, Membership, Op, Opened, Portable, Quad, Vector};
 use super::coded;
-use super::inputs::{self, BLOCK};
+use super::inputs::BLOCK;
 use super::number::{Given, Number};
 use super::ranks::{self, Count, TOGETHER};
 
@@ -61,20 +61,40 @@ impl Count for Avx2 {
 
 impl Vector for Avx2 {
     #[inline(always)]
-    unsafe fn ranks<T: Number>(
-        inputs: &inputs::Opened<'_, T>,
-        source: &inputs::Source,
-        values: &[T; BLOCK],
-        ranks: &mut [u32; BLOCK],
-    ) {
-        let search = inputs.search_of(source);
+    unsafe fn ranks<T: Number>((search, levels): (&[T], u32), values: &[T; BLOCK], ranks: &mut [u32; BLOCK]) {
         match (bytemuck::try_cast_slice::<T, f32>(search), bytemuck::try_cast_slice::<T, f32>(values)) {
             (Ok(search), Ok(values)) if size_of::<T>() == 4 => {
                 // SAFETY: the search tree has 2^levels places, 16 at least; there are as many values as ranks.
-                unsafe { ranks_of_singles(search, source.levels, values, ranks) };
+                unsafe { ranks_of_singles(search, levels, values, ranks) };
             }
             // SAFETY: needs nothing special.
-            _ => unsafe { Portable::ranks(inputs, source, values, ranks) },
+            _ => unsafe { Portable::ranks((search, levels), values, ranks) },
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sets<const HALVES: usize>(sets: &[Membership], bits: &[u8], classes: &[Classes], out: &mut [Bytes]) {
+        for (set, out) in sets.iter().zip(out) {
+            // SAFETY: the set and its feature exist, as promised by the caller: 256 bytes follow wherever a set begins, and no
+            // set has more. Bytes are aligned to a register.
+            unsafe {
+                let classes = classes.get_unchecked(usize::from(set.feature));
+                let table = bits.as_ptr().add(set.start as usize).cast::<__m128i>();
+                let parts = usize::from(set.bytes).div_ceil(16);
+                for quarter in 0..HALVES * 2 {
+                    let mut byte = _mm256_load_si256(classes.byte.0.as_ptr().cast::<__m256i>().add(quarter));
+                    let mut found = _mm256_setzero_si256();
+                    for part in 0..parts {
+                        // A byte of another part has its highest bit set, for which nothing is picked.
+                        let within = _mm256_adds_epu8(byte, _mm256_set1_epi8(0x70));
+                        let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.add(part)));
+                        found = _mm256_or_si256(found, _mm256_shuffle_epi8(table, within));
+                        byte = _mm256_sub_epi8(byte, _mm256_set1_epi8(16));
+                    }
+                    let bit = _mm256_load_si256(classes.bit.0.as_ptr().cast::<__m256i>().add(quarter));
+                    _mm256_store_si256(out.0.as_mut_ptr().cast::<__m256i>().add(quarter), _mm256_and_si256(found, bit));
+                }
+            }
         }
     }
 

@@ -4,14 +4,14 @@
 
 use std::arch::x86_64::*;
 
-use super::blend::{Bytes, Op, Opened, Portable, Quad, Vector};
+use super::blend::{Bench, Bytes, Classes, Membership, Op, Opened, Portable, Quad, Vector};
 use super::coded;
-use super::inputs::{self, BLOCK};
+use super::inputs::BLOCK;
 use super::number::{Given, Number};
 use super::ranks::{self, Count, TOGETHER};
 
-/// AVX-512 F, BW, DQ and VL.
-pub(super) struct Avx512;
+/// AVX-512 F, BW, DQ and VL, with VBMI or without.
+pub(super) struct Avx512<const VBMI: bool>;
 
 /// Runs the kernel.
 ///
@@ -21,11 +21,26 @@ pub(super) struct Avx512;
 pub(super) unsafe fn sums<T: Number, A: Number, E: Given<T>>(
     tables: &Opened<'_, T, A>,
     input: &[E],
-    bench: &mut super::blend::Bench<A>,
+    bench: &mut Bench<A>,
     out: &mut [A],
 ) {
     // SAFETY: as promised by the caller.
-    unsafe { tables.sums::<Avx512, E>(input, bench, out) };
+    unsafe { tables.sums::<Avx512<false>, E>(input, bench, out) };
+}
+
+/// Runs the kernel where there is VBMI, which is used for sets alone.
+///
+/// # Safety
+/// As [`Opened::sums`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn sums_vbmi<T: Number, A: Number, E: Given<T>>(
+    tables: &Opened<'_, T, A>,
+    input: &[E],
+    bench: &mut Bench<A>,
+    out: &mut [A],
+) {
+    // SAFETY: as promised by the caller.
+    unsafe { tables.sums::<Avx512<true>, E>(input, bench, out) };
 }
 
 /// Runs the kernel for one row.
@@ -39,10 +54,10 @@ pub(super) unsafe fn coded<T: Number, A: Number, E: Given<T>>(
     out: &mut [A],
 ) {
     // SAFETY: as promised by the caller.
-    unsafe { tables.sums::<Avx512, E>(input, out) };
+    unsafe { tables.sums::<Avx512<false>, E>(input, out) };
 }
 
-impl Count for Avx512 {
+impl<const VBMI: bool> Count for Avx512<VBMI> {
     #[inline(always)]
     unsafe fn below<T: Number>(value: T, numbers: &[T; TOGETHER]) -> u32 {
         match (bytemuck::try_cast::<T, f32>(value), bytemuck::try_cast_slice::<T, f32>(numbers)) {
@@ -57,22 +72,28 @@ impl Count for Avx512 {
     }
 }
 
-impl Vector for Avx512 {
+impl<const VBMI: bool> Vector for Avx512<VBMI> {
     #[inline(always)]
-    unsafe fn ranks<T: Number>(
-        inputs: &inputs::Opened<'_, T>,
-        source: &inputs::Source,
-        values: &[T; BLOCK],
-        ranks: &mut [u32; BLOCK],
-    ) {
-        let search = inputs.search_of(source);
+    unsafe fn ranks<T: Number>((search, levels): (&[T], u32), values: &[T; BLOCK], ranks: &mut [u32; BLOCK]) {
         match (bytemuck::try_cast_slice::<T, f32>(search), bytemuck::try_cast_slice::<T, f32>(values)) {
             (Ok(search), Ok(values)) if size_of::<T>() == 4 => {
                 // SAFETY: the search tree has 2^levels places, 16 at least; there are as many values as ranks.
-                unsafe { ranks_of_singles(search, source.levels, values, ranks) };
+                unsafe { ranks_of_singles(search, levels, values, ranks) };
             }
             // SAFETY: needs nothing special.
-            _ => unsafe { Portable::ranks(inputs, source, values, ranks) },
+            _ => unsafe { Portable::ranks((search, levels), values, ranks) },
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sets<const HALVES: usize>(sets: &[Membership], bits: &[u8], classes: &[Classes], out: &mut [Bytes]) {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            if VBMI {
+                sets_by_byte::<HALVES>(sets, bits, classes, out);
+            } else {
+                sets_by_part::<HALVES>(sets, bits, classes, out);
+            }
         }
     }
 
@@ -157,6 +178,89 @@ impl Vector for Avx512 {
             _ => unsafe { Portable::add::<HALVES, A>(leaves, weights, sums) },
         }
     }
+}
+
+/// Sets as columns, with VBMI.
+///
+/// # Safety
+/// The sets and their features must exist: 256 bytes follow wherever a set begins, and no set has more.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+unsafe fn sets_by_byte<const HALVES: usize>(sets: &[Membership], bits: &[u8], classes: &[Classes], out: &mut [Bytes]) {
+    for (set, out) in sets.iter().zip(out) {
+        // SAFETY: as promised by the caller; bytes are aligned to a register.
+        unsafe {
+            let classes = classes.get_unchecked(usize::from(set.feature));
+            let table = bits.as_ptr().add(set.start as usize);
+            let (byte, bit) = (classes.byte.0.as_ptr().cast(), classes.bit.0.as_ptr().cast());
+            let out = out.0.as_mut_ptr().cast();
+            for half in 0..HALVES {
+                let found = found_by_byte(table, set.bytes, _mm512_load_si512(half_of(byte, half)));
+                let bit = _mm512_load_si512(half_of(bit, half));
+                _mm512_store_si512(half_of_mut(out, half), _mm512_and_si512(found, bit));
+            }
+        }
+    }
+}
+
+/// Sets as columns without VBMI.
+///
+/// # Safety
+/// The sets and their features must exist: 256 bytes follow wherever a set begins, and no set has more.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn sets_by_part<const HALVES: usize>(sets: &[Membership], bits: &[u8], classes: &[Classes], out: &mut [Bytes]) {
+    for (set, out) in sets.iter().zip(out) {
+        // SAFETY: as promised by the caller; bytes are aligned to a register.
+        unsafe {
+            let classes = classes.get_unchecked(usize::from(set.feature));
+            let table = bits.as_ptr().add(set.start as usize);
+            let (byte, bit) = (classes.byte.0.as_ptr().cast(), classes.bit.0.as_ptr().cast());
+            let out = out.0.as_mut_ptr().cast();
+            for half in 0..HALVES {
+                let found = found_by_part(table, set.bytes, _mm512_load_si512(half_of(byte, half)));
+                let bit = _mm512_load_si512(half_of(bit, half));
+                _mm512_store_si512(half_of_mut(out, half), _mm512_and_si512(found, bit));
+            }
+        }
+    }
+}
+
+/// The bytes of a set in some places, a register of them in one step or four.
+///
+/// # Safety
+/// 256 bytes must follow on `table`.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+#[inline]
+unsafe fn found_by_byte(table: *const u8, bytes: u16, places: __m512i) -> __m512i {
+    // SAFETY: as promised by the caller.
+    let at = |offset: usize| unsafe { _mm512_loadu_si512(table.add(offset).cast()) };
+    if bytes <= 64 {
+        return _mm512_permutexvar_epi8(places, at(0));
+    }
+    let low = _mm512_permutex2var_epi8(at(0), places, at(64));
+    if bytes <= 128 {
+        return low;
+    }
+    let high = _mm512_permutex2var_epi8(at(128), places, at(192));
+    _mm512_mask_blend_epi8(_mm512_movepi8_mask(places), low, high)
+}
+
+/// The same without VBMI, 16 bytes of the set at a time.
+///
+/// # Safety
+/// 256 bytes must follow on `table`, and `bytes` must be no more.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[inline]
+unsafe fn found_by_part(table: *const u8, bytes: u16, places: __m512i) -> __m512i {
+    let (mut places, mut found) = (places, _mm512_setzero_si512());
+    for part in 0..usize::from(bytes).div_ceil(16) {
+        // A byte of another part has its highest bit set, for which nothing is picked.
+        let within = _mm512_adds_epu8(places, _mm512_set1_epi8(0x70));
+        // SAFETY: as promised by the caller.
+        let table = unsafe { _mm_loadu_si128(table.add(16 * part).cast()) };
+        found = _mm512_or_si512(found, _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), within));
+        places = _mm512_sub_epi8(places, _mm512_set1_epi8(16));
+    }
+    found
 }
 
 #[inline(always)]

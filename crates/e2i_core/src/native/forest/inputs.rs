@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::broken;
 use super::number::{Given, NAN_ALONE, NAN_AND_ZERO, Number, as_read, missing_code};
-use super::shape::{Column, Shape};
+use super::shape::{Asked, Column, Shape};
 use crate::error::{Error, Kind, Result};
 use crate::native::image::{Image, ImageWriter, Section};
 
@@ -22,7 +22,7 @@ use crate::native::image::{Image, ImageWriter, Section};
 pub(super) const PER_BYTE: usize = 255;
 
 /// Levels of a search: 2^24 thresholds of one feature.
-const LEVELS: u32 = 24;
+pub(super) const LEVELS: u32 = 24;
 
 /// Rows that are turned into ranks together.
 pub(super) const BLOCK: usize = 128;
@@ -124,9 +124,10 @@ pub(super) fn compile<T: Number>(
     }
     let mut parts: Vec<Vec<u32>> = vec![vec![]; shape.columns.len()];
     for ask in shape.trees.iter().flat_map(|tree| &tree.asks) {
-        let column = &shape.columns[ask.column as usize];
-        let rank = places.ranks.get(&(column.feature, ask.bound.to_bits())).copied().unwrap_or(0);
-        parts[ask.column as usize].push(if column.set.is_some() { 0 } else { rank / PER_BYTE as u32 });
+        let Asked::AtMost(index, bound) = ask.asked else { continue };
+        let column = &shape.columns[index as usize];
+        let rank = places.ranks.get(&(column.feature, bound.to_bits())).copied().unwrap_or(0);
+        parts[index as usize].push(if column.set.is_some() { 0 } else { rank / PER_BYTE as u32 });
     }
     let mut columns_of: Vec<Vec<u32>> = vec![vec![]; shape.features.len()];
     for (index, column) in shape.columns.iter().enumerate() {
@@ -137,10 +138,7 @@ pub(super) fn compile<T: Number>(
     let (mut sources, mut numbers, mut codes) = (vec![], vec![], vec![]);
     let (mut search, mut bits) = (vec![], vec![]);
     for (feature, columns) in shape.features.iter().zip(&columns_of).filter(|(_, columns)| !columns.is_empty()) {
-        let levels = (feature.bounds.len() + 1).next_power_of_two().trailing_zeros();
-        if levels > LEVELS {
-            return Err(Error::new(Kind::Limit, "a feature of the model has too many thresholds"));
-        }
+        let levels = levels_for(feature.bounds.len())?;
         let begins = (numbers.len(), codes.len());
         for column in columns {
             let of = &shape.columns[*column as usize];
@@ -156,7 +154,6 @@ pub(super) fn compile<T: Number>(
                 codes.push(Output { base: part * PER_BYTE as u32, flags, bits: begin });
             }
         }
-        let size = 1usize << levels;
         sources.push(Source {
             column: feature.column,
             missing: missing_code(feature.missing),
@@ -165,12 +162,7 @@ pub(super) fn compile<T: Number>(
             numbers: [begins.0 as u32, numbers.len() as u32],
             codes: [begins.1 as u32, codes.len() as u32],
         });
-        // 16 at least, so that the first four levels can be read at once.
-        let begin = search.len();
-        search.resize(begin + size.max(16), T::HIGHEST);
-        for (rank, bound) in feature.bounds.iter().enumerate() {
-            search[begin + place_in_search(rank, levels)] = T::from_f64(*bound);
-        }
+        search.extend(search_tree::<T>(&feature.bounds, levels));
     }
     if search.len().max(bits.len()) > u32::MAX as usize {
         return Err(Error::new(Kind::Limit, "the model has too many thresholds"));
@@ -188,6 +180,29 @@ pub(super) fn compile<T: Number>(
         bits: writer.push(&bits),
     };
     Ok((inputs, places))
+}
+
+/// The levels of a search among so many thresholds.
+pub(super) fn levels_for(bounds: usize) -> Result<u32> {
+    let levels = (bounds + 1).next_power_of_two().trailing_zeros();
+    if levels > LEVELS {
+        return Err(Error::new(Kind::Limit, "a feature of the model has too many thresholds"));
+    }
+    Ok(levels)
+}
+
+/// How many places the search tree of so many ranks has: 16 at least, so that the first four levels can be read at once.
+pub(super) fn search_places(ranks: usize) -> usize {
+    ranks.max(16)
+}
+
+/// Thresholds as a search tree.
+pub(super) fn search_tree<T: Number>(bounds: &[f64], levels: u32) -> Vec<T> {
+    let mut search = vec![T::HIGHEST; search_places(1 << levels)];
+    for (rank, bound) in bounds.iter().enumerate() {
+        search[place_in_search(rank, levels)] = T::from_f64(*bound);
+    }
+    search
 }
 
 fn is_plain(sources: &[Source], numbers: &[Output]) -> bool {
@@ -230,7 +245,7 @@ impl Inputs {
             if source.column as usize >= self.width
                 || source.missing > NAN_AND_ZERO
                 || source.levels > LEVELS
-                || source.search as usize + places.max(16) > search.len()
+                || source.search as usize + search_places(places) > search.len()
             {
                 return Err(broken("a column of the input"));
             }
@@ -264,12 +279,25 @@ impl Inputs {
     }
 }
 
+/// The ranks of a block of values, found in a search tree of so many levels; those of NaN are of no meaning.
+#[inline(always)]
+pub(super) fn ranks<T: Number>((search, levels): (&[T], u32), values: &[T; BLOCK], ranks: &mut [u32; BLOCK]) {
+    ranks.fill(1);
+    for _ in 0..levels {
+        for (rank, value) in ranks.iter_mut().zip(values) {
+            let above = search.get(*rank as usize).is_some_and(|bound| *value > *bound);
+            *rank = 2 * *rank + u32::from(above);
+        }
+    }
+    ranks.iter_mut().for_each(|rank| *rank -= 1 << levels);
+}
+
 impl<T: Number> Opened<'_, T> {
     /// The tree that a source's thresholds are searched in.
     #[inline(always)]
-    pub(super) fn search_of(&self, source: &Source) -> &[T] {
+    pub(super) fn search_of(&self, source: &Source) -> (&[T], u32) {
         let begin = source.search as usize;
-        &self.search[begin..begin + (1usize << source.levels).max(16)]
+        (&self.search[begin..begin + search_places(1usize << source.levels)], source.levels)
     }
 
     #[inline(always)]
@@ -308,26 +336,12 @@ impl<T: Number> Opened<'_, T> {
 
     /// How many thresholds a value exceeds.
     pub(super) fn rank(&self, source: &Source, value: T) -> u32 {
-        let search = self.search_of(source);
+        let (search, levels) = self.search_of(source);
         let mut place = 1;
-        for _ in 0..source.levels {
+        for _ in 0..levels {
             place = 2 * place + usize::from(value > search[place]);
         }
-        (place - (1 << source.levels)) as u32
-    }
-
-    /// The ranks of a block of values; those of NaN are of no meaning.
-    #[inline(always)]
-    pub(super) fn ranks(&self, source: &Source, values: &[T; BLOCK], ranks: &mut [u32; BLOCK]) {
-        let search = self.search_of(source);
-        ranks.fill(1);
-        for _ in 0..source.levels {
-            for (rank, value) in ranks.iter_mut().zip(values) {
-                let above = search.get(*rank as usize).is_some_and(|bound| *value > *bound);
-                *rank = 2 * *rank + u32::from(above);
-            }
-        }
-        ranks.iter_mut().for_each(|rank| *rank -= 1 << source.levels);
+        (place - (1 << levels)) as u32
     }
 
     /// The bytes of one column for a block of ranks.

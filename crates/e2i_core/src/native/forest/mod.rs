@@ -1,10 +1,10 @@
 //! Trees compiled into tables that lie in an image, and the kernels that score from them.
 //!
 //! [`Forest::compile`] brings an [`Ensemble`] to one form (`shape`), lays the ways of reading a row out in tables (`inputs`),
-//! what leaves add (`leaves`), and the trees once for each kernel that can take them: `walk` takes all; `blend` takes trees of
-//! up to 256 leaves, for many rows; `vbmi` takes trees of depth 6, for one row. Which kernel runs depends on the shape, the
-//! number of rows and the instructions; what comes out does not: weights are added tree by tree in the order of the model,
-//! in the model's type.
+//! the sets that branches ask for (`classes`), what leaves add (`leaves`), and the trees once for each kernel that can take
+//! them: `walk` takes all; `blend` takes trees of up to 256 leaves, for many rows; `coded` those of few columns, for one row;
+//! `vbmi` takes trees of depth 6 without sets, for one row. Which kernel runs depends on the shape, the number of rows and the
+//! instructions; what comes out does not: weights are added tree by tree in the order of the model, in the model's type.
 //!
 //! Tables may come from an image that somebody damaged. [`Forest::check`] looks at everything that the kernels rely on,
 //! once an image; no table is used before.
@@ -16,6 +16,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod blend;
+mod classes;
 mod coded;
 mod inputs;
 mod leaves;
@@ -71,6 +72,7 @@ pub struct Scratch {
 pub struct Forest {
     inputs: inputs::Inputs,
     ranks: ranks::Ranks,
+    classes: classes::Classes,
     leaves: leaves::Leaves,
     walk: walk::Walk,
     blend: Option<blend::Blend>,
@@ -78,8 +80,9 @@ pub struct Forest {
     rowwise: Option<vbmi::Rowwise>,
     compared_in: Kept,
     added_in: Kept,
-    /// Branches of all trees.
+    /// Branches of all trees, and how many of them ask for sets.
     branches: usize,
+    memberships: usize,
     #[serde(skip)]
     checked: Checked,
 }
@@ -124,14 +127,14 @@ impl Forest {
         ensemble.check()?;
         let shape = shape::shape(ensemble)?;
         let double = ensemble.compared_in == Precision::Double;
-        let ((inputs, places), ranks) = if double {
+        let ((inputs, places), ranks, (classes, of_sets)) = if double {
             let push = |writer: &mut ImageWriter, table: &[f64]| (Section::default(), writer.push(table));
             let inputs = inputs::compile(ensemble.width, &shape, writer, push)?;
-            (inputs, ranks::compile(&shape, writer, push)?)
+            (inputs, ranks::compile(&shape, writer, push)?, classes::compile(&shape, writer, push)?)
         } else {
             let push = |writer: &mut ImageWriter, table: &[f32]| (writer.push(table), Section::default());
             let inputs = inputs::compile(ensemble.width, &shape, writer, push)?;
-            (inputs, ranks::compile(&shape, writer, push)?)
+            (inputs, ranks::compile(&shape, writer, push)?, classes::compile(&shape, writer, push)?)
         };
         let mut rowwise = None;
         let leaves = if ensemble.added_in == Precision::Double {
@@ -156,15 +159,18 @@ impl Forest {
             }
             leaves
         };
+        let asks = || shape.trees.iter().flat_map(|tree| &tree.asks);
         Ok(Self {
-            walk: walk::compile(&shape, &places, double, writer)?,
-            blend: blend::compile(&shape, &places, inputs.codes.len(), writer),
-            coded: coded::compile(&shape, &places, inputs.codes.len(), writer),
+            walk: walk::compile(&shape, &places, &of_sets, double, writer)?,
+            blend: blend::compile(&shape, &places, &of_sets, inputs.codes.len(), writer),
+            coded: coded::compile(&shape, &places, &of_sets, inputs.codes.len(), writer),
             rowwise,
             ranks,
+            classes,
             compared_in: ensemble.compared_in.into(),
             added_in: ensemble.added_in.into(),
-            branches: shape.trees.iter().map(|tree| tree.asks.len()).sum(),
+            branches: asks().count(),
+            memberships: asks().filter(|ask| matches!(ask.asked, shape::Asked::Outside(_))).count(),
             inputs,
             leaves,
             checked: Checked::default(),
@@ -180,10 +186,12 @@ impl Forest {
             Kept::Single => {
                 self.inputs.check(image, self.inputs.single)?;
                 self.ranks.check(image, &self.inputs, self.ranks.single)?;
+                self.classes.check(image, self.classes.single, self.inputs.width)?;
             }
             Kept::Double => {
                 self.inputs.check(image, self.inputs.double)?;
                 self.ranks.check(image, &self.inputs, self.ranks.double)?;
+                self.classes.check(image, self.classes.double, self.inputs.width)?;
             }
         }
         match self.added_in {
@@ -191,19 +199,19 @@ impl Forest {
             Kept::Double => self.leaves.check(image, self.leaves.double)?,
         }
         let payloads = image.slice(self.leaves.payloads);
-        let columns = self.inputs.numbers.len();
+        let (columns, sets) = (self.inputs.numbers.len(), self.classes.sets(image));
         match self.compared_in {
-            Kept::Double => self.walk.check(image, self.walk.double, columns, payloads)?,
+            Kept::Double => self.walk.check(image, self.walk.double, columns, &sets, payloads)?,
             Kept::Single if !self.walk.narrow.is_empty() => {
-                self.walk.check(image, self.walk.narrow, columns, payloads)?;
+                self.walk.check(image, self.walk.narrow, columns, &sets, payloads)?;
             }
-            Kept::Single => self.walk.check(image, self.walk.single, columns, payloads)?,
+            Kept::Single => self.walk.check(image, self.walk.single, columns, &sets, payloads)?,
         }
         if let Some(blend) = &self.blend {
-            blend.check(image, self.inputs.codes.len(), payloads)?;
+            blend.check(image, self.inputs.codes.len(), &sets, payloads)?;
         }
         if let Some(coded) = &self.coded {
-            coded.check(image, self.inputs.codes.len(), payloads)?;
+            coded.check(image, self.inputs.codes.len(), &sets, payloads)?;
         }
         if let Some(rowwise) = &self.rowwise {
             if !self.leaves.one_each || (self.compared_in, self.added_in) != (Kept::Single, Kept::Single) {
@@ -273,18 +281,24 @@ impl Forest {
         if self.blend.is_none() {
             return 0;
         }
-        let branch = match set {
-            InstructionSet::Portable => 120,
-            InstructionSet::Avx2 => 30,
-            InstructionSet::Avx512 | InstructionSet::Avx512Vbmi => 15,
+        // Of a set beside, what its column costs.
+        let (branch, membership) = match set {
+            InstructionSet::Portable => (120, 1500),
+            InstructionSet::Avx2 => (30, 200),
+            InstructionSet::Avx512 => (15, 80),
+            InstructionSet::Avx512Vbmi => (15, 40),
         };
         let (half, trees) = (BLOCK / 2, self.leaves.payloads.len());
         let block = |rows: usize| {
             let halves = rows.div_ceil(half).min(2);
-            halves * (self.branches * branch / 2 + trees * 300) + self.inputs.codes.len() * 1500
+            let branches = self.branches * branch + self.memberships * membership;
+            let columns = self.inputs.codes.len() + self.classes.features.len();
+            halves * (branches / 2 + trees * 300) + columns * 1500
         };
-        let one = if self.is_rowwise(set) { trees * 30 } else { self.walk.steps * 10 + trees * 10 };
-        let pays = |rows: usize| rows > 0 && block(rows) < rows * (one + self.inputs.numbers.len() * 10);
+        let step = if self.memberships > 0 { 15 } else { 10 };
+        let one = if self.is_rowwise(set) { trees * 30 } else { self.walk.steps * step + trees * 10 };
+        let read = self.inputs.numbers.len() * 10 + self.classes.features.len() * 200;
+        let pays = |rows: usize| rows > 0 && block(rows) < rows * (one + read);
         let rest = rows % BLOCK;
         if pays(rest) && (rows < BLOCK || pays(BLOCK)) {
             rows
@@ -312,6 +326,21 @@ impl Forest {
         scratch: &mut Scratch,
         out: SumsMut<'_>,
     ) -> Result<()> {
+        self.sums_of(image, set, input, rows, self.blended(usable(set), rows), scratch, out)
+    }
+
+    /// The same with so many of the rows in blocks, which only the time depends on.
+    #[allow(clippy::too_many_arguments, reason = "a function of what is public and one number more")]
+    fn sums_of(
+        &self,
+        image: &Image,
+        set: InstructionSet,
+        input: Rows<'_>,
+        rows: usize,
+        blended: usize,
+        scratch: &mut Scratch,
+        out: SumsMut<'_>,
+    ) -> Result<()> {
         if self.checked.0.load(Ordering::Relaxed) != image.id() {
             self.check(image)?;
         }
@@ -320,7 +349,7 @@ impl Forest {
         {
             return Err(Error::new(Kind::Internal, "trees were given rows of another width"));
         }
-        let task = Task { forest: self, image, set: usable(set), input, scratch };
+        let task = Task { forest: self, image, set: usable(set), input, blended, scratch };
         match (out, self.added_in) {
             (SumsMut::Single(out), Kept::Single) => task.compared::<f32>(self.leaves.single, out),
             (SumsMut::Double(out), Kept::Double) => task.compared::<f64>(self.leaves.double, out),
@@ -341,6 +370,8 @@ struct Task<'a, 's> {
     image: &'a Image,
     set: InstructionSet,
     input: Rows<'a>,
+    /// Rows that are scored in blocks.
+    blended: usize,
     scratch: &'s mut Scratch,
 }
 
@@ -372,20 +403,19 @@ impl ScratchOf for f64 {
 
 impl Task<'_, '_> {
     fn compared<A: ScratchOf>(self, weights: Section<A>, out: &mut [A]) {
-        let (inputs, ranks, walk) = (&self.forest.inputs, &self.forest.ranks, &self.forest.walk);
+        let Forest { inputs, ranks, classes, walk, .. } = self.forest;
+        let singles = [inputs.single, ranks.single, classes.single];
         match self.forest.compared_in {
-            Kept::Double => self.given(weights, (inputs.double, ranks.double), walk.double, out),
-            Kept::Single if !walk.narrow.is_empty() => {
-                self.given(weights, (inputs.single, ranks.single), walk.narrow, out);
-            }
-            Kept::Single => self.given(weights, (inputs.single, ranks.single), walk.single, out),
+            Kept::Double => self.given(weights, [inputs.double, ranks.double, classes.double], walk.double, out),
+            Kept::Single if !walk.narrow.is_empty() => self.given(weights, singles, walk.narrow, out),
+            Kept::Single => self.given(weights, singles, walk.single, out),
         }
     }
 
     fn given<S: Step, A: ScratchOf>(
         self,
         weights: Section<A>,
-        thresholds: (Section<S::Number>, Section<S::Number>),
+        thresholds: [Section<S::Number>; 3],
         nodes: Section<S>,
         out: &mut [A],
     ) where
@@ -403,7 +433,7 @@ impl Task<'_, '_> {
         self,
         input: &[E],
         weights: Section<A>,
-        thresholds: (Section<S::Number>, Section<S::Number>),
+        thresholds: [Section<S::Number>; 3],
         nodes: Section<S>,
         out: &mut [A],
     ) where
@@ -411,12 +441,13 @@ impl Task<'_, '_> {
     {
         let forest = self.forest;
         let (width, targets) = (forest.inputs.width, forest.leaves.targets);
-        let inputs = forest.inputs.open(self.image, thresholds.0);
+        let inputs = forest.inputs.open(self.image, thresholds[0]);
         let leaves = forest.leaves.open(self.image, weights);
-        let blended = forest.blended(self.set, out.len() / targets);
+        let blended = self.blended;
         let (blocks, out) = out.split_at_mut(blended * targets);
         if let Some(blend) = forest.blend.as_ref().filter(|_| blended > 0) {
-            let tables = blend.open(self.image, inputs, leaves);
+            let classes = forest.classes.open(self.image, thresholds[2]);
+            let tables = blend.open(self.image, inputs, classes, leaves);
             let bench = A::bench(self.scratch);
             run_blend(&tables, self.set, &input[..blended * width], bench, blocks);
         }
@@ -434,12 +465,13 @@ impl Task<'_, '_> {
             run_rowwise(&rowwise.open(self.image, ranks, leaves), input, out);
             return;
         }
+        let classes = forest.classes.open(self.image, thresholds[2]);
         if let Some(coded) = &forest.coded {
-            let ranks = forest.ranks.open(self.image, thresholds.1, inputs);
-            run_coded(&coded.open(self.image, ranks, leaves), self.set, input, out);
+            let ranks = forest.ranks.open(self.image, thresholds[1], inputs);
+            run_coded(&coded.open(self.image, ranks, classes, leaves), self.set, input, out);
             return;
         }
-        forest.walk.open(self.image, nodes, inputs, leaves).sums(input, S::Number::numbers(self.scratch), out);
+        forest.walk.open(self.image, nodes, inputs, classes, leaves).sums(input, S::Number::numbers(self.scratch), out);
     }
 }
 
@@ -455,7 +487,9 @@ fn run_blend<T: Number, A: Number, E: Given<T>>(
     unsafe {
         match set {
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 | InstructionSet::Avx512Vbmi => avx512::sums(tables, input, bench, out),
+            InstructionSet::Avx512 => avx512::sums(tables, input, bench, out),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512Vbmi => avx512::sums_vbmi(tables, input, bench, out),
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => avx2::sums(tables, input, bench, out),
             _ => tables.sums::<blend::Portable, E>(input, bench, out),

@@ -25,6 +25,10 @@ pub(super) trait Number: Pod + PartialOrd + std::ops::Add<Output = Self> + std::
     /// A NaN that carries a small number.
     fn carrying(number: u32) -> Self;
     fn carried(self) -> u32;
+    /// Another NaN that carries a small number: those of [`Number::carrying`] are none of these.
+    fn naming(number: u32) -> Self;
+    /// Whether it is one of [`Number::naming`], if it is NaN.
+    fn names(self) -> bool;
 }
 
 /// What a NaN of [`Number::carrying`] can carry.
@@ -73,6 +77,16 @@ macro_rules! number {
             #[inline(always)]
             fn carried(self) -> u32 {
                 (self.to_bits() & $bits::from(CARRIED_MAX)) as u32
+            }
+
+            #[inline(always)]
+            fn naming(number: u32) -> Self {
+                -Self::carrying(number)
+            }
+
+            #[inline(always)]
+            fn names(self) -> bool {
+                self.is_sign_negative()
             }
         }
     };

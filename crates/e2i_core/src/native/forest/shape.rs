@@ -2,8 +2,9 @@
 //! whose sides are the same, no missing value that the branch must ask about.
 //!
 //! How the last is done: a missing value is read as something below every threshold or above every one, so a feature whose
-//! branches send missing values both ways becomes two columns. A test of membership is a column of its own, which holds
-//! whether the value is in the set.
+//! branches send missing values both ways becomes two columns. A set is asked for at the branch, by the class of the value
+//! (`classes`); where a feature has few sets, each is a column of its own instead, which holds whether the value is in it:
+//! asked once a row, it is a comparison like others in every branch.
 
 use std::collections::HashMap;
 
@@ -19,13 +20,20 @@ pub(super) enum Next {
     Ask(u32),
 }
 
-/// A branch: `column <= bound`.
+/// What a branch asks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Asked {
+    /// Whether a column (an index into [`Shape::columns`]) is at most a threshold, a number of the type in which features are
+    /// compared; of no meaning where the column is a set.
+    AtMost(u32, f64),
+    /// Whether a feature lies outside a set, an index into [`Shape::sets`].
+    Outside(u32),
+}
+
+/// A branch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ask {
-    /// Index into [`Shape::columns`].
-    pub column: u32,
-    /// The threshold, a number of the type in which features are compared. Of no meaning for a set.
-    pub bound: f64,
+    pub asked: Asked,
     pub yes: Next,
     pub no: Next,
 }
@@ -47,7 +55,7 @@ pub(super) struct Plain {
 pub(super) struct Feature {
     pub column: u32,
     pub missing: Missing,
-    /// Thresholds, ascending: those of branches, and the ends of the ranges of sets.
+    /// Thresholds, ascending: those of branches, and the ends of the ranges of sets that are columns.
     pub bounds: Vec<f64>,
 }
 
@@ -65,13 +73,30 @@ pub(super) struct Column {
     pub set: Option<Ranges>,
 }
 
+/// A set that branches ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Set {
+    /// Index into [`Shape::features`].
+    pub feature: u32,
+    /// Whether a missing value is in it.
+    pub missing: bool,
+    pub ranges: Ranges,
+}
+
 /// The whole ensemble in this form.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     pub features: Vec<Feature>,
     pub columns: Vec<Column>,
+    /// The sets that are no columns.
+    pub sets: Vec<Set>,
     pub trees: Vec<Plain>,
 }
+
+/// So many sets of a feature are columns, if all features together have no more than so many of them: what evaluates each of
+/// them for every row must be less than what asks for them on the way through the trees.
+const FEW: usize = 8;
+const FEW_IN_ALL: usize = 48;
 
 /// Bits of the ends of ranges, to look a set up by.
 type RangeBits = Vec<(Option<u64>, u64)>;
@@ -81,7 +106,8 @@ struct Builder {
     shape: Shape,
     /// Features of the ensemble to those here.
     features: Vec<u32>,
-    columns: HashMap<(u32, bool, Option<RangeBits>), u32>,
+    columns: HashMap<(u32, bool), u32>,
+    sets: HashMap<(u32, bool, RangeBits), u32>,
 }
 
 /// Brings an ensemble that passed [`Ensemble::check`] to this form.
@@ -101,12 +127,12 @@ pub(super) fn shape(ensemble: &Ensemble) -> Result<Shape> {
         builder.shape.trees.push(plain);
     }
     let mut shape = builder.shape;
-    for tree in &shape.trees {
-        for ask in &tree.asks {
-            let column = &shape.columns[ask.column as usize];
-            if column.set.is_none() {
-                shape.features[column.feature as usize].bounds.push(ask.bound);
-            }
+    shape.few_sets_are_columns();
+    for ask in shape.trees.iter().flat_map(|tree| &tree.asks) {
+        if let Asked::AtMost(column, bound) = ask.asked
+            && let Column { feature, set: None, .. } = shape.columns[column as usize]
+        {
+            shape.features[feature as usize].bounds.push(bound);
         }
     }
     for column in &shape.columns {
@@ -123,16 +149,60 @@ pub(super) fn shape(ensemble: &Ensemble) -> Result<Shape> {
     Ok(shape)
 }
 
+impl Shape {
+    /// Makes columns of the sets of features that have few, and drops sets that no branch asks for.
+    fn few_sets_are_columns(&mut self) {
+        let mut asked = vec![false; self.sets.len()];
+        for ask in self.trees.iter().flat_map(|tree| &tree.asks) {
+            if let Asked::Outside(set) = ask.asked {
+                asked[set as usize] = true;
+            }
+        }
+        let mut of_feature = vec![0usize; self.features.len()];
+        for (set, _) in self.sets.iter().zip(&asked).filter(|(_, asked)| **asked) {
+            of_feature[set.feature as usize] += 1;
+        }
+        let mut in_all = 0;
+        let few: Vec<bool> = of_feature
+            .iter()
+            .map(|count| {
+                let few = *count <= FEW && in_all + count <= FEW_IN_ALL;
+                in_all += if few { *count } else { 0 };
+                few
+            })
+            .collect();
+        let mut moved = Vec::with_capacity(asked.len());
+        for (set, asked) in std::mem::take(&mut self.sets).into_iter().zip(asked) {
+            if asked && few[set.feature as usize] {
+                moved.push(Asked::AtMost(self.columns.len() as u32, 0.0));
+                let Set { feature, missing, ranges } = set;
+                self.columns.push(Column { feature, missing_low: missing, set: Some(ranges) });
+            } else {
+                moved.push(Asked::Outside(self.sets.len() as u32));
+                self.sets.extend(asked.then_some(set));
+            }
+        }
+        for ask in self.trees.iter_mut().flat_map(|tree| &mut tree.asks) {
+            let Asked::Outside(set) = ask.asked else { continue };
+            ask.asked = moved[set as usize];
+            if let Asked::AtMost(..) = ask.asked {
+                // The code of what is in the set is 0.
+                std::mem::swap(&mut ask.yes, &mut ask.no);
+            }
+        }
+    }
+}
+
 /// A branch with what it asks brought to one form.
 struct Question {
     feature: u32,
     missing_low: bool,
-    asked: Asked,
+    condition: Condition,
     yes: u32,
     no: u32,
 }
 
-enum Asked {
+enum Condition {
     AtMost(f64),
     In(Ranges),
 }
@@ -209,17 +279,17 @@ impl Builder {
         let mut question = Question {
             feature,
             missing_low: low(branch),
-            asked: asked(&branch.test, precision),
+            condition: condition(&branch.test, precision),
             yes: branch.yes,
             no: branch.no,
         };
-        let Asked::In(ranges) = &mut question.asked else { return question };
+        let Condition::In(ranges) = &mut question.condition else { return question };
         let alone = ranges.len();
         while let Node::Branch(next) = &tree.nodes[question.no as usize]
             && parents[question.no as usize] == 1
             && next.yes == question.yes
             && self.features[next.feature as usize] == feature
-            && let Asked::In(more) = asked(&next.test, precision)
+            && let Condition::In(more) = condition(&next.test, precision)
         {
             ranges.extend(more);
             question.missing_low |= low(next);
@@ -233,26 +303,37 @@ impl Builder {
 
     /// `None` where the answer is always no.
     fn ask(&mut self, question: Question, yes: Next, no: Next) -> Result<Option<Ask>> {
-        let (bound, set) = match question.asked {
-            Asked::AtMost(bound) => (bound, None),
-            Asked::In(ranges) if ranges.is_empty() && !question.missing_low => return Ok(None),
-            Asked::In(ranges) => (0.0, Some(ranges)),
-        };
-        let bits = set.as_ref().map(|ranges| {
-            ranges.iter().map(|(after, to)| (after.map(f64::to_bits), to.to_bits())).collect::<RangeBits>()
-        });
-        let key = (question.feature, question.missing_low, bits);
-        let column = match self.columns.get(&key) {
-            Some(column) => *column,
-            None => {
-                let column = index(self.shape.columns.len())?;
-                let (feature, missing_low) = (question.feature, question.missing_low);
-                self.shape.columns.push(Column { feature, missing_low, set });
-                self.columns.insert(key, column);
-                column
+        let feature = question.feature;
+        Ok(Some(match question.condition {
+            Condition::AtMost(bound) => {
+                let key = (feature, question.missing_low);
+                let column = match self.columns.get(&key) {
+                    Some(column) => *column,
+                    None => {
+                        let column = index(self.shape.columns.len())?;
+                        self.shape.columns.push(Column { feature, missing_low: question.missing_low, set: None });
+                        self.columns.insert(key, column);
+                        column
+                    }
+                };
+                Ask { asked: Asked::AtMost(column, bound), yes, no }
             }
-        };
-        Ok(Some(Ask { column, bound, yes, no }))
+            Condition::In(ranges) if ranges.is_empty() && !question.missing_low => return Ok(None),
+            Condition::In(ranges) => {
+                let bits = ranges.iter().map(|(after, to)| (after.map(f64::to_bits), to.to_bits())).collect();
+                let key = (feature, question.missing_low, bits);
+                let set = match self.sets.get(&key) {
+                    Some(set) => *set,
+                    None => {
+                        let set = index(self.shape.sets.len())?;
+                        self.shape.sets.push(Set { feature, missing: question.missing_low, ranges });
+                        self.sets.insert(key, set);
+                        set
+                    }
+                };
+                Ask { asked: Asked::Outside(set), yes: no, no: yes }
+            }
+        }))
     }
 }
 
@@ -260,7 +341,7 @@ fn index(of: usize) -> Result<u32> {
     u32::try_from(of).map_err(|_| Error::new(Kind::Limit, "a tree of the model has too many nodes"))
 }
 
-fn asked(test: &Test, precision: Precision) -> Asked {
+fn condition(test: &Test, precision: Precision) -> Condition {
     let bound = match test {
         Test::LessEqual(threshold) => at_most(*threshold, precision),
         Test::Less(threshold) => below(*threshold, precision),
@@ -272,10 +353,10 @@ fn asked(test: &Test, precision: Precision) -> Asked {
                 .filter(|(after, to)| after.is_none_or(|after| after < *to))
                 .collect();
             joined(&mut ranges);
-            return Asked::In(ranges);
+            return Condition::In(ranges);
         }
     };
-    bound.map_or(Asked::In(vec![]), Asked::AtMost)
+    bound.map_or(Condition::In(vec![]), Condition::AtMost)
 }
 
 /// Sorts ranges and joins those that meet.

@@ -57,7 +57,17 @@ fn number(random: &mut Random) -> f64 {
     }
 }
 
-fn test(random: &mut Random) -> Test {
+/// A set of codes, each a number or what begins with it.
+fn set(random: &mut Random, codes: usize) -> Test {
+    let (share, whole) = (10 + random.below(80), random.chance(50));
+    let kept = (0..codes).map(|code| code as f64 - 2.0).filter(|_| random.chance(share));
+    Test::Member(kept.map(|code| (code, if whole { code } else { code.next_up() + 0.75 })).collect())
+}
+
+fn test(random: &mut Random, style: Style) -> Test {
+    if random.chance(style.sets.0) {
+        return set(random, style.sets.1);
+    }
     match random.below(10) {
         0..=3 => Test::Less(number(random)),
         4..=7 => Test::LessEqual(number(random)),
@@ -85,6 +95,8 @@ struct Style {
     /// Percent of the branches whose side is a node that exists already.
     shared: usize,
     one_each: bool,
+    /// Percent of the branches that ask for a set of codes, and how many codes there are.
+    sets: (usize, usize),
 }
 
 fn tree(random: &mut Random, style: Style, number_of_tree: usize, single: bool) -> Tree {
@@ -116,7 +128,13 @@ fn tree(random: &mut Random, style: Style, number_of_tree: usize, single: bool) 
         let (yes, no) = if random.chance(style.shared) { (yes, random.below(nodes.len()) as u32) } else { (yes, no) };
         let (yes, no) = if random.chance(50) { (yes, no) } else { (no, yes) };
         let feature = random.below(style.features) as u32;
-        nodes.push(Node::Branch(Branch { feature, test: test(random), missing_yes: random.chance(50), yes, no }));
+        nodes.push(Node::Branch(Branch {
+            feature,
+            test: test(random, style),
+            missing_yes: random.chance(50),
+            yes,
+            no,
+        }));
         open.push(nodes.len() as u32 - 1);
     }
     // The root comes first.
@@ -208,20 +226,49 @@ fn same(a: f64, b: f64) -> bool {
     a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
 }
 
-fn score(forest: &Forest, image: &Image, set: InstructionSet, input: Rows<'_>, rows: usize) -> Vec<f64> {
+fn score(
+    forest: &Forest,
+    image: &Image,
+    set: InstructionSet,
+    input: Rows<'_>,
+    (rows, blended): (usize, usize),
+) -> Vec<f64> {
     let mut scratch = Scratch::default();
     match forest.added_in() {
         Precision::Single => {
             let mut out = vec![0f32; rows * forest.targets()];
-            forest.sums(image, set, input, rows, &mut scratch, SumsMut::Single(&mut out)).unwrap();
+            let sums = SumsMut::Single(&mut out);
+            forest.sums_of(image, set, input, rows, blended, &mut scratch, sums).unwrap();
             out.into_iter().map(f64::from).collect()
         }
         Precision::Double => {
             let mut out = vec![0f64; rows * forest.targets()];
-            forest.sums(image, set, input, rows, &mut scratch, SumsMut::Double(&mut out)).unwrap();
+            let sums = SumsMut::Double(&mut out);
+            forest.sums_of(image, set, input, rows, blended, &mut scratch, sums).unwrap();
             out
         }
     }
+}
+
+/// The kernels that a forest has, each alone: in blocks, a tree at once, coded, walked.
+fn kernels(forest: &Forest, set: InstructionSet) -> Vec<(&'static str, Forest, bool)> {
+    let only = |rowwise: bool, coded: bool| {
+        let mut forest = forest.clone();
+        forest.rowwise = forest.rowwise.filter(|_| rowwise);
+        forest.coded = forest.coded.filter(|_| coded);
+        forest
+    };
+    let mut kernels = vec![("walk", only(false, false), false)];
+    if forest.coded.is_some() {
+        kernels.push(("coded", only(false, true), false));
+    }
+    if forest.is_rowwise(set) {
+        kernels.push(("a tree at once", only(true, false), false));
+    }
+    if forest.blend.is_some() {
+        kernels.push(("blend", forest.clone(), true));
+    }
+    kernels
 }
 
 /// All kernels on some rows, in batches of the given sizes.
@@ -232,18 +279,19 @@ fn compare(of: &Ensemble, input: &[f64], batches: &[usize], what: &str) {
     let expected = |input: &[f64]| -> Vec<f64> { input.chunks_exact(of.width).flat_map(|row| of.sums(row)).collect() };
     let expected = [expected(input), expected(&widened)];
     for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
-        for batch in batches {
-            let (rows, values) = (*batch, batch * of.width);
-            for (input, expected) in
-                [Rows::Double(&input[..values]), Rows::Single(&singles[..values])].iter().zip(&expected)
-            {
-                let got = score(&forest, &image, set, *input, rows);
-                for (index, (got, expected)) in got.iter().zip(expected).enumerate() {
-                    assert!(
-                        same(*got, *expected),
-                        "{what}: {set}, {batch} rows, {}: number {index} is {got}, not {expected}",
-                        forest.kernel(set, rows)
-                    );
+        for (kernel, forest, blend) in kernels(&forest, set) {
+            for batch in batches {
+                let (rows, values) = (*batch, batch * of.width);
+                for (input, expected) in
+                    [Rows::Double(&input[..values]), Rows::Single(&singles[..values])].iter().zip(&expected)
+                {
+                    let got = score(&forest, &image, set, *input, (rows, if blend { rows } else { 0 }));
+                    for (index, (got, expected)) in got.iter().zip(expected).enumerate() {
+                        assert!(
+                            same(*got, *expected),
+                            "{what}: {set}, {batch} rows, {kernel}: number {index} is {got}, not {expected}"
+                        );
+                    }
                 }
             }
         }
@@ -257,8 +305,9 @@ fn cases(few: usize) -> usize {
     std::env::var("E2I_FOREST_CASES").ok().and_then(|count| count.parse().ok()).unwrap_or(few)
 }
 
-const STYLES: [Style; 10] = {
-    let usual = Style { trees: 13, leaves: 31, features: 7, targets: 1, chain: false, shared: 0, one_each: true };
+const STYLES: [Style; 15] = {
+    let usual =
+        Style { trees: 13, leaves: 31, features: 7, targets: 1, chain: false, shared: 0, one_each: true, sets: (0, 0) };
     [
         usual,
         Style { trees: 30, leaves: 12, features: 70, ..usual },
@@ -270,17 +319,23 @@ const STYLES: [Style; 10] = {
         Style { trees: 6, leaves: 120, chain: true, ..usual },
         Style { trees: 12, leaves: 60, shared: 30, ..usual },
         Style { trees: 1, leaves: 1, features: 1, ..usual },
+        Style { trees: 20, leaves: 20, features: 4, sets: (100, 30), ..usual },
+        Style { trees: 26, leaves: 30, features: 6, sets: (60, 300), ..usual },
+        Style { trees: 5, leaves: 40, features: 4, sets: (70, 900), shared: 20, ..usual },
+        Style { trees: 3, leaves: 60, features: 2, sets: (90, 1100), targets: 3, one_each: false, ..usual },
+        Style { trees: 2, leaves: 400, features: 3, sets: (50, 2100), ..usual },
     ]
 };
 
 #[test]
 fn every_kernel_gives_the_bits_of_the_definition() {
-    for case in 0..cases(60) {
+    for case in 0..cases(75) {
         let mut random = Random(case as u64);
         let style = STYLES[case % STYLES.len()];
         let of = ensemble(&mut random, style);
         let input = rows(&mut random, &of, 300);
-        let batches: Vec<usize> = if case < 20 { BATCHES.to_vec() } else { vec![1, random.pick(&BATCHES), 300] };
+        let batches: Vec<usize> =
+            if case < STYLES.len() { BATCHES.to_vec() } else { vec![1, random.pick(&BATCHES), 300] };
         compare(&of, &input, &batches, &format!("case {case} {style:?}"));
     }
 }
@@ -349,7 +404,7 @@ fn shared_nodes_do_not_multiply() {
 fn the_kernel_follows_from_shape_rows_and_instructions() {
     let mut random = Random(1);
     let mut kernels = std::collections::BTreeSet::new();
-    for style in STYLES.iter().cycle().take(8 * STYLES.len()) {
+    for style in STYLES[..10].iter().cycle().take(80) {
         let of = ensemble(&mut random, *style);
         let (_, forest) = compiled(&of);
         for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
@@ -366,7 +421,7 @@ fn the_kernel_follows_from_shape_rows_and_instructions() {
 #[test]
 fn damaged_images_do_no_harm() {
     let mut refused = 0;
-    for case in 0..cases(30) {
+    for case in 0..cases(45) {
         let mut random = Random(1000 + case as u64);
         let of = ensemble(&mut random, Style { trees: 4, leaves: 12, ..STYLES[case % STYLES.len()] });
         let input = rows(&mut random, &of, 130);
@@ -385,15 +440,65 @@ fn damaged_images_do_no_harm() {
                 continue;
             }
             for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
-                for rows in [1, 130] {
-                    if forest.width() == of.width && forest.targets() == of.targets {
-                        score(&forest, &image, set, Rows::Double(&input[..rows * of.width]), rows);
+                if forest.width() != of.width || forest.targets() != of.targets {
+                    continue;
+                }
+                for (_, forest, blend) in kernels(&forest, set) {
+                    for rows in [1, 130] {
+                        let blended = if blend { rows } else { 0 };
+                        score(&forest, &image, set, Rows::Double(&input[..rows * of.width]), (rows, blended));
                     }
                 }
             }
         }
     }
     assert!(refused > 50, "only {refused} were refused");
+}
+
+/// A forest of sets, whose tables are overwritten one at a time with what leads out of them.
+#[test]
+fn tables_of_sets_that_lead_elsewhere_are_refused() {
+    for style in [10, 11, 14].map(|style| STYLES[style]) {
+        let of = ensemble(&mut Random(17), style);
+        let mut writer = ImageWriter::default();
+        let forest = Forest::compile(&of, &mut writer).unwrap();
+        let head = serde_json::to_value(&forest).unwrap();
+        let whole = writer.finish(&forest).unwrap();
+        let place = |path: &str| {
+            let section = head.pointer(path)?.as_array()?;
+            let (start, count) = (section[0].as_u64()? as usize, section[1].as_u64()?);
+            let length = u32::from_le_bytes(whole[8..12].try_into().ok()?) as usize;
+            (count > 0).then_some((16 + length).next_multiple_of(64) + start)
+        };
+        let mut tried = 0;
+        for path in [
+            "/classes/features",
+            "/classes/class_of",
+            "/classes/bits",
+            "/classes/starts",
+            "/blend/sets",
+            "/coded/sets",
+            "/coded/small_sets",
+            "/coded/large_sets",
+        ] {
+            let Some(place) = place(path) else { continue };
+            let mut bytes = whole.clone();
+            bytes[place..place + 4].fill(0xff);
+            let (image, forest) = Image::open::<Forest>(&bytes).unwrap();
+            assert!(forest.check(&image).is_err(), "{style:?}: {path}");
+            tried += 1;
+        }
+        assert!(tried >= 4, "{style:?}: {tried}");
+    }
+}
+
+/// A model of categories as libraries train them is not one column a set.
+#[test]
+fn sets_are_asked_for_at_the_branch_unless_they_are_few() {
+    let shapes = [STYLES[10], Style { trees: 2, leaves: 4, ..STYLES[10] }];
+    let shapes = shapes.map(|style| shape::shape(&ensemble(&mut Random(3), style)).unwrap());
+    assert!(shapes[0].sets.len() > 100 && shapes[0].columns.is_empty());
+    assert!(shapes[1].sets.is_empty() && shapes[1].columns.iter().any(|column| column.set.is_some()));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::leaves;
 use super::number::Given;
 #[cfg(target_arch = "x86_64")]
 use super::ranks::{self, Codes};
-use super::shape::{Ask, Next, Plain, Shape};
+use super::shape::{Ask, Asked, Next, Plain, Shape};
 use crate::error::Result;
 use crate::native::image::{Image, ImageWriter, Section};
 
@@ -56,7 +56,7 @@ pub(super) fn compile(
     weights: impl Fn(usize, u32) -> f32,
     writer: &mut ImageWriter,
 ) -> Option<Rowwise> {
-    if columns > COLUMNS || shape.trees.iter().any(|tree| tree.depth > DEPTH) {
+    if columns > COLUMNS || !shape.sets.is_empty() || shape.trees.iter().any(|tree| tree.depth > DEPTH) {
         return None;
     }
     let mut trees = Vec::with_capacity(shape.trees.len());
@@ -75,7 +75,9 @@ fn full(plain: &Plain, shape: &Shape, places: &Places, weight: impl Fn(u32) -> f
             Next::Leaf(leaf) if place >= FULL => tree.weights[place - FULL] = weight(leaf),
             Next::Leaf(_) => path.extend([(2 * place, next), (2 * place + 1, next)]),
             Next::Ask(ask) => {
-                let Ask { column, bound, yes, no } = plain.asks[ask as usize];
+                let Ask { asked: Asked::AtMost(column, bound), yes, no } = plain.asks[ask as usize] else {
+                    return None;
+                };
                 let (column, threshold) = places.code(shape, column, bound)?;
                 tree.columns[place] = u8::try_from(column).ok()?;
                 tree.thresholds[place] = threshold;
@@ -131,7 +133,9 @@ impl Opened<'_> {
         let mut codes = Codes([0; ranks::COLUMNS]);
         for (row, sums) in out.chunks_exact_mut(targets).enumerate() {
             // SAFETY: as promised by the caller.
-            unsafe { self.ranks.codes::<super::avx512::Avx512, E>(&input[row * width..(row + 1) * width], &mut codes) };
+            unsafe {
+                self.ranks.codes::<super::avx512::Avx512<true>, E>(&input[row * width..(row + 1) * width], &mut codes)
+            };
             sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.start(target));
             // SAFETY: as promised by the caller; the array is as long as two registers.
             let registers: [__m512i; 2] = unsafe {

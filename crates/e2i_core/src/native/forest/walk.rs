@@ -4,6 +4,9 @@
 //! are neighbours, and no branch of the processor depends on the data. A leaf leads back to itself: its threshold is NaN, to
 //! which nothing compares, and its `left` is the place before it. So all walks that go side by side take the same number
 //! of steps, and while one waits for memory the others go on. The NaN carries the number of the leaf.
+//!
+//! Where branches ask for sets, the column of such a branch holds a class, carried by a NaN, and its threshold is a NaN that
+//! names the set; a branch that compares has a threshold that names none.
 
 #![allow(unsafe_code)]
 
@@ -11,10 +14,11 @@ use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 use super::broken;
+use super::classes::{self, Sets};
 use super::inputs::{self, Places};
 use super::leaves;
 use super::number::{CARRIED_MAX, Given, Number};
-use super::shape::{Next, Plain, Shape};
+use super::shape::{Asked, Next, Plain, Shape};
 use crate::error::{Error, Kind, Result};
 use crate::native::image::{Image, ImageWriter, Section};
 
@@ -107,15 +111,33 @@ pub(super) struct Walk {
 }
 
 /// Makes the tables.
-pub(super) fn compile(shape: &Shape, places: &Places, double: bool, writer: &mut ImageWriter) -> Result<Walk> {
+pub(super) fn compile(
+    shape: &Shape,
+    places: &Places,
+    classes: &classes::Places,
+    double: bool,
+    writer: &mut ImageWriter,
+) -> Result<Walk> {
+    if shape.sets.len() > CARRIED_MAX as usize {
+        return Err(too_large());
+    }
+    // The columns of classes follow on those of numbers.
+    let columns = shape.columns.len() as u32;
+    let column_of = |asked: &Asked| match asked {
+        Asked::AtMost(column, bound) => {
+            let bound = if shape.columns[*column as usize].set.is_some() { 0.0 } else { *bound };
+            (places.numbers[*column as usize], Some(bound), 0)
+        }
+        Asked::Outside(set) => (columns + classes.feature[*set as usize], None, *set),
+    };
     let none = (Section::default(), Section::default(), Section::default());
     let (spans, nodes) = if double {
-        let (spans, nodes) = lay_out::<Double>(shape, places)?.ok_or_else(too_large)?;
+        let (spans, nodes) = lay_out::<Double>(shape, &column_of)?.ok_or_else(too_large)?;
         (spans, (none.0, none.1, writer.push(&nodes)))
-    } else if let Some((spans, nodes)) = lay_out::<Narrow>(shape, places)? {
+    } else if let Some((spans, nodes)) = lay_out::<Narrow>(shape, &column_of)? {
         (spans, (writer.push(&nodes), none.1, none.2))
     } else {
-        let (spans, nodes) = lay_out::<Single>(shape, places)?.ok_or_else(too_large)?;
+        let (spans, nodes) = lay_out::<Single>(shape, &column_of)?.ok_or_else(too_large)?;
         (spans, (none.0, writer.push(&nodes), none.2))
     };
     let steps = spans.iter().map(|span| span.depth as usize).sum();
@@ -126,12 +148,17 @@ fn too_large() -> Error {
     Error::new(Kind::Limit, "the model has too many nodes")
 }
 
+/// The column of what is asked, and the threshold or the set.
+trait ColumnOf: Fn(&Asked) -> (u32, Option<f64>, u32) {}
+
+impl<F: Fn(&Asked) -> (u32, Option<f64>, u32)> ColumnOf for F {}
+
 /// The nodes of all trees, or `None` where their places do not fit.
-fn lay_out<S: Step>(shape: &Shape, places: &Places) -> Result<Option<(Vec<Span>, Vec<S>)>> {
+fn lay_out<S: Step>(shape: &Shape, column_of: &impl ColumnOf) -> Result<Option<(Vec<Span>, Vec<S>)>> {
     let (mut spans, mut nodes) = (vec![], vec![]);
     for plain in &shape.trees {
         let first = nodes.len();
-        if !lay_out_tree(plain, shape, places, &mut nodes) {
+        if !lay_out_tree(plain, column_of, &mut nodes) {
             return Ok(None);
         }
         if nodes.len() > u32::MAX as usize || plain.leaves.len() > CARRIED_MAX as usize {
@@ -143,7 +170,7 @@ fn lay_out<S: Step>(shape: &Shape, places: &Places) -> Result<Option<(Vec<Span>,
 }
 
 /// The two nodes after a branch are written once, however many branches lead to it, so shared branches stay shared.
-fn lay_out_tree<S: Step>(plain: &Plain, shape: &Shape, places: &Places, nodes: &mut Vec<S>) -> bool {
+fn lay_out_tree<S: Step>(plain: &Plain, column_of: &impl ColumnOf, nodes: &mut Vec<S>) -> bool {
     let first = nodes.len();
     let mut following: Vec<Option<u32>> = vec![None; plain.asks.len()];
     let mut order = vec![plain.root];
@@ -163,13 +190,11 @@ fn lay_out_tree<S: Step>(plain: &Plain, shape: &Shape, places: &Places, nodes: &
                     order.extend([ask.yes, ask.no]);
                     order.len() as u32 - 2
                 });
-                let of = &shape.columns[ask.column as usize];
-                let column = places.numbers[ask.column as usize];
+                let (column, bound, set) = column_of(&ask.asked);
                 if left.max(column) > S::GREATEST {
                     return false;
                 }
-                let bound = if of.set.is_some() { S::Number::ZERO } else { S::Number::from_f64(ask.bound) };
-                S::new(bound, column, left)
+                S::new(bound.map_or(S::Number::naming(set), S::Number::from_f64), column, left)
             }
         };
         if at > S::GREATEST as usize {
@@ -188,9 +213,11 @@ impl Walk {
         &self,
         image: &Image,
         nodes: Section<S>,
-        columns: usize,
+        numbers: usize,
+        sets: &Sets<'_>,
         payloads: &[leaves::Payload],
     ) -> Result<()> {
+        let columns = numbers + sets.features();
         image.check(self.spans)?;
         image.check(nodes)?;
         let (spans, nodes) = (image.slice(self.spans), image.slice(nodes));
@@ -207,7 +234,7 @@ impl Walk {
             for node in tree {
                 if node.left() + 1 >= count
                     || node.column() >= columns.max(1)
-                    || (node.threshold().is_nan() && node.threshold().carried() >= payload.leaves)
+                    || !is_sound(node, numbers, sets, payload)
                 {
                     return Err(broken("a node"));
                 }
@@ -221,10 +248,23 @@ impl Walk {
         image: &'i Image,
         nodes: Section<S>,
         inputs: inputs::Opened<'i, S::Number>,
+        classes: classes::Opened<'i, S::Number>,
         leaves: leaves::Opened<'i, A>,
     ) -> Opened<'i, S, A> {
-        Opened { spans: image.slice(self.spans), nodes: image.slice(nodes), inputs, leaves }
+        Opened { spans: image.slice(self.spans), nodes: image.slice(nodes), inputs, classes, leaves }
     }
+}
+
+/// Whether a node that compares with nothing is a leaf of its tree, or asks a column of classes for a set.
+fn is_sound<S: Step>(node: &S, numbers: usize, sets: &Sets<'_>, payload: &leaves::Payload) -> bool {
+    let threshold = node.threshold();
+    if !threshold.is_nan() {
+        return true;
+    }
+    if threshold.names() {
+        return node.column() >= numbers && (threshold.carried() as usize) < sets.starts.len();
+    }
+    threshold.carried() < payload.leaves
 }
 
 /// The tables, opened.
@@ -232,21 +272,43 @@ pub(super) struct Opened<'i, S: Step, A> {
     spans: &'i [Span],
     nodes: &'i [S],
     inputs: inputs::Opened<'i, S::Number>,
+    classes: classes::Opened<'i, S::Number>,
     leaves: leaves::Opened<'i, A>,
 }
 
 impl<S: Step, A: Number> Opened<'_, S, A> {
     /// The sums of all rows. The tables must have passed [`Walk::check`].
     pub(super) fn sums<E: Given<S::Number>>(&self, input: &[E], numbers: &mut Vec<S::Number>, out: &mut [A]) {
-        let columns = self.inputs.numbers.len().max(1);
+        if self.classes.features.is_empty() {
+            self.rows::<E, false>(input, numbers, out);
+        } else {
+            self.rows::<E, true>(input, numbers, out);
+        }
+    }
+
+    /// The numbers and classes that branches of a row compare.
+    #[inline(always)]
+    fn read<E: Given<S::Number>, const SETS: bool>(&self, row: &[E], into: &mut [S::Number]) {
+        let (numbers, classes) = into.split_at_mut(self.inputs.numbers.len());
+        self.inputs.numbers(row, numbers);
+        if SETS {
+            for (class, feature) in classes.iter_mut().zip(self.classes.features) {
+                *class = S::Number::carrying(self.classes.class(feature, row));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn rows<E: Given<S::Number>, const SETS: bool>(&self, input: &[E], numbers: &mut Vec<S::Number>, out: &mut [A]) {
+        let columns = (self.inputs.numbers.len() + self.classes.features.len()).max(1);
         let (width, targets) = (self.inputs.width, self.leaves.targets);
         let rows = out.len() / targets;
         numbers.clear();
         numbers.resize(columns * PREPARED.min(rows), S::Number::ZERO);
         if rows < 4 {
             for (row, sums) in out.chunks_exact_mut(targets).enumerate() {
-                self.inputs.numbers(&input[row * width..(row + 1) * width], numbers);
-                self.row(numbers, sums);
+                self.read::<E, SETS>(&input[row * width..(row + 1) * width], numbers);
+                self.row::<SETS>(numbers, sums);
             }
             return;
         }
@@ -265,9 +327,9 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
                 let begin = block * PREPARED * width;
                 for (row, into) in (0..sums.len() / targets).zip(numbers.chunks_exact_mut(columns)) {
                     let begin = begin + row * width;
-                    self.inputs.numbers(&input[begin..begin + width], into);
+                    self.read::<E, SETS>(&input[begin..begin + width], into);
                 }
-                self.block(from..to, numbers, columns, sums);
+                self.block::<SETS>(from..to, numbers, columns, sums);
             }
             from = to;
         }
@@ -277,7 +339,7 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
     }
 
     /// The sums of one row.
-    fn row(&self, numbers: &[S::Number], sums: &mut [A]) {
+    fn row<const SETS: bool>(&self, numbers: &[S::Number], sums: &mut [A]) {
         sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.start(target));
         let mut tree = 0;
         let mut groups = self.spans.chunks_exact(TREES);
@@ -285,13 +347,14 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
             let depth = group.iter().map(|span| span.depth).max().unwrap_or(0);
             let roots: [&[S]; TREES] = std::array::from_fn(|k| self.nodes_of(&group[k]));
             // SAFETY: the nodes passed `check`, and there are as many numbers as columns.
-            let ends = unsafe { walk(&roots, &[numbers; TREES], depth) };
+            let ends = unsafe { walk::<S, SETS, _>(&roots, &[numbers; TREES], &self.classes.sets, depth) };
             self.add(tree, &ends, sums);
             tree += TREES;
         }
         for span in groups.remainder() {
             // SAFETY: as above.
-            let ends = unsafe { walk(&[self.nodes_of(span)], &[numbers], span.depth) };
+            let ends =
+                unsafe { walk::<S, SETS, _>(&[self.nodes_of(span)], &[numbers], &self.classes.sets, span.depth) };
             self.add(tree, &ends, sums);
             tree += 1;
         }
@@ -317,7 +380,13 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
     }
 
     /// Adds some trees to the sums of a block of rows.
-    fn block(&self, trees: std::ops::Range<usize>, numbers: &[S::Number], columns: usize, sums: &mut [A]) {
+    fn block<const SETS: bool>(
+        &self,
+        trees: std::ops::Range<usize>,
+        numbers: &[S::Number],
+        columns: usize,
+        sums: &mut [A],
+    ) {
         let targets = self.leaves.targets;
         for tree in trees {
             let span = &self.spans[tree];
@@ -327,7 +396,7 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
             for sums in &mut rows {
                 let rows: [&[S::Number]; ROWS] = std::array::from_fn(|_| numbers.next().unwrap_or(&[]));
                 // SAFETY: the nodes passed `check`; the buffer holds as many rows as are scored, of one number a column.
-                let ends = unsafe { walk(&[nodes; ROWS], &rows, span.depth) };
+                let ends = unsafe { walk::<S, SETS, _>(&[nodes; ROWS], &rows, &self.classes.sets, span.depth) };
                 if let Some(target) = self.leaves.lone {
                     let first = self.leaves.payloads[tree].weights;
                     for (sum, leaf) in sums.iter_mut().skip(target).step_by(targets).zip(ends) {
@@ -341,7 +410,7 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
             }
             for (sums, numbers) in rows.into_remainder().chunks_exact_mut(targets).zip(numbers) {
                 // SAFETY: as above.
-                let ends = unsafe { walk(&[nodes], &[numbers], span.depth) };
+                let ends = unsafe { walk::<S, SETS, _>(&[nodes], &[numbers], &self.classes.sets, span.depth) };
                 self.leaves.add_leaf(tree, ends[0], sums);
             }
         }
@@ -351,10 +420,16 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
 /// Takes `N` walks side by side; returns the leaves at which they end.
 ///
 /// # Safety
-/// Every `left + 1` of the nodes must be a place of its tree, and every column a place of its row.
+/// Every `left + 1` of the nodes must be a place of its tree, and every column a place of its row. Branches that ask for
+/// sets must ask for existing ones, and of columns of classes.
 #[inline(always)]
 #[allow(clippy::neg_cmp_op_on_partial_ord, reason = "what is not comparable goes to the no side")]
-unsafe fn walk<S: Step, const N: usize>(trees: &[&[S]; N], rows: &[&[S::Number]; N], depth: u32) -> [u32; N] {
+unsafe fn walk<S: Step, const SETS: bool, const N: usize>(
+    trees: &[&[S]; N],
+    rows: &[&[S::Number]; N],
+    sets: &Sets<'_>,
+    depth: u32,
+) -> [u32; N] {
     let mut at = [0usize; N];
     let step = |at: &mut [usize; N]| {
         for k in 0..N {
@@ -364,8 +439,19 @@ unsafe fn walk<S: Step, const N: usize>(trees: &[&[S]; N], rows: &[&[S::Number];
                 (node, *rows[k].get_unchecked(node.column()))
             };
             // What is missing is not less either.
-            let holds = value <= node.threshold();
-            at[k] = node.left() + usize::from(!holds);
+            let mut no = !(value <= node.threshold());
+            if SETS {
+                let asks = node.threshold().is_nan() && node.threshold().names();
+                let (set, class) = if asks { (node.threshold().carried(), value.carried()) } else { (0, 0) };
+                // SAFETY: a set exists and begins where one can begin; a class has its bit in every set.
+                let byte = unsafe {
+                    let start = *sets.starts.get_unchecked(set as usize);
+                    *sets.bits.get_unchecked(start as usize + class as usize / 8)
+                };
+                let member = byte >> (class % 8) & 1 == 1;
+                no = if asks { member } else { no };
+            }
+            at[k] = node.left() + usize::from(no);
         }
     };
     let mut left = depth;
@@ -383,6 +469,6 @@ unsafe fn walk<S: Step, const N: usize>(trees: &[&[S]; N], rows: &[&[S::Number];
         // SAFETY: as above.
         let threshold = unsafe { trees[k].get_unchecked(at[k]) }.threshold();
         // A damaged image may end elsewhere than at a leaf.
-        if threshold.is_nan() { threshold.carried() } else { 0 }
+        if threshold.is_nan() && !(SETS && threshold.names()) { threshold.carried() } else { 0 }
     })
 }

@@ -8,14 +8,18 @@
 
 #![allow(unsafe_code)]
 
+mod portable;
+
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::portable::Portable;
 use super::broken;
+use super::classes::{self, READABLE, Sets};
 use super::inputs::{self, BLOCK, Places};
 use super::leaves;
 use super::number::{Given, NAN_ALONE, Number, as_read};
-use super::shape::{Ask, Next, Plain, Shape};
+use super::shape::{Ask, Asked, Next, Plain, Shape};
 use crate::error::Result;
 use crate::native::image::{Image, ImageWriter, Section};
 
@@ -24,6 +28,9 @@ const LEAVES: usize = 256;
 
 /// Columns of bytes that a block may have: 1 MB of them.
 const COLUMNS: usize = 8192;
+
+/// Classes of a feature that 256 bytes of a set have room for.
+const CLASSES: u32 = 2048;
 
 /// One byte for each row of a block.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -60,10 +67,25 @@ pub(super) struct Quad {
     pub leaves: [u8; 4],
 }
 
+/// A set that branches of a tree ask for. Before the tree is passed it becomes a column of bytes: 0 outside of it.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Membership {
+    /// Where the set begins.
+    pub start: u32,
+    /// Its feature.
+    pub feature: u16,
+    /// Bytes of it.
+    pub bytes: u16,
+}
+
 /// Where the branches of a tree lie.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Span {
+    /// Its sets, whose columns follow on those of codes.
+    pub first_set: u32,
+    pub sets: u32,
     pub first_quad: u32,
     pub quads: u32,
     pub first: u32,
@@ -81,21 +103,49 @@ pub(super) struct Blend {
     pub spans: Section<Span>,
     pub quads: Section<Quad>,
     pub ops: Section<Op>,
+    pub sets: Section<Membership>,
+    /// Columns that the sets of a tree need.
+    pub set_columns: usize,
     /// Slots that a block needs; the first 256 hold the leaves.
     pub slots: usize,
 }
 
 /// Makes the tables, where the shape of the trees allows it.
-pub(super) fn compile(shape: &Shape, places: &Places, columns: usize, writer: &mut ImageWriter) -> Option<Blend> {
-    if columns > COLUMNS || shape.trees.iter().any(|tree| tree.leaves.len() > LEAVES || tree.asks.len() > 4 * LEAVES) {
+pub(super) fn compile(
+    shape: &Shape,
+    places: &Places,
+    classes: &classes::Places,
+    columns: usize,
+    writer: &mut ImageWriter,
+) -> Option<Blend> {
+    if columns > COLUMNS
+        || classes.features.iter().any(|feature| feature.count > CLASSES)
+        || shape.trees.iter().any(|tree| tree.leaves.len() > LEAVES || tree.asks.len() > 4 * LEAVES)
+    {
         return None;
     }
-    let (mut spans, mut quads, mut ops, mut slots) = (vec![], vec![], vec![], LEAVES);
+    let (mut spans, mut quads, mut ops, mut sets, mut slots) = (vec![], vec![], vec![], vec![], LEAVES);
+    let mut set_columns = 0;
     for plain in &shape.trees {
-        let (first_quad, first) = (quads.len(), ops.len());
-        let (root, used) = lay_out(plain, shape, places, &mut quads, &mut ops)?;
+        let (first_quad, first, first_set) = (quads.len(), ops.len(), sets.len());
+        let mut column_of = |asked: &Asked| match asked {
+            Asked::AtMost(column, bound) => places.code(shape, *column, *bound),
+            Asked::Outside(set) => {
+                let feature = classes.feature[*set as usize];
+                sets.push(Membership {
+                    start: classes.start[*set as usize],
+                    feature: u16::try_from(feature).ok()?,
+                    bytes: classes.features[feature as usize].bytes() as u16,
+                });
+                Some(((columns + sets.len() - 1 - first_set) as u32, 0))
+            }
+        };
+        let (root, used) = lay_out(plain, &mut column_of, &mut quads, &mut ops)?;
+        set_columns = set_columns.max(sets.len() - first_set);
         let pairs = ops[first..].iter().take_while(|op| is_pair(op)).count();
         spans.push(Span {
+            first_set: u32::try_from(first_set).ok()?,
+            sets: (sets.len() - first_set) as u32,
             first_quad: u32::try_from(first_quad).ok()?,
             quads: (quads.len() - first_quad) as u32,
             first: u32::try_from(first).ok()?,
@@ -106,7 +156,14 @@ pub(super) fn compile(shape: &Shape, places: &Places, columns: usize, writer: &m
         slots = slots.max(used);
     }
     u32::try_from(ops.len()).ok()?;
-    Some(Blend { spans: writer.push(&spans), quads: writer.push(&quads), ops: writer.push(&ops), slots })
+    Some(Blend {
+        spans: writer.push(&spans),
+        quads: writer.push(&quads),
+        ops: writer.push(&ops),
+        sets: writer.push(&sets),
+        set_columns,
+        slots,
+    })
 }
 
 fn is_pair(op: &Op) -> bool {
@@ -117,8 +174,7 @@ fn is_pair(op: &Op) -> bool {
 /// that they stay in the first-level cache. Returns the slot of the root and how many slots were used.
 fn lay_out(
     plain: &Plain,
-    shape: &Shape,
-    places: &Places,
+    column_of: &mut impl FnMut(&Asked) -> Option<(u32, u8)>,
     quads: &mut Vec<Quad>,
     ops: &mut Vec<Op>,
 ) -> Option<(u16, usize)> {
@@ -139,7 +195,7 @@ fn lay_out(
         let out = u16::try_from(used).ok()?;
         let mut quad = Quad { columns: [0; 3], out, thresholds: [0; 3], unused: 0, leaves: [0; 4] };
         for (at, of) in [ask, &plain.asks[sides[0]], &plain.asks[sides[1]]].into_iter().enumerate() {
-            let (column, threshold) = places.code(shape, of.column, of.bound)?;
+            let (column, threshold) = column_of(&of.asked)?;
             (quad.columns[at], quad.thresholds[at]) = (u16::try_from(column).ok()?, threshold);
         }
         for (leaf, next) in quad.leaves.iter_mut().zip(sides.iter().flat_map(|side| ends_of(&plain.asks[*side]))) {
@@ -172,7 +228,7 @@ fn lay_out(
             }
         };
         slots[index] = out;
-        let (column, threshold) = places.code(shape, ask.column, ask.bound)?;
+        let (column, threshold) = column_of(&ask.asked)?;
         let threshold = u32::from_ne_bytes([threshold; 4]);
         ops.push(Op { threshold, column: u16::try_from(column).ok()?, yes, no, out });
     }
@@ -202,11 +258,31 @@ fn sides_of_quad(plain: &Plain, ask: &Ask, readers: &[u32]) -> Option<[usize; 2]
 impl Blend {
     /// Whether the tables of an image are what the loops rely on: every slot that is read was written before, for the
     /// same tree, and what arrives at a root are numbers of leaves of this tree.
-    pub(super) fn check(&self, image: &Image, columns: usize, payloads: &[leaves::Payload]) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        image: &Image,
+        codes: usize,
+        of_sets: &Sets<'_>,
+        payloads: &[leaves::Payload],
+    ) -> Result<()> {
+        image.check(self.sets)?;
         image.check(self.spans)?;
         image.check(self.quads)?;
         image.check(self.ops)?;
         let (spans, quads, ops) = (image.slice(self.spans), image.slice(self.quads), image.slice(self.ops));
+        let sets = image.slice(self.sets);
+        for set in sets {
+            let feature = usize::from(set.feature);
+            if !of_sets.can_begin(set.start)
+                || of_sets.bytes(feature) != Some(set.bytes.into())
+                || usize::from(set.bytes) > READABLE
+            {
+                return Err(broken("a set"));
+            }
+        }
+        if self.set_columns > sets.len() {
+            return Err(broken("the sets"));
+        }
         if spans.len() != payloads.len() || self.slots < LEAVES || self.slots > usize::from(u16::MAX) + 1 {
             return Err(broken("the number of trees"));
         }
@@ -219,6 +295,12 @@ impl Blend {
             let readable = |slot: u32, written: &[u32]| {
                 if (slot as usize) < LEAVES { slot < payload.leaves } else { written.get(slot as usize) == Some(&tree) }
             };
+            let first = span.first_set as usize;
+            let within = first.checked_add(span.sets as usize).is_some_and(|end| end <= sets.len());
+            if !within || span.sets as usize > self.set_columns {
+                return Err(broken("the sets of a tree"));
+            }
+            let columns = codes + span.sets as usize;
             let first = span.first_quad as usize;
             let quads = first.checked_add(span.quads as usize).and_then(|end| quads.get(first..end));
             let Some(quads) = quads else { return Err(broken("a tree")) };
@@ -255,10 +337,20 @@ impl Blend {
         &self,
         image: &'i Image,
         inputs: inputs::Opened<'i, T>,
+        classes: classes::Opened<'i, T>,
         leaves: leaves::Opened<'i, A>,
     ) -> Opened<'i, T, A> {
-        let (spans, quads, ops) = (image.slice(self.spans), image.slice(self.quads), image.slice(self.ops));
-        Opened { spans, quads, ops, slots: self.slots, inputs, leaves }
+        Opened {
+            spans: image.slice(self.spans),
+            quads: image.slice(self.quads),
+            ops: image.slice(self.ops),
+            sets: image.slice(self.sets),
+            set_columns: self.set_columns,
+            slots: self.slots,
+            inputs,
+            classes,
+            leaves,
+        }
     }
 }
 
@@ -268,15 +360,30 @@ pub(super) struct Opened<'i, T, A> {
     spans: &'i [Span],
     quads: &'i [Quad],
     ops: &'i [Op],
+    sets: &'i [Membership],
+    set_columns: usize,
     slots: usize,
     inputs: inputs::Opened<'i, T>,
+    classes: classes::Opened<'i, T>,
     leaves: leaves::Opened<'i, A>,
+}
+
+/// The classes of the rows of a block.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Classes {
+    /// The byte of a set.
+    pub byte: Bytes,
+    /// The bit of that byte.
+    pub bit: Bytes,
 }
 
 /// What a block is worked on in.
 #[derive(Debug, Default)]
 pub(super) struct Bench<A> {
     codes: Vec<Bytes>,
+    /// For each feature with classes, where in a set they are.
+    classes: Vec<Classes>,
     slots: Vec<Bytes>,
     /// For each target the sums of the rows of the block.
     sums: Vec<A>,
@@ -288,13 +395,11 @@ pub(super) struct Bench<A> {
 /// Of all functions: the processor must have the instructions, and the tables must have passed their checks: columns,
 /// slots and leaves exist.
 pub(super) trait Vector {
-    /// See [`inputs::Opened::ranks`].
-    unsafe fn ranks<T: Number>(
-        inputs: &inputs::Opened<'_, T>,
-        source: &inputs::Source,
-        values: &[T; BLOCK],
-        ranks: &mut [u32; BLOCK],
-    );
+    /// See [`inputs::ranks`].
+    unsafe fn ranks<T: Number>(search: (&[T], u32), values: &[T; BLOCK], ranks: &mut [u32; BLOCK]);
+
+    /// Sets as columns of bytes, one after the other.
+    unsafe fn sets<const HALVES: usize>(sets: &[Membership], bits: &[u8], classes: &[Classes], out: &mut [Bytes]);
 
     /// Branches with both of their sides.
     unsafe fn quads<const HALVES: usize>(quads: &[Quad], codes: &[Bytes], slots: &mut [Bytes]);
@@ -317,7 +422,8 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
     #[inline(always)]
     pub(super) unsafe fn sums<V: Vector, E: Given<T>>(&self, input: &[E], bench: &mut Bench<A>, out: &mut [A]) {
         let (width, targets) = (self.inputs.width, self.leaves.targets);
-        bench.codes.resize(self.inputs.codes.len(), Bytes::zeroed());
+        bench.codes.resize(self.inputs.codes.len() + self.set_columns, Bytes::zeroed());
+        bench.classes.resize(self.classes.features.len(), Classes::zeroed());
         bench.slots.resize(self.slots, Bytes::zeroed());
         (0..=255).zip(&mut bench.slots).for_each(|(leaf, slot)| slot.0.fill(leaf));
         bench.sums.resize(targets * BLOCK, A::ZERO);
@@ -329,7 +435,7 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
             }
             // SAFETY: as promised by the caller.
             unsafe {
-                self.codes::<V, E>(input, rows, &mut bench.codes);
+                self.codes::<V, E>(input, rows, bench);
                 if rows > BLOCK / 2 { self.trees::<V, 2>(bench) } else { self.trees::<V, 1>(bench) }
             }
             for (row, out) in out.chunks_exact_mut(targets).enumerate() {
@@ -340,29 +446,48 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
         }
     }
 
+    /// What the trees compare: the codes and classes of a block.
     #[inline(always)]
-    unsafe fn codes<V: Vector, E: Given<T>>(&self, input: &[E], rows: usize, codes: &mut [Bytes]) {
-        let width = self.inputs.width.max(1);
+    unsafe fn codes<V: Vector, E: Given<T>>(&self, input: &[E], rows: usize, bench: &mut Bench<A>) {
+        let input = &input[..rows * self.inputs.width];
         let (mut values, mut missing, mut ranks) = ([T::ZERO; BLOCK], [false; BLOCK], [0; BLOCK]);
         for source in self.inputs.sources.iter().filter(|source| source.codes[0] < source.codes[1]) {
-            let column = source.column as usize;
-            for (value, row) in values.iter_mut().zip(input[..rows * width].chunks_exact(width)) {
-                *value = row[column].given();
-            }
-            // What follows takes whole registers; so it is kept apart from what does not.
-            if source.missing == NAN_ALONE {
-                for (missing, value) in missing.iter_mut().zip(&values) {
-                    *missing = value.is_nan();
-                }
-            } else {
-                for (missing, value) in missing.iter_mut().zip(&mut values) {
-                    (*value, *missing) = as_read(*value, source.missing);
-                }
-            }
+            self.column(input, (source.column, source.missing), &mut values, &mut missing);
             // SAFETY: as promised by the caller.
-            unsafe { V::ranks(&self.inputs, source, &values, &mut ranks) };
+            unsafe { V::ranks(self.inputs.search_of(source), &values, &mut ranks) };
             for column in source.codes[0] as usize..source.codes[1] as usize {
-                self.inputs.bytes(&self.inputs.codes[column], &ranks, &missing, &mut codes[column].0);
+                self.inputs.bytes(&self.inputs.codes[column], &ranks, &missing, &mut bench.codes[column].0);
+            }
+        }
+        for (feature, classes) in self.classes.features.iter().zip(&mut bench.classes) {
+            self.column(input, (feature.column, feature.missing), &mut values, &mut missing);
+            // SAFETY: as promised by the caller.
+            unsafe { V::ranks(self.classes.search_of(feature), &values, &mut ranks) };
+            self.classes.places(feature, &ranks, &missing, &mut classes.byte.0, &mut classes.bit.0);
+        }
+    }
+
+    /// The values of a column as branches see them, and which are missing.
+    #[inline(always)]
+    fn column<E: Given<T>>(
+        &self,
+        input: &[E],
+        (column, missing_code): (u32, u32),
+        values: &mut [T; BLOCK],
+        missing: &mut [bool; BLOCK],
+    ) {
+        let width = self.inputs.width.max(1);
+        for (value, row) in values.iter_mut().zip(input.chunks_exact(width)) {
+            *value = row[column as usize].given();
+        }
+        // What follows takes whole registers; so it is kept apart from what does not.
+        if missing_code == NAN_ALONE {
+            for (missing, value) in missing.iter_mut().zip(&*values) {
+                *missing = value.is_nan();
+            }
+        } else {
+            for (missing, value) in missing.iter_mut().zip(values) {
+                (*value, *missing) = as_read(*value, missing_code);
             }
         }
     }
@@ -375,6 +500,11 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
             let quads = &self.quads[span.first_quad as usize..(span.first_quad + span.quads) as usize];
             // SAFETY: as promised by the caller.
             unsafe {
+                if span.sets > 0 {
+                    let sets = &self.sets[span.first_set as usize..(span.first_set + span.sets) as usize];
+                    let columns = &mut bench.codes[self.inputs.codes.len()..];
+                    V::sets::<HALVES>(sets, self.classes.sets.bits, &bench.classes, columns);
+                }
                 V::quads::<HALVES>(quads, &bench.codes, &mut bench.slots);
                 V::pairs::<HALVES>(pairs, &bench.codes, &mut bench.slots);
                 V::blend::<HALVES>(rest, &bench.codes, &mut bench.slots);
@@ -394,72 +524,6 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
                     }
                 }
             }
-        }
-    }
-}
-
-/// What every processor has; the loops are written so that the compiler finds the vector instructions of the architecture.
-pub(super) struct Portable;
-
-/// Rows that are taken at once: a register of SSE2 or NEON.
-const CHUNK: usize = 16;
-
-impl Vector for Portable {
-    #[inline(always)]
-    unsafe fn ranks<T: Number>(
-        inputs: &inputs::Opened<'_, T>,
-        source: &inputs::Source,
-        values: &[T; BLOCK],
-        ranks: &mut [u32; BLOCK],
-    ) {
-        inputs.ranks(source, values, ranks);
-    }
-
-    #[inline(always)]
-    unsafe fn quads<const HALVES: usize>(quads: &[Quad], codes: &[Bytes], slots: &mut [Bytes]) {
-        for quad in quads {
-            let [upper, yes, no] = quad.columns.map(|column| &codes[usize::from(column)].0);
-            let ([at, at_yes, at_no], [a, b, c, d]) = (quad.thresholds, quad.leaves);
-            let out = &mut slots[usize::from(quad.out)].0;
-            for row in 0..HALVES * BLOCK / 2 {
-                let (yes, no) = (if yes[row] <= at_yes { a } else { b }, if no[row] <= at_no { c } else { d });
-                out[row] = if upper[row] <= at { yes } else { no };
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn pairs<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]) {
-        for op in ops {
-            let (code, out) = (&codes[usize::from(op.column)].0, &mut slots[usize::from(op.out)].0);
-            let (threshold, yes, no) = (op.threshold as u8, op.yes as u8, op.no as u8);
-            for (out, code) in out.iter_mut().zip(code).take(HALVES * BLOCK / 2) {
-                *out = if *code <= threshold { yes } else { no };
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn blend<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]) {
-        for op in ops {
-            let threshold = op.threshold as u8;
-            for chunk in 0..HALVES * BLOCK / 2 / CHUNK {
-                let of = |bytes: &Bytes| -> [u8; CHUNK] { std::array::from_fn(|lane| bytes.0[chunk * CHUNK + lane]) };
-                let code = of(&codes[usize::from(op.column)]);
-                let (yes, no) = (of(&slots[usize::from(op.yes)]), of(&slots[usize::from(op.no)]));
-                let out = &mut slots[usize::from(op.out)].0[chunk * CHUNK..][..CHUNK];
-                for lane in 0..CHUNK {
-                    out[lane] = if code[lane] <= threshold { yes[lane] } else { no[lane] };
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn add<const HALVES: usize, A: Number>(leaves: &Bytes, weights: &[A], sums: &mut [A; BLOCK]) {
-        for (sum, leaf) in sums.iter_mut().zip(&leaves.0).take(HALVES * BLOCK / 2) {
-            // A leaf that does not exist cannot be reached: that was checked.
-            *sum = *sum + weights.get(usize::from(*leaf)).copied().unwrap_or(A::ZERO);
         }
     }
 }
