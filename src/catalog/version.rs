@@ -5,11 +5,12 @@
 //! than failing somewhere inside. What the server does by itself is not asked: dumping, restoring, updating and dropping the
 //! extension, pg_upgrade.
 
-use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2i_core::{Error, Kind};
-use pgrx::{FromDatum, pg_guard, pg_sys};
+use pgrx::{pg_guard, pg_sys};
+
+use crate::pg::table::{Key, Table};
 
 /// The library's own.
 const LIBRARY: &str = env!("CARGO_PKG_VERSION");
@@ -62,37 +63,7 @@ fn numbers(version: &str) -> Vec<u32> {
 
 /// The version that the catalog says; none where the extension is not there.
 fn installed() -> Option<String> {
-    let name: &CStr = c"e2i_serve";
-    // SAFETY: a catalog scan by its index, closed below; the name outlives it, and the version is copied before it is closed.
-    unsafe {
-        let relation = pg_sys::table_open(pg_sys::ExtensionRelationId, pg_sys::AccessShareLock as _);
-        let mut key = pg_sys::ScanKeyData::default();
-        pg_sys::ScanKeyInit(
-            &raw mut key,
-            pg_sys::Anum_pg_extension_extname as _,
-            pg_sys::BTEqualStrategyNumber as _,
-            pg_sys::F_NAMEEQ.into(),
-            pg_sys::Datum::from(name.as_ptr()),
-        );
-        let scan = pg_sys::systable_beginscan(
-            relation,
-            pg_sys::Oid::from(pg_sys::ExtensionNameIndexId),
-            true,
-            std::ptr::null_mut(),
-            1,
-            &raw mut key,
-        );
-        let tuple = pg_sys::systable_getnext(scan);
-        let version = if tuple.is_null() {
-            None
-        } else {
-            let mut is_null = false;
-            let column = pg_sys::Anum_pg_extension_extversion as i32;
-            let datum = pg_sys::heap_getattr(tuple, column, (*relation).rd_att, &mut is_null);
-            String::from_datum(datum, is_null)
-        };
-        pg_sys::systable_endscan(scan);
-        pg_sys::table_close(relation, pg_sys::AccessShareLock as _);
-        version
-    }
+    let extensions = Table::open(pg_sys::ExtensionRelationId);
+    let key = [(c"extname", Key::Name(c"e2i_serve"))];
+    extensions.find(c"pg_extension_name_index", &key, |row| row.get(c"extversion")).pop().flatten()
 }

@@ -16,6 +16,8 @@ use crate::pg::varlena;
 pub enum Key<'k> {
     /// A text, of a column that is text or varchar.
     Text(&'k str),
+    /// A name of the server's catalogs.
+    Name(&'k CStr),
     /// A uuid.
     Uuid([u8; 16]),
     /// A bytea.
@@ -29,6 +31,7 @@ impl Key<'_> {
     fn comparison(&self) -> (u32, Option<pg_sys::Datum>) {
         match *self {
             Self::Text(text) => (pg_sys::F_TEXTEQ, text.into_datum()),
+            Self::Name(name) => (pg_sys::F_NAMEEQ, Some(pg_sys::Datum::from(name.as_ptr()))),
             Self::Uuid(id) => (pg_sys::F_UUID_EQ, pgrx::datum::Uuid::from_bytes(id).into_datum()),
             Self::Bytes(bytes) => (pg_sys::F_BYTEAEQ, bytes.into_datum()),
             Self::Int(number) => (pg_sys::F_INT4EQ, number.into_datum()),
