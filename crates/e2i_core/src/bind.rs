@@ -241,6 +241,10 @@ impl Binder {
             };
             return written.map_err(|problem| self.refused(feature, value, problem));
         };
+        if categories.values.is_empty() {
+            return write_value(&mut tensor.values, at, Scalar::Float(f64::NAN))
+                .map_err(|problem| self.refused(feature, value, problem));
+        }
         let is_text = codes.has_texts() && matches!(value, Scalar::Text(_));
         let (value, missing) = match &feature.default {
             Some(default) if value.is_missing() && !is_text => (default_scalar(default).unwrap_or(value), false),
@@ -252,6 +256,7 @@ impl Binder {
         let code = if missing { Ok(None) } else { codes.code(value) };
         let code = match code.map_err(|problem| self.refused(feature, value, problem))? {
             None if !missing && categories.unseen == Unseen::Refused => return Err(self.unseen(feature, value)),
+            None if !missing && categories.unseen == Unseen::Apart => categories.values.len() as f64,
             code => code.map_or(f64::NAN, f64::from),
         };
         write_value(&mut tensor.values, at, Scalar::Float(code))

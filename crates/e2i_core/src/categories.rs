@@ -58,12 +58,14 @@ pub enum Unseen {
     Missing,
     /// It is an error (XGBoost).
     Refused,
+    /// It has a code of its own, the number of categories (scikit-learn).
+    Apart,
 }
 
 /// The categories of a feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Categories {
-    /// The values, in the order of their codes.
+    /// The values, in the order of their codes; none for a feature that the model does not look at, which may be anything.
     pub values: Vec<Category>,
     /// What becomes of others.
     pub unseen: Unseen,
@@ -73,9 +75,13 @@ impl Categories {
     /// Values that a listing shows before it says how many more there are.
     const SHOWN: usize = 8;
 
-    /// The type of all values, as listings name it: `string`, `int64`, `float64` or `bool`; `string` where they differ.
+    /// The type of all values, as listings name it: `string`, `int64`, `float64` or `bool`; `string` where they differ, `any` where
+    /// there are none.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
+        if self.values.is_empty() {
+            return "any";
+        }
         let all = |is: fn(&Category) -> bool| self.values.iter().all(is);
         if all(|value| matches!(value, Category::Bool(_))) {
             "bool"

@@ -377,7 +377,7 @@ fn column_fits(kind: &str, feature: &Feature) -> Option<bool> {
                     && matches!(kind, "double" | "float")
         }
         Some(categories) => match (categories.type_name(), kind) {
-            (_, "string" | "str" | "object") => true,
+            ("any", _) | (_, "string" | "str" | "object") => true,
             ("string", _) | (_, "datetime") => false,
             ("float64" | "int64", number) => !matches!(number, "boolean" | "bool"),
             (_, number) => !matches!(number, "double" | "float" | "float32" | "float64"),

@@ -71,6 +71,14 @@ pub fn read(bytes: &[u8]) -> Option<Result<Trained>> {
     }
 }
 
+/// Reads the state of XGBoost's booster as other formats keep it: its settings beside the model.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_xgboost_buffer(bytes: &[u8]) -> Result<Trained> {
+    xgboost::read_buffer(bytes)
+}
+
 /// The features that a tree splits into sets of codes while nothing says what the codes stand for, in order.
 #[must_use]
 pub fn coded_features<'i>(ensemble: &Ensemble, interface: &'i Interface) -> Vec<&'i str> {

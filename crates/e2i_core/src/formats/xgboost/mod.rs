@@ -151,6 +151,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Trained> {
     trained(document.learner, document.version >= vec![3, 1])
 }
 
+/// A model with its settings, in UBJSON: what a pickled booster holds.
+#[derive(Deserialize)]
+struct Buffer {
+    #[serde(rename = "Model")]
+    model: Document,
+}
+
+pub(super) fn read_buffer(bytes: &[u8]) -> Result<Trained> {
+    let Buffer { model } = ubjson::from_slice(bytes).map_err(broken)?;
+    trained(model.learner, model.version >= vec![3, 1])
+}
+
 fn broken(why: impl std::fmt::Display) -> Error {
     Error::new(Kind::BadModel, format!("the XGBoost model is broken: {why}"))
 }

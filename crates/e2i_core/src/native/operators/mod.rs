@@ -26,8 +26,11 @@ mod category;
 mod columns;
 mod constants;
 mod elementary;
+mod encode;
+mod finite;
 mod frame;
 mod impute;
+mod interpolate;
 mod lanes;
 mod linear;
 mod matrix;
@@ -42,6 +45,7 @@ mod text;
 mod trees;
 mod unary;
 mod vectorised;
+mod whole_rows;
 
 pub use binarize::Binarize;
 pub use binary::{Binary, BinaryFunction};
@@ -49,8 +53,11 @@ pub use cast::Cast;
 pub use category::{Lookup, OneHot, Pick, Unknown};
 pub use columns::{Concat, Gather};
 pub use constants::{Constants, Texts, Values};
+pub use encode::{Becomes, Encode, Encoding};
+pub use finite::Finite;
 pub(crate) use frame::{Cells, Frame, Scratch};
 pub use impute::Impute;
+pub use interpolate::{Beyond, Interpolate};
 pub use matrix::Linear;
 pub use network::Network;
 pub use normalize::{Norm, Normalize};
@@ -61,6 +68,7 @@ pub use softmax::Softmax;
 pub use text::{Case, Characters, Recase, Word, WordCounts};
 pub use trees::{Trained, Trees};
 pub use unary::{Clip, Unary, UnaryFunction};
+pub use whole_rows::{Elementary, RowFunction, WholeRow, sum};
 
 /// What every operator can do.
 pub(crate) trait Operation {
@@ -122,6 +130,7 @@ impl Operator {
                 | Self::Reduce(_)
                 | Self::Softmax(_)
                 | Self::Unary(_)
+                | Self::WholeRow(_)
         )
     }
 }
@@ -139,12 +148,18 @@ operators! {
     Clip,
     /// Values side by side.
     Concat,
+    /// Categories that are numbers, column by column.
+    Encode,
     /// The same cells in every row.
     Fill,
+    /// Numbers that are refused.
+    Finite,
     /// Chosen columns.
     Gather,
     /// Missing values replaced.
     Impute,
+    /// Lines through points.
+    Interpolate,
     /// A product with a matrix.
     Linear,
     /// A category mapped to something else.
@@ -173,6 +188,8 @@ operators! {
     Trees,
     /// One cell into one.
     Unary,
+    /// A function of a whole row.
+    WholeRow,
     /// Words of a text counted.
     WordCounts,
 }

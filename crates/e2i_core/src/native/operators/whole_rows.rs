@@ -1,0 +1,266 @@
+//! Functions of all cells of a row in float64, in scikit-learn's and numpy's order of operations.
+//!
+//! numpy adds eight numbers or more in eight sums ([`sum`]); fewer one after the other. `exp` and `pow` are the C library's.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::frame::Frame;
+use super::{Operation, ValueType};
+use crate::error::Result;
+use crate::interface::ElementType;
+use crate::native::image::Image;
+use crate::native::instruction_set::InstructionSet;
+use crate::native::value::broken;
+
+/// A function of one cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Elementary {
+    /// ln(1 + x).
+    Log1p,
+    /// e^x - 1.
+    Expm1,
+    /// The logarithm to base 2.
+    Log2,
+    /// The logarithm to base 10.
+    Log10,
+    /// The cube root.
+    CubeRoot,
+    /// The sine.
+    Sine,
+    /// The cosine.
+    Cosine,
+    /// The inverse hyperbolic sine.
+    ArcSinh,
+}
+
+impl Elementary {
+    fn of(self, x: f64) -> f64 {
+        match self {
+            Self::Log1p => x.ln_1p(),
+            Self::Expm1 => x.exp_m1(),
+            Self::Log2 => x.log2(),
+            Self::Log10 => x.log10(),
+            Self::CubeRoot => x.cbrt(),
+            Self::Sine => x.sin(),
+            Self::Cosine => x.cos(),
+            Self::ArcSinh => x.asinh(),
+        }
+    }
+}
+
+/// What is computed of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowFunction {
+    /// A function of each cell.
+    Each(Elementary),
+    /// `1 / (1 + exp(-x))` of each.
+    Expit,
+    /// Exponentials after the greatest was subtracted, divided by their sum.
+    Softmax,
+    /// The softmax of `-d` and `d`, where `d` is the one cell times a number.
+    SoftmaxPair(f64),
+    /// `1 - p` and `p` of one cell.
+    Complement,
+    /// Each divided by the sum of all; where that is 0, each is the same share, or NaN.
+    Shares {
+        /// Whether it is the same share.
+        or_even: bool,
+    },
+    /// The second minus the first of two.
+    Difference,
+    /// The sum of all.
+    Sum,
+    /// Each divided by the greatest absolute value, the sum of absolute values or the root of the sum of squares; 0 stays.
+    ByMax,
+    /// Likewise.
+    ByL1,
+    /// Likewise.
+    ByL2,
+    /// Of the summed depths of isolation trees, `-2^(-x / all) - offset`; of no depths (`all` is 0) `-2^-1 - offset`.
+    Isolation {
+        /// What the sum is divided by.
+        all: f64,
+        /// What is subtracted from the score.
+        offset: f64,
+    },
+    /// The logarithm of each, after it was raised to float64's epsilon; minus the mean of them; times the number of classes
+    /// less one (`SAMME.R`).
+    LogDeviations,
+    /// Each minus the mean of all.
+    Centred,
+}
+
+/// numpy's sum of contiguous numbers.
+#[must_use]
+pub fn sum(cells: &[f64]) -> f64 {
+    const BLOCK: usize = 128;
+    if cells.len() < 8 {
+        // From -0, so that a sum of nothing but -0 keeps its sign as numpy's does.
+        return cells.iter().copied().reduce(|sum, cell| sum + cell).unwrap_or(0.0);
+    }
+    if cells.len() > BLOCK {
+        let half = cells.len() / 2 / 8 * 8;
+        let (first, second) = cells.split_at(half);
+        return sum(first) + sum(second);
+    }
+    let mut sums = [0.0; 8];
+    let (chunks, rest) = cells.as_chunks::<8>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        for (sum, cell) in sums.iter_mut().zip(chunk) {
+            *sum = if index == 0 { *cell } else { *sum + cell };
+        }
+    }
+    let all = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+    rest.iter().fold(all, |sum, cell| sum + cell)
+}
+
+fn softmax(row: &mut [f64]) {
+    let greatest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    row.iter_mut().for_each(|x| *x = (*x - greatest).exp());
+    let all = sum(row);
+    row.iter_mut().for_each(|x| *x /= all);
+}
+
+fn divided(row: &[f64], into: &mut [f64], by: f64) {
+    // scikit-learn does not divide by what is nearly nothing.
+    let by = if by < 10.0 * f64::EPSILON { 1.0 } else { by };
+    row.iter().zip(into).for_each(|(x, y)| *y = x / by);
+}
+
+impl RowFunction {
+    /// Cells of what comes out of a row of `width`; nothing where the function is not defined for it.
+    #[must_use]
+    pub fn width(self, width: usize) -> Option<usize> {
+        let defined = match self {
+            Self::SoftmaxPair(_) | Self::Complement | Self::Isolation { .. } => width == 1,
+            Self::Difference => width == 2,
+            _ => width > 0,
+        };
+        defined.then_some(match self {
+            Self::SoftmaxPair(_) | Self::Complement => 2,
+            Self::Difference | Self::Sum | Self::Isolation { .. } => 1,
+            _ => width,
+        })
+    }
+
+    /// What comes out of a row; nothing where the function is not defined for it.
+    #[must_use]
+    pub fn of(self, row: &[f64]) -> Vec<f64> {
+        let mut into = vec![0.0; self.width(row.len()).unwrap_or(0)];
+        if !into.is_empty() {
+            self.apply(row, &mut into);
+        }
+        into
+    }
+
+    fn apply(self, row: &[f64], into: &mut [f64]) {
+        match self {
+            Self::Each(function) => row.iter().zip(into).for_each(|(x, y)| *y = function.of(*x)),
+            Self::Expit => row.iter().zip(into).for_each(|(x, y)| *y = 1.0 / (1.0 + (-x).exp())),
+            Self::Softmax => {
+                into.copy_from_slice(row);
+                softmax(into);
+            }
+            Self::SoftmaxPair(scale) => {
+                if let ([x], [first, second]) = (row, &mut *into) {
+                    (*first, *second) = (-(x * scale), x * scale);
+                }
+                softmax(into);
+            }
+            Self::Complement => {
+                if let ([p], [first, second]) = (row, into) {
+                    (*first, *second) = (1.0 - p, *p);
+                }
+            }
+            Self::Shares { or_even } => {
+                let (all, even) = (sum(row), 1.0 / row.len() as f64);
+                row.iter().zip(into).for_each(|(x, y)| *y = if all == 0.0 && or_even { even } else { x / all });
+            }
+            Self::Difference => {
+                if let ([first, second], [into]) = (row, into) {
+                    *into = -first + second;
+                }
+            }
+            Self::Sum => into.fill(sum(row)),
+            Self::ByMax => divided(row, into, row.iter().fold(0.0, |max: f64, x| if x.abs() > max { x.abs() } else { max })),
+            Self::ByL1 => divided(row, into, row.iter().fold(0.0, |sum, x| sum + x.abs())),
+            Self::ByL2 => divided(row, into, row.iter().fold(0.0, |sum, x| sum + x * x).sqrt()),
+            Self::Isolation { all, offset } => {
+                if let ([depth], [into]) = (row, into) {
+                    let exponent = if all == 0.0 { 1.0 } else { depth / all };
+                    *into = -(2f64.powf(-exponent)) - offset;
+                }
+            }
+            Self::LogDeviations => {
+                row.iter().zip(into.iter_mut()).for_each(|(p, y)| *y = p.max(f64::EPSILON).ln());
+                let share = 1.0 / row.len() as f64;
+                let mean = share * sum(into);
+                let factor = row.len() as f64 - 1.0;
+                into.iter_mut().for_each(|y| *y = factor * (*y - mean));
+            }
+            Self::Centred => {
+                let mean = sum(row) / row.len() as f64;
+                row.iter().zip(into).for_each(|(x, y)| *y = x - mean);
+            }
+        }
+    }
+}
+
+/// One function of each row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WholeRow {
+    /// What is computed.
+    pub function: RowFunction,
+}
+
+impl Operation for WholeRow {
+    fn check(&self, _image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()> {
+        let ([input], [output]) = (inputs, outputs) else { return Err(broken("it has one input and one output")) };
+        let fits = [input.element, output.element] == [ElementType::Float64; 2]
+            && self.function.width(input.width) == Some(output.width);
+        if fits { Ok(()) } else { Err(broken("its function does not fit its values")) }
+    }
+
+    fn run(&self, frame: &mut Frame<'_>) -> Result<()> {
+        let (input, from, to) = (frame.input::<f64>(0), frame.input_type(0).width, frame.output_type(0).width);
+        let rows = input.chunks_exact(from.max(1)).zip(frame.output::<f64>(0).chunks_exact_mut(to.max(1)));
+        rows.for_each(|(row, into)| self.function.apply(row, into));
+        Ok(())
+    }
+
+    fn kernel(&self, _set: InstructionSet, _rows: usize) -> Cow<'static, str> {
+        let name = format!("{:?}", self.function).to_lowercase();
+        name.split(['(', ' ']).next().unwrap_or_default().to_owned().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_numpys() {
+        // numpy.sum([0.1] * n) for these n; sums in order differ from the third on.
+        for (count, expected) in [(3, 0.300_000_000_000_000_04), (8, 0.8), (10, 1.0), (200, 20.0)] {
+            assert_eq!(sum(&vec![0.1; count]), expected, "{count}");
+        }
+    }
+
+    #[test]
+    fn rows_of_zeros_stay_or_become_what_is_stated() {
+        let of = |function: RowFunction, row: &[f64]| {
+            let mut into = vec![9.0; function.width(row.len()).unwrap()];
+            function.apply(row, &mut into);
+            into
+        };
+        assert_eq!(of(RowFunction::Shares { or_even: true }, &[0.0, 0.0]), [0.5, 0.5]);
+        assert!(of(RowFunction::Shares { or_even: false }, &[0.0, 0.0])[0].is_nan());
+        assert_eq!(of(RowFunction::ByL2, &[0.0, 0.0]), [0.0, 0.0]);
+        assert_eq!(of(RowFunction::Complement, &[0.25]), [0.75, 0.25]);
+        assert_eq!(RowFunction::Complement.width(2), None);
+    }
+}

@@ -1,0 +1,123 @@
+//! What a model takes: its features, and which are texts, numbers or both to be refused.
+//!
+//! A step that knows categories or fills in texts says what a column holds. The code of a text is the order in which the
+//! compiler met it; what no step mentions is a category apart, or is refused where every step refuses it.
+
+use std::collections::HashMap;
+
+use e2i_core::Result;
+
+use super::{Column, Compiler, Table, unsupported};
+use crate::node::Simple;
+
+/// What the values of a feature are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// No step said.
+    Anything,
+    Numbers,
+    Texts,
+}
+
+/// A feature of the model.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) name: String,
+    pub(crate) takes_missing: bool,
+    pub(crate) holds: Holds,
+    /// Texts in the order of their codes.
+    pub(crate) texts: Vec<String>,
+    codes: HashMap<String, u32>,
+    /// Whether all steps refuse what they do not know; `None` where none has categories.
+    pub(crate) refuses_unseen: Option<bool>,
+    /// Numbers that are categories of a step that refuses others.
+    pub(crate) numbers: Vec<f64>,
+    /// Whether the values of an encoder are booleans alone.
+    pub(crate) booleans: bool,
+}
+
+impl Input {
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            name,
+            takes_missing: true,
+            holds: Holds::Anything,
+            texts: vec![],
+            codes: HashMap::new(),
+            refuses_unseen: None,
+            numbers: vec![],
+            booleans: false,
+        }
+    }
+
+    fn code(&mut self, text: &str) -> f64 {
+        let next = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
+        let code = *self.codes.entry(text.to_owned()).or_insert(next);
+        if code == next {
+            self.texts.push(text.to_owned());
+        }
+        f64::from(code)
+    }
+}
+
+impl Compiler {
+    /// What messages call a column.
+    pub(crate) fn column_name(&self, column: Column, index: usize) -> String {
+        let input = column.feature.and_then(|feature| self.inputs.get(feature));
+        input.map_or_else(|| format!("{index}"), |input| input.name.clone())
+    }
+
+    /// What is known of a column's values.
+    pub(crate) fn holds(&self, column: Column) -> Holds {
+        column.feature.and_then(|feature| self.inputs.get(feature)).map_or(Holds::Numbers, |input| input.holds)
+    }
+
+    fn hold(&mut self, column: Column, holds: Holds) -> Result<()> {
+        let Some(input) = column.feature.and_then(|feature| self.inputs.get_mut(feature)) else { return Ok(()) };
+        if input.holds != Holds::Anything && input.holds != holds {
+            return Err(unsupported(format!("column {:?} is read as texts by one step and as numbers by another", input.name)));
+        }
+        input.holds = holds;
+        Ok(())
+    }
+
+    /// Says that all columns are numbers.
+    pub(crate) fn take_numbers(&mut self, table: &Table) -> Result<()> {
+        table.columns.iter().try_for_each(|column| self.hold(*column, Holds::Numbers))
+    }
+
+    /// What stands for a value of a column: a number itself, a text its code; NaN for what is missing.
+    pub(crate) fn cell(&mut self, column: Column, value: &Simple) -> Result<f64> {
+        match value {
+            Simple::Text(text) => {
+                self.hold(column, Holds::Texts)?;
+                match column.feature.and_then(|feature| self.inputs.get_mut(feature)) {
+                    Some(input) => Ok(input.code(text)),
+                    None => Err(unsupported("texts that another step computed are not read")),
+                }
+            }
+            Simple::None => Ok(f64::NAN),
+            other => {
+                let number = other.number().unwrap_or(f64::NAN);
+                if !number.is_nan() {
+                    self.hold(column, Holds::Numbers)?;
+                }
+                Ok(number)
+            }
+        }
+    }
+
+    /// Notes the categories of a column, and whether a step refuses others and takes missing values.
+    pub(crate) fn note_categories(&mut self, column: Column, categories: &[Simple], refuses: bool, takes_missing: bool) {
+        let Some(input) = column.feature.and_then(|feature| self.inputs.get_mut(feature)) else { return };
+        input.refuses_unseen = Some(input.refuses_unseen.unwrap_or(true) && refuses);
+        if !takes_missing && column.may_miss {
+            input.takes_missing = false;
+        }
+        if input.holds == Holds::Numbers {
+            input.booleans = !categories.is_empty() && categories.iter().all(|value| matches!(value, Simple::Bool(_)));
+            let numbers = categories.iter().filter_map(Simple::number).filter(|number| number.is_finite());
+            input.numbers.extend(numbers);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What is compiled from a file answers as scikit-learn answers, error for error.
+//!
+//! `tests/models/make_skops_models.py` made files and answers with two versions. `E2I_SKOPS` names another folder that it
+//! filled; `E2I_SKOPS_MODEL` one model alone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use e2i_core::native::{InstructionSet, NativeEngine};
+use e2i_core::{Batch, Binder, Engine, OutputSet, Outputs, Scalar, reading};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+#[derive(Deserialize)]
+struct Golden {
+    data: Map<String, Value>,
+    models: Map<String, Value>,
+}
+
+fn folder() -> PathBuf {
+    let ours = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/skops"));
+    std::env::var_os("E2I_SKOPS").map_or_else(ours, PathBuf::from)
+}
+
+fn scalar(value: &Value) -> Scalar<'_> {
+    match value {
+        Value::Null => Scalar::Missing,
+        Value::Bool(value) => Scalar::Bool(*value),
+        Value::String(text) => Scalar::Text(text),
+        Value::Number(number) if number.is_i64() => Scalar::Int(number.as_i64().unwrap()),
+        Value::Number(number) => Scalar::Float(number.as_f64().unwrap()),
+        other => panic!("{other} is no feature"),
+    }
+}
+
+/// What `value` stands for in an answer: null is NaN.
+fn number(value: &Value) -> f64 {
+    match value {
+        Value::Null => f64::NAN,
+        Value::String(text) => text.parse().unwrap(),
+        other => other.as_f64().unwrap(),
+    }
+}
+
+/// The label and the numbers of a row, or why there are none.
+fn answer(model: &e2i_skops::Model, engine: &mut NativeEngine, binder: &Binder, row: &[Value]) -> Result<(Option<String>, Vec<f64>), String> {
+    let mut batch = Batch::new(&model.interface.inputs, 1);
+    for (feature, value) in row.iter().enumerate() {
+        binder.set(&mut batch, 0, feature, scalar(value)).map_err(|error| error.message().to_owned())?;
+    }
+    let mut outputs = Outputs::default();
+    engine.score(&batch, OutputSet::BOTH, &mut outputs).map_err(|error| error.message().to_owned())?;
+    let label = model.interface.label.map(|_| reading::label(&model.interface, &outputs, 0, "m").unwrap().into_owned());
+    let mut numbers = vec![];
+    if model.interface.main.is_some() {
+        reading::vector(&model.interface, &outputs, 0, "m", &mut numbers).unwrap();
+    }
+    Ok((label, numbers))
+}
+
+/// The greatest difference, relative to the greatest number of the row; infinite where one is a number and the other not.
+fn difference(ours: &[f64], theirs: &[f64]) -> f64 {
+    if ours.len() != theirs.len() {
+        return f64::INFINITY;
+    }
+    let scale = theirs.iter().filter(|x| x.is_finite()).fold(f64::MIN_POSITIVE, |scale, x| scale.max(x.abs()));
+    let apart = |(a, b): (&f64, &f64)| if a == b || (a.is_nan() && b.is_nan()) { 0.0 } else { ((a - b) / scale).abs() };
+    let nan_is_far = |x: f64| if x.is_nan() { f64::INFINITY } else { x };
+    ours.iter().zip(theirs).map(apart).map(nan_is_far).fold(0.0, f64::max)
+}
+
+#[test]
+fn answers_are_scikit_learns() {
+    let only = std::env::var("E2I_SKOPS_MODEL").ok();
+    let mut wrong: Vec<String> = vec![];
+    let mut compared = 0;
+    for version in ["new", "old"] {
+        let Ok(text) = std::fs::read_to_string(folder().join(format!("{version}.golden.json"))) else { continue };
+        let Golden { data, models } = serde_json::from_str(&text).unwrap();
+        for (name, golden) in models.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == *name)) {
+            let bytes = std::fs::read(folder().join(format!("{name}.skops"))).unwrap();
+            let model = match e2i_skops::read(&bytes).unwrap() {
+                Ok(model) => model,
+                Err(error) => {
+                    wrong.push(format!("{name}: {error:?}"));
+                    continue;
+                }
+            };
+            let binder = Binder::new(Arc::new(model.interface.clone()), "m");
+            let tolerance = golden["tolerance"].as_f64().unwrap();
+            let rows = data[golden["data"].as_str().unwrap()]["rows"].as_array().unwrap();
+            let mut worst = (0.0, String::new());
+            for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+                let mut engine = NativeEngine::open(&model.plan, set).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                for (at, (row, expected)) in rows.iter().zip(golden["answers"].as_array().unwrap()).enumerate() {
+                    let got = answer(&model, &mut engine, &binder, row.as_array().unwrap());
+                    compared += 1;
+                    let why = match (&got, expected.get("error")) {
+                        (Err(_), Some(_)) => continue,
+                        (Err(why), None) => format!("refused, {why}"),
+                        (Ok((label, numbers)), Some(error)) => format!("{label:?} {numbers:?}, but it is an error: {error}"),
+                        (Ok((label, numbers)), None) => {
+                            let theirs: Vec<f64> =
+                                expected["numbers"].as_array().map(|numbers| numbers.iter().map(number).collect()).unwrap_or_default();
+                            let apart = if expected.get("numbers").is_some() { difference(numbers, &theirs) } else { 0.0 };
+                            if apart > worst.0 {
+                                worst = (apart, format!("row {at}: {numbers:?} and {theirs:?}"));
+                            }
+                            match (label.as_deref(), expected["label"].as_str()) {
+                                (ours, Some(theirs)) if ours != Some(theirs) => format!("label {ours:?}, not {theirs:?}"),
+                                _ if apart > tolerance => format!("{apart:e} apart, {numbers:?} and {theirs:?}"),
+                                _ => continue,
+                            }
+                        }
+                    };
+                    wrong.push(format!("{name}, {set}, row {at} {row}: {why}"));
+                    break;
+                }
+            }
+            if std::env::var_os("E2I_SKOPS_SHOW").is_some() {
+                println!("{name:32} {:e} {}", worst.0, if worst.0 > tolerance { &worst.1 } else { "" });
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(compared > 100 || only.is_some());
+}

@@ -1,0 +1,334 @@
+"""Makes the models in skops/ and what scikit-learn answers to hostile rows.
+
+    python3.11 -m venv venv && venv/bin/pip install scikit-learn==1.9.1 skops==0.16.0 pandas==3.1.1 xgboost==3.2.0 lightgbm==4.7.0
+    venv/bin/python make_skops_models.py skops new
+    python3.11 -m venv old && old/bin/pip install scikit-learn==1.5.2 skops==0.11.0 numpy==1.26.4 pandas==2.2.3
+    old/bin/python make_skops_models.py skops old
+
+Names after that make these models alone, beside the others. Each run writes its models and one `<version>.golden.json`: the rows of each data set, and for each model and row what
+`predict`, `predict_proba`, `decision_function`, `score_samples` or `transform` say, or that it is an error. Rows are asked
+one by one. `tolerance` is relative to the greatest number of a row; 0 is to the bit.
+"""
+
+import json
+import math
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import skops.io
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import *
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import *
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import *
+from sklearn.svm import LinearSVC, LinearSVR
+from sklearn.tree import *
+
+warnings.filterwarnings("ignore")
+NEW = sys.argv[2] == "new"
+ONLY = sys.argv[3:]
+TRAIN, ROWS = 240, 50
+rng = np.random.default_rng(15)
+
+
+def numeric(missing):
+    frame = pd.DataFrame({
+        "tenure": rng.gamma(2, 12, TRAIN).round(1),
+        "calls": rng.poisson(3, TRAIN).astype(float),
+        "balance": rng.normal(0, 1000, TRAIN).round(2),
+        "ratio": rng.uniform(0, 1, TRAIN),
+        "score": rng.normal(0, 1, TRAIN),
+    })
+    if missing:
+        for column in frame.columns[:4]:
+            frame.loc[rng.random(TRAIN) < 0.12, column] = np.nan
+    return frame
+
+
+def mixed():
+    frame = numeric(True)
+    city = rng.choice(["Bern", "Genève", "Zürich", "Ägeri", "nan"], TRAIN, p=[0.4, 0.3, 0.15, 0.1, 0.05]).astype(object)
+    city[rng.random(TRAIN) < 0.1] = None
+    frame["city"] = pd.Series(city, dtype=object)
+    plan = rng.choice(["basic", "pro", "team"], TRAIN, p=[0.6, 0.3, 0.1])
+    frame["plan"] = pd.Series(plan.astype(object), dtype=object)
+    frame["visits"] = rng.choice([0, 1, 2, 5, 9], TRAIN)
+    frame["active"] = rng.random(TRAIN) < 0.5
+    return frame
+
+
+SETS = {"numbers": numeric(False), "holes": numeric(True), "mixed": mixed()}
+
+
+def target(frame, classes):
+    base = np.nan_to_num(frame["score"]) + np.nan_to_num(frame["tenure"]) / 30 - np.nan_to_num(frame["balance"]) / 2000
+    noisy = base + rng.normal(0, 0.4, len(frame))
+    if classes == 0:
+        return np.asarray(noisy)
+    return np.digitize(noisy, np.quantile(noisy, [index / classes for index in range(1, classes)]))
+
+
+TARGETS = {(name, count): target(frame, count) for name, frame in SETS.items() for count in (0, 2, 3, 9)}
+
+
+def hostile(name):
+    frame = SETS[name]
+    rows = []
+    extremes = [0.0, -0.0, 1e-45, -1e-45, 1e-300, 3.4e38, -3.4e38, 1e39, 1e300, 16777217.0, 0.1, math.inf, -math.inf, math.nan, 1e6, -1e6]
+    for index in range(ROWS):
+        row = frame.iloc[int(rng.integers(TRAIN))].to_dict()
+        if index % 2:
+            column = frame.columns[int(rng.integers(len(frame.columns)))]
+            if column in ("city", "plan"):
+                row[column] = [None, "Basel", "", "basic ", "nan", "Genève"][int(rng.integers(6))]
+            elif column == "visits":
+                row[column] = int(rng.choice([3, 9, -1]))
+            elif column != "active":
+                row[column] = extremes[int(rng.integers(len(extremes)))]
+        rows.append(row)
+    # On and beside the numbers that trees split at.
+    for index in range(0, 20, 2):
+        first, second = (frame["tenure"].dropna().iloc[index + offset] for offset in (0, 1))
+        rows[index]["tenure"] = (first + second) / 2
+    return rows
+
+
+EVALUATED = {name: hostile(name) for name in SETS}
+
+
+def plain(value):
+    if value is None or isinstance(value, (bool, np.bool_, str)):
+        return bool(value) if isinstance(value, np.bool_) else value
+    value = float(value) if not float(value).is_integer() or math.copysign(1, value) < 0 or abs(value) > 2**53 else int(value)
+    if math.isnan(value):
+        return None
+    return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, value)
+
+
+def shown(label):
+    if isinstance(label, (bool, np.bool_)):
+        return "true" if label else "false"
+    return str(label)
+
+
+def answer(model, kind, row):
+    try:
+        frame = pd.DataFrame([row], columns=list(row))
+        for column in ("city", "plan"):
+            if column in frame:
+                frame[column] = pd.Series([row[column]], dtype=object)
+        if kind == "unnamed":
+            frame = frame.to_numpy(dtype=float)
+        out = {}
+        is_transformer = not hasattr(model, "predict")
+        if is_transformer:
+            numbers = model.transform(frame)
+            numbers = numbers.toarray() if hasattr(numbers, "toarray") else numbers
+        else:
+            label = np.asarray(model.predict(frame))
+            if hasattr(model, "classes_") or hasattr(model, "offset_"):
+                out["label"] = shown(label[0])
+            if hasattr(model, "predict_proba"):
+                numbers = model.predict_proba(frame)
+            elif hasattr(model, "decision_function"):
+                numbers = model.decision_function(frame)
+            else:
+                numbers = None if "label" in out else label
+        if numbers is not None:
+            out["numbers"] = [None if math.isnan(x) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(x, x) for x in np.asarray(numbers, dtype=float).ravel().tolist()]
+        return out
+    except (ValueError, OverflowError, TypeError) as error:
+        return {"error": str(error).splitlines()[0][:90]}
+
+
+GOLDEN = Path(sys.argv[1], f"{sys.argv[2]}.golden.json")
+models = json.loads(GOLDEN.read_text())["models"] if ONLY else {}
+rows = {name: {"columns": list(SETS[name].columns), "rows": [[plain(value) for value in row.values()] for row in rows]} for name, rows in EVALUATED.items()}
+
+
+def write():
+    golden = {"data": rows, "models": models}
+    GOLDEN.write_text(json.dumps(golden, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def add(name, data, classes, model, tolerance=1e-12, text=None, unnamed=False, store=False):
+    if ONLY and name not in ONLY:
+        return
+    frame = SETS[data].copy()
+    y = TARGETS[data, classes]
+    if text == "text":
+        y = np.array([f"class {value}" for value in y])
+    elif text == "bool":
+        y = y == 1
+    elif text == "object":
+        y = np.array([["low", "high", "mid"][value] for value in y], dtype=object)
+    x = frame.to_numpy(dtype=float) if unnamed else frame
+    model.fit(x, y)
+    path = Path(sys.argv[1]) / f"{name}.skops"
+    how = {} if store else {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 9}
+    skops.io.dump(model, path, **how)
+    kind = "unnamed" if unnamed else "named"
+    answers = [answer(model, kind, row) for row in EVALUATED[data]]
+    # NaN rows are met by None as well.
+    models[name] = {"data": data, "tolerance": tolerance, "answers": answers}
+    refused = sum("error" in answer for answer in answers)
+    write()
+    print(f"{name:32} {path.stat().st_size:8} bytes, {refused} of {ROWS} refused", flush=True)
+
+
+def numbers(*steps):
+    return make_pipeline(SimpleImputer(), *steps)
+
+
+def table(**more):
+    return ColumnTransformer([
+        ("numbers", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), ["tenure", "balance", "ratio"]),
+        ("texts", OneHotEncoder(handle_unknown="ignore", **more), ["city", "plan"]),
+        ("visits", OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=40), ["visits"]),
+    ], remainder="drop")
+
+
+v = "" if NEW else "old_"
+EXACT = 0
+
+# Pipelines.
+add(v + "pipeline_mixed_logistic", "mixed", 2, Pipeline([("prepare", table()), ("classify", LogisticRegression())]), text="text", store=True)
+add(v + "pipeline_nested", "mixed", 3, Pipeline([
+    ("outer", ColumnTransformer([
+        ("inner", Pipeline([("impute", ColumnTransformer([("n", SimpleImputer(add_indicator=True), [0, 1])], remainder="passthrough")), ("scale", MinMaxScaler(clip=True))]), ["tenure", "calls", "score"]),
+        ("rest", SimpleImputer(strategy="constant", fill_value=-1), slice("balance", "ratio")),
+        ("flags", "passthrough", [8]),
+        ("none", "drop", ["plan"]),
+    ], transformer_weights={"rest": 0.5})),
+    ("skip", "passthrough"),
+    ("forest", RandomForestClassifier(5, max_depth=4, random_state=0))]), EXACT, text="object")
+add(v + "columns_selector", "mixed", 0, make_pipeline(
+    ColumnTransformer([("t", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2), make_column_selector(dtype_include=object)),
+                       ("n", RobustScaler(), make_column_selector(dtype_include=float))], remainder="passthrough"),
+    HistGradientBoostingRegressor(max_iter=8, max_leaf_nodes=8)), EXACT)
+add(v + "union", "numbers", 2, make_pipeline(FeatureUnion([("a", StandardScaler()), ("b", MaxAbsScaler()), ("c", "passthrough"), ("d", "drop")], transformer_weights={"b": 3.0}), RidgeClassifier()))
+add(v + "functions", "numbers", 0, make_pipeline(FunctionTransformer(), FunctionTransformer(np.abs), FunctionTransformer(np.log1p), LinearRegression()))
+add(v + "search", "numbers", 2, GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__C": [0.1, 1.0]}, cv=2))
+
+# Transformers, alone.
+for name, transformer in {
+    "standard": StandardScaler(), "standard_mean": StandardScaler(with_std=False), "min_max": MinMaxScaler((-1, 2)), "max_abs": MaxAbsScaler(),
+    "robust": RobustScaler(), "l1": Normalizer("l1"), "l2": Normalizer(), "max": Normalizer("max"), "binarizer": Binarizer(threshold=0.5),
+}.items():
+    add(v + "scale_" + name, "numbers", 0, transformer, EXACT if name not in ("l2", "l1") else 1e-15)
+for strategy in ("mean", "median", "most_frequent"):
+    add(v + "impute_" + strategy, "holes", 0, SimpleImputer(strategy=strategy, add_indicator=strategy == "median"), EXACT)
+add(v + "impute_zeros", "numbers", 0, SimpleImputer(missing_values=0, add_indicator=True), EXACT)
+add(v + "indicator", "holes", 0, MissingIndicator(), EXACT)
+encoders = {
+    "plain": OneHotEncoder(), "ignore": OneHotEncoder(handle_unknown="ignore"), "drop_first": OneHotEncoder(drop="first", handle_unknown="ignore"),
+    "if_binary": OneHotEncoder(drop="if_binary"), "infrequent": OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=30),
+    "infrequent_drop": OneHotEncoder(handle_unknown="ignore", max_categories=3, drop="first"),
+    "ordinal": OrdinalEncoder(), "ordinal_unknown": OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan),
+    "ordinal_infrequent": OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=99, min_frequency=30, encoded_missing_value=-5),
+}
+for name, encoder in encoders.items():
+    add(v + "encode_" + name, "mixed", 0, ColumnTransformer([("e", encoder, ["city", "plan", "visits", "active"])]), EXACT)
+add(v + "impute_texts", "mixed", 0, make_pipeline(ColumnTransformer([
+    ("a", make_pipeline(SimpleImputer(missing_values=None, strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")), ["city"]),
+    ("b", make_pipeline(SimpleImputer(missing_values="pro", strategy="constant", fill_value="other"), OneHotEncoder()), ["plan"])])), EXACT)
+
+# Linear models.
+for name, model in {
+    "ols": LinearRegression(), "ridge": Ridge(), "lasso": Lasso(0.01), "elastic": ElasticNet(0.01), "bayesian": BayesianRidge(), "huber": HuberRegressor(),
+    "sgd": make_pipeline(StandardScaler(), SGDRegressor(random_state=0)), "linear_svr": LinearSVR(random_state=0),
+}.items():
+    add(v + "linear_" + name, "numbers", 0, model)
+for name, model in {"poisson": PoissonRegressor(), "gamma": GammaRegressor(), "tweedie": TweedieRegressor(power=1.5), "tweedie_normal": TweedieRegressor()}.items():
+    key = ("numbers", 0)
+    kept, TARGETS[key] = TARGETS[key], np.abs(TARGETS[key]) + 0.1
+    add(v + "glm_" + name, "numbers", 0, make_pipeline(StandardScaler(), model))
+    TARGETS[key] = kept
+scaled = lambda model: make_pipeline(StandardScaler(), model)
+add(v + "logistic_binary", "numbers", 2, scaled(LogisticRegression()), text="bool")
+add(v + "logistic_raw", "numbers", 2, LogisticRegression(max_iter=50))
+add(v + "logistic_multi", "numbers", 3, scaled(LogisticRegression()), text="text")
+add(v + "logistic_cv", "numbers", 3, scaled(LogisticRegressionCV(Cs=2, cv=2)))
+add(v + "logistic_unnamed", "numbers", 2, scaled(LogisticRegression()), unnamed=True)
+if not NEW:
+    add(v + "logistic_ovr", "numbers", 3, scaled(LogisticRegression(multi_class="ovr")))
+    add(v + "logistic_multinomial", "numbers", 2, scaled(LogisticRegression(multi_class="multinomial")))
+for loss in ("log_loss", "modified_huber", "hinge"):
+    for classes in (2, 3):
+        add(v + f"sgd_{loss}_{classes}", "numbers", classes, scaled(SGDClassifier(loss=loss, random_state=0)))
+add(v + "perceptron", "numbers", 2, scaled(Perceptron()))
+add(v + "linear_svc", "numbers", 3, scaled(LinearSVC()), text="text")
+add(v + "lda_2", "numbers", 2, LinearDiscriminantAnalysis())
+add(v + "lda_3", "numbers", 3, LinearDiscriminantAnalysis())
+
+# Trees.
+add(v + "tree_binary", "numbers", 2, DecisionTreeClassifier(max_depth=5, random_state=0), EXACT, text="bool")
+add(v + "tree_holes", "holes", 3, DecisionTreeClassifier(max_depth=6, random_state=0), EXACT)
+add(v + "tree_regressor", "holes", 0, DecisionTreeRegressor(max_depth=6, random_state=0), EXACT)
+add(v + "tree_extra", "numbers", 3, ExtraTreeClassifier(max_depth=5, random_state=0), EXACT)
+add(v + "forest_3", "holes", 3, RandomForestClassifier(8, max_depth=5, random_state=0), EXACT, text="text")
+add(v + "forest_regressor", "numbers", 0, RandomForestRegressor(8, max_depth=5, random_state=0), EXACT)
+add(v + "extra_trees", "numbers", 2, ExtraTreesClassifier(8, max_depth=5, random_state=0), EXACT)
+add(v + "boosting_2", "numbers", 2, GradientBoostingClassifier(n_estimators=12, random_state=0), EXACT)
+add(v + "boosting_exponential", "numbers", 2, GradientBoostingClassifier(loss="exponential", n_estimators=12, random_state=0), 1e-15)
+add(v + "boosting_3", "numbers", 3, GradientBoostingClassifier(n_estimators=6, random_state=0), 1e-15, text="text")
+add(v + "boosting_zero", "numbers", 2, GradientBoostingClassifier(n_estimators=6, init="zero", random_state=0), EXACT)
+add(v + "boosting_init", "numbers", 0, GradientBoostingRegressor(n_estimators=6, init=LinearRegression(), random_state=0), 1e-6)
+for loss in ("squared_error", "absolute_error", "huber", "quantile"):
+    add(v + "boosting_" + loss, "numbers", 0, GradientBoostingRegressor(loss=loss, n_estimators=8, random_state=0), EXACT)
+add(v + "hist_2", "holes", 2, HistGradientBoostingClassifier(max_iter=10), EXACT, text="bool")
+add(v + "hist_9", "holes", 9, HistGradientBoostingClassifier(max_iter=2, max_leaf_nodes=6, min_samples_leaf=5), 1e-15)
+for loss in ("squared_error", "poisson", "gamma"):
+    key = ("holes", 0)
+    kept, TARGETS[key] = TARGETS[key], np.abs(TARGETS[key]) + 0.1
+    add(v + "hist_" + loss, "holes", 0, HistGradientBoostingRegressor(loss=loss, max_iter=8), EXACT if loss == "squared_error" else 1e-15)
+    TARGETS[key] = kept
+add(v + "hist_categories", "mixed", 3, HistGradientBoostingClassifier(max_iter=6, categorical_features=["city", "plan", "visits"], min_samples_leaf=5), 1e-15)
+add(v + "isolation", "numbers", 2, IsolationForest(n_estimators=20, random_state=0))
+add(v + "isolation_features", "numbers", 2, IsolationForest(n_estimators=20, max_features=0.6, max_samples=64, contamination=0.1, random_state=0))
+add(v + "ada_2", "numbers", 2, AdaBoostClassifier(n_estimators=8, random_state=0), 1e-15 if NEW else 4e-15)
+add(v + "ada_3", "numbers", 3, AdaBoostClassifier(DecisionTreeClassifier(max_depth=2), n_estimators=8, random_state=0), 1e-14)
+add(v + "ada_linear", "numbers", 2, scaled(AdaBoostClassifier(LogisticRegression(), n_estimators=4, random_state=0)), 1e-11)
+add(v + "bagging", "numbers", 3, BaggingClassifier(n_estimators=5, max_features=0.7, random_state=0), EXACT, text="text")
+add(v + "bagging_regressor", "numbers", 0, BaggingRegressor(n_estimators=5, random_state=0), EXACT)
+
+# Networks, votes, stacks, calibration.
+for activation in ("relu", "tanh", "logistic"):
+    add(v + "mlp_" + activation, "numbers", 2 if activation == "relu" else 3, scaled(MLPClassifier((6,), activation=activation, max_iter=40, random_state=0)))
+add(v + "mlp_regressor", "numbers", 0, scaled(MLPRegressor(hidden_layer_sizes=(5, 4), max_iter=40, random_state=0)))
+some = lambda: [("l", scaled(LogisticRegression())), ("t", DecisionTreeClassifier(max_depth=3, random_state=0)), ("d", "drop")]
+add(v + "voting_soft", "numbers", 3, VotingClassifier(some(), voting="soft", weights=[1, 2, 5]), text="text")
+add(v + "voting_hard", "numbers", 2, VotingClassifier(some()))
+add(v + "voting_regressor", "numbers", 0, VotingRegressor([("a", LinearRegression()), ("b", DecisionTreeRegressor(max_depth=3, random_state=0))]))
+add(v + "stacking_2", "numbers", 2, StackingClassifier(some(), cv=2, passthrough=True, final_estimator=scaled(LogisticRegression())))
+add(v + "stacking_3", "numbers", 3, StackingClassifier(some()[:2] + [("s", scaled(LinearSVC()))], cv=2), text="text")
+add(v + "stacking_regressor", "numbers", 0, StackingRegressor([("a", Ridge()), ("b", DecisionTreeRegressor(max_depth=3, random_state=0))], cv=2))
+add(v + "calibrated_sigmoid", "numbers", 2, CalibratedClassifierCV(scaled(LinearSVC()), cv=2))
+add(v + "calibrated_isotonic", "numbers", 3, CalibratedClassifierCV(RandomForestClassifier(5, max_depth=3, random_state=0), cv=2, method="isotonic"))
+add(v + "dummy", "numbers", 3, DummyClassifier(), EXACT)
+add(v + "dummy_regressor", "numbers", 0, DummyRegressor(), EXACT)
+
+if NEW:
+    from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+    add("threshold_fixed", "numbers", 2, FixedThresholdClassifier(scaled(LogisticRegression()), threshold=0.3))
+    add("threshold_tuned", "numbers", 2, TunedThresholdClassifierCV(scaled(LogisticRegression()), cv=2))
+    import lightgbm
+    import xgboost
+    add("xgb_2", "holes", 2, xgboost.XGBClassifier(n_estimators=6, max_depth=3), EXACT)
+    add("xgb_3", "holes", 3, Pipeline([("p", "passthrough"), ("x", xgboost.XGBClassifier(n_estimators=4, max_depth=3))]), 3e-7)
+    add("xgb_regressor", "holes", 0, numbers(xgboost.XGBRegressor(n_estimators=6, max_depth=3)), EXACT)
+    add("lgbm_2", "holes", 2, lightgbm.LGBMClassifier(n_estimators=6, num_leaves=6, verbose=-1), EXACT, text="text")
+    add("lgbm_3", "holes", 3, lightgbm.LGBMClassifier(n_estimators=4, num_leaves=6, verbose=-1), 1e-15, text="text")
+    add("lgbm_regressor", "holes", 0, lightgbm.LGBMRegressor(n_estimators=6, num_leaves=6, verbose=-1), EXACT)
+write()
