@@ -20,7 +20,7 @@ use crate::settings;
 const WITHOUT_GOLDEN_ROWS: &str = "model \"{}\" came without golden rows: examples => '[{\"features\": …, \"prediction\": …}]' proves that it scores as it did in training";
 
 /// The formats that are read.
-const FRAMEWORKS: [&str; 3] = ["onnx", "xgboost", "lightgbm"];
+const FRAMEWORKS: [&str; 4] = ["onnx", "xgboost", "lightgbm", "sklearn"];
 
 /// Registers a model and returns its reference, `name:version`. The first version of a name is deployed at once.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -138,7 +138,7 @@ fn check_framework(framework: Option<&str>) -> Result<()> {
         None => Ok(()),
         Some(other) => {
             Err(Error::new(Kind::Unsupported, format!("models of the framework {other:?} cannot be registered"))
-                .with_hint("One of onnx, xgboost, lightgbm; export others to ONNX, and leave framework out."))
+                .with_hint("One of onnx, xgboost, lightgbm, sklearn; export others to ONNX, and leave framework out."))
         }
     }
 }

@@ -36,7 +36,7 @@ pub struct Candidate<'a> {
 /// What the try-out found.
 #[derive(Serialize, Deserialize)]
 pub struct Proved {
-    /// The format of the artifact: `onnx`, `xgboost` or `lightgbm`.
+    /// The format of the artifact: `onnx`, `xgboost`, `lightgbm` or `sklearn`.
     pub framework: String,
     /// What the model takes and gives, with what only a run can tell.
     pub interface: Interface,
@@ -57,24 +57,36 @@ pub struct Proved {
     pub notices: Vec<String>,
 }
 
+/// The framework of skops files.
+const SKLEARN: &str = "sklearn";
+
 /// Reads, loads and scores a model.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn prove(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
+    if let Some(model) = e2i_skops::read(candidate.model) {
+        return prove_skops(candidate, model?);
+    }
     match formats::read(candidate.model) {
         Some(trained) => prove_trained(candidate, trained?),
         None => prove_graph(candidate, library),
     }
 }
 
+/// A model of scikit-learn, which the native engine alone scores.
+fn prove_skops(candidate: &Candidate<'_>, model: e2i_skops::Model) -> Result<Proved> {
+    no_preprocessor(candidate, SKLEARN)?;
+    let mut interface = model.interface_as(candidate.options.task, candidate.options.class_scores)?;
+    let numbered = interface.features.iter().enumerate().all(|(index, feature)| feature.name == format!("x{index}"));
+    candidate.options.apply(&mut interface, !numbered)?;
+    prove_native(candidate, SKLEARN, interface, model.plan, &model.samples, unused_params(candidate))
+}
+
 /// A file of a training library, which the native engine alone scores.
 fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> {
     let framework = trained.framework;
-    if candidate.preprocessor.is_some() {
-        return Err(Error::new(Kind::BadOption, format!("a preprocessor cannot be run before a model of {framework}"))
-            .with_hint("Export both to ONNX."));
-    }
+    no_preprocessor(candidate, framework)?;
     let mut interface = trained.interface_as(candidate.options.task, candidate.options.class_scores)?;
     let numbered = interface.features.iter().enumerate().all(|(index, feature)| feature.name == format!("f{index}"));
     candidate.options.apply(&mut interface, !numbered)?;
@@ -82,6 +94,29 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
     notices.extend(coded(candidate, &trained.ensemble, &interface));
     let element = interface.inputs.first().map_or(ElementType::Float32, |input| input.element);
     let plan = compile_trained(framework, element, &trained.ensemble, &trained.link)?;
+    let sample = Sample::of(Batch::new(&interface.inputs, 1));
+    prove_native(candidate, framework, interface, plan, &sample, notices)
+}
+
+fn no_preprocessor(candidate: &Candidate<'_>, framework: &str) -> Result<()> {
+    match candidate.preprocessor {
+        None => Ok(()),
+        Some(_) => {
+            Err(Error::new(Kind::BadOption, format!("a preprocessor cannot be run before a model of {framework}"))
+                .with_hint("Export both to ONNX."))
+        }
+    }
+}
+
+/// Whether every set of instructions gives the same answers, and golden rows theirs.
+fn prove_native(
+    candidate: &Candidate<'_>,
+    framework: &str,
+    interface: Interface,
+    plan: Vec<u8>,
+    sample: &Sample,
+    notices: Vec<String>,
+) -> Result<Proved> {
     if plan.len() > MAX_PLAN {
         return Err(Error::new(
             Kind::Limit,
@@ -89,18 +124,23 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
         ));
     }
     let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
-    let sample = Sample::of(Batch::new(&interface.inputs, 1));
-    let rows = varied(&interface, &sample, compared_rows(&interface, Duration::ZERO), true);
-    let mut first: Option<Outputs> = None;
+    let rows = varied(&interface, sample, compared_rows(&interface, Duration::ZERO), true);
+    let mut first: Option<Vec<Option<Outputs>>> = None;
     for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
-        let mut outputs = Outputs::default();
-        NativeEngine::open(&plan, set)?.score(&rows, OutputSet::BOTH, &mut outputs)?;
-        let expected = first.get_or_insert_with(|| outputs.clone());
-        if let Some(difference) = disagreement(&outputs, expected, None) {
-            return Err(Error::new(
-                Kind::Internal,
-                format!("with {set} instructions the model answers otherwise: {difference}"),
-            ));
+        let answers = answers(&mut NativeEngine::open(&plan, set)?, &rows)?;
+        let expected = first.get_or_insert_with(|| answers.clone());
+        for (ours, theirs) in answers.iter().zip(expected.iter()) {
+            let difference = match (ours, theirs) {
+                (Some(ours), Some(theirs)) => disagreement(ours, theirs, None),
+                (None, None) => None,
+                _ => Some("a row is refused".to_owned()),
+            };
+            if let Some(difference) = difference {
+                return Err(Error::new(
+                    Kind::Internal,
+                    format!("with {set} instructions the model answers otherwise: {difference}"),
+                ));
+            }
         }
     }
     if let Some(examples) = candidate.examples {
@@ -118,6 +158,21 @@ fn prove_trained(candidate: &Candidate<'_>, trained: Trained) -> Result<Proved> 
         warning: None,
         notices,
     })
+}
+
+/// The answers to rows: at once, or to each alone where one is refused, as a model may refuse what its steps make of a row.
+fn answers(engine: &mut NativeEngine, rows: &Batch) -> Result<Vec<Option<Outputs>>> {
+    let mut outputs = Outputs::default();
+    match engine.score(rows, OutputSet::BOTH, &mut outputs) {
+        Ok(()) => return Ok(vec![Some(outputs)]),
+        Err(error) if error.kind() == Kind::Internal => return Err(error),
+        Err(_) => {}
+    }
+    let one = |row| {
+        let mut outputs = Outputs::default();
+        engine.score(&rows.picked(&[row]), OutputSet::BOTH, &mut outputs).is_ok().then_some(outputs)
+    };
+    Ok((0..rows.rows()).map(one).collect())
 }
 
 /// That rows give codes, where the file does not say what they stand for.

@@ -32,6 +32,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import *
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_selection import *
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import *
 from sklearn.svm import LinearSVC, LinearSVR
 from sklearn.tree import *
 
@@ -137,10 +143,13 @@ def answer(model, kind, row):
             numbers = numbers.toarray() if hasattr(numbers, "toarray") else numbers
         else:
             label = np.asarray(model.predict(frame))
-            if hasattr(model, "classes_") or hasattr(model, "offset_"):
+            is_cluster = hasattr(model, "n_clusters") or hasattr(model, "steps") and hasattr(model[-1], "n_clusters")
+            if hasattr(model, "classes_") or hasattr(model, "offset_") or is_cluster:
                 out["label"] = shown(label[0])
             if hasattr(model, "predict_proba"):
                 numbers = model.predict_proba(frame)
+            elif is_cluster:
+                numbers = model.transform(frame)
             elif hasattr(model, "decision_function"):
                 numbers = model.decision_function(frame)
             else:
@@ -163,7 +172,7 @@ def write():
 
 
 def add(name, data, classes, model, tolerance=1e-12, text=None, unnamed=False, store=False):
-    if ONLY and name not in ONLY:
+    if (ONLY and name not in ONLY) or (not NEW and name.removeprefix("old_") not in OLD):
         return
     frame = SETS[data].copy()
     y = TARGETS[data, classes]
@@ -201,9 +210,14 @@ def table(**more):
 
 v = "" if NEW else "old_"
 EXACT = 0
+# Of the older version those that it computes, or keeps, otherwise.
+OLD = """pipeline_nested columns_selector encode_infrequent_drop encode_ordinal_infrequent encode_plain impute_median union logistic_ovr
+logistic_multinomial logistic_multi logistic_binary logistic_cv sgd_log_loss_3 sgd_modified_huber_3 lda_3 tree_binary tree_holes tree_extra
+forest_3 boosting_2 boosting_exponential boosting_3 boosting_init hist_2 hist_categories hist_gamma isolation_features ada_2 ada_3 ada_linear
+bagging mlp_relu voting_soft voting_hard stacking_2 calibrated_sigmoid calibrated_isotonic dummy""".split()
 
 # Pipelines.
-add(v + "pipeline_mixed_logistic", "mixed", 2, Pipeline([("prepare", table()), ("classify", LogisticRegression())]), text="text", store=True)
+add(v + "pipeline_mixed_logistic", "mixed", 2, Pipeline([("prepare", table()), ("classify", LogisticRegression())]), text="text")
 add(v + "pipeline_nested", "mixed", 3, Pipeline([
     ("outer", ColumnTransformer([
         ("inner", Pipeline([("impute", ColumnTransformer([("n", SimpleImputer(add_indicator=True), [0, 1])], remainder="passthrough")), ("scale", MinMaxScaler(clip=True))]), ["tenure", "calls", "score"]),
@@ -273,7 +287,7 @@ add(v + "lda_2", "numbers", 2, LinearDiscriminantAnalysis())
 add(v + "lda_3", "numbers", 3, LinearDiscriminantAnalysis())
 
 # Trees.
-add(v + "tree_binary", "numbers", 2, DecisionTreeClassifier(max_depth=5, random_state=0), EXACT, text="bool")
+add(v + "tree_binary", "numbers", 2, DecisionTreeClassifier(max_depth=5, random_state=0), EXACT, text="bool", store=True)
 add(v + "tree_holes", "holes", 3, DecisionTreeClassifier(max_depth=6, random_state=0), EXACT)
 add(v + "tree_regressor", "holes", 0, DecisionTreeRegressor(max_depth=6, random_state=0), EXACT)
 add(v + "tree_extra", "numbers", 3, ExtraTreeClassifier(max_depth=5, random_state=0), EXACT)
@@ -318,6 +332,31 @@ add(v + "calibrated_sigmoid", "numbers", 2, CalibratedClassifierCV(scaled(Linear
 add(v + "calibrated_isotonic", "numbers", 3, CalibratedClassifierCV(RandomForestClassifier(5, max_depth=3, random_state=0), cv=2, method="isotonic"))
 add(v + "dummy", "numbers", 3, DummyClassifier(), EXACT)
 add(v + "dummy_regressor", "numbers", 0, DummyRegressor(), EXACT)
+
+# Projections, selections, bins, powers, clusters, naive Bayes.
+add(v + "pca", "numbers", 0, scaled(PCA(3)))
+add(v + "pca_whiten", "numbers", 2, make_pipeline(StandardScaler(), PCA(2, whiten=True), LogisticRegression()))
+add(v + "svd", "numbers", 0, scaled(TruncatedSVD(2, random_state=0)))
+add(v + "polynomial", "numbers", 0, PolynomialFeatures(3), EXACT)
+add(v + "polynomial_interactions", "numbers", 0, PolynomialFeatures((2, 3), interaction_only=True, include_bias=False), EXACT)
+for encode in ("onehot", "ordinal", "onehot-dense"):
+    add(v + "bins_" + encode, "numbers", 0, KBinsDiscretizer(4, encode=encode, strategy="quantile" if encode == "onehot" else "uniform"), EXACT)
+add(v + "power", "holes", 0, PowerTransformer(), 1e-11)
+add(v + "power_box_cox", "numbers", 0, make_pipeline(ColumnTransformer([("p", PowerTransformer("box-cox", standardize=False), ["ratio"])])), 1e-11)
+add(v + "target_encoder", "mixed", 2, ColumnTransformer([("e", TargetEncoder(cv=2, random_state=0), ["city", "plan", "visits"])]), EXACT)
+add(v + "target_encoder_3", "mixed", 3, ColumnTransformer([("e", TargetEncoder(cv=2, random_state=0), ["city", "plan"])]), EXACT)
+for name, selector in {"variance": VarianceThreshold(0.2), "k_best": SelectKBest(k=2), "percentile": SelectPercentile(percentile=50), "fpr": SelectFpr(), "fdr": SelectFdr(),
+                       "fwe": SelectFwe(), "rfe": RFE(Ridge(), n_features_to_select=2)}.items():
+    add(v + "select_" + name, "numbers", 2, make_pipeline(selector, LogisticRegression() if name == "k_best" else DecisionTreeClassifier(max_depth=3, random_state=0)), EXACT if name != "k_best" else 1e-12)
+add(v + "k_means", "numbers", 0, scaled(KMeans(4, n_init=1, random_state=0)), 1e-12)
+add(v + "mini_k_means", "numbers", 0, scaled(MiniBatchKMeans(3, n_init=1, random_state=0)), 1e-12)
+add(v + "bayes_gaussian", "numbers", 3, GaussianNB())
+for name, model in {"multinomial": MultinomialNB(), "bernoulli": BernoulliNB(binarize=0.4), "complement": ComplementNB()}.items():
+    add(v + "bayes_" + name, "numbers", 3, make_pipeline(MinMaxScaler(clip=True), model))
+add(v + "target_log", "numbers", 0, TransformedTargetRegressor(Ridge(), func=np.sinh, inverse_func=np.arcsinh, check_inverse=False))
+add(v + "target_scaled", "numbers", 0, TransformedTargetRegressor(Ridge(), transformer=StandardScaler()))
+add(v + "one_vs_rest", "numbers", 3, OneVsRestClassifier(scaled(LogisticRegression())), text="text")
+add(v + "one_vs_rest_forest", "numbers", 3, OneVsRestClassifier(RandomForestClassifier(4, max_depth=3, random_state=0)), 1e-15)
 
 if NEW:
     from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV

@@ -42,7 +42,6 @@ impl<'b> Archive<'b> {
         }
         Ok(Self { zip: RefCell::new(zip), left: RefCell::new(bytes.len().saturating_mul(TIMES)) })
     }
-
 }
 
 /// The members of a file by their names.
@@ -68,8 +67,9 @@ impl Members for Archive<'_> {
         }
         if !matches!(member.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
             let message = format!("member {name:?} of the skops file is compressed with {}", member.compression());
-            return Err(Error::new(Kind::Unsupported, message)
-                .with_hint("Save it again: skops.io.dump(model, 'model.skops')."));
+            return Err(
+                Error::new(Kind::Unsupported, message).with_hint("Save it again: skops.io.dump(model, 'model.skops').")
+            );
         }
         let size = usize::try_from(member.size()).unwrap_or(usize::MAX);
         let mut left = self.left.borrow_mut();
@@ -82,7 +82,10 @@ impl Members for Archive<'_> {
             return Err(broken(format!("member {name:?} is shorter than it says")));
         }
         let mut bytes = Vec::with_capacity(size);
-        (&mut member).take(size as u64 + 1).read_to_end(&mut bytes).map_err(|error| broken(format!("member {name:?}: {error}")))?;
+        (&mut member)
+            .take(size as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| broken(format!("member {name:?}: {error}")))?;
         if bytes.len() != size {
             return Err(broken(format!("member {name:?} has not the size that it says")));
         }

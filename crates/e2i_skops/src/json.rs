@@ -69,7 +69,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<(Json, Symbols)> {
         .map_err(|error| {
             let message = error.to_string();
             match message.strip_prefix(TOO_DEEP) {
-                Some(_) => Error::new(Kind::Limit, format!("the skops file is broken: {TOO_DEEP} {DEEPEST} levels deep")),
+                Some(_) => {
+                    Error::new(Kind::Limit, format!("the skops file is broken: {TOO_DEEP} {DEEPEST} levels deep"))
+                }
                 None => broken(format!("its schema is no JSON of skops: {message}")),
             }
         })?;
@@ -175,11 +177,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
             if object.len() == MANY {
                 seen.extend(object.iter().map(|(name, _)| *name));
             }
-            let twice = if object.len() < MANY {
-                object.iter().any(|(known, _)| *known == name)
-            } else {
-                !seen.insert(name)
-            };
+            let twice =
+                if object.len() < MANY { object.iter().any(|(known, _)| *known == name) } else { !seen.insert(name) };
             if twice {
                 let name = self.symbols.text(name);
                 return Err(A::Error::custom(format!("two members are called {name:?}")));

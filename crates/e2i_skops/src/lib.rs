@@ -18,7 +18,7 @@ mod node;
 mod npy;
 
 use e2i_core::native::agreement::Sample;
-use e2i_core::{Interface, Result};
+use e2i_core::{ClassScores, Error, Interface, Kind, Result, Task};
 
 /// A model of scikit-learn, compiled.
 #[derive(Debug)]
@@ -39,4 +39,37 @@ pub struct Model {
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<Result<Model>> {
     container::begins(bytes).then(|| compile::compile(&node::File::open(bytes)?))
+}
+
+impl Model {
+    /// Its interface, with the task and the meaning of its numbers that are stated: decisions are margins, or logits where whoever
+    /// registers it says so.
+    ///
+    /// # Errors
+    /// [`Kind::BadOption`] for a statement that does not fit the file.
+    pub fn interface_as(&self, task: Option<Task>, scores: Option<ClassScores>) -> Result<Interface> {
+        let mut interface = self.interface.clone();
+        if let Some(stated) = task.filter(|stated| *stated != interface.task) {
+            let message = format!("the task {stated} was given, but the model was trained for {}", interface.task);
+            return Err(Error::new(Kind::BadOption, message));
+        }
+        match scores {
+            Some(scores)
+                if interface.class_scores == ClassScores::Probability && interface.task.is_classification() =>
+            {
+                if scores != ClassScores::Probability {
+                    let name = scores.name();
+                    let message = format!("class_scores => '{name}' was given, but the model predicts probabilities");
+                    return Err(Error::new(Kind::BadOption, message));
+                }
+            }
+            Some(ClassScores::Probability) if interface.task.is_classification() => {
+                let message = "class_scores => 'probability' was given, but the model decides by margins";
+                return Err(Error::new(Kind::BadOption, message));
+            }
+            Some(scores) if interface.task.is_classification() => interface.class_scores = scores,
+            _ => {}
+        }
+        Ok(interface)
+    }
 }

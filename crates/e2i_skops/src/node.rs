@@ -211,7 +211,11 @@ impl<'f> Node<'f> {
     #[cold]
     fn lacks(self, name: &str) -> Error {
         let error = broken(format!("its {} has no attribute {name:?}", self.class()));
-        if name.ends_with('_') { error.with_hint("It looks as if it was never fitted: call fit before skops.io.dump.") } else { error }
+        if name.ends_with('_') {
+            error.with_hint("It looks as if it was never fitted: call fit before skops.io.dump.")
+        } else {
+            error
+        }
     }
 
     /// Whether it is None.
@@ -398,7 +402,8 @@ impl Matrix {
     /// The same with rows and columns exchanged.
     pub(crate) fn transposed(&self) -> Self {
         let (rows, columns) = (self.columns, self.rows);
-        let cells = (0..rows).flat_map(|row| (0..columns).filter_map(move |column| self.cells.get(column * rows + row).copied()));
+        let cells = (0..rows)
+            .flat_map(|row| (0..columns).filter_map(move |column| self.cells.get(column * rows + row).copied()));
         Self { rows, columns, cells: cells.collect() }
     }
 }

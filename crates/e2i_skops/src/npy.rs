@@ -109,7 +109,11 @@ enum Item {
 impl Item {
     fn size(self) -> usize {
         match self {
-            Self::Float(size) | Self::Signed(size) | Self::Unsigned(size) | Self::Narrow(size) | Self::Padding(size) => size,
+            Self::Float(size)
+            | Self::Signed(size)
+            | Self::Unsigned(size)
+            | Self::Narrow(size)
+            | Self::Padding(size) => size,
             Self::Bool => 1,
             Self::Wide(characters) => characters.saturating_mul(4),
         }
@@ -117,7 +121,9 @@ impl Item {
 
     /// Reads `|b1`, `<f8`, `<U7`; and whether the most significant byte comes first.
     fn parse(text: &str) -> Result<(Self, bool)> {
-        let unknown = || Error::new(Kind::Unsupported, format!("the skops file holds an array of type {text:?}, which is not read"));
+        let unknown = || {
+            Error::new(Kind::Unsupported, format!("the skops file holds an array of type {text:?}, which is not read"))
+        };
         let mut chars = text.chars();
         let (order, kind) = (chars.next().ok_or_else(unknown)?, chars.next().ok_or_else(unknown)?);
         if !matches!(order, '<' | '>' | '|' | '=') {
@@ -162,7 +168,9 @@ impl Item {
                 Cells::Whole(each.map(|i| (bits(i) << shift) as i64 >> shift).collect())
             }
             Self::Unsigned(_) => {
-                let whole = |i| i64::try_from(bits(i)).map_err(|_| broken("an array holds a number beyond 64 bits with a sign"));
+                let whole = |i| {
+                    i64::try_from(bits(i)).map_err(|_| broken("an array holds a number beyond 64 bits with a sign"))
+                };
                 Cells::Whole(each.map(whole).collect::<Result<_>>()?)
             }
             Self::Bool => Cells::Bool(each.map(|i| bits(i) != 0).collect()),
@@ -177,7 +185,8 @@ impl Item {
                         char::from_u32(if big { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) })
                     });
                     let text: Option<String> = characters.collect();
-                    text.map(|text| text.trim_end_matches('\0').to_owned()).ok_or_else(|| broken("an array holds a text that is none"))
+                    text.map(|text| text.trim_end_matches('\0').to_owned())
+                        .ok_or_else(|| broken("an array holds a text that is none"))
                 };
                 Cells::Text(each.map(text).collect::<Result<_>>()?)
             }
@@ -222,7 +231,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Array> {
     let size = header.fields.iter().try_fold(0usize, |sum, (_, item, _)| sum.checked_add(item.size()));
     let (Some(count), Some(size)) = (count, size) else { return Err(broken("an array is too large")) };
     if count.checked_mul(size) != Some(data.len()) {
-        return Err(broken(format!("an array of shape {:?} and {size} bytes a cell has {} bytes", header.shape, data.len())));
+        return Err(broken(format!(
+            "an array of shape {:?} and {size} bytes a cell has {} bytes",
+            header.shape,
+            data.len()
+        )));
     }
     // A text of no characters takes no bytes, so that their number is bounded by nothing.
     if size == 0 && count > 1 << 20 {
@@ -280,7 +293,10 @@ struct Literal<'t> {
 
 impl<'t> Literal<'t> {
     fn wrong(&self) -> Error {
-        broken(format!("the header of an array is not understood at {:?}", self.rest.chars().take(20).collect::<String>()))
+        broken(format!(
+            "the header of an array is not understood at {:?}",
+            self.rest.chars().take(20).collect::<String>()
+        ))
     }
 
     fn skip(&mut self, text: &str) -> bool {
@@ -299,7 +315,13 @@ impl<'t> Literal<'t> {
     }
 
     fn text(&mut self) -> Result<&'t str> {
-        let quote = if self.skip("'") { '\'' } else if self.skip("\"") { '"' } else { return Err(self.wrong()) };
+        let quote = if self.skip("'") {
+            '\''
+        } else if self.skip("\"") {
+            '"'
+        } else {
+            return Err(self.wrong());
+        };
         let (text, rest) = self.rest.split_once(quote).ok_or_else(|| self.wrong())?;
         if text.contains('\\') {
             return Err(self.wrong());
@@ -404,12 +426,17 @@ mod tests {
 
     #[test]
     fn numbers_of_every_order_are_read() {
-        let array = read(&npy("{'descr': '>f8', 'fortran_order': False, 'shape': (), }  \n", &1.5f64.to_be_bytes())).unwrap();
+        let array =
+            read(&npy("{'descr': '>f8', 'fortran_order': False, 'shape': (), }  \n", &1.5f64.to_be_bytes())).unwrap();
         assert_eq!((array.shape.len(), array.numbers().unwrap()), (0, vec![1.5]));
         let cells: Vec<u8> = (0..6i16).flat_map(i16::to_le_bytes).collect();
         let array = read(&npy("{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3)}", &cells)).unwrap();
         assert_eq!(array.wholes().unwrap(), [0, 2, 4, 1, 3, 5]);
-        let array = read(&npy("{'descr': '<U2', 'fortran_order': False, 'shape': (2,)}", "a\0\0\0é\0\0\0b\0\0\0\0\0\0\0".replace('é', "\u{63}").as_bytes())).unwrap();
+        let array = read(&npy(
+            "{'descr': '<U2', 'fortran_order': False, 'shape': (2,)}",
+            "a\0\0\0é\0\0\0b\0\0\0\0\0\0\0".replace('é', "\u{63}").as_bytes(),
+        ))
+        .unwrap();
         assert_eq!(array.cells, Cells::Text(vec!["ac".into(), "b".into()]));
         assert_eq!(half(0x3c00), 1.0);
         assert_eq!(half(0xc000), -2.0);

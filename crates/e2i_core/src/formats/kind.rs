@@ -50,7 +50,7 @@ const KINDS: &[(Test, &str, &str)] = &[
     (|b| b.starts(b"\x04\x22\x4d\x18"), "compressed with lz4", UNPACK),
     (|b| b.starts(b"7z\xbc\xaf\x27\x1c"), "a 7z archive", UNPACK),
     (|b| b.raw.get(257..262) == Some(b"ustar"), "a tar archive", UNPACK),
-    (|b| b.has_member("schema.json"), "a skops file, as MLflow and skops.io write for scikit-learn", SKOPS),
+    (|b| b.has_member("schema.json"), "an archive with the contents of a skops file", SKOPS),
     (|b| b.has_member("constants.pkl"), "a TorchScript archive", TORCH),
     (|b| b.has_member("data.pkl"), "a PyTorch file", TORCH),
     (|b| b.has_member("model.weights.h5"), "a Keras archive", KERAS),
@@ -63,12 +63,12 @@ const KINDS: &[(Test, &str, &str)] = &[
     (|b| b.has_member_like(".npy"), "a zip archive of NumPy arrays", TO_ONNX),
     (|b| b.starts(b"PK\x03\x04") || b.starts(b"PK\x05\x06"), "a zip archive", UNPACK),
     // What other programs load.
-    (|b| b.starts(b"\x80") && matches!(b.raw.get(1), Some(2..=5)), "a Python pickle", TO_ONNX),
-    (|b| b.starts(b"ccopy_reg") || b.starts(b"(lp0") || b.starts(b"(dp0"), "a Python pickle", TO_ONNX),
+    (|b| b.starts(b"\x80") && matches!(b.raw.get(1), Some(2..=5)), "a Python pickle", PICKLE),
+    (|b| b.starts(b"ccopy_reg") || b.starts(b"(lp0") || b.starts(b"(dp0"), "a Python pickle", PICKLE),
     (
         |b| b.starts(b"\x78\x01") || b.starts(b"\x78\x9c") || b.starts(b"\x78\xda"),
         "compressed with zlib (joblib's compress)",
-        TO_ONNX,
+        PICKLE,
     ),
     (|b| b.starts(b"\x89HDF\r\n\x1a\n"), "an HDF5 file, as Keras writes it", KERAS),
     (|b| b.starts(b"CBM1"), "a CatBoost file (.cbm)", CATBOOST),
@@ -179,11 +179,11 @@ const KINDS: &[(Test, &str, &str)] = &[
     (|b| b.has("com.github.apple.coremltools") || b.has("coremltools"), "a Core ML model", TO_ONNX),
 ];
 
-const SKOPS: &str = "Convert the model where it can be loaded: model = skops.io.load(path, trusted=…), then \
-     skl2onnx.to_onnx(model, X).SerializeToString(); of LGBMClassifier and LGBMRegressor model.booster_.model_to_string(), \
-     of XGBClassifier and XGBRegressor model.save_model('model.json').";
-const MLFLOW: &str = "Give the file of the model that stands beside MLmodel: model.onnx, model.json, model.ubj or model.lgb; \
-     convert a scikit-learn model to ONNX.";
+const SKOPS: &str = "Give the file as skops.io.dump(model, 'model.skops') wrote it: schema.json and the arrays are its own members, in no folder.";
+const PICKLE: &str = "A pickle is code. Save a scikit-learn model as data, which is registered as it is: skops.io.dump(model, \"model.skops\"); \
+     an XGBoost or LightGBM model with save_model; a network with torch.onnx.export.";
+const MLFLOW: &str = "Give the file of the model that stands beside MLmodel: model.onnx, model.json, model.ubj, model.lgb or model.skops; \
+     save a scikit-learn model with skops.io.dump.";
 const H2O: &str = "H2O's models are converted with onnxmltools, which reads a MOJO: onnxmltools.convert_h2o(path).";
 const R: &str = "For XGBoost: xgb.save(model, 'model.json'); for LightGBM: lgb.save(model, 'model.txt').";
 const PMML: &str = "PMML is not read: convert the model where it was trained, with skl2onnx, or with save_model of XGBoost or LightGBM.";
@@ -453,7 +453,7 @@ mod tests {
 
     #[test]
     fn archives_are_named_after_what_is_in_them() {
-        is(&zip(&["schema.json", "1234.npy"]), "skops", "booster_.model_to_string()");
+        is(&zip(&["churn/schema.json", "churn/1234.npy"]), "skops", "in no folder");
         is(&zip(&["model/data.pkl", "model/version"]), "a PyTorch file", "torch.onnx.export");
         is(&zip(&["m/code/x.py", "m/data.pkl", "m/constants.pkl"]), "TorchScript", "torch.onnx.export");
         is(&zip(&["metadata.json", "config.json", "model.weights.h5"]), "Keras", "tf2onnx");

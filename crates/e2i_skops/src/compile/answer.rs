@@ -27,9 +27,15 @@ pub(crate) enum Answer {
     /// Numbers, one or several.
     Values(ValueId),
     /// A verdict, -1 or 1 as int64, and how ordinary a row is.
-    Anomaly { verdict: ValueId, score: ValueId },
+    Anomaly {
+        verdict: ValueId,
+        score: ValueId,
+    },
     /// The number of a cluster as int64, and distances.
-    Clusters { label: ValueId, distances: ValueId },
+    Clusters {
+        label: ValueId,
+        distances: ValueId,
+    },
     /// A transformer's output.
     Table(Table),
 }

@@ -32,7 +32,12 @@ enum Start {
 
 impl Compiler {
     /// The sums of boosted trees, with what they begin with.
-    fn boosted(&mut self, node: Node<'_>, table: &Table, start: impl FnOnce(&mut Self, Node<'_>, &Table) -> Result<Start>) -> Result<ValueId> {
+    fn boosted(
+        &mut self,
+        node: Node<'_>,
+        table: &Table,
+        start: impl FnOnce(&mut Self, Node<'_>, &Table) -> Result<Start>,
+    ) -> Result<ValueId> {
         let rate = node.get("learning_rate")?.number()?;
         let value = self.for_trees(table, false)?;
         let mut trees = vec![];
@@ -102,7 +107,8 @@ impl Compiler {
                     (2, [_, positive]) => vec![if is_exponential { 0.5 * logit(*positive) } else { logit(*positive) }],
                     _ => {
                         let logs: Vec<f64> = priors.iter().map(|p| p.ln()).collect();
-                        let mean = if centred { e2i_core::native::operators::sum(&logs) / logs.len() as f64 } else { 0.0 };
+                        let mean =
+                            if centred { e2i_core::native::operators::sum(&logs) / logs.len() as f64 } else { 0.0 };
                         logs.iter().map(|log| log - mean).collect()
                     }
                 }));
@@ -128,7 +134,13 @@ impl Compiler {
 
     /// Classes and probabilities from the sums of boosted trees; of two classes the second is that of sums above 0, and from 0 on
     /// where `from_zero`.
-    pub(super) fn boosted_classes(&mut self, classes: Vec<String>, sums: ValueId, is_exponential: bool, from_zero: bool) -> Result<Answer> {
+    pub(super) fn boosted_classes(
+        &mut self,
+        classes: Vec<String>,
+        sums: ValueId,
+        is_exponential: bool,
+        from_zero: bool,
+    ) -> Result<Answer> {
         if self.width_of(sums) != if classes.len() == 2 { 1 } else { classes.len() } {
             return Err(misshapen("its classes and trees"));
         }

@@ -1,7 +1,7 @@
 //! Columns taken apart and put together: `ColumnTransformer`, `FeatureUnion`, `FunctionTransformer`.
 
-use e2i_core::native::operators::{BinaryFunction, Elementary, RowFunction, UnaryFunction};
 use e2i_core::native::ValueId;
+use e2i_core::native::operators::{BinaryFunction, Elementary, RowFunction, UnaryFunction};
 use e2i_core::{Error, Kind, Result};
 
 use super::{Compiler, Table, misshapen, unsupported};
@@ -13,10 +13,14 @@ impl Compiler {
         let indices = node.get("_transformer_to_input_indices")?;
         let mut parts = vec![];
         for transformer in node.get("transformers_")?.items()? {
-            let [name, estimator, columns] = transformer.items()?[..] else { return Err(misshapen("its transformers")) };
+            let [name, estimator, columns] = transformer.items()?[..] else {
+                return Err(misshapen("its transformers"));
+            };
             let name = name.text()?;
             if columns.text().is_ok() {
-                return Err(unsupported(format!("the column of {name:?} is given by itself, as text to be split into words, which is not read")));
+                return Err(unsupported(format!(
+                    "the column of {name:?} is given by itself, as text to be split into words, which is not read"
+                )));
             }
             let instead = estimator.text().unwrap_or_default();
             let taken = indices.entry(&name).ok_or_else(|| misshapen("its transformers and columns"))?;
@@ -108,7 +112,11 @@ impl Compiler {
         };
         let is_known = function.is_of("numpy") && function.loader() == "FunctionNode";
         if !is_known {
-            return Err(unsupported(format!("the function {:?} of {} is not read", function.class(), function.module())));
+            return Err(unsupported(format!(
+                "the function {:?} of {} is not read",
+                function.class(),
+                function.module()
+            )));
         }
         self.row(RowFunction::Each(elementary), value)
     }

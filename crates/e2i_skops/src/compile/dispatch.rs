@@ -18,15 +18,32 @@ const TRANSFORMERS: &[(&str, &str, Transform)] = &[
     ("sklearn", "ColumnTransformer", Compiler::column_transformer),
     ("sklearn", "FeatureUnion", Compiler::feature_union),
     ("sklearn", "FunctionTransformer", Compiler::function_transformer),
+    ("sklearn", "GenericUnivariateSelect", Compiler::selector),
+    ("sklearn", "IncrementalPCA", Compiler::projection),
+    ("sklearn", "KBinsDiscretizer", Compiler::discretizer),
     ("sklearn", "MaxAbsScaler", Compiler::max_abs_scaler),
     ("sklearn", "MinMaxScaler", Compiler::min_max_scaler),
     ("sklearn", "MissingIndicator", Compiler::missing_indicator),
     ("sklearn", "Normalizer", Compiler::normalizer),
     ("sklearn", "OneHotEncoder", Compiler::one_hot_encoder),
     ("sklearn", "OrdinalEncoder", Compiler::ordinal_encoder),
+    ("sklearn", "PCA", Compiler::projection),
+    ("sklearn", "PolynomialFeatures", Compiler::polynomial_features),
+    ("sklearn", "PowerTransformer", Compiler::power_transformer),
+    ("sklearn", "RFE", Compiler::selector),
+    ("sklearn", "RFECV", Compiler::selector),
     ("sklearn", "RobustScaler", Compiler::robust_scaler),
+    ("sklearn", "SelectFdr", Compiler::selector),
+    ("sklearn", "SelectFpr", Compiler::selector),
+    ("sklearn", "SelectFwe", Compiler::selector),
+    ("sklearn", "SelectKBest", Compiler::selector),
+    ("sklearn", "SelectPercentile", Compiler::selector),
+    ("sklearn", "SequentialFeatureSelector", Compiler::selector),
     ("sklearn", "SimpleImputer", Compiler::simple_imputer),
     ("sklearn", "StandardScaler", Compiler::standard_scaler),
+    ("sklearn", "TargetEncoder", Compiler::target_encoder),
+    ("sklearn", "TruncatedSVD", Compiler::projection),
+    ("sklearn", "VarianceThreshold", Compiler::selector),
 ];
 
 /// Estimators that predict.
@@ -39,7 +56,9 @@ const PREDICTORS: &[(&str, &str, Predict)] = &[
     ("sklearn", "BaggingClassifier", Compiler::bagging),
     ("sklearn", "BaggingRegressor", Compiler::bagging),
     ("sklearn", "BayesianRidge", Compiler::linear_regressor),
+    ("sklearn", "BernoulliNB", Compiler::discrete_bayes),
     ("sklearn", "CalibratedClassifierCV", Compiler::calibrated),
+    ("sklearn", "ComplementNB", Compiler::discrete_bayes),
     ("sklearn", "DecisionTreeClassifier", Compiler::tree_classifier),
     ("sklearn", "DecisionTreeRegressor", Compiler::tree_regressor),
     ("sklearn", "DummyClassifier", Compiler::dummy_classifier),
@@ -53,6 +72,7 @@ const PREDICTORS: &[(&str, &str, Predict)] = &[
     ("sklearn", "FixedThresholdClassifier", Compiler::thresholded),
     ("sklearn", "FrozenEstimator", Compiler::frozen),
     ("sklearn", "GammaRegressor", Compiler::generalized_linear),
+    ("sklearn", "GaussianNB", Compiler::gaussian_bayes),
     ("sklearn", "GradientBoostingClassifier", Compiler::gradient_boosting_classifier),
     ("sklearn", "GradientBoostingRegressor", Compiler::gradient_boosting_regressor),
     ("sklearn", "GridSearchCV", Compiler::search),
@@ -63,6 +83,7 @@ const PREDICTORS: &[(&str, &str, Predict)] = &[
     ("sklearn", "HuberRegressor", Compiler::linear_regressor),
     ("sklearn", "IsolationForest", Compiler::isolation_forest),
     ("sklearn", "IsotonicRegression", Compiler::isotonic_regression),
+    ("sklearn", "KMeans", Compiler::k_means),
     ("sklearn", "Lars", Compiler::linear_regressor),
     ("sklearn", "LarsCV", Compiler::linear_regressor),
     ("sklearn", "Lasso", Compiler::linear_regressor),
@@ -78,10 +99,14 @@ const PREDICTORS: &[(&str, &str, Predict)] = &[
     ("sklearn", "LogisticRegressionCV", Compiler::logistic_regression),
     ("sklearn", "MLPClassifier", Compiler::mlp_classifier),
     ("sklearn", "MLPRegressor", Compiler::mlp_regressor),
+    ("sklearn", "MiniBatchKMeans", Compiler::k_means),
+    ("sklearn", "MultiOutputRegressor", Compiler::multi_output),
     ("sklearn", "MultiTaskElasticNet", Compiler::linear_regressor),
     ("sklearn", "MultiTaskElasticNetCV", Compiler::linear_regressor),
     ("sklearn", "MultiTaskLasso", Compiler::linear_regressor),
     ("sklearn", "MultiTaskLassoCV", Compiler::linear_regressor),
+    ("sklearn", "MultinomialNB", Compiler::discrete_bayes),
+    ("sklearn", "OneVsRestClassifier", Compiler::one_vs_rest),
     ("sklearn", "OrthogonalMatchingPursuit", Compiler::linear_regressor),
     ("sklearn", "OrthogonalMatchingPursuitCV", Compiler::linear_regressor),
     ("sklearn", "PassiveAggressiveClassifier", Compiler::linear_classifier),
@@ -102,6 +127,7 @@ const PREDICTORS: &[(&str, &str, Predict)] = &[
     ("sklearn", "StackingClassifier", Compiler::stacking_classifier),
     ("sklearn", "StackingRegressor", Compiler::stacking_regressor),
     ("sklearn", "TheilSenRegressor", Compiler::linear_regressor),
+    ("sklearn", "TransformedTargetRegressor", Compiler::transformed_target),
     ("sklearn", "TunedThresholdClassifierCV", Compiler::thresholded),
     ("sklearn", "TweedieRegressor", Compiler::generalized_linear),
     ("sklearn", "VotingClassifier", Compiler::voting_classifier),
@@ -116,7 +142,8 @@ const PREDICTORS: &[(&str, &str, Predict)] = &[
 /// What is known, for messages.
 fn known() -> String {
     let transformers = TRANSFORMERS.iter().map(|(_, class, _)| *class);
-    let mut names: Vec<&str> = transformers.chain(PREDICTORS.iter().map(|(_, class, _)| *class)).chain(["Pipeline"]).collect();
+    let mut names: Vec<&str> =
+        transformers.chain(PREDICTORS.iter().map(|(_, class, _)| *class)).chain(["Pipeline"]).collect();
     names.sort_unstable();
     names.join(", ")
 }
@@ -150,7 +177,10 @@ impl Compiler {
     pub(crate) fn transform(&mut self, name: &str, node: Node<'_>, table: &Table) -> Result<Table> {
         match self.answer(name, node, table)? {
             Answer::Table(table) => Ok(table),
-            _ => Err(Error::new(Kind::BadModel, format!("step {name:?} ({}) is no transformer where one is expected", node.class()))),
+            _ => Err(Error::new(
+                Kind::BadModel,
+                format!("step {name:?} ({}) is no transformer where one is expected", node.class()),
+            )),
         }
     }
 
@@ -188,7 +218,12 @@ impl Compiler {
             match self.answer(&name, estimator, &table)? {
                 Answer::Table(next) => table = next,
                 answer if index + 1 == count => return Ok(answer),
-                _ => return Err(Error::new(Kind::BadModel, format!("step {name:?} ({}) is no transformer where one is expected", estimator.class()))),
+                _ => {
+                    return Err(Error::new(
+                        Kind::BadModel,
+                        format!("step {name:?} ({}) is no transformer where one is expected", estimator.class()),
+                    ));
+                }
             }
         }
         Ok(Answer::Table(table))

@@ -51,7 +51,9 @@ fn known(node: Node<'_>, table: &Table) -> Result<Vec<Known>> {
         let codes: Vec<usize> = match mappings.get(index).and_then(Option::as_ref) {
             Some(mapping) => {
                 let codes: Option<Vec<usize>> = mapping.iter().map(|code| place(*code)).collect();
-                codes.filter(|codes| codes.len() == categories.len()).ok_or_else(|| misshapen("its infrequent categories"))?
+                codes
+                    .filter(|codes| codes.len() == categories.len())
+                    .ok_or_else(|| misshapen("its infrequent categories"))?
             }
             None => (0..categories.len()).collect(),
         };
@@ -99,9 +101,10 @@ impl Compiler {
     }
 
     pub(super) fn one_hot_encoder(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
-        let dropped = match node.some("_drop_idx_after_grouping").or_else(|| {
-            node.attribute("_drop_idx_after_grouping").is_none().then(|| node.some("drop_idx_")).flatten()
-        }) {
+        let dropped = match node
+            .some("_drop_idx_after_grouping")
+            .or_else(|| node.attribute("_drop_idx_after_grouping").is_none().then(|| node.some("drop_idx_")).flatten())
+        {
             Some(dropped) => dropped.simples()?,
             None => vec![],
         };
@@ -145,6 +148,35 @@ impl Compiler {
             cells.push(unknown_value.unwrap_or(0.0));
             let becomes = |code: usize| Becomes::Place(code as u32);
             encodings.push(self.encoding(table, index, &known, becomes, unknown, (1, cells))?);
+        }
+        Ok(self.encode(table, &encodings))
+    }
+
+    pub(super) fn target_encoder(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+        let given: Vec<Vec<f64>> =
+            node.get("encodings_")?.items()?.into_iter().map(Node::numbers).collect::<Result<_>>()?;
+        let mean = node.get("target_mean_")?;
+        let means = match mean.simple() {
+            Some(_) => vec![mean.number()?],
+            None => mean.numbers()?,
+        };
+        let known = known(node, table)?;
+        // Of several classes a column each, feature by feature.
+        if means.is_empty() || given.len() != known.len() * means.len() {
+            return Err(misshapen("its categories and what they stand for"));
+        }
+        let mut encodings = vec![];
+        for (index, known) in known.iter().enumerate() {
+            let own = &given[index * means.len()..(index + 1) * means.len()];
+            let count = known.categories.len();
+            if own.iter().any(|cells| cells.len() != count) {
+                return Err(misshapen("its categories and what they stand for"));
+            }
+            let cells =
+                (0..count).flat_map(|code| own.iter().map(move |cells| cells[code])).chain(means.iter().copied());
+            let becomes = |code: usize| Becomes::Place(code as u32);
+            let unknown = Becomes::Place(count as u32);
+            encodings.push(self.encoding(table, index, known, becomes, unknown, (means.len(), cells.collect()))?);
         }
         Ok(self.encode(table, &encodings))
     }

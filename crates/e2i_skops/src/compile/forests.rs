@@ -122,7 +122,8 @@ impl Compiler {
                         let shares: Vec<f64> = cells.iter().map(|cell| cell / all).collect();
                         return weights(&RowFunction::LogDeviations.of(&shares));
                     }
-                    let greatest = cells.iter().enumerate().fold(0, |best, (at, x)| if *x > cells[best] { at } else { best });
+                    let greatest =
+                        cells.iter().enumerate().fold(0, |best, (at, x)| if *x > cells[best] { at } else { best });
                     weights(&votes(greatest, *weight))
                 })?);
             }
@@ -179,14 +180,19 @@ impl Compiler {
             let given = if is_classifier {
                 let classified = answer.classes()?;
                 // Its estimators know classes by their index.
-                let place = |class: &String| class.trim_end_matches(".0").parse::<usize>().ok().filter(|at| *at < classes.len());
+                let place = |class: &String| {
+                    class.trim_end_matches(".0").parse::<usize>().ok().filter(|at| *at < classes.len())
+                };
                 let places: Option<Vec<usize>> = classified.classes.iter().map(place).collect();
                 let places = places.ok_or_else(|| misshapen("its classes and those of its estimators"))?;
                 match classified.probabilities {
                     Some(probabilities) if places.len() == classes.len() => probabilities,
-                    Some(_) => return Err(Error::new(Kind::Unsupported, "one of its estimators has not seen every class")),
+                    Some(_) => {
+                        return Err(Error::new(Kind::Unsupported, "one of its estimators has not seen every class"));
+                    }
                     None => {
-                        let one = |class: usize| (0..classes.len()).map(move |other| f64::from(u8::from(other == class)));
+                        let one =
+                            |class: usize| (0..classes.len()).map(move |other| f64::from(u8::from(other == class)));
                         let cells: Vec<f64> = places.iter().flat_map(|class| one(*class)).collect();
                         self.by_label(classified.label, &cells, classes.len())
                     }

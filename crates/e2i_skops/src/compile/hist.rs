@@ -45,7 +45,8 @@ fn tree(predictor: Node<'_>, width: usize, target: u32) -> Result<Tree> {
     let (value, threshold) = (numbers(&nodes, "value")?, numbers(&nodes, "num_threshold")?);
     let (feature, missing) = (wholes(&nodes, "feature_idx")?, wholes(&nodes, "missing_go_to_left")?);
     let (left, right) = (wholes(&nodes, "left")?, wholes(&nodes, "right")?);
-    let (is_leaf, is_set, set) = (wholes(&nodes, "is_leaf")?, wholes(&nodes, "is_categorical")?, wholes(&nodes, "bitset_idx")?);
+    let (is_leaf, is_set, set) =
+        (wholes(&nodes, "is_leaf")?, wholes(&nodes, "is_categorical")?, wholes(&nodes, "bitset_idx")?);
     let index = |value: i64| u32::try_from(value).map_err(|_| broken(format!("a node leads to {value}")));
     let node = |at: usize| -> Result<TreeNode> {
         if is_leaf[at] != 0 {
@@ -69,7 +70,13 @@ fn tree(predictor: Node<'_>, width: usize, target: u32) -> Result<Tree> {
             // A code is a whole number, so that each is an interval of its own.
             Test::Member((0..CATEGORIES).filter(|code| holds(*code)).map(|code| (code as f64, code as f64)).collect())
         };
-        Ok(TreeNode::Branch(Branch { feature, test, missing_yes: missing[at] != 0, yes: index(left[at])?, no: index(right[at])? }))
+        Ok(TreeNode::Branch(Branch {
+            feature,
+            test,
+            missing_yes: missing[at] != 0,
+            yes: index(left[at])?,
+            no: index(right[at])?,
+        }))
     };
     if nodes.len() == 0 {
         return Err(broken("it has no nodes"));

@@ -38,7 +38,8 @@ impl Compiler {
             let chosen = node.get("features_")?.wholes()?;
             for (index, column) in table.columns.iter().enumerate() {
                 let chosen = chosen.iter().any(|chosen| usize::try_from(*chosen) == Ok(index));
-                if let Some(input) = column.feature.filter(|_| !chosen).and_then(|feature| self.inputs.get_mut(feature)) {
+                if let Some(input) = column.feature.filter(|_| !chosen).and_then(|feature| self.inputs.get_mut(feature))
+                {
                     input.takes_missing = false;
                 }
             }
@@ -66,7 +67,11 @@ impl Compiler {
             let mut marks = Vec::with_capacity(kept.len());
             for (column, index) in part.columns.clone().into_iter().zip(&kept) {
                 replacements.push(self.cell(column, &statistics[*index])?);
-                marks.push(if missing.is_missing() { f64::NAN } else { self.mark(column, &statistics[*index], &missing)? });
+                marks.push(if missing.is_missing() {
+                    f64::NAN
+                } else {
+                    self.mark(column, &statistics[*index], &missing)?
+                });
             }
             part.value = self.replaced(&part, &marks, &replacements, missing.is_missing())?;
             let takes_over = missing.is_missing();

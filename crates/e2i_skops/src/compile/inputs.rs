@@ -75,7 +75,10 @@ impl Compiler {
     fn hold(&mut self, column: Column, holds: Holds) -> Result<()> {
         let Some(input) = column.feature.and_then(|feature| self.inputs.get_mut(feature)) else { return Ok(()) };
         if input.holds != Holds::Anything && input.holds != holds {
-            return Err(unsupported(format!("column {:?} is read as texts by one step and as numbers by another", input.name)));
+            return Err(unsupported(format!(
+                "column {:?} is read as texts by one step and as numbers by another",
+                input.name
+            )));
         }
         input.holds = holds;
         Ok(())
@@ -108,7 +111,13 @@ impl Compiler {
     }
 
     /// Notes the categories of a column, and whether a step refuses others and takes missing values.
-    pub(crate) fn note_categories(&mut self, column: Column, categories: &[Simple], refuses: bool, takes_missing: bool) {
+    pub(crate) fn note_categories(
+        &mut self,
+        column: Column,
+        categories: &[Simple],
+        refuses: bool,
+        takes_missing: bool,
+    ) {
         let Some(input) = column.feature.and_then(|feature| self.inputs.get_mut(feature)) else { return };
         input.refuses_unseen = Some(input.refuses_unseen.unwrap_or(true) && refuses);
         if !takes_missing && column.may_miss {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use e2i_core::native::agreement::Sample;
 use e2i_core::native::{PlanBuilder, ValueType};
 use e2i_core::{
-    Batch, Categories, Category, ClassScores, Classes, Column as Cells, ElementType, Error, Feature, InputTensor, Interface,
-    Kind, OutputTensor, Result, Rows, Task, Unseen,
+    Batch, Categories, Category, ClassScores, Classes, Column as Cells, ElementType, Error, Feature, InputTensor,
+    Interface, Kind, OutputTensor, Result, Rows, Task, Unseen,
 };
 
 use super::answer::{Answer, Classified};
@@ -27,7 +27,9 @@ fn fitted_to(node: Node<'_>, depth: usize) -> Result<Option<(usize, Option<Vec<S
     if depth == 0 {
         return Ok(None);
     }
-    let names = node.some("feature_names_in_").map(|names| names.simples().map(|names| names.iter().map(super::answer::shown).collect()));
+    let names = node
+        .some("feature_names_in_")
+        .map(|names| names.simples().map(|names| names.iter().map(super::answer::shown).collect()));
     let names: Option<Vec<String>> = names.transpose()?;
     if let Some(count) = node.some("n_features_in_") {
         return Ok(Some((count.count()?, names)));
@@ -70,15 +72,21 @@ pub(crate) fn compile(file: &File<'_>) -> Result<Model> {
     const DEEPEST: usize = 64;
     let root = file.root();
     let (count, names) = fitted_to(root, DEEPEST)?.ok_or_else(|| {
-        Error::new(Kind::Unsupported, format!("the skops file holds a {}, and nothing says which features it takes", root.class()))
-            .with_hint("Save a fitted estimator or pipeline: skops.io.dump(pipeline, 'model.skops').")
+        Error::new(
+            Kind::Unsupported,
+            format!("the skops file holds a {}, and nothing says which features it takes", root.class()),
+        )
+        .with_hint("Save a fitted estimator or pipeline: skops.io.dump(pipeline, 'model.skops').")
     })?;
     if count == 0 || count > COLUMNS_AT_MOST {
         return Err(Error::new(Kind::BadModel, format!("the skops file holds a model of {count} features")));
     }
     let names = names.unwrap_or_else(|| (0..count).map(|index| format!("x{index}")).collect());
     if names.len() != count {
-        return Err(Error::new(Kind::BadModel, format!("the model has {count} features and {} names of them", names.len())));
+        return Err(Error::new(
+            Kind::BadModel,
+            format!("the model has {count} features and {} names of them", names.len()),
+        ));
     }
     let mut seen = HashSet::with_capacity(count);
     if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
@@ -100,7 +108,13 @@ fn root_name(root: Node<'_>) -> &'static str {
 }
 
 fn output(name: &str, element: ElementType, width: usize) -> OutputTensor {
-    OutputTensor { name: name.to_owned(), tensor: name.to_owned(), element, width: Some(width), ..OutputTensor::default() }
+    OutputTensor {
+        name: name.to_owned(),
+        tensor: name.to_owned(),
+        element,
+        width: Some(width),
+        ..OutputTensor::default()
+    }
 }
 
 /// Classes as they are shown, beside the numbers that the plan writes.
@@ -176,7 +190,8 @@ impl Compiler {
             }
             Answer::Clusters { label, distances } => {
                 let width = self.width_of(distances);
-                let outputs = vec![output("label", ElementType::Int64, 1), output("distances", ElementType::Float64, width)];
+                let outputs =
+                    vec![output("label", ElementType::Int64, 1), output("distances", ElementType::Float64, width)];
                 (Task::Clustering, None, Some(label), Some(distances), outputs)
             }
             Answer::Table(table) if table.columns.is_empty() => {

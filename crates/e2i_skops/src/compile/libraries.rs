@@ -65,7 +65,13 @@ impl Compiler {
     }
 
     /// What a library's model answers.
-    fn library(&mut self, library: &Library, value: ValueId, table: &Table, classes: Option<Vec<String>>) -> Result<Answer> {
+    fn library(
+        &mut self,
+        library: &Library,
+        value: ValueId,
+        table: &Table,
+        classes: Option<Vec<String>>,
+    ) -> Result<Answer> {
         if library.ensemble.width != table.width() {
             return Err(Error::new(
                 Kind::BadModel,
@@ -104,6 +110,11 @@ impl Compiler {
         } else {
             return Err(misshapen("its classes and trees"));
         };
-        Ok(Answer::Classes(Classified { classes, label: first + 1, decision: None, probabilities: Some(probabilities) }))
+        Ok(Answer::Classes(Classified {
+            classes,
+            label: first + 1,
+            decision: None,
+            probabilities: Some(probabilities),
+        }))
     }
 }

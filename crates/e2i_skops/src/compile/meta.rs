@@ -1,6 +1,8 @@
 //! Estimators of estimators: searches, votes, stacks, calibration.
 
-use e2i_core::native::operators::{Beyond, BinaryFunction, Constants, Interpolate, Pick, RowFunction, UnaryFunction, sum};
+use e2i_core::native::operators::{
+    Beyond, BinaryFunction, Constants, Interpolate, Pick, RowFunction, UnaryFunction, sum,
+};
 use e2i_core::native::{ValueId, ValueType};
 use e2i_core::{Column as Cells, ElementType};
 use e2i_core::{Error, Kind, Result};
@@ -76,7 +78,9 @@ impl Compiler {
                 return Err(misshapen("its classes and those of its estimators"));
             }
             given.push(if is_soft {
-                classified.probabilities.ok_or_else(|| unsupported(format!("its estimator {name:?} gives no probabilities")))?
+                classified
+                    .probabilities
+                    .ok_or_else(|| unsupported(format!("its estimator {name:?} gives no probabilities")))?
             } else {
                 let weight = weights.get(index).copied().unwrap_or(1.0);
                 self.by_label(classified.label, &one_each(classes.len(), weight), classes.len())
@@ -122,12 +126,13 @@ impl Compiler {
             let value = match (self.answer(name, *estimator, table)?, method.text()?.as_str()) {
                 (Answer::Values(value), "predict") => value,
                 (Answer::Classes(classified), "predict") => self.as_number(classified.label),
-                (Answer::Classes(classified), "decision_function") => {
-                    classified.decision.ok_or_else(|| unsupported(format!("its estimator {name:?} gives no decisions")))?
-                }
+                (Answer::Classes(classified), "decision_function") => classified
+                    .decision
+                    .ok_or_else(|| unsupported(format!("its estimator {name:?} gives no decisions")))?,
                 (Answer::Classes(classified), "predict_proba") => {
                     let given = classified.probabilities;
-                    let given = given.ok_or_else(|| unsupported(format!("its estimator {name:?} gives no probabilities")))?;
+                    let given =
+                        given.ok_or_else(|| unsupported(format!("its estimator {name:?} gives no probabilities")))?;
                     // Of two classes one number says everything.
                     if classified.classes.len() == 2 { self.pick(given, &[1]) } else { given }
                 }
@@ -229,7 +234,11 @@ impl Compiler {
                 (self.clip(value, low, high), Beyond::Nearest)
             }
             "nan" => (value, Beyond::Nan),
-            other => return Err(unsupported(format!("out_of_bounds {other:?} is an error for some values, and is not read"))),
+            other => {
+                return Err(unsupported(format!(
+                    "out_of_bounds {other:?} is an error for some values, and is not read"
+                )));
+            }
         };
         let beyond = if x.len() == 1 { Beyond::Nearest } else { beyond };
         let operator = Interpolate::new(&[(x, y)], beyond, self.plan.tables());
@@ -249,7 +258,9 @@ impl Compiler {
         let positive = positive.filter(|label| label != "None");
         let place = match &positive {
             None => 1,
-            Some(label) => given.classes.iter().position(|class| class == label).ok_or_else(|| misshapen("its classes"))?,
+            Some(label) => {
+                given.classes.iter().position(|class| class == label).ok_or_else(|| misshapen("its classes"))?
+            }
         };
         let score = match (probability, given.decision) {
             (Some(probability), _) => self.pick(probability, &[place]),
@@ -260,7 +271,13 @@ impl Compiler {
         let threshold = match node.attribute("best_threshold_") {
             Some(best) => best.number()?,
             None => match node.get("threshold")? {
-                threshold if threshold.text().as_deref() == Ok("auto") => if is_probability { 0.5 } else { 0.0 },
+                threshold if threshold.text().as_deref() == Ok("auto") => {
+                    if is_probability {
+                        0.5
+                    } else {
+                        0.0
+                    }
+                }
                 threshold => threshold.number()?,
             },
         };
@@ -273,5 +290,92 @@ impl Compiler {
             self.step(Pick { cells, width: 1 }, &[reached], output)
         };
         Ok(Answer::Classes(Classified { label, ..given }))
+    }
+
+    pub(super) fn one_vs_rest(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        let binarizer = node.get("label_binarizer_")?;
+        if binarizer.option("y_type_").is_some_and(|kind| kind.starts_with("multilabel")) {
+            return Err(unsupported("several labels a row are not read"));
+        }
+        let classes = classes_of(binarizer)?;
+        let (mut decisions, mut probabilities) = (vec![], vec![]);
+        let fitted = estimators(node)?;
+        for (index, estimator) in fitted.iter().enumerate() {
+            let given = self.answer(&format!("estimators_[{index}]"), *estimator, table)?.classes()?;
+            decisions.extend(given.decision.filter(|decision| self.width_of(*decision) == 1));
+            if let Some(given) = given.probabilities {
+                probabilities.push(self.pick(given, &[1]));
+            }
+        }
+        let decisions = (decisions.len() == fitted.len()).then(|| self.join(&decisions));
+        let probabilities = (probabilities.len() == fitted.len()).then(|| self.join(&probabilities));
+        let mut classified = match (decisions, probabilities) {
+            (Some(decision), _) => self.by_decision(classes, decision)?,
+            (None, Some(probability)) if fitted.len() == 1 => {
+                let label = self.above(probability, 0.5);
+                Classified { classes, label, decision: None, probabilities: None }
+            }
+            (None, Some(probability)) => {
+                Classified { classes, label: self.greatest(probability), decision: None, probabilities: None }
+            }
+            (None, None) => return Err(unsupported("its estimators give no scores")),
+        };
+        classified.probabilities = match probabilities {
+            Some(probability) if fitted.len() == 1 => Some(self.pair(probability)?),
+            Some(probability) => Some(self.row(RowFunction::SharesOrZeros, probability)?),
+            None => None,
+        };
+        Ok(Answer::Classes(classified))
+    }
+
+    pub(super) fn multi_output(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        let mut values = vec![];
+        for (index, estimator) in estimators(node)?.into_iter().enumerate() {
+            values.push(self.answer(&format!("estimators_[{index}]"), estimator, table)?.values()?);
+        }
+        Ok(Answer::Values(self.join(&values)))
+    }
+
+    /// A regressor of a transformed target: its answer is transformed back.
+    pub(super) fn transformed_target(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        let value = self.answer("regressor_", node.get("regressor_")?, table)?.values()?;
+        let transformer = node.get("transformer_")?;
+        let number = |name: &str| -> Result<Vec<f64>> { transformer.get(name)?.numbers() };
+        let value = match transformer.class() {
+            "FunctionTransformer" => match transformer.some("inverse_func") {
+                None => value,
+                Some(function) => self.function(function, value)?,
+            },
+            "StandardScaler" => {
+                let value = if transformer.is_true("with_std") {
+                    self.with(BinaryFunction::Multiply, value, &number("scale_")?)
+                } else {
+                    value
+                };
+                if transformer.is_true("with_mean") {
+                    self.with(BinaryFunction::Add, value, &number("mean_")?)
+                } else {
+                    value
+                }
+            }
+            "MinMaxScaler" => {
+                let value = self.with(BinaryFunction::Subtract, value, &number("min_")?);
+                self.with(BinaryFunction::Divide, value, &number("scale_")?)
+            }
+            "RobustScaler" => {
+                let value = if transformer.is_true("with_scaling") {
+                    self.with(BinaryFunction::Multiply, value, &number("scale_")?)
+                } else {
+                    value
+                };
+                if transformer.is_true("with_centering") {
+                    self.with(BinaryFunction::Add, value, &number("center_")?)
+                } else {
+                    value
+                }
+            }
+            other => return Err(unsupported(format!("a target transformed by {other} is not read"))),
+        };
+        Ok(Answer::Values(value))
     }
 }

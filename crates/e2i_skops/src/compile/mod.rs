@@ -7,8 +7,10 @@
 //! What does not belong here: the file's container, and how a plan is run.
 
 mod answer;
+mod bayes;
 mod boosting;
 mod columns;
+mod decompose;
 mod dispatch;
 mod encoders;
 mod forests;
@@ -24,14 +26,14 @@ mod scalers;
 mod trees;
 
 use e2i_core::native::operators::{
-    ArgExtreme, Binary, BinaryFunction, Cast, Clip, Concat, Constants, Fill, Finite, Gather, Linear, Operator, RowFunction,
-    Unary, UnaryFunction, WholeRow,
+    ArgExtreme, Binary, BinaryFunction, Cast, Clip, Concat, Constants, Fill, Finite, Gather, Linear, Operator,
+    RowFunction, Unary, UnaryFunction, WholeRow,
 };
 use e2i_core::native::{PlanBuilder, ValueId, ValueType};
 use e2i_core::{Column as Values, ElementType, Error, Kind, Result};
 
-pub(crate) use self::interface::compile;
 use self::inputs::Input;
+pub(crate) use self::interface::compile;
 use crate::node::{Matrix, Node};
 
 /// Most columns that a step may have: what an attribute of a few digits claims is not allocated.
@@ -112,7 +114,8 @@ impl Compiler {
         if error.message().starts_with(STEP) || error.message().starts_with("the skops file") {
             return error;
         }
-        let placed = Error::new(error.kind(), format!("{STEP}{:?} ({}): {}", self.node(), node.class(), error.message()));
+        let placed =
+            Error::new(error.kind(), format!("{STEP}{:?} ({}): {}", self.node(), node.class(), error.message()));
         let placed = match error.detail() {
             Some(detail) => placed.with_detail(detail),
             None => placed,
@@ -237,13 +240,16 @@ impl Compiler {
     /// `value weightsᵀ + bias`: a row of weights for each number that comes out.
     pub(crate) fn product(&mut self, value: ValueId, weights: &Matrix, bias: &[f64]) -> Result<ValueId> {
         let inputs = self.width_of(value);
-        let fits = weights.columns == inputs && weights.rows > 0 && inputs > 0 && (bias.is_empty() || bias.len() == weights.rows);
+        let fits = weights.columns == inputs
+            && weights.rows > 0
+            && inputs > 0
+            && (bias.is_empty() || bias.len() == weights.rows);
         if !fits {
             return Err(misshapen("its coefficients and columns"));
         }
-        let weight = |input: usize, output: usize| weights.cells.get(output * inputs + input).copied().unwrap_or(f64::NAN);
-        let linear =
-            Linear::new(ElementType::Float64, (inputs, weights.rows), weight, bias, 1.0, self.plan.tables());
+        let weight =
+            |input: usize, output: usize| weights.cells.get(output * inputs + input).copied().unwrap_or(f64::NAN);
+        let linear = Linear::new(ElementType::Float64, (inputs, weights.rows), weight, bias, 1.0, self.plan.tables());
         Ok(self.step(linear, &[value], Self::double(weights.rows)))
     }
 
@@ -251,6 +257,13 @@ impl Compiler {
     pub(crate) fn greatest(&mut self, value: ValueId) -> ValueId {
         let size = self.width_of(value);
         let operator = ArgExtreme { greatest: true, last: false, size, inner: 1 };
+        self.step(operator, &[value], ValueType::new(ElementType::Int64, 1))
+    }
+
+    /// The index of the first least cell.
+    pub(crate) fn least(&mut self, value: ValueId) -> ValueId {
+        let size = self.width_of(value);
+        let operator = ArgExtreme { greatest: false, last: false, size, inner: 1 };
         self.step(operator, &[value], ValueType::new(ElementType::Int64, 1))
     }
 

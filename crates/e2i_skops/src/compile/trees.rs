@@ -4,9 +4,9 @@
 //! infinite, which splits missing values from the others. What a leaf holds of classes are shares of its rows from 1.4 on, and
 //! weights before.
 
+use e2i_core::native::operators::Trained;
 use e2i_core::native::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Precision, Test, Tree, Weight};
 use e2i_core::native::{Function, LabelRule, Link, Node as TreeNode, ValueId};
-use e2i_core::native::operators::Trained;
 use e2i_core::{Error, Kind, Result};
 
 use super::answer::{Answer, classes_of};
@@ -49,7 +49,9 @@ impl Saved {
             return Err(broken("its nodes have no threshold"));
         };
         let values = tree.get("values")?.array()?;
-        let [count, outputs, classes] = values.shape[..] else { return Err(broken("its values are not three-dimensional")) };
+        let [count, outputs, classes] = values.shape[..] else {
+            return Err(broken("its values are not three-dimensional"));
+        };
         let Cells::Double(cells) = values.cells else { return Err(broken("its values are not float64")) };
         if count != threshold.len() || count == 0 {
             return Err(broken(format!("it has {} nodes and values of {count}", threshold.len())));
@@ -86,7 +88,8 @@ impl Saved {
                 return Ok(TreeNode::Leaf(weights(at)?));
             }
             let feature = u32::try_from(self.feature[at]).ok().filter(|feature| (*feature as usize) < width);
-            let feature = feature.ok_or_else(|| broken(format!("node {at} reads column {} of {width}", self.feature[at])))?;
+            let feature =
+                feature.ok_or_else(|| broken(format!("node {at} reads column {} of {width}", self.feature[at])))?;
             let threshold = self.threshold[at];
             if threshold.is_nan() {
                 return Err(broken(format!("the threshold of node {at} is NaN")));
@@ -113,8 +116,15 @@ pub(super) fn weights(cells: &[f64]) -> Result<Vec<Weight>> {
 }
 
 /// Trees that add float64.
-pub(super) fn ensemble(width: usize, trees: Vec<Tree>, targets: usize, compared_in: Precision, base: Vec<f64>) -> Ensemble {
-    let columns = (0..u32::try_from(width).unwrap_or(u32::MAX)).map(|column| FeatureUse { column, missing: Missing::Nan });
+pub(super) fn ensemble(
+    width: usize,
+    trees: Vec<Tree>,
+    targets: usize,
+    compared_in: Precision,
+    base: Vec<f64>,
+) -> Ensemble {
+    let columns =
+        (0..u32::try_from(width).unwrap_or(u32::MAX)).map(|column| FeatureUse { column, missing: Missing::Nan });
     Ensemble {
         width,
         features: columns.collect(),
@@ -150,7 +160,13 @@ impl Compiler {
     }
 
     /// Trees of classifiers over one output: a column of shares for each class, added up.
-    pub(super) fn class_trees(&mut self, node: Node<'_>, trees: &[Node<'_>], table: &Table, classes: usize) -> Result<ValueId> {
+    pub(super) fn class_trees(
+        &mut self,
+        node: Node<'_>,
+        trees: &[Node<'_>],
+        table: &Table,
+        classes: usize,
+    ) -> Result<ValueId> {
         let value = self.for_trees(table, Self::trees_take_missing(node))?;
         let mut read = Vec::with_capacity(trees.len());
         for estimator in trees {

@@ -114,7 +114,10 @@ impl Encode {
 #[cold]
 fn refused(column: &Laid, cell: f64) -> Error {
     let what = if cell.is_nan() { "a missing value".to_owned() } else { format!("{cell}") };
-    Error::new(Kind::BadValue, format!("{what} in column {:?} is none of the categories that it was fitted to", column.name))
+    Error::new(
+        Kind::BadValue,
+        format!("{what} in column {:?} is none of the categories that it was fitted to", column.name),
+    )
 }
 
 impl Operation for Encode {

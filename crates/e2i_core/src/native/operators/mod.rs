@@ -24,6 +24,7 @@ mod binary;
 mod cast;
 mod category;
 mod columns;
+mod columnwise;
 mod constants;
 mod elementary;
 mod encode;
@@ -34,6 +35,7 @@ mod interpolate;
 mod lanes;
 mod linear;
 mod matrix;
+mod monomials;
 mod network;
 mod normalize;
 mod products;
@@ -52,6 +54,7 @@ pub use binary::{Binary, BinaryFunction};
 pub use cast::Cast;
 pub use category::{Lookup, OneHot, Pick, Unknown};
 pub use columns::{Concat, Gather};
+pub use columnwise::{ColumnFunction, Columnwise};
 pub use constants::{Constants, Texts, Values};
 pub use encode::{Becomes, Encode, Encoding};
 pub use finite::Finite;
@@ -59,6 +62,7 @@ pub(crate) use frame::{Cells, Frame, Scratch};
 pub use impute::Impute;
 pub use interpolate::{Beyond, Interpolate};
 pub use matrix::Linear;
+pub use monomials::Monomials;
 pub use network::Network;
 pub use normalize::{Norm, Normalize};
 pub use reduce::{ArgExtreme, Reduce, Reduction};
@@ -124,7 +128,8 @@ impl Operator {
     pub(crate) fn rounds(&self) -> bool {
         matches!(
             self,
-            Self::Linear(_)
+            Self::Columnwise(_)
+                | Self::Linear(_)
                 | Self::Network(_)
                 | Self::Normalize(_)
                 | Self::Reduce(_)
@@ -146,6 +151,8 @@ operators! {
     Cast,
     /// Cut to a range.
     Clip,
+    /// A function of its own for each column.
+    Columnwise,
     /// Values side by side.
     Concat,
     /// Categories that are numbers, column by column.
@@ -164,6 +171,8 @@ operators! {
     Linear,
     /// A category mapped to something else.
     Lookup,
+    /// Products of columns.
+    Monomials,
     /// Products one after the other, with functions between them.
     Network,
     /// A row divided by its norm.

@@ -70,6 +70,8 @@ pub enum RowFunction {
         /// Whether it is the same share.
         or_even: bool,
     },
+    /// Each divided by the sum of all; a row whose sum is 0 stays.
+    SharesOrZeros,
     /// The second minus the first of two.
     Difference,
     /// The sum of all.
@@ -180,13 +182,19 @@ impl RowFunction {
                 let (all, even) = (sum(row), 1.0 / row.len() as f64);
                 row.iter().zip(into).for_each(|(x, y)| *y = if all == 0.0 && or_even { even } else { x / all });
             }
+            Self::SharesOrZeros => {
+                let all = sum(row);
+                row.iter().zip(into).for_each(|(x, y)| *y = if all == 0.0 { *x } else { x / all });
+            }
             Self::Difference => {
                 if let ([first, second], [into]) = (row, into) {
                     *into = -first + second;
                 }
             }
             Self::Sum => into.fill(sum(row)),
-            Self::ByMax => divided(row, into, row.iter().fold(0.0, |max: f64, x| if x.abs() > max { x.abs() } else { max })),
+            Self::ByMax => {
+                divided(row, into, row.iter().fold(0.0, |max: f64, x| if x.abs() > max { x.abs() } else { max }))
+            }
             Self::ByL1 => divided(row, into, row.iter().fold(0.0, |sum, x| sum + x.abs())),
             Self::ByL2 => divided(row, into, row.iter().fold(0.0, |sum, x| sum + x * x).sqrt()),
             Self::Isolation { all, offset } => {
