@@ -6,8 +6,8 @@
     old/bin/python make_skops_models.py skops old
 
 Names after that make these models alone, beside the others. Each run writes its models and one `<version>.golden.json`: the rows of each data set, and for each model and row what
-`predict`, `predict_proba`, `decision_function`, `score_samples` or `transform` say, or that it is an error. Rows are asked
-one by one. `tolerance` is relative to the greatest number of a row; 0 is to the bit.
+`predict`, `predict_proba`, `decision_function`, `score_samples` or `transform` say, or that it is an error, or undefined. Rows
+are asked one by one. `tolerance` is relative to the greatest number of a row; 0 is to the bit.
 """
 
 import json
@@ -38,7 +38,8 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_selection import *
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import *
-from sklearn.svm import LinearSVC, LinearSVR
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSVM
 from sklearn.tree import *
 
 warnings.filterwarnings("ignore")
@@ -189,7 +190,11 @@ def add(name, data, classes, model, tolerance=1e-12, text=None, unnamed=False, s
     skops.io.dump(model, path, **how)
     kind = "unnamed" if unnamed else "named"
     answers = [answer(model, kind, row) for row in EVALUATED[data]]
-    # NaN rows are met by None as well.
+    if "neighbours" in name:
+        # Far away from all points, distances are equal, and which of them count is not defined.
+        for at, row in enumerate(EVALUATED[data]):
+            if "error" not in answers[at] and max(abs(value) for value in row.values()) > 1e12:
+                answers[at] = {"undefined": True}
     models[name] = {"data": data, "tolerance": tolerance, "answers": answers}
     refused = sum("error" in answer for answer in answers)
     write()
@@ -357,6 +362,20 @@ add(v + "target_log", "numbers", 0, TransformedTargetRegressor(Ridge(), func=np.
 add(v + "target_scaled", "numbers", 0, TransformedTargetRegressor(Ridge(), transformer=StandardScaler()))
 add(v + "one_vs_rest", "numbers", 3, OneVsRestClassifier(scaled(LogisticRegression())), text="text")
 add(v + "one_vs_rest_forest", "numbers", 3, OneVsRestClassifier(RandomForestClassifier(4, max_depth=3, random_state=0)), 1e-15)
+
+# Support vectors and neighbours.
+for name, model in {
+    "svc_2": SVC(), "svc_3": SVC(kernel="poly", degree=3, coef0=1), "svc_ovo": SVC(kernel="linear", decision_function_shape="ovo"), "svc_ties": SVC(break_ties=True),
+    "svc_sigmoid": SVC(kernel="sigmoid"), "svc_platt_2": SVC(probability=True, random_state=0), "svc_platt_3": SVC(probability=True, random_state=0), "nu_svc": NuSVC(nu=0.3),
+}.items():
+    add(v + name, "numbers", 2 if name.endswith("2") else 3, scaled(model), 1e-11, text="text" if name == "svc_3" else None)
+add(v + "svr", "numbers", 0, scaled(SVR()), 1e-11)
+add(v + "nu_svr", "numbers", 0, scaled(NuSVR(kernel="poly")), 1e-11)
+add(v + "one_class", "numbers", 0, scaled(OneClassSVM(nu=0.1)), 1e-11)
+add(v + "neighbours_classifier", "numbers", 3, scaled(KNeighborsClassifier(5)), text="text")
+add(v + "neighbours_distance", "numbers", 2, scaled(KNeighborsClassifier(4, weights="distance", algorithm="kd_tree")), 1e-11)
+add(v + "neighbours_regressor", "numbers", 0, scaled(KNeighborsRegressor(3, weights="distance", p=1)), 1e-11)
+add(v + "neighbours_minkowski", "numbers", 0, scaled(KNeighborsRegressor(3, p=3)), 1e-11)
 
 if NEW:
     from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV

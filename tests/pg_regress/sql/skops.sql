@@ -16,7 +16,7 @@ SELECT e2i_register_model('churn', pg_read_binary_file(:'pipeline'), framework =
   {"features": {"tenure": 18.5, "balance": -77.58, "ratio": 0.6001362099961889, "city": "basic ", "plan": "basic", "visits": 1},
    "label": "class 1", "probabilities": [0.3738682674975262, 0.6261317325024738]}]', tolerance => 1e-12);
 SELECT framework, engine, task FROM ml_model_registry WHERE model_name = 'churn';
-SELECT kind, name, type, required, takes_missing FROM e2i_describe_model('churn');
+SELECT kind, name, data_type, required, takes_null FROM e2i_describe_model('churn');
 
 -- Numbers, texts, booleans; what the encoder does not know is ignored, NULL is what was missing in training.
 CREATE TABLE skops_customers (tenure real, balance numeric, ratio float8, city text, plan text, visits int, active bool);
@@ -54,7 +54,8 @@ SELECT e2i_predict_label('odd', '{"tenure": 500, "calls": 90, "balance": 90000, 
 -- What is no such file: a wrong statement, a damaged one, a pickle.
 SELECT e2i_register_model('wrong', pg_read_binary_file(:'tree'), framework => 'onnx');
 SELECT e2i_register_model('wrong', pg_read_binary_file(:'tree'), task => 'regression');
-SELECT e2i_register_model('wrong', overlay(pg_read_binary_file(:'tree') PLACING '\x00000000' FROM 3000));
+SELECT e2i_register_model('wrong', substring(pg_read_binary_file(:'tree') FOR 15000));
+SELECT e2i_register_model('wrong', overlay(pg_read_binary_file(:'tree') PLACING '\x00000000' FROM length(pg_read_binary_file(:'tree')) - 3000));
 SELECT e2i_register_model('wrong', '\x80049503000000000000004b012e');
 
 DROP TABLE skops_customers;

@@ -74,9 +74,8 @@ impl Compiler {
                 });
             }
             part.value = self.replaced(&part, &marks, &replacements, missing.is_missing())?;
-            let takes_over = missing.is_missing();
-            for column in &mut part.columns {
-                column.may_miss &= !takes_over;
+            if missing.is_missing() {
+                part.columns.iter_mut().for_each(|column| column.missing_with = None);
             }
         }
         match node.some("indicator_") {

@@ -120,7 +120,7 @@ impl Compiler {
     ) {
         let Some(input) = column.feature.and_then(|feature| self.inputs.get_mut(feature)) else { return };
         input.refuses_unseen = Some(input.refuses_unseen.unwrap_or(true) && refuses);
-        if !takes_missing && column.may_miss {
+        if !takes_missing && column.missing_with.is_some() {
             input.takes_missing = false;
         }
         if input.holds == Holds::Numbers {

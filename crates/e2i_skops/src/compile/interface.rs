@@ -96,7 +96,7 @@ pub(crate) fn compile(file: &File<'_>) -> Result<Model> {
     let value = plan.input(ValueType::new(ElementType::Float64, count));
     let inputs = names.into_iter().map(Input::new).collect();
     let mut compiler = Compiler { plan, inputs, path: vec![] };
-    let columns = (0..count).map(|feature| Column { feature: Some(feature), may_miss: true }).collect();
+    let columns = (0..count).map(|feature| Column { feature: Some(feature), missing_with: Some(feature) }).collect();
     let table = Table { value, columns };
     let answer = compiler.answer(root_name(root), root, &table)?;
     compiler.finish(answer)

@@ -18,6 +18,7 @@ mod hist;
 mod imputer;
 mod inputs;
 mod interface;
+mod kernels;
 mod libraries;
 mod linear;
 mod meta;
@@ -44,8 +45,8 @@ const COLUMNS_AT_MOST: usize = 1 << 20;
 pub(crate) struct Column {
     /// The feature whose cells it holds, unchanged but for missing ones replaced.
     pub(crate) feature: Option<usize>,
-    /// Whether a missing value of that feature still is one here.
-    pub(crate) may_miss: bool,
+    /// The feature that makes it missing where it is missing itself.
+    pub(crate) missing_with: Option<usize>,
 }
 
 /// What passes between steps.
@@ -286,8 +287,8 @@ impl Compiler {
             return Err(misshapen("its columns and those of the step before"));
         }
         if !takes_nan {
-            for column in table.columns.iter().filter(|column| column.may_miss) {
-                if let Some(input) = column.feature.and_then(|feature| self.inputs.get_mut(feature)) {
+            for column in &table.columns {
+                if let Some(input) = column.missing_with.and_then(|feature| self.inputs.get_mut(feature)) {
                     input.takes_missing = false;
                 }
             }

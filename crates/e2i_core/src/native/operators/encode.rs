@@ -14,6 +14,7 @@ use crate::interface::ElementType;
 use crate::native::image::{Image, ImageWriter, Section};
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
+use crate::value::float_text;
 
 /// What a category becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +114,7 @@ impl Encode {
 
 #[cold]
 fn refused(column: &Laid, cell: f64) -> Error {
-    let what = if cell.is_nan() { "a missing value".to_owned() } else { format!("{cell}") };
+    let what = if cell.is_nan() { "a missing value".to_owned() } else { float_text(cell) };
     Error::new(
         Kind::BadValue,
         format!("{what} in column {:?} is none of the categories that it was fitted to", column.name),

@@ -14,6 +14,7 @@ use crate::interface::ElementType;
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
+use crate::value::float_text;
 
 /// The same cells, if all of them are allowed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ impl Finite {
         let message = if cell.is_nan() {
             format!("column {name} is NaN, and no missing values are taken there")
         } else if cell.is_finite() {
-            format!("column {name} is {cell}, which float32 cannot hold")
+            format!("column {name} is {}, which float32 cannot hold", float_text(cell))
         } else {
             format!("column {name} is infinite")
         };

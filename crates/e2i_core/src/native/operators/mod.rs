@@ -32,10 +32,12 @@ mod finite;
 mod frame;
 mod impute;
 mod interpolate;
+mod kernels;
 mod lanes;
 mod linear;
 mod matrix;
 mod monomials;
+mod neighbours;
 mod network;
 mod normalize;
 mod products;
@@ -61,8 +63,10 @@ pub use finite::Finite;
 pub(crate) use frame::{Cells, Frame, Scratch};
 pub use impute::Impute;
 pub use interpolate::{Beyond, Interpolate};
+pub use kernels::{Kernel, Kernels, Pairing, Pairs};
 pub use matrix::Linear;
 pub use monomials::Monomials;
+pub use neighbours::{Metric, Neighbours};
 pub use network::Network;
 pub use normalize::{Norm, Normalize};
 pub use reduce::{ArgExtreme, Reduce, Reduction};
@@ -129,7 +133,10 @@ impl Operator {
         matches!(
             self,
             Self::Columnwise(_)
+                | Self::Kernels(_)
                 | Self::Linear(_)
+                | Self::Neighbours(_)
+                | Self::Pairs(_)
                 | Self::Network(_)
                 | Self::Normalize(_)
                 | Self::Reduce(_)
@@ -167,18 +174,24 @@ operators! {
     Impute,
     /// Lines through points.
     Interpolate,
+    /// A kernel with each of some vectors.
+    Kernels,
     /// A product with a matrix.
     Linear,
     /// A category mapped to something else.
     Lookup,
     /// Products of columns.
     Monomials,
+    /// What the nearest points say.
+    Neighbours,
     /// Products one after the other, with functions between them.
     Network,
     /// A row divided by its norm.
     Normalize,
     /// A category as zeros and a one.
     OneHot,
+    /// A number for each class from pairs of classes.
+    Pairs,
     /// A cell of a table by its index.
     Pick,
     /// Texts in another case.
