@@ -310,7 +310,7 @@ impl<'t> Literal<'t> {
         }
     }
 
-    fn expect(&mut self, text: &str) -> Result<()> {
+    fn take(&mut self, text: &str) -> Result<()> {
         if self.skip(text) { Ok(()) } else { Err(self.wrong()) }
     }
 
@@ -339,7 +339,7 @@ impl<'t> Literal<'t> {
     }
 
     fn numbers(&mut self) -> Result<Vec<usize>> {
-        self.expect("(")?;
+        self.take("(")?;
         let mut numbers = vec![];
         while !self.skip(")") {
             if numbers.len() == AXES_AT_MOST {
@@ -347,7 +347,7 @@ impl<'t> Literal<'t> {
             }
             numbers.push(self.number()?);
             if !self.skip(",") {
-                self.expect(")")?;
+                self.take(")")?;
                 break;
             }
         }
@@ -362,14 +362,14 @@ impl<'t> Literal<'t> {
         }
         let mut fields = vec![];
         while !self.skip("]") {
-            self.expect("(")?;
+            self.take("(")?;
             let name = self.text()?.to_owned();
-            self.expect(",")?;
+            self.take(",")?;
             let (item, big) = Item::parse(self.text()?)?;
-            self.expect(")")?;
+            self.take(")")?;
             fields.push((name, item, big));
             if !self.skip(",") {
-                self.expect("]")?;
+                self.take("]")?;
                 break;
             }
         }
@@ -377,17 +377,17 @@ impl<'t> Literal<'t> {
     }
 
     fn header(mut self) -> Result<Header> {
-        self.expect("{")?;
+        self.take("{")?;
         let (mut fields, mut fortran, mut shape) = (None, None, None);
         while !self.skip("}") {
             let name = self.text()?;
-            self.expect(":")?;
+            self.take(":")?;
             let twice = match name {
                 "descr" => fields.replace(self.fields()?).is_some(),
                 "fortran_order" => {
                     let value = self.skip("True");
                     if !value {
-                        self.expect("False")?;
+                        self.take("False")?;
                     }
                     fortran.replace(value).is_some()
                 }
@@ -398,7 +398,7 @@ impl<'t> Literal<'t> {
                 return Err(self.wrong());
             }
             if !self.skip(",") {
-                self.expect("}")?;
+                self.take("}")?;
                 break;
             }
         }

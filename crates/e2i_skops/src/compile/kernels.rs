@@ -172,6 +172,8 @@ impl Compiler {
         let one = |class: usize| (0..count).map(move |at| f64::from(u8::from(at == class)));
         let targets: Vec<f64> = places.into_iter().flat_map(one).collect();
         let probabilities = self.nearest(node, table, &targets, count)?;
+        // Where no neighbour has any weight there is no answer.
+        let probabilities = self.checked(&Table::computed(probabilities, count), false, false)?;
         self.by_probability(classes, probabilities)
     }
 
