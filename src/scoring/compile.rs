@@ -13,6 +13,9 @@ pub fn compile(
     preprocessor: Option<&[u8]>,
     interface: &Interface,
 ) -> Result<std::result::Result<Vec<u8>, String>> {
+    if let Some(model) = e2i_skops::read(model) {
+        return model.map(|model| Ok(model.plan));
+    }
     if let Some(trained) = formats::read(model) {
         let trained = trained?;
         let element = interface.inputs.first().map_or(ElementType::Float32, |input| input.element);

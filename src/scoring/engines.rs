@@ -125,36 +125,10 @@ pub fn open_native(
         }
         other => Ok(other?),
     };
-<<<<<<< HEAD
     Ok(made.map(|mut engine| {
         engine.set_probe(interrupt::pending);
         engine
     }))
-=======
-    engine.set_probe(interrupt::pending);
-    Ok(engine)
-}
-
-/// Compiles a model for the native engine; the inner error is why it cannot be.
-///
-/// # Errors
-/// What reading the model reports.
-pub fn compile(
-    model: &[u8],
-    preprocessor: Option<&[u8]>,
-    interface: &Interface,
-) -> Result<std::result::Result<Vec<u8>, String>> {
-    if let Some(model) = e2i_skops::read(model) {
-        return model.map(|model| Ok(model.plan));
-    }
-    if let Some(trained) = formats::read(model) {
-        let trained = trained?;
-        let element = interface.inputs.first().map_or(ElementType::Float32, |input| input.element);
-        return compile_trained(trained.framework, element, &trained.ensemble, &trained.link).map(Ok);
-    }
-    let (model, first) = (Model::parse(model)?, preprocessor.map(Model::parse).transpose()?);
-    Ok(e2i_onnx::compile(&model, first.as_ref(), interface).map_err(|refusal| refusal.to_string()))
->>>>>>> 095d6f8 (A model of scikit-learn is registered as skops saved it; hostile files, fuzzing, the manual)
 }
 
 fn on_runtime(schema: Schema, version: &Version, stored: &Stored, threads: usize) -> Result<Box<dyn Engine>> {
