@@ -14,7 +14,10 @@ pub fn compile(
     interface: &Interface,
 ) -> Result<std::result::Result<Vec<u8>, String>> {
     if let Some(model) = e2i_skops::read(model) {
-        return model.map(|model| Ok(model.plan));
+        let model = model?;
+        // Rows are bound by the codes of the interface, which another build may have given in another order.
+        let same = model.has_categories_of(interface);
+        return Ok(if same { Ok(model.plan) } else { Err("its categories have other codes".to_owned()) });
     }
     if let Some(trained) = formats::read(model) {
         let trained = trained?;

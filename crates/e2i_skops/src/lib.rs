@@ -18,7 +18,7 @@ mod node;
 mod npy;
 
 use e2i_core::native::agreement::Sample;
-use e2i_core::{ClassScores, Error, Interface, Kind, Result, Task};
+use e2i_core::{Category, ClassScores, Error, Interface, Kind, Result, Task};
 
 /// A model of scikit-learn, compiled.
 #[derive(Debug)]
@@ -42,6 +42,16 @@ pub fn read(bytes: &[u8]) -> Option<Result<Model>> {
 }
 
 impl Model {
+    /// Whether the categories of each feature have the codes that they have in an interface.
+    #[must_use]
+    pub fn has_categories_of(&self, interface: &Interface) -> bool {
+        let codes = |interface: &Interface| -> Vec<Vec<Category>> {
+            let features = interface.features.iter();
+            features.map(|feature| feature.categories.iter().flat_map(|known| known.values.clone()).collect()).collect()
+        };
+        codes(&self.interface) == codes(interface)
+    }
+
     /// Its interface, with the task and the meaning of its numbers that are stated: decisions are margins, or logits where whoever
     /// registers it says so.
     ///
