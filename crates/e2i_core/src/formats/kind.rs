@@ -484,7 +484,7 @@ mod tests {
     fn files_of_other_programs() {
         is(b"\x80\x04\x95\x10", "Python pickle", "skops.io.dump");
         is(b"ccopy_reg\n_reconstructor\n", "Python pickle", "skops.io.dump");
-        is(b"\x78\x9c\x01\x02\x03", "zlib", "to_onnx");
+        is(b"\x78\x9c\x01\x02\x03", "zlib", "skops.io.dump");
         is(b"\x89HDF\r\n\x1a\n\0", "HDF5", "tf2onnx");
         is(b"CBM1\x10\0", "CatBoost", "format='onnx'");
         is(b"\x1c\0\0\0TFL3\x14", "TensorFlow Lite", "tf2onnx");
