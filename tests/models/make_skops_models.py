@@ -22,7 +22,7 @@ import pandas as pd
 import skops.io
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import *
 from sklearn.impute import MissingIndicator, SimpleImputer
@@ -36,7 +36,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_selection import *
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.naive_bayes import *
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSVM
@@ -376,6 +376,13 @@ add(v + "neighbours_classifier", "numbers", 3, scaled(KNeighborsClassifier(5)), 
 add(v + "neighbours_distance", "numbers", 2, scaled(KNeighborsClassifier(4, weights="distance", algorithm="kd_tree")), 1e-11)
 add(v + "neighbours_regressor", "numbers", 0, scaled(KNeighborsRegressor(3, weights="distance", p=1)), 1e-11)
 add(v + "neighbours_minkowski", "numbers", 0, scaled(KNeighborsRegressor(3, p=3)), 1e-11)
+
+# Others.
+add(v + "qda_2", "numbers", 2, QuadraticDiscriminantAnalysis(), 1e-11)
+add(v + "qda_3", "numbers", 3, QuadraticDiscriminantAnalysis(), 1e-11, text="text")
+add(v + "quantile", "holes", 0, QuantileTransformer(n_quantiles=40), 1e-15)
+add(v + "one_vs_one", "numbers", 3, OneVsOneClassifier(scaled(LinearSVC())))
+add(v + "one_class_sgd", "numbers", 0, scaled(SGDOneClassSVM(random_state=0)))
 
 if NEW:
     from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV

@@ -32,8 +32,6 @@ pub(crate) struct Input {
     pub(crate) refuses_unseen: Option<bool>,
     /// Numbers that are categories of a step that refuses others.
     pub(crate) numbers: Vec<f64>,
-    /// Whether the values of an encoder are booleans alone.
-    pub(crate) booleans: bool,
 }
 
 impl Input {
@@ -46,7 +44,6 @@ impl Input {
             codes: HashMap::new(),
             refuses_unseen: None,
             numbers: vec![],
-            booleans: false,
         }
     }
 
@@ -123,8 +120,11 @@ impl Compiler {
         if !takes_missing && column.missing_with.is_some() {
             input.takes_missing = false;
         }
+        if input.holds == Holds::Anything {
+            // Of nothing but missing values nobody knows what they would have been.
+            input.holds = Holds::Numbers;
+        }
         if input.holds == Holds::Numbers {
-            input.booleans = !categories.is_empty() && categories.iter().all(|value| matches!(value, Simple::Bool(_)));
             let numbers = categories.iter().filter_map(Simple::number).filter(|number| number.is_finite());
             input.numbers.extend(numbers);
         }

@@ -23,6 +23,7 @@ mod libraries;
 mod linear;
 mod meta;
 mod network;
+mod others;
 mod scalers;
 mod trees;
 

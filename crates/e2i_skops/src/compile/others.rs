@@ -1,0 +1,129 @@
+//! Estimators of few lines: quadratic discriminants, quantiles, one class against one other, one class by stochastic gradients.
+
+use e2i_core::native::operators::{
+    Beyond, BinaryFunction, Interpolate, Pairing, Pairs, RowFunction, UnaryFunction, sum,
+};
+use e2i_core::{ElementType, Result};
+
+use super::answer::{Answer, Classified, classes_of};
+use super::forests::estimators;
+use super::{Column, Compiler, Table, misshapen, unsupported};
+use crate::node::{Matrix, Node};
+
+impl Compiler {
+    pub(super) fn quadratic_discriminant(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        let (classes, width) = (classes_of(node)?, table.width());
+        let value = self.checked(table, false, false)?;
+        let means = node.get("means_")?.matrix()?;
+        let priors = node.get("priors_")?.numbers()?;
+        let (rotations, scalings) = (node.get("rotations_")?.items()?, node.get("scalings_")?.items()?);
+        let count = classes.len();
+        if [means.rows, priors.len(), rotations.len(), scalings.len()] != [count; 4] || means.columns != width {
+            return Err(misshapen("its classes and columns"));
+        }
+        let mut parts = vec![];
+        for class in 0..count {
+            let (rotation, scaling) = (rotations[class].matrix()?, scalings[class].numbers()?);
+            if rotation.rows != width || rotation.columns != scaling.len() {
+                return Err(misshapen("its classes and columns"));
+            }
+            let away = self.with(BinaryFunction::Subtract, value, &means.cells[class * width..(class + 1) * width]);
+            let scaled =
+                rotation.cells.iter().enumerate().map(|(at, cell)| cell * scaling[at % scaling.len()].powf(-0.5));
+            let weights = Matrix { rows: width, columns: scaling.len(), cells: scaled.collect() }.transposed();
+            let turned = self.product(away, &weights, &[])?;
+            let squared = self.both(BinaryFunction::Multiply, turned, turned);
+            let norm = self.row(RowFunction::Sum, squared)?;
+            let logs: Vec<f64> = scaling.iter().map(|scaling| scaling.ln()).collect();
+            let moved = self.with(BinaryFunction::Add, norm, &[sum(&logs)]);
+            let halved = self.with(BinaryFunction::Multiply, moved, &[-0.5]);
+            parts.push(self.with(BinaryFunction::Add, halved, &[priors[class].ln()]));
+        }
+        let decisions = self.join(&parts);
+        let probabilities = Some(self.row(RowFunction::Softmax, decisions)?);
+        if count == 2 {
+            let decision = self.row(RowFunction::Difference, decisions)?;
+            let classified = self.by_decision(classes, decision)?;
+            return Ok(Answer::Classes(Classified { probabilities, ..classified }));
+        }
+        let classified = self.by_decision(classes, decisions)?;
+        Ok(Answer::Classes(Classified { probabilities, ..classified }))
+    }
+
+    /// Quantiles by the mean of the lines from below and from above, which differ where quantiles are equal.
+    pub(super) fn quantile_transformer(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+        if node.option("output_distribution").as_deref() != Some("uniform") {
+            return Err(unsupported("another output_distribution than 'uniform' is not read"));
+        }
+        let value = self.checked(table, true, false)?;
+        let quantiles = node.get("quantiles_")?.matrix()?;
+        let references = node.get("references_")?.numbers()?;
+        let (rows, width) = (quantiles.rows, table.width());
+        let columns: Vec<Vec<f64>> = (0..width)
+            .map(|column| (0..rows).filter_map(|row| quantiles.cells.get(row * width + column).copied()).collect())
+            .collect();
+        let fits = quantiles.columns == width
+            && rows == references.len()
+            && rows > 0
+            && columns.iter().all(|own| own.is_sorted());
+        if !fits {
+            return Err(misshapen("its quantiles and columns"));
+        }
+        let turned = |cells: &[f64]| cells.iter().rev().map(|cell| -cell).collect::<Vec<f64>>();
+        let up: Vec<(Vec<f64>, Vec<f64>)> = columns.iter().map(|own| (own.clone(), references.clone())).collect();
+        let down: Vec<(Vec<f64>, Vec<f64>)> = columns.iter().map(|own| (turned(own), turned(&references))).collect();
+        let up = Interpolate::new(&up, Beyond::Nearest, self.plan.tables());
+        let down = Interpolate::new(&down, Beyond::Nearest, self.plan.tables());
+        let up = self.step(up, &[value], Self::double(width));
+        let negative = self.each(UnaryFunction::Negate, value);
+        let down = self.step(down, &[negative], Self::double(width));
+        let both = self.both(BinaryFunction::Subtract, up, down);
+        let mut mean = self.with(BinaryFunction::Multiply, both, &[0.5]);
+        // The ends themselves are 0 and 1, however many quantiles are equal there.
+        for (row, end) in [(0, 0.0), (rows - 1, 1.0)] {
+            let ends: Vec<f64> = columns.iter().map(|own| own[row]).collect();
+            let at_end = self.with(BinaryFunction::Equal, value, &ends);
+            let at_end = self.cast(at_end, ElementType::Float64);
+            let opposite = self.with(BinaryFunction::Multiply, at_end, &[-1.0]);
+            let elsewhere = self.with(BinaryFunction::Add, opposite, &[1.0]);
+            mean = self.both(BinaryFunction::Multiply, mean, elsewhere);
+            if end > 0.0 {
+                mean = self.both(BinaryFunction::Add, mean, at_end);
+            }
+        }
+        let columns = table.columns.iter().map(|column| Column { feature: None, ..*column }).collect();
+        Ok(Table { value: mean, columns })
+    }
+
+    pub(super) fn one_vs_one(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        let classes = classes_of(node)?;
+        let (count, fitted) = (classes.len(), estimators(node)?);
+        if node.some("pairwise_indices_").is_some() || count < 3 || fitted.len() != count * (count - 1) / 2 {
+            return Err(unsupported("one class against one other of two classes, or by pairs of rows, is not read"));
+        }
+        let mut pairs = vec![];
+        for (index, estimator) in fitted.into_iter().enumerate() {
+            let given = self.answer(&format!("estimators_[{index}]"), estimator, table)?.classes()?;
+            let decision = given.decision.ok_or_else(|| unsupported("its estimators give no decisions"))?;
+            pairs.push(self.each(UnaryFunction::Negate, decision));
+        }
+        let pairs = self.join(&pairs);
+        let decision = self.step(Pairs { classes: count, pairing: Pairing::Decisions }, &[pairs], Self::double(count));
+        Ok(Answer::Classes(self.by_decision(classes, decision)?))
+    }
+
+    pub(super) fn linear_one_class(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        let value = self.checked(table, false, false)?;
+        let weights = node.get("coef_")?.matrix()?;
+        let product = self.product(value, &weights, &[])?;
+        let offset = node.get("offset_")?.numbers()?;
+        let [offset] = offset[..] else { return Err(misshapen("its offset")) };
+        let score = self.with(BinaryFunction::Subtract, product, &[offset]);
+        let ordinary = self.with(BinaryFunction::GreaterOrEqual, score, &[0.0]);
+        let ordinary = self.cast(ordinary, ElementType::Float64);
+        let doubled = self.with(BinaryFunction::Multiply, ordinary, &[2.0]);
+        let verdict = self.with(BinaryFunction::Subtract, doubled, &[1.0]);
+        let verdict = self.cast(verdict, ElementType::Int64);
+        Ok(Answer::Anomaly { verdict, score })
+    }
+}
