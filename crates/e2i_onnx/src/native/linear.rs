@@ -13,7 +13,7 @@ use crate::proto::NodeProto;
 
 impl Lowering<'_, '_> {
     /// A product along the last axis with a matrix of `inputs × outputs`.
-    fn product(
+    pub(super) fn product(
         &mut self,
         value: &RowValue,
         outputs: usize,

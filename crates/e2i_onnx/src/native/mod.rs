@@ -35,6 +35,9 @@ mod folding;
 mod hostile_tests;
 mod linear;
 #[cfg(test)]
+mod machine_tests;
+mod machines;
+#[cfg(test)]
 mod operator_tests;
 #[cfg(test)]
 mod pipeline_tests;
@@ -251,6 +254,8 @@ impl Lowering<'_, '_> {
                 "TreeEnsembleClassifier" | "TreeEnsembleRegressor" | "TreeEnsemble" => self.trees(node),
                 "LinearClassifier" => self.linear_classifier(node),
                 "LinearRegressor" => one(self.linear_regressor(node)),
+                "SVMClassifier" => self.svm_classifier(node),
+                "SVMRegressor" => one(self.svm_regressor(node)),
                 "Scaler" => one(self.scaler(node)),
                 "Normalizer" => one(self.normalizer(node)),
                 "Imputer" => one(self.imputer(node)),

@@ -26,6 +26,7 @@ mod category;
 mod columns;
 mod columnwise;
 mod constants;
+mod distances;
 mod elementary;
 mod encode;
 mod finite;
@@ -35,6 +36,7 @@ mod interpolate;
 mod kernels;
 mod lanes;
 mod linear;
+mod machines;
 mod matrix;
 mod monomials;
 mod neighbours;
@@ -58,12 +60,14 @@ pub use category::{Lookup, OneHot, Pick, Unknown};
 pub use columns::{Concat, Gather};
 pub use columnwise::{ColumnFunction, Columnwise};
 pub use constants::{Constants, Texts, Values};
+pub use distances::{DistanceFunction, Distances};
 pub use encode::{Becomes, Encode, Encoding};
 pub use finite::Finite;
 pub(crate) use frame::{Cells, Frame, Scratch};
 pub use impute::Impute;
 pub use interpolate::{Beyond, Interpolate};
 pub use kernels::{Kernel, Kernels, Pairing, Pairs};
+pub use machines::Machines;
 pub use matrix::Linear;
 pub use monomials::Monomials;
 pub use neighbours::{Metric, Neighbours};
@@ -133,8 +137,10 @@ impl Operator {
         matches!(
             self,
             Self::Columnwise(_)
+                | Self::Distances(_)
                 | Self::Kernels(_)
                 | Self::Linear(_)
+                | Self::Machines(_)
                 | Self::Neighbours(_)
                 | Self::Pairs(_)
                 | Self::Network(_)
@@ -162,6 +168,8 @@ operators! {
     Columnwise,
     /// Values side by side.
     Concat,
+    /// Distances to points.
+    Distances,
     /// Categories that are numbers, column by column.
     Encode,
     /// The same cells in every row.
@@ -180,6 +188,8 @@ operators! {
     Linear,
     /// A category mapped to something else.
     Lookup,
+    /// Support vector machines of pairs of classes.
+    Machines,
     /// Products of columns.
     Monomials,
     /// What the nearest points say.
