@@ -36,7 +36,7 @@ SELECT e2i_register_model('named', bytes, feature_names => '{a,b,c,d,e}', class_
 SELECT e2i_predict('named', '{"e": 1, "d": 0, "c": null, "b": 2, "a": 3}') = e2i_predict('xgb_binary.json', '[3, 2, null, 0, 1]') AS same,
        e2i_predict_label('named', '[3, 2, null, 0, 1]') AS label;
 SELECT regress.raised(format('SELECT e2i_register_model(''wrong'', bytes, %s) FROM saved WHERE file = ''xgb_binary.json''', option))
-FROM unnest(ARRAY[$$framework => 'onnx'$$, $$framework => 'sklearn'$$, $$task => 'regression'$$, $$feature_names => '{a}'$$, $$preprocessor => 'x'$$]) AS option;
+FROM unnest(ARRAY[$$framework => 'onnx'$$, $$framework => 'catboost'$$, $$task => 'regression'$$, $$feature_names => '{a}'$$, $$preprocessor => 'x'$$]) AS option;
 
 -- Damaged files, cut at each eighth and with single bytes changed, are refused or scored; nothing else happens.
 CREATE TABLE damaged AS

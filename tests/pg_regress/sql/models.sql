@@ -98,7 +98,7 @@ FROM (SELECT substr(regress.onnx('wine_forest'), 1, cut) FROM generate_series(0,
       UNION ALL SELECT decode(repeat(md5(n::text), 32), 'hex') FROM generate_series(1, 100) AS n) AS v (bytes) GROUP BY 1 ORDER BY 1;
 SELECT e2i_register_model('bad', '\x1f8b08');
 SELECT e2i_register_model('bad', NULL);
-SELECT regress.raised($$SELECT e2i_register_model(NULL, regress.onnx('torch_mlp'))$$), regress.raised($$SELECT e2i_register_model('bad', regress.onnx('torch_mlp'), framework => 'sklearn')$$);
+SELECT regress.raised($$SELECT e2i_register_model(NULL, regress.onnx('torch_mlp'))$$), regress.raised($$SELECT e2i_register_model('bad', regress.onnx('torch_mlp'), framework => 'catboost')$$);
 SELECT e2i_register_model('stated', regress.onnx('torch_mlp'), framework => 'onnx');
 SET e2i_serve.max_model_size = '16kB';
 SELECT e2i_register_model('bad', regress.onnx('wine_forest'));
