@@ -162,7 +162,7 @@ impl Pairs {
         for (((first, second), decision), (slope, offset)) in pairs(count).zip(row).zip(slopes.iter().zip(offsets)) {
             let x = decision * slope + offset;
             let p = if x >= 0.0 { (-x).exp() / (1.0 + (-x).exp()) } else { 1.0 / (1.0 + x.exp()) };
-            let p = p.max(LEAST).min(1.0 - LEAST);
+            let p = p.clamp(LEAST, 1.0 - LEAST);
             won[first * count + second] = p;
             won[second * count + first] = 1.0 - p;
         }
