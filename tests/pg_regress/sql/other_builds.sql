@@ -19,6 +19,7 @@ FROM (SELECT set_byte(bytes, 7, 99) AS other FROM ml_model_artifacts JOIN ml_mod
 ALTER TABLE ml_model_registry DISABLE TRIGGER version_is_immutable;
 UPDATE ml_model_registry SET plan_sha256 = sha256(set_byte(bytes, 7, 99)) FROM ml_model_artifacts WHERE sha256 = plan_sha256;
 ALTER TABLE ml_model_registry ENABLE TRIGGER version_is_immutable;
+DELETE FROM ml_model_artifacts WHERE sha256 NOT IN (SELECT unnest(ARRAY[artifact_sha256, plan_sha256]) FROM ml_model_registry);
 SELECT model_name, get_byte(bytes, 7) AS format FROM ml_model_registry JOIN ml_model_artifacts ON sha256 = plan_sha256 ORDER BY 1;
 
 -- Proved, they score natively, and the same.
