@@ -1,7 +1,7 @@
-"""One round of `bench/native` with the library that trained a model: `libraries.py MODEL ROWS.f32 SCORES`.
+"""One round of `bench/native` with the library that trained a model: `libraries.py MODEL ROWS.f32 SCORES FEATURES`.
 
-Prints `all SIDE NANOSECONDS` a row of every call with all rows on one thread, of its own time on a processor, and fails
-when a score differs in a bit from those that the native engine left in SCORES. Run by the Python that E2I_BENCH_PYTHON names.
+Prints `BATCH SIDE NANOSECONDS` a row of every pass on one thread, of its own time on a processor: all rows in one call, 1,024
+a call, and one a call, of which fewer are tried. Fails when a score differs in a bit from those that the native engine left in SCORES. Run by the Python that E2I_BENCH_PYTHON names.
 """
 
 import sys
@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 PASSES = 3
-FEATURES = 30
+ONE_BY_ONE = 500
 
 
 def xgboost(path):
@@ -28,16 +28,18 @@ def lightgbm(path):
 
 
 def main():
-    path, rows, scores = sys.argv[1:]
+    path, rows, scores, features = sys.argv[1:]
     side, element, predict = (xgboost if path.endswith(".ubj") else lightgbm)(path)
-    rows = np.fromfile(rows, np.float32).reshape(-1, FEATURES).astype(element)
+    rows = np.fromfile(rows, np.float32).reshape(-1, int(features)).astype(element)
     native = np.fromfile(scores, element)
     if not np.array_equal(predict(rows).ravel(), native):
         sys.exit(f"{path}: the native scores are not those of {side}")
     for _ in range(PASSES):
-        begun = time.thread_time_ns()
-        predict(rows)
-        print("all", side, (time.thread_time_ns() - begun) / len(rows))
+        for name, batch, some in (("all", len(rows), rows), ("1024", 1024, rows), ("1", 1, rows[:ONE_BY_ONE])):
+            begun = time.thread_time_ns()
+            for start in range(0, len(some), batch):
+                predict(some[start : start + batch])
+            print(name, side, (time.thread_time_ns() - begun) / len(some))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use e2i_core::formats::{self, Trained};
 use e2i_core::native::{
-    Forest, Function, Image, ImageWriter, InstructionSet, NativeEngine, Precision, Rows, Scratch, SumsMut,
+    Forest, Function, Image, ImageWriter, InstructionSet, NativeEngine, Node, Precision, Rows, Scratch, SumsMut,
     compile_trained,
 };
 use e2i_core::{Batch, Column, ElementType, Engine, Kind, OutputSet, Outputs, Task};
@@ -223,6 +223,28 @@ fn interfaces_say_what_the_files_say() {
     assert_eq!(task("lgb_classes.txt"), Task::MulticlassClassification);
     assert_eq!(read("lgb_classes.txt").interface.classes.unwrap().labels, ["0", "1", "2"]);
     assert_eq!(read("lgb_binary.txt").link.function, Function::Logistic { coefficient: 0.7 });
+}
+
+/// What came to a branch went to its sides: in rows exactly, in hessians but for their rounding.
+#[test]
+fn trees_keep_how_much_of_the_training_data_came_to_each_node() {
+    let (mut whole, mut trees) = (0, 0);
+    for file in files(&["json", "ubj", "txt"]) {
+        let Some(Ok(trained)) = formats::read(&bytes(&file)) else { continue };
+        for tree in &trained.ensemble.trees {
+            trees += 1;
+            if tree.cover.is_empty() {
+                continue;
+            }
+            whole += 1;
+            for (node, cover) in tree.nodes.iter().zip(&tree.cover) {
+                let Node::Branch(branch) = node else { continue };
+                let sides = tree.cover[branch.yes as usize] + tree.cover[branch.no as usize];
+                assert!((sides - cover).abs() <= 1e-4 * cover.abs().max(1.0), "{file}: {cover} became {sides}");
+            }
+        }
+    }
+    assert!(whole * 10 > trees * 9, "{whole} of {trees} trees");
 }
 
 fn refusal(bytes: &[u8]) -> e2i_core::Error {

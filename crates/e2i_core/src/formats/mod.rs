@@ -220,6 +220,12 @@ impl Trained {
     }
 }
 
+/// The cover of a tree's nodes, if each has one that can be.
+fn stated_cover(cover: Vec<f64>, nodes: usize) -> Vec<f64> {
+    let can_be = cover.len() == nodes && cover.iter().all(|cover| cover.is_finite() && *cover >= 0.0);
+    if can_be { cover } else { vec![] }
+}
+
 /// Whole numbers in ascending order as closed intervals of the values that truncate to them; `below` is the greatest
 /// value under a whole number, in the type that values are compared in.
 fn whole_numbers(numbers: impl IntoIterator<Item = u32>, below: impl Fn(u64) -> f64) -> Vec<(f64, f64)> {

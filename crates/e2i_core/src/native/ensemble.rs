@@ -85,6 +85,9 @@ pub enum Node {
 pub struct Tree {
     /// The nodes.
     pub nodes: Vec<Node>,
+    /// How much of the training data came to each node, as the file measures it (XGBoost sums hessians, LightGBM counts rows);
+    /// empty where it does not say. No score depends on it.
+    pub cover: Vec<f64>,
 }
 
 /// How the trees' answers become one.
@@ -146,6 +149,9 @@ impl Ensemble {
     fn check_tree(&self, tree: &Tree) -> std::result::Result<(), String> {
         if tree.nodes.is_empty() {
             return Err("it has no nodes".to_owned());
+        }
+        if !(tree.cover.is_empty() || tree.cover.len() == tree.nodes.len()) {
+            return Err(format!("{} of {} nodes have a cover", tree.cover.len(), tree.nodes.len()));
         }
         for (index, node) in tree.nodes.iter().enumerate() {
             match node {
@@ -314,7 +320,7 @@ mod tests {
         Ensemble {
             width: 1,
             features: vec![FeatureUse { column: 0, missing }],
-            trees: vec![Tree { nodes: vec![Node::Branch(branch), leaf(1.0), leaf(2.0)] }],
+            trees: vec![Tree { nodes: vec![Node::Branch(branch), leaf(1.0), leaf(2.0)], cover: vec![] }],
             targets: 1,
             compared_in: Precision::Double,
             added_in: Precision::Single,

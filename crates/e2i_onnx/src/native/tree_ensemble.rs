@@ -140,7 +140,7 @@ impl Lists<'_> {
             let tracks_true = self.missing.get(at) == Some(&1);
             nodes.push(self.branch(at, feature, tracks_true, sides)?);
         }
-        Ok(Tree { nodes })
+        Ok(Tree { nodes, cover: vec![] })
     }
 
     fn place(&self, at: i64, is_leaf: bool) -> Result<usize> {

@@ -268,7 +268,7 @@ fn listed_trees(node: &NodeProto, what: &str, targets: usize, precision: Precisi
             let asked = Asked::from_mode(mode).ok_or_else(|| refused(node, "a node has an unknown mode"))?;
             nodes.push(asked.branch(feature, values[place], tracks_true, (follow(yes[place])?, follow(no[place])?)));
         }
-        read.trees.push(Tree { nodes });
+        read.trees.push(Tree { nodes, cover: vec![] });
     }
     Ok(read)
 }

@@ -81,7 +81,7 @@ fn tree(predictor: Node<'_>, width: usize, target: u32) -> Result<Tree> {
     if nodes.len() == 0 {
         return Err(broken("it has no nodes"));
     }
-    Ok(Tree { nodes: (0..nodes.len()).map(node).collect::<Result<_>>()? })
+    Ok(Tree { nodes: (0..nodes.len()).map(node).collect::<Result<_>>()?, cover: vec![] })
 }
 
 impl Compiler {

@@ -102,7 +102,7 @@ impl Saved {
                 no: child(right)?,
             }))
         };
-        Ok(Tree { nodes: (0..self.len()).map(node).collect::<Result<_>>()? })
+        Ok(Tree { nodes: (0..self.len()).map(node).collect::<Result<_>>()?, cover: vec![] })
     }
 }
 

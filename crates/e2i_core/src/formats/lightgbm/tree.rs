@@ -4,7 +4,7 @@
 //! a tree sees it; here thresholds are moved to where that makes no difference.
 
 use super::{Features, Keys};
-use crate::formats::whole_numbers;
+use crate::formats::{stated_cover, whole_numbers};
 use crate::native::{Branch, Missing, Node, Test, Tree, Weight, ZERO};
 
 /// Bits of `decision_type`.
@@ -84,7 +84,10 @@ pub(super) fn read(keys: &Keys<'_>, width: usize, target: u32, features: &mut Fe
         }
     }
     nodes.extend(leaves.into_iter().map(|value| Node::Leaf(vec![Weight { target, value }])));
-    Ok(Tree { nodes })
+    // Not every file counts; where one does so wrongly, it says nothing.
+    let mut cover = keys.numbers::<f64>("internal_count", branch_count).unwrap_or_default();
+    cover.extend(keys.numbers::<f64>("leaf_count", leaf_count).unwrap_or_default());
+    Ok(Tree { cover: stated_cover(cover, nodes.len()), nodes })
 }
 
 /// A threshold that tells numbers apart as `threshold` does once those around 0 have become 0.

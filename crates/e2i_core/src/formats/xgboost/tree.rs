@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::json::Real;
-use crate::formats::whole_numbers;
+use crate::formats::{stated_cover, whole_numbers};
 use crate::native::{Branch, Node, Test, Tree, Weight};
 
 /// Codes from here on are invalid to XGBoost: float32 could not hold each.
@@ -37,6 +37,9 @@ pub(super) struct TreeDocument {
     /// The leaves' vectors, where a leaf has several numbers.
     #[serde(default)]
     base_weights: Vec<Real>,
+    /// The cover of each node.
+    #[serde(default)]
+    sum_hessian: Vec<Real>,
     /// Newer versions keep the leaves' vectors here; a leaf's right child says which is its.
     #[serde(default)]
     leaf_weights: Vec<Real>,
@@ -118,6 +121,7 @@ pub(super) fn read(document: TreeDocument, forms: &Forms) -> Result<Tree, String
     };
     let mut sets = document.sets(count)?;
     let mut nodes: Vec<Node> = Vec::with_capacity(count);
+    let mut cover = Vec::with_capacity(count);
     let mut seen = vec![false; count];
     // Which node comes next, and where its number has to be noted: a branch's index, and whether it is its right child.
     let mut open = vec![(0_usize, UNSEEN, false)];
@@ -131,6 +135,7 @@ pub(super) fn read(document: TreeDocument, forms: &Forms) -> Result<Tree, String
             let child = if right == matches!(branch.test, Test::Member(_)) { &mut branch.yes } else { &mut branch.no };
             *child = number;
         }
+        cover.extend(document.sum_hessian.get(at).map(|Real(sum)| f64::from(*sum)));
         if document.left_children[at] == -1 {
             nodes.push(document.leaf(at, vector, forms)?);
             continue;
@@ -141,7 +146,7 @@ pub(super) fn read(document: TreeDocument, forms: &Forms) -> Result<Tree, String
             open.push((child.ok_or_else(|| format!("node {at} leads to a node that does not exist"))?, number, right));
         }
     }
-    Ok(Tree { nodes })
+    Ok(Tree { cover: stated_cover(cover, nodes.len()), nodes })
 }
 
 /// The categories of nodes; nodes without a set of their own have `None`.

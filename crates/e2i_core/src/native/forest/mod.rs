@@ -330,6 +330,7 @@ impl Forest {
     }
 
     /// The same with so many of the rows in blocks, which only the time depends on.
+    #[inline(always)]
     #[allow(clippy::too_many_arguments, reason = "a function of what is public and one number more")]
     fn sums_of(
         &self,

@@ -153,7 +153,7 @@ fn tree(random: &mut Random, style: Style, number_of_tree: usize, single: bool) 
             moved(&mut branch.no);
         }
     }
-    Tree { nodes }
+    Tree { nodes, cover: vec![] }
 }
 
 fn ensemble(random: &mut Random, style: Style) -> Ensemble {
@@ -361,7 +361,7 @@ fn more_nodes_than_narrow_places_hold() {
     let of = Ensemble {
         width: 1,
         features: vec![FeatureUse { column: 0, missing: Missing::Nan }],
-        trees: vec![Tree { nodes }],
+        trees: vec![Tree { nodes, cover: vec![] }],
         targets: 1,
         compared_in: Precision::Single,
         added_in: Precision::Single,
@@ -391,7 +391,7 @@ fn shared_nodes_do_not_multiply() {
     let mut of = ensemble(&mut random, STYLES[0]);
     of.width = 3;
     of.features = (0..3).map(|column| FeatureUse { column, missing: Missing::Nan }).collect();
-    of.trees = vec![Tree { nodes }; 3];
+    of.trees = vec![Tree { nodes, cover: vec![] }; 3];
     let input = rows(&mut random, &of, 130);
     compare(&of, &input, &[1, 130], "a ladder");
     let mut writer = ImageWriter::default();
@@ -548,7 +548,7 @@ fn a_set_that_others_enter_in_the_middle_is_not_read_once_for_each() {
     let of = Ensemble {
         width: 2,
         features: (0..2).map(|column| FeatureUse { column, missing: Missing::Nan }).collect(),
-        trees: vec![Tree { nodes }],
+        trees: vec![Tree { nodes, cover: vec![] }],
         targets: 1,
         compared_in: Precision::Single,
         added_in: Precision::Single,

@@ -5,15 +5,16 @@ use super::super::ranks::{self, COLUMNS, Codes, Count};
 use super::super::{classes, leaves};
 use super::{Beside, Full, Group, LARGE, Place, SMALL, TREES};
 
-/// What a row is asked: for each column its code and its class.
-struct Row<'i> {
+/// What a row is asked: for each column its code and, where branches ask for sets, its class. `CLASSES` is the number of
+/// columns then, else 0: clearing as many takes as long as some trees.
+struct Row<'i, const CLASSES: usize> {
     codes: Codes,
-    classes: [u32; COLUMNS],
+    classes: [u32; CLASSES],
     /// The sets.
     bits: &'i [u8],
 }
 
-impl Row<'_> {
+impl<const CLASSES: usize> Row<'_, CLASSES> {
     /// Whether the class of a column is in a set: 1 or 0.
     ///
     /// # Safety
@@ -54,23 +55,23 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
         // SAFETY: as promised by the caller.
         unsafe {
             if self.classes.features.is_empty() {
-                self.rows::<C, E, false>(input, out);
+                self.rows::<C, E, 0>(input, out);
             } else {
-                self.rows::<C, E, true>(input, out);
+                self.rows::<C, E, COLUMNS>(input, out);
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn rows<C: Count, E: Given<T>, const SETS: bool>(&self, input: &[E], out: &mut [A]) {
+    unsafe fn rows<C: Count, E: Given<T>, const CLASSES: usize>(&self, input: &[E], out: &mut [A]) {
         let (width, targets) = (self.ranks.inputs.width, self.leaves.targets);
-        let mut asked = Row { codes: Codes([0; COLUMNS]), classes: [0; COLUMNS], bits: self.classes.sets.bits };
+        let mut asked = Row { codes: Codes([0; COLUMNS]), classes: [0; CLASSES], bits: self.classes.sets.bits };
         for (row, sums) in out.chunks_exact_mut(targets).enumerate() {
             sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.start(target));
             let row = &input[row * width..(row + 1) * width];
             // SAFETY: as promised by the caller.
             unsafe { self.ranks.codes::<C, E>(row, &mut asked.codes) };
-            if SETS {
+            if CLASSES > 0 {
                 let columns = &mut asked.classes[self.ranks.inputs.codes.len()..];
                 for (class, feature) in columns.iter_mut().zip(self.classes.features) {
                     *class = self.classes.class(feature, row);
@@ -79,9 +80,9 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
             // SAFETY: as promised by the caller.
             unsafe {
                 match self.size {
-                    0 => self.groups::<SETS>(&asked, sums),
-                    SMALL => self.full::<SETS, SMALL>(self.small, &asked, sums),
-                    _ => self.full::<SETS, LARGE>(self.large, &asked, sums),
+                    0 => self.groups(&asked, sums),
+                    SMALL => self.full(self.small, &asked, sums),
+                    _ => self.full(self.large, &asked, sums),
                 }
             }
             sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.finish(target, *sum));
@@ -89,10 +90,10 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
     }
 
     #[inline(always)]
-    unsafe fn full<const SETS: bool, const SIZE: usize>(
+    unsafe fn full<const CLASSES: usize, const SIZE: usize>(
         &self,
         (trees, beside): FullOpened<'_, SIZE>,
-        row: &Row<'_>,
+        row: &Row<'_, CLASSES>,
         sums: &mut [A],
     ) {
         let mut tree = 0;
@@ -100,7 +101,7 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
         for group in &mut groups {
             // SAFETY: the depth fits the size, and there are as many sets beside as trees where they are asked for.
             let found: [u8; TREES] = unsafe {
-                if SETS {
+                if CLASSES > 0 {
                     walk_full_sets(group, &beside[tree..tree + TREES], self.depth, row)
                 } else {
                     walk_full(group, self.depth, &row.codes.0)
@@ -114,7 +115,7 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
             let rest = std::slice::from_ref(rest);
             // SAFETY: as above.
             unsafe {
-                let found: [u8; 1] = if SETS {
+                let found: [u8; 1] = if CLASSES > 0 {
                     walk_full_sets(rest, &beside[tree..=tree], self.depth, row)
                 } else {
                     walk_full(rest, self.depth, &row.codes.0)
@@ -126,16 +127,16 @@ impl<T: Number, A: Number> Opened<'_, T, A> {
     }
 
     #[inline(always)]
-    unsafe fn groups<const SETS: bool>(&self, row: &Row<'_>, sums: &mut [A]) {
+    unsafe fn groups<const CLASSES: usize>(&self, row: &Row<'_, CLASSES>, sums: &mut [A]) {
         let mut tree = 0;
         for group in self.groups {
-            let places = &self.places[group.first as usize..];
+            let first = group.first as usize;
             // SAFETY: all walks of a group stay in it; there are as many sets as places where they are asked for.
             let found = unsafe {
-                if SETS {
-                    walk_sets(places, &self.sets[group.first as usize..], group, row)
+                if CLASSES > 0 {
+                    walk_sets(&self.places[first..], &self.sets[first..], group, row)
                 } else {
-                    walk(places, group, &row.codes.0)
+                    walk(&self.places[first..], group, &row.codes.0)
                 }
             };
             let count = TREES.min(self.leaves.payloads.len() - tree);
@@ -221,11 +222,11 @@ unsafe fn walk(places: &[Place], group: &Group, codes: &[u8; COLUMNS]) -> [u8; T
 /// As there; there must be `N` sets beside, which passed the check.
 #[inline(never)]
 #[allow(clippy::needless_range_loop, reason = "several lists of trees go side by side")]
-unsafe fn walk_full_sets<const SIZE: usize, const N: usize>(
+unsafe fn walk_full_sets<const SIZE: usize, const N: usize, const CLASSES: usize>(
     trees: &[Full<SIZE>],
     beside: &[Beside<SIZE>],
     depth: u32,
-    row: &Row<'_>,
+    row: &Row<'_, CLASSES>,
 ) -> [u8; N] {
     let mut at = [1usize; N];
     for _ in 0..depth {
@@ -249,12 +250,17 @@ unsafe fn walk_full_sets<const SIZE: usize, const N: usize>(
     found
 }
 
-/// [`walk`] where branches ask for sets.
+/// [`walk`] where branches ask for sets. Two groups side by side were slower.
 ///
 /// # Safety
 /// As there; there must be as many sets as places.
 #[inline(never)]
-unsafe fn walk_sets(places: &[Place], sets: &[u32], group: &Group, row: &Row<'_>) -> [u8; TREES] {
+unsafe fn walk_sets<const CLASSES: usize>(
+    places: &[Place],
+    sets: &[u32],
+    group: &Group,
+    row: &Row<'_, CLASSES>,
+) -> [u8; TREES] {
     let mut at = group.roots.map(usize::from);
     for _ in 0..group.depth {
         for at in &mut at {
