@@ -366,8 +366,6 @@ STRICT VOLATILE PARALLEL RESTRICTED
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'e2i_cached_models_wrapper';
 
-
-
 CREATE FUNCTION "e2i_clear_session_cache"(
 
 ) RETURNS INT
@@ -390,8 +388,6 @@ CREATE FUNCTION "e2i_deploy"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'e2i_deploy_wrapper';
-
-
 
 CREATE FUNCTION "e2i_drop_alias"(
     "name" TEXT,
@@ -512,10 +508,6 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'e2i_rollback_wrapper';
 
-
-
-
-
 CREATE FUNCTION "e2i_serving_counters"(
     "by_function" bool DEFAULT false
 ) RETURNS TABLE (
@@ -628,22 +620,6 @@ CREATE FUNCTION "e2i_undeploy"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'e2i_undeploy_wrapper';
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 -- Scoring. STABLE, because the answer changes with a deploy; STRICT, because a row that is NULL has no score. The cost is
 -- that of a small model, a few microseconds, in units of cpu_operator_cost; it keeps the planner from calling a model

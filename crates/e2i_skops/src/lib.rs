@@ -63,22 +63,18 @@ impl Model {
             let message = format!("the task {stated} was given, but the model was trained for {}", interface.task);
             return Err(Error::new(Kind::BadOption, message));
         }
-        match scores {
-            Some(scores)
-                if interface.class_scores == ClassScores::Probability && interface.task.is_classification() =>
-            {
-                if scores != ClassScores::Probability {
-                    let name = scores.name();
-                    let message = format!("class_scores => '{name}' was given, but the model predicts probabilities");
-                    return Err(Error::new(Kind::BadOption, message));
-                }
+        if let Some(scores) = scores.filter(|_| interface.task.is_classification()) {
+            let predicts = interface.class_scores == ClassScores::Probability;
+            if predicts && scores != ClassScores::Probability {
+                let name = scores.name();
+                let message = format!("class_scores => '{name}' was given, but the model predicts probabilities");
+                return Err(Error::new(Kind::BadOption, message));
             }
-            Some(ClassScores::Probability) if interface.task.is_classification() => {
+            if !predicts && scores == ClassScores::Probability {
                 let message = "class_scores => 'probability' was given, but the model decides by margins";
                 return Err(Error::new(Kind::BadOption, message));
             }
-            Some(scores) if interface.task.is_classification() => interface.class_scores = scores,
-            _ => {}
+            interface.class_scores = scores;
         }
         Ok(interface)
     }

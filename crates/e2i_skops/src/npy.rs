@@ -206,10 +206,13 @@ fn half(bits: u16) -> f32 {
     if sign == 1 { -magnitude } else { magnitude }
 }
 
+/// Names and types, and whether the greatest byte is first; one without a name where the type is no record.
+type Fields = Vec<(String, Item, bool)>;
+
 /// What the header says.
 struct Header {
     /// Fields with their names; one without a name where items are no records.
-    fields: Vec<(String, Item, bool)>,
+    fields: Fields,
     is_record: bool,
     fortran: bool,
     shape: Vec<usize>,
@@ -354,8 +357,8 @@ impl<'t> Literal<'t> {
         Ok(numbers)
     }
 
-    /// A type: a text, or a list of fields, each `('name', 'type')`.
-    fn fields(&mut self) -> Result<(Vec<(String, Item, bool)>, bool)> {
+    /// A type: a text, or a list of fields, each `('name', 'type')`, and which of them it is.
+    fn fields(&mut self) -> Result<(Fields, bool)> {
         if !self.skip("[") {
             let (item, big) = Item::parse(self.text()?)?;
             return Ok((vec![(String::new(), item, big)], false));

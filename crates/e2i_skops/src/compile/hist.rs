@@ -99,9 +99,9 @@ impl Compiler {
         }
         let bounds = node.get("_bin_mapper")?.get("bin_thresholds_")?.items()?;
         let mut parts = vec![];
-        for column in 0..table.width() {
+        for (column, is_category) in is_category.into_iter().enumerate() {
             let part = self.gather(table, &[column])?;
-            if is_category[column] == 0 {
+            if is_category == 0 {
                 parts.push(Table::computed(self.hist_numbers(&part)?, 1));
                 continue;
             }
