@@ -1,7 +1,7 @@
 //! What comes out at the end of a model: classes, values, clusters, verdicts, or a table.
 
 use e2i_core::native::ValueId;
-use e2i_core::native::operators::{Pick, RowFunction};
+use e2i_core::native::operators::{BinaryFunction, Pick, RowFunction};
 use e2i_core::{Column as Values, ElementType, Error, Kind, Result};
 
 use super::{Compiler, Table, misshapen};
@@ -86,6 +86,16 @@ pub(crate) fn classes_of(node: Node<'_>) -> Result<Vec<String>> {
 }
 
 impl Compiler {
+    /// The verdict on rows that are ordinary where this holds of their score against zero.
+    pub(crate) fn anomaly(&mut self, is_ordinary: BinaryFunction, score: ValueId) -> Answer {
+        let ordinary = self.with(is_ordinary, score, &[0.0]);
+        let ordinary = self.cast(ordinary, ElementType::Float64);
+        let doubled = self.with(BinaryFunction::Multiply, ordinary, &[2.0]);
+        let verdict = self.with(BinaryFunction::Subtract, doubled, &[1.0]);
+        let verdict = self.cast(verdict, ElementType::Int64);
+        Answer::Anomaly { verdict, score }
+    }
+
     /// A classifier whose probabilities are known: the class is the first greatest.
     pub(crate) fn by_probability(&mut self, classes: Vec<String>, probabilities: ValueId) -> Result<Answer> {
         if self.width_of(probabilities) != classes.len() {

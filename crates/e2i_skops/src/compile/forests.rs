@@ -2,7 +2,7 @@
 
 use e2i_core::native::operators::{BinaryFunction, RowFunction, sum};
 use e2i_core::native::{Node as TreeNode, Precision, Tree, ValueId};
-use e2i_core::{ElementType, Error, Kind, Result};
+use e2i_core::{Error, Kind, Result};
 
 use super::answer::{Answer, Classified, classes_of};
 use super::trees::{Saved, ensemble, weights};
@@ -84,13 +84,7 @@ impl Compiler {
         let rows = rows.ok_or_else(|| misshapen("its samples"))?.number()?;
         let all = trees.len() as f64 * average_path(rows);
         let score = self.row(RowFunction::Isolation { all, offset: node.get("offset_")?.number()? }, depths)?;
-        // Ordinary from 0 on: 1, else -1.
-        let ordinary = self.with(BinaryFunction::GreaterOrEqual, score, &[0.0]);
-        let ordinary = self.cast(ordinary, ElementType::Float64);
-        let doubled = self.with(BinaryFunction::Multiply, ordinary, &[2.0]);
-        let verdict = self.with(BinaryFunction::Subtract, doubled, &[1.0]);
-        let verdict = self.cast(verdict, ElementType::Int64);
-        Ok(Answer::Anomaly { verdict, score })
+        Ok(self.anomaly(BinaryFunction::GreaterOrEqual, score))
     }
 
     pub(super) fn ada_boost_classifier(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {

@@ -2,7 +2,7 @@
 
 use e2i_core::native::ValueId;
 use e2i_core::native::operators::{BinaryFunction, Kernel, Kernels, Metric, Neighbours, Pairing, Pairs, UnaryFunction};
-use e2i_core::{ElementType, Error, Kind, Result};
+use e2i_core::{Error, Kind, Result};
 
 use super::answer::{Answer, Classified, classes_of};
 use super::{Compiler, Table, misshapen, unsupported};
@@ -52,12 +52,7 @@ impl Compiler {
 
     pub(super) fn one_class(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
         let score = self.support_vector_regressor(node, table)?.values()?;
-        let ordinary = self.with(BinaryFunction::Greater, score, &[0.0]);
-        let ordinary = self.cast(ordinary, ElementType::Float64);
-        let doubled = self.with(BinaryFunction::Multiply, ordinary, &[2.0]);
-        let verdict = self.with(BinaryFunction::Subtract, doubled, &[1.0]);
-        let verdict = self.cast(verdict, ElementType::Int64);
-        Ok(Answer::Anomaly { verdict, score })
+        Ok(self.anomaly(BinaryFunction::Greater, score))
     }
 
     pub(super) fn support_vector_classifier(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {

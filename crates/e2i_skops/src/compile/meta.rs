@@ -346,36 +346,27 @@ impl Compiler {
                 None => value,
                 Some(function) => self.function(function, value)?,
             },
-            "StandardScaler" => {
-                let value = if transformer.is_true("with_std") {
-                    self.with(BinaryFunction::Multiply, value, &number("scale_")?)
-                } else {
-                    value
-                };
-                if transformer.is_true("with_mean") {
-                    self.with(BinaryFunction::Add, value, &number("mean_")?)
-                } else {
-                    value
-                }
-            }
+            "StandardScaler" => self.uncentred(value, transformer, ["with_mean", "mean_"], ["with_std", "scale_"])?,
             "MinMaxScaler" => {
                 let value = self.with(BinaryFunction::Subtract, value, &number("min_")?);
                 self.with(BinaryFunction::Divide, value, &number("scale_")?)
             }
             "RobustScaler" => {
-                let value = if transformer.is_true("with_scaling") {
-                    self.with(BinaryFunction::Multiply, value, &number("scale_")?)
-                } else {
-                    value
-                };
-                if transformer.is_true("with_centering") {
-                    self.with(BinaryFunction::Add, value, &number("center_")?)
-                } else {
-                    value
-                }
+                self.uncentred(value, transformer, ["with_centering", "center_"], ["with_scaling", "scale_"])?
             }
             other => return Err(unsupported(format!("a target transformed by {other} is not read"))),
         };
         Ok(Answer::Values(value))
+    }
+
+    /// Back from what a scaler made that centres and scales: the other way round, where its parameters of these names say so.
+    fn uncentred(&mut self, value: ValueId, node: Node<'_>, centre: [&str; 2], scale: [&str; 2]) -> Result<ValueId> {
+        let mut value = value;
+        for (function, [asked, name]) in [(BinaryFunction::Multiply, scale), (BinaryFunction::Add, centre)] {
+            if node.is_true(asked) {
+                value = self.with(function, value, &node.get(name)?.numbers()?);
+            }
+        }
+        Ok(value)
     }
 }

@@ -119,11 +119,6 @@ impl Compiler {
         let offset = node.get("offset_")?.numbers()?;
         let [offset] = offset[..] else { return Err(misshapen("its offset")) };
         let score = self.with(BinaryFunction::Subtract, product, &[offset]);
-        let ordinary = self.with(BinaryFunction::GreaterOrEqual, score, &[0.0]);
-        let ordinary = self.cast(ordinary, ElementType::Float64);
-        let doubled = self.with(BinaryFunction::Multiply, ordinary, &[2.0]);
-        let verdict = self.with(BinaryFunction::Subtract, doubled, &[1.0]);
-        let verdict = self.cast(verdict, ElementType::Int64);
-        Ok(Answer::Anomaly { verdict, score })
+        Ok(self.anomaly(BinaryFunction::GreaterOrEqual, score))
     }
 }

@@ -28,15 +28,19 @@ impl Compiler {
         Table { value, columns: table.columns.iter().map(|column| Column { feature: None, ..*column }).collect() }
     }
 
-    pub(super) fn standard_scaler(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+    /// A step that moves columns by one list and divides them by another, where its parameters of these names say so.
+    fn centred(&mut self, node: Node<'_>, table: &Table, centre: [&str; 2], scale: [&str; 2]) -> Result<Table> {
         let mut value = self.checked(table, true, false)?;
-        if node.is_true("with_mean") {
-            value = self.with_attribute(BinaryFunction::Subtract, value, node, "mean_")?;
-        }
-        if node.is_true("with_std") {
-            value = self.with_attribute(BinaryFunction::Divide, value, node, "scale_")?;
+        for (function, [asked, name]) in [(BinaryFunction::Subtract, centre), (BinaryFunction::Divide, scale)] {
+            if node.is_true(asked) {
+                value = self.with_attribute(function, value, node, name)?;
+            }
         }
         Ok(Self::scaled(table, value))
+    }
+
+    pub(super) fn standard_scaler(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+        self.centred(node, table, ["with_mean", "mean_"], ["with_std", "scale_"])
     }
 
     pub(super) fn min_max_scaler(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
@@ -60,14 +64,7 @@ impl Compiler {
     }
 
     pub(super) fn robust_scaler(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
-        let mut value = self.checked(table, true, false)?;
-        if node.is_true("with_centering") {
-            value = self.with_attribute(BinaryFunction::Subtract, value, node, "center_")?;
-        }
-        if node.is_true("with_scaling") {
-            value = self.with_attribute(BinaryFunction::Divide, value, node, "scale_")?;
-        }
-        Ok(Self::scaled(table, value))
+        self.centred(node, table, ["with_centering", "center_"], ["with_scaling", "scale_"])
     }
 
     pub(super) fn normalizer(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
