@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use e2i_core::native::InstructionSet;
+use e2i_core::native::{InstructionLevel, InstructionSet};
 use pgrx::pg_sys;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
@@ -303,10 +303,10 @@ pub fn engine() -> EngineChoice {
 pub fn instruction_set() -> InstructionSet {
     match INSTRUCTION_SET.get() {
         Instructions::Auto => InstructionSet::best(),
-        Instructions::Portable => InstructionSet::Portable,
-        Instructions::Avx2 => InstructionSet::Avx2,
-        Instructions::Avx512 => InstructionSet::Avx512,
-        Instructions::Avx512Vbmi => InstructionSet::Avx512Vbmi,
+        Instructions::Portable => InstructionSet::PORTABLE,
+        Instructions::Avx2 => InstructionSet::at_most(InstructionLevel::Avx2),
+        Instructions::Avx512 => InstructionSet::at_most(InstructionLevel::Avx512),
+        Instructions::Avx512Vbmi => InstructionSet::at_most(InstructionLevel::Avx512Vbmi),
     }
 }
 

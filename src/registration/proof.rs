@@ -126,7 +126,7 @@ fn prove_native(
     let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
     let rows = varied(&interface, sample, compared_rows(&interface, Duration::ZERO), true);
     let mut first: Option<Vec<Option<Outputs>>> = None;
-    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+    for set in InstructionSet::available() {
         let answers = answers(&mut NativeEngine::open(&plan, set)?, &rows)?;
         let expected = first.get_or_insert_with(|| answers.clone());
         for (ours, theirs) in answers.iter().zip(expected.iter()) {
@@ -361,7 +361,7 @@ fn compile(
         return no("there was no row to compare the engines on".to_owned(), false);
     }
     let mut extreme = None;
-    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+    for set in InstructionSet::available() {
         let mut native = match NativeEngine::open(&plan, set) {
             Ok(native) => native,
             Err(error) => return no(error.message().to_owned(), false),

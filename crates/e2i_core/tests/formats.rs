@@ -116,7 +116,7 @@ fn the_native_engine_predicts_as_the_library() {
         let input = &trained.interface.inputs[0];
         let image = compile_trained(trained.framework, input.element, &trained.ensemble, &trained.link).unwrap();
         let rows = golden(model);
-        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        for set in InstructionSet::available() {
             let mut engine = NativeEngine::open(&image, set).unwrap();
             for at_once in [1, rows.len()] {
                 for (start, rows) in rows.chunks(at_once).enumerate() {
@@ -456,7 +456,7 @@ fn kernels_give_the_librarys_sums() {
         let singles: Vec<f32> = numbers.iter().map(|x| *x as f32).collect();
         let theirs: Vec<f64> = golden.iter().flat_map(|row| row.raw.iter().copied()).collect();
         let (width, targets) = (trained.ensemble.width, trained.ensemble.targets);
-        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        for set in InstructionSet::available() {
             for at_once in [1, golden.len()] {
                 let mut ours = vec![];
                 for from in (0..golden.len()).step_by(at_once) {

@@ -24,7 +24,8 @@ fn main() {
         [model, rows, set] => (model, rows, Some(InstructionSet::from_name(set).expect("a set of instructions"))),
         _ => panic!("trees MODEL.onnx ROWS.f32 [portable | avx2 | avx512 | avx512vbmi]"),
     };
-    let tried = |set: &InstructionSet| set.is_available() && only.is_none_or(|only| only == *set);
+    let sets: Vec<InstructionSet> =
+        InstructionSet::available().filter(|set| only.is_none_or(|only| only == *set)).collect();
     let bytes = std::fs::read(model).expect("the model");
     let parsed = Model::parse(&bytes).expect("a model");
     let operator = trees_of(&parsed).expect("trees");
@@ -51,11 +52,11 @@ fn main() {
     let mut native = Native::new(&operator);
     println!("compiled in {:.1} ms, {} bytes", begun.elapsed().as_secs_f64() * 1e3, native.image.memory_bytes());
     for batch in [1, 4096] {
-        let mut least = vec![f64::MAX; 1 + InstructionSet::ALL.len()];
+        let mut least = vec![f64::MAX; 1 + sets.len()];
         for round in 0..ROUNDS {
             let (time, expected) = by_runtime(&mut engine, &interface.inputs, &rows, width, batch);
             least[0] = least[0].min(time);
-            for (index, set) in InstructionSet::ALL.into_iter().enumerate().filter(|(_, set)| tried(set)) {
+            for (index, set) in sets.iter().copied().enumerate() {
                 let (time, got) = native.pass(&operator, &rows, width, batch, set);
                 least[index + 1] = least[index + 1].min(time);
                 let differ = got.iter().zip(&expected).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
@@ -63,7 +64,7 @@ fn main() {
             }
         }
         println!("{batch:>5} rows: runtime {:>9.1} ns a row", least[0]);
-        for (set, least_of) in InstructionSet::ALL.into_iter().zip(&least[1..]).filter(|(set, _)| tried(set)) {
+        for (set, least_of) in sets.iter().copied().zip(&least[1..]) {
             let kernel = native.forest.kernel(set, batch);
             println!(
                 "        {:<12} {least_of:>9.1} ns a row, {:>5.1} times faster: {kernel}",

@@ -95,7 +95,7 @@ fn answers_are_scikit_learns() {
             let tolerance = golden["tolerance"].as_f64().unwrap();
             let rows = data[golden["data"].as_str().unwrap()]["rows"].as_array().unwrap();
             let mut worst = (0.0, String::new());
-            for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            for set in InstructionSet::available() {
                 let mut engine =
                     NativeEngine::open(&model.plan, set).unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 for (at, (row, expected)) in rows.iter().zip(golden["answers"].as_array().unwrap()).enumerate() {

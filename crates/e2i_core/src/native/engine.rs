@@ -103,14 +103,13 @@ pub struct NativeEngine {
 }
 
 impl NativeEngine {
-    /// Opens the image of a plan. `set` is lowered to what the processor has.
+    /// Opens the image of a plan.
     ///
     /// # Errors
     /// [`Kind::BadModel`] for bytes that are no image of a plan.
     pub fn open(image: &[u8], set: InstructionSet) -> Result<Self> {
         let (image, plan) = Image::open::<Plan>(image)?;
         plan.check(&image)?;
-        let set = if set.is_available() { set } else { InstructionSet::best().min(set) };
         let schedules = [OutputSet::LABEL, OutputSet::MAIN, OutputSet::BOTH].map(|wanted| Schedule::new(&plan, wanted));
         let row_bytes: usize = plan.values.iter().skip(plan.inputs).map(bytes_a_row).sum();
         let block_rows = (BLOCK_BYTES / row_bytes.max(1)).clamp(1, BLOCK_ROWS);

@@ -1,14 +1,15 @@
 //! Which instructions the kernels may use.
+//!
+//! An [`InstructionSet`] is the proof that the processor has the instructions: only detection makes one. So a kernel that is
+//! compiled for more than every processor has may be called for nothing but the set that it is given.
 
 use std::fmt;
 
 use once_cell::sync::Lazy;
-use serde::{Deserialize, Serialize};
 
-/// A set of instructions, each containing the one before. Every one gives the same bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InstructionSet {
+/// Instructions by their name, each level containing the one before. Every one gives the same bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InstructionLevel {
     /// What every processor of the architecture has.
     Portable,
     /// x86-64 with AVX2 and FMA's generation of instructions (no fused multiply-add is used: it rounds differently).
@@ -19,7 +20,7 @@ pub enum InstructionSet {
     Avx512Vbmi,
 }
 
-impl InstructionSet {
+impl InstructionLevel {
     /// All, the least first.
     pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vbmi];
 
@@ -34,15 +35,7 @@ impl InstructionSet {
         }
     }
 
-    /// The set of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|set| set.name() == name)
-    }
-
-    /// Whether this processor has it.
-    #[must_use]
-    pub fn is_available(self) -> bool {
+    fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
@@ -66,20 +59,82 @@ impl InstructionSet {
             _ => false,
         }
     }
+}
+
+/// Instructions that this processor has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstructionSet(InstructionLevel);
+
+impl InstructionSet {
+    /// What every processor has.
+    pub const PORTABLE: Self = Self(InstructionLevel::Portable);
+
+    /// The set, on the caller's word.
+    ///
+    /// # Safety
+    /// The processor must have the instructions wherever the set is used.
+    #[allow(unsafe_code)]
+    pub(super) const unsafe fn assumed(level: InstructionLevel) -> Self {
+        Self(level)
+    }
+
+    /// The sets that this processor has, the least first.
+    pub fn available() -> impl DoubleEndedIterator<Item = Self> {
+        InstructionLevel::ALL.into_iter().filter(|level| level.is_available()).map(Self)
+    }
+
+    /// The greatest of them that is no more than `level`.
+    #[must_use]
+    pub fn at_most(level: InstructionLevel) -> Self {
+        Self::available().rfind(|set| set.0 <= level).unwrap_or(Self::PORTABLE)
+    }
 
     /// The greatest that this processor has.
     #[must_use]
     pub fn best() -> Self {
-        static BEST: Lazy<InstructionSet> = Lazy::new(|| {
-            let mut sets = InstructionSet::ALL.into_iter().rev();
-            sets.find(|set| set.is_available()).unwrap_or(InstructionSet::Portable)
-        });
+        static BEST: Lazy<InstructionSet> = Lazy::new(|| InstructionSet::at_most(InstructionLevel::Avx512Vbmi));
         *BEST
+    }
+
+    /// The set of that name, if this processor has it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::available().find(|set| set.name() == name)
+    }
+
+    /// Which instructions it is.
+    #[inline]
+    #[must_use]
+    pub fn level(self) -> InstructionLevel {
+        self.0
+    }
+
+    /// The name used in settings and descriptions.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.0.name()
     }
 }
 
 impl fmt::Display for InstructionSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_lowered_to_what_the_processor_has() {
+        let available: Vec<InstructionSet> = InstructionSet::available().collect();
+        assert_eq!(available.first(), Some(&InstructionSet::PORTABLE));
+        assert_eq!(available.last(), Some(&InstructionSet::best()));
+        for level in InstructionLevel::ALL {
+            let set = InstructionSet::at_most(level);
+            assert!(set.level() <= level && available.contains(&set), "{level:?} gives {set}");
+            assert_eq!(InstructionSet::from_name(level.name()).is_some(), set.level() == level);
+        }
     }
 }

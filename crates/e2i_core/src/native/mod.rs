@@ -43,7 +43,7 @@ pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
 pub use forest::{Forest, Rows, Scratch, SumsMut};
 pub use image::{Image, ImageWriter, Pod, Section};
-pub use instruction_set::InstructionSet;
+pub use instruction_set::{InstructionLevel, InstructionSet};
 pub use link::{Function, LabelRule, Link};
 pub use plan::{Plan, Step};
 pub use trained::compile_trained;

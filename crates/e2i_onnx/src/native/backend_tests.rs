@@ -123,7 +123,7 @@ fn run(trial: &Trial, expected: &BTreeMap<String, TensorProto>) -> Option<Vec<St
             }
         }
     };
-    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+    for set in InstructionSet::available() {
         let mut got = Outputs::default();
         match NativeEngine::open(&image, set).and_then(|mut engine| engine.score(batch, OutputSet::BOTH, &mut got)) {
             Ok(()) => check(set.name(), &got, &mut wrong),

@@ -27,7 +27,7 @@ pub(super) fn fold(
     let operator = operator(&mut plan);
     let id = plan.step("constant", operator, &ids, &[output]);
     let image = plan.finish(None, Some(id)).map_err(failed)?;
-    let mut engine = NativeEngine::open(&image, InstructionSet::Portable).map_err(failed)?;
+    let mut engine = NativeEngine::open(&image, InstructionSet::PORTABLE).map_err(failed)?;
     let mut outputs = Outputs::default();
     engine.score(&Batch::new(&[], 1), OutputSet::MAIN, &mut outputs).map_err(failed)?;
     Ok(outputs.main)

@@ -80,7 +80,7 @@ fn compare(what: &str, model: &Model, random: &mut Random, exact: bool) {
     RuntimeEngine::load(runtime(), &interface, artifacts, 1)
         .and_then(|mut engine| engine.score(&batch, OutputSet::BOTH, &mut expected))
         .unwrap_or_else(|error| panic!("{what}: {error}"));
-    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+    for set in InstructionSet::available() {
         let mut engine = NativeEngine::open(&image, set).unwrap();
         assert!(!engine.is_exact(), "{what}: it is taken for exact");
         let mut got = Outputs::default();

@@ -492,7 +492,7 @@ fn random_pipelines_score_as_on_the_runtime() {
             .and_then(|mut engine| engine.score(&batch, OutputSet::BOTH, &mut expected))
             .unwrap_or_else(|error| panic!("{what}: {error}"));
         let mut first: Option<Vec<u32>> = None;
-        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        for set in InstructionSet::available() {
             let mut got = Outputs::default();
             NativeEngine::open(&image, set).unwrap().score(&batch, OutputSet::BOTH, &mut got).unwrap();
             assert_eq!((got.width, got.main.len()), (expected.width, expected.main.len()), "{what}");

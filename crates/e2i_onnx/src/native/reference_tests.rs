@@ -96,7 +96,7 @@ fn operators_answer_as_the_reference_does() {
         check("the runtime", &on_runtime, &mut wrong);
         let image = compile(&model, None, &interface).unwrap_or_else(|refusal| panic!("{what}: {refusal}"));
         compared += 1;
-        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        for set in InstructionSet::available() {
             let mut engine = NativeEngine::open(&image, set).unwrap();
             let (exact, mut got) = (engine.is_exact(), Outputs::default());
             engine.score(&batch, OutputSet::BOTH, &mut got).unwrap_or_else(|error| panic!("{what}: {error}"));

@@ -182,7 +182,7 @@ fn a_network_of_very_many_layers_is_some_networks() {
     let end = chain(&mut pipeline, "MatMul", &x, &["w"], 19_000);
     let (model, interface) = read(pipeline, &end, 1);
     let image = compile(&model, None, &interface).expect("it is compiled");
-    let mut engine = NativeEngine::open(&image, InstructionSet::Portable).expect("it opens");
+    let mut engine = NativeEngine::open(&image, InstructionSet::PORTABLE).expect("it opens");
     let mut batch = Batch::new(&interface.inputs, 1);
     batch.tensors_mut()[0].values = Column::Float32(vec![3.5]);
     let mut outputs = Outputs::default();

@@ -562,7 +562,7 @@ fn random_trees_score_as_the_runtime_scores_them() {
             continue;
         };
         compared += 1;
-        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        for set in InstructionSet::available() {
             let got = natively(&operator, &column, rows, set);
             let same = |a: &f64, b: &f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
             let place = (0..expected.0.len()).find(|i| got.0.get(*i).is_none_or(|got| !same(got, &expected.0[*i])));

@@ -217,7 +217,7 @@ fn compare(subject: &Subject, interface: &Interface, rows: usize, seed: u64) -> 
     let image = compile(&subject.model, None, interface).map_err(|refusal| refusal.to_string())?;
     let artifacts = Artifacts { model: subject.model.bytes(), preprocessor: None };
     let mut oracle = RuntimeEngine::load(runtime(), interface, artifacts, 1).unwrap();
-    let sets = InstructionSet::ALL.into_iter().filter(|set| set.is_available());
+    let sets = InstructionSet::available();
     let mut engines: Vec<_> = sets.map(|set| (set, NativeEngine::open(&image, set).unwrap())).collect();
     let (mut random, mut different) = (Random(seed), vec![]);
     let (mut expected, mut got) = (Outputs::default(), Outputs::default());

@@ -37,7 +37,7 @@ use self::number::{Given, Number};
 use self::walk::Step;
 use super::ensemble::{Ensemble, Precision};
 use super::image::{Image, ImageWriter, Section};
-use super::instruction_set::InstructionSet;
+use super::instruction_set::{InstructionLevel, InstructionSet};
 use crate::error::{Error, Kind, Result};
 
 /// Rows of numbers, one after the other.
@@ -256,21 +256,20 @@ impl Forest {
     /// The kernel that scores so many rows, or most of them.
     #[must_use]
     pub fn kernel(&self, set: InstructionSet, rows: usize) -> &'static str {
-        let set = usable(set);
         match self.blended(set, rows) {
             0 if self.is_rowwise(set) => "tree at once (AVX-512 VBMI)",
             0 if self.coded.is_some() => "coded walk",
             0 => "interleaved walk",
-            _ => match set {
-                InstructionSet::Portable => "blend",
-                InstructionSet::Avx2 => "blend (AVX2)",
-                InstructionSet::Avx512 | InstructionSet::Avx512Vbmi => "blend (AVX-512)",
+            _ => match set.level() {
+                InstructionLevel::Portable => "blend",
+                InstructionLevel::Avx2 => "blend (AVX2)",
+                InstructionLevel::Avx512 | InstructionLevel::Avx512Vbmi => "blend (AVX-512)",
             },
         }
     }
 
     fn is_rowwise(&self, set: InstructionSet) -> bool {
-        self.rowwise.is_some() && set == InstructionSet::Avx512Vbmi
+        self.rowwise.is_some() && set.level() == InstructionLevel::Avx512Vbmi
     }
 
     /// How many of `rows` rows are best scored in blocks; the others one by one.
@@ -282,11 +281,11 @@ impl Forest {
             return 0;
         }
         // Of a set beside, what its column costs.
-        let (branch, membership) = match set {
-            InstructionSet::Portable => (120, 1500),
-            InstructionSet::Avx2 => (30, 200),
-            InstructionSet::Avx512 => (15, 80),
-            InstructionSet::Avx512Vbmi => (15, 40),
+        let (branch, membership) = match set.level() {
+            InstructionLevel::Portable => (120, 1500),
+            InstructionLevel::Avx2 => (30, 200),
+            InstructionLevel::Avx512 => (15, 80),
+            InstructionLevel::Avx512Vbmi => (15, 40),
         };
         let (half, trees) = (BLOCK / 2, self.leaves.payloads.len());
         let block = |rows: usize| {
@@ -326,7 +325,7 @@ impl Forest {
         scratch: &mut Scratch,
         out: SumsMut<'_>,
     ) -> Result<()> {
-        self.sums_of(image, set, input, rows, self.blended(usable(set), rows), scratch, out)
+        self.sums_of(image, set, input, rows, self.blended(set, rows), scratch, out)
     }
 
     /// The same with so many of the rows in blocks, which only the time depends on.
@@ -350,7 +349,7 @@ impl Forest {
         {
             return Err(Error::new(Kind::Internal, "trees were given rows of another width"));
         }
-        let task = Task { forest: self, image, set: usable(set), input, blended, scratch };
+        let task = Task { forest: self, image, set, input, blended, scratch };
         match (out, self.added_in) {
             (SumsMut::Single(out), Kept::Single) => task.compared::<f32>(self.leaves.single, out),
             (SumsMut::Double(out), Kept::Double) => task.compared::<f64>(self.leaves.double, out),
@@ -358,11 +357,6 @@ impl Forest {
         }
         Ok(())
     }
-}
-
-/// The set, if this processor has it.
-fn usable(set: InstructionSet) -> InstructionSet {
-    if set.is_available() { set } else { InstructionSet::Portable }
 }
 
 /// One call, on its way to the function for its types.
@@ -484,15 +478,15 @@ fn run_blend<T: Number, A: Number, E: Given<T>>(
     bench: &mut blend::Bench<A>,
     out: &mut [A],
 ) {
-    // SAFETY: `set` is one that the processor has, and the tables passed `Forest::check` before the first use.
+    // SAFETY: only detection makes a set, and the tables passed `Forest::check` before the first use.
     unsafe {
-        match set {
+        match set.level() {
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 => avx512::sums(tables, input, bench, out),
+            InstructionLevel::Avx512 => avx512::sums(tables, input, bench, out),
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512Vbmi => avx512::sums_vbmi(tables, input, bench, out),
+            InstructionLevel::Avx512Vbmi => avx512::sums_vbmi(tables, input, bench, out),
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => avx2::sums(tables, input, bench, out),
+            InstructionLevel::Avx2 => avx2::sums(tables, input, bench, out),
             _ => tables.sums::<blend::Portable, E>(input, bench, out),
         }
     }
@@ -505,13 +499,13 @@ fn run_coded<T: Number, A: Number, E: Given<T>>(
     input: &[E],
     out: &mut [A],
 ) {
-    // SAFETY: `set` is one that the processor has, and the tables passed `Forest::check` before the first use.
+    // SAFETY: only detection makes a set, and the tables passed `Forest::check` before the first use.
     unsafe {
-        match set {
+        match set.level() {
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 | InstructionSet::Avx512Vbmi => avx512::coded(tables, input, out),
+            InstructionLevel::Avx512 | InstructionLevel::Avx512Vbmi => avx512::coded(tables, input, out),
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => avx2::coded(tables, input, out),
+            InstructionLevel::Avx2 => avx2::coded(tables, input, out),
             _ => tables.sums::<ranks::Portable, E>(input, out),
         }
     }

@@ -278,7 +278,7 @@ fn compare(of: &Ensemble, input: &[f64], batches: &[usize], what: &str) {
     let widened: Vec<f64> = singles.iter().copied().map(f64::from).collect();
     let expected = |input: &[f64]| -> Vec<f64> { input.chunks_exact(of.width).flat_map(|row| of.sums(row)).collect() };
     let expected = [expected(input), expected(&widened)];
-    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+    for set in InstructionSet::available() {
         for (kernel, forest, blend) in kernels(&forest, set) {
             for batch in batches {
                 let (rows, values) = (*batch, batch * of.width);
@@ -407,12 +407,12 @@ fn the_kernel_follows_from_shape_rows_and_instructions() {
     for style in STYLES[..10].iter().cycle().take(80) {
         let of = ensemble(&mut random, *style);
         let (_, forest) = compiled(&of);
-        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        for set in InstructionSet::available() {
             kernels.extend([1, 128].map(|rows| forest.kernel(set, rows)));
         }
     }
     assert!(kernels.contains("interleaved walk") && kernels.contains("blend"), "{kernels:?}");
-    if InstructionSet::Avx512Vbmi.is_available() {
+    if InstructionSet::best().level() == InstructionLevel::Avx512Vbmi {
         assert_eq!(kernels.len(), 6, "{kernels:?}");
     }
 }
@@ -439,7 +439,7 @@ fn damaged_images_do_no_harm() {
                 refused += 1;
                 continue;
             }
-            for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            for set in InstructionSet::available() {
                 if forest.width() != of.width || forest.targets() != of.targets {
                     continue;
                 }

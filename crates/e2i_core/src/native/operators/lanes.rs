@@ -8,6 +8,8 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+#[cfg(target_arch = "x86_64")]
+use crate::native::instruction_set::InstructionLevel;
 use crate::native::instruction_set::InstructionSet;
 
 /// How many lanes there are.
@@ -15,7 +17,7 @@ pub(super) const LANES: usize = 16;
 
 /// Sixteen float32. Methods are inlined into functions that enable the instructions that they use.
 pub(super) trait Lanes: Copy {
-    /// The instructions that it needs.
+    /// The instructions that it needs: where code over this type runs, they were detected.
     const SET: InstructionSet;
     /// How many rows a product computes at once: as many sums as there are registers for.
     const ROWS: usize;
@@ -38,7 +40,7 @@ pub(super) trait Lanes: Copy {
 }
 
 impl Lanes for [f32; LANES] {
-    const SET: InstructionSet = InstructionSet::Portable;
+    const SET: InstructionSet = InstructionSet::PORTABLE;
     const ROWS: usize = 2;
     const SUMS: usize = 2;
 
@@ -116,7 +118,8 @@ fn sum_of_eight(eight: __m256) -> f32 {
 // only for a set that the processor has; loads and stores are unaligned and of arrays of sixteen.
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Avx2 {
-    const SET: InstructionSet = InstructionSet::Avx2;
+    // SAFETY: see above.
+    const SET: InstructionSet = unsafe { InstructionSet::assumed(InstructionLevel::Avx2) };
     const ROWS: usize = 4;
     const SUMS: usize = 4;
 
@@ -203,7 +206,8 @@ pub(super) struct Avx512(__m512);
 // As for AVX2, with AVX-512 F and DQ.
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Avx512 {
-    const SET: InstructionSet = InstructionSet::Avx512;
+    // SAFETY: see above.
+    const SET: InstructionSet = unsafe { InstructionSet::assumed(InstructionLevel::Avx512) };
     const ROWS: usize = 8;
     const SUMS: usize = 8;
 
@@ -269,7 +273,7 @@ impl Lanes for Avx512 {
     }
 }
 
-/// Defines `fn name(set, arguments…)` that runs its body over the [`Lanes`] of `set`, which the processor must have.
+/// Defines `fn name(set, arguments…)` that runs its body over the [`Lanes`] of `set`.
 macro_rules! lanes {
     ($(#[$doc:meta])* fn $name:ident<$lanes:ident>($($argument:ident: $of:ty),+ $(,)?) $body:block) => {
         $(#[$doc])*
@@ -291,13 +295,13 @@ macro_rules! lanes {
                 body::<$crate::native::operators::lanes::Avx512>($($argument),+);
             }
 
-            match set {
+            match set.level() {
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: the engine lowers its set to what the processor has when it is opened.
-                $crate::native::InstructionSet::Avx2 => unsafe { avx2($($argument),+) },
+                // SAFETY: only detection makes a set.
+                $crate::native::InstructionLevel::Avx2 => unsafe { avx2($($argument),+) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
-                $crate::native::InstructionSet::Avx512 | $crate::native::InstructionSet::Avx512Vbmi => unsafe {
+                $crate::native::InstructionLevel::Avx512 | $crate::native::InstructionLevel::Avx512Vbmi => unsafe {
                     avx512($($argument),+);
                 },
                 _ => body::<[f32; $crate::native::operators::lanes::LANES]>($($argument),+),
@@ -328,7 +332,7 @@ mod tests {
         for special in [1.0, -0.0, f32::NAN, f32::INFINITY] {
             x[9] = special;
             for first in 0..=LANES {
-                let results = InstructionSet::ALL.into_iter().filter(|set| set.is_available()).map(|set| {
+                let results = InstructionSet::available().map(|set| {
                     let (mut out, mut sum) = ([0.0; LANES], 0.0);
                     everything(set, &x, &y, first, &mut out, &mut sum);
                     (out.map(f32::to_bits), if sum.is_nan() { 0 } else { sum.to_bits() })

@@ -76,7 +76,7 @@ impl Operation for Linear {
     }
 
     fn kernel(&self, set: InstructionSet, _rows: usize) -> Cow<'static, str> {
-        let set = if self.is_single() { set } else { InstructionSet::Portable };
+        let set = if self.is_single() { set } else { InstructionSet::PORTABLE };
         format!("{}, {}, {set}", self.described(), self.order()).into()
     }
 }

@@ -4,7 +4,7 @@
 //! the widest instructions that the set allows. No set changes the order of operations: floating-point arithmetic is neither
 //! reordered nor fused by the compiler, so every set gives the same bits.
 
-/// Defines `fn name(set, arguments…)` that runs its body compiled for `set`, which the processor must have.
+/// Defines `fn name(set, arguments…)` that runs its body compiled for `set`.
 macro_rules! vectorised {
     ($(#[$doc:meta])* fn $name:ident $(<$type:ident: $bound:path>)? ($($argument:ident: $of:ty),+ $(,)?) $body:block) => {
         $(#[$doc])*
@@ -26,13 +26,13 @@ macro_rules! vectorised {
                 body($($argument),+);
             }
 
-            match set {
+            match set.level() {
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: the engine lowers its set to what the processor has when it is opened.
-                $crate::native::InstructionSet::Avx2 => unsafe { avx2($($argument),+) },
+                // SAFETY: only detection makes a set.
+                $crate::native::InstructionLevel::Avx2 => unsafe { avx2($($argument),+) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
-                $crate::native::InstructionSet::Avx512 | $crate::native::InstructionSet::Avx512Vbmi => unsafe {
+                $crate::native::InstructionLevel::Avx512 | $crate::native::InstructionLevel::Avx512Vbmi => unsafe {
                     avx512($($argument),+);
                 },
                 _ => body($($argument),+),
