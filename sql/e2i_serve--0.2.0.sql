@@ -625,17 +625,22 @@ AS 'MODULE_PATHNAME', 'e2i_undeploy_wrapper';
 -- that of a small model, a few microseconds, in units of cpu_operator_cost; it keeps the planner from calling a model
 -- before a cheaper condition.
 
+-- What the planner asks about a scoring call.
+CREATE FUNCTION e2i_scoring_support(internal) RETURNS internal
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'e2i_scoring_support';
+COMMENT ON FUNCTION e2i_scoring_support IS 'planner support of the scoring functions';
+
 -- e2i_predict: one number: a regression's value, the probability of the positive class, a class or cluster number, an anomaly score.
 CREATE FUNCTION e2i_predict(model text, features jsonb) RETURNS float8
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_jsonb';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_jsonb';
 CREATE FUNCTION e2i_predict(model text, features text) RETURNS float8
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_text';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_text';
 CREATE FUNCTION e2i_predict(model text, features json) RETURNS float8
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_text';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_text';
 CREATE FUNCTION e2i_predict(model text, features record) RETURNS float8
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_row';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_row';
 CREATE FUNCTION e2i_predict(model text, features anyarray) RETURNS float8
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_array';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_array';
 COMMENT ON FUNCTION e2i_predict(text, jsonb) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_predict(text, text) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a JSON object or array as text';
 COMMENT ON FUNCTION e2i_predict(text, json) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a json object or array';
@@ -644,15 +649,15 @@ COMMENT ON FUNCTION e2i_predict(text, anyarray) IS 'one number: a regression''s 
 
 -- e2i_predict_label: the predicted class, cluster or verdict.
 CREATE FUNCTION e2i_predict_label(model text, features jsonb) RETURNS text
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_jsonb';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_label_jsonb';
 CREATE FUNCTION e2i_predict_label(model text, features text) RETURNS text
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_text';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_label_text';
 CREATE FUNCTION e2i_predict_label(model text, features json) RETURNS text
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_text';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_label_text';
 CREATE FUNCTION e2i_predict_label(model text, features record) RETURNS text
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_row';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_label_row';
 CREATE FUNCTION e2i_predict_label(model text, features anyarray) RETURNS text
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_label_array';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_label_array';
 COMMENT ON FUNCTION e2i_predict_label(text, jsonb) IS 'the predicted class, cluster or verdict; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_predict_label(text, text) IS 'the predicted class, cluster or verdict; features: a JSON object or array as text';
 COMMENT ON FUNCTION e2i_predict_label(text, json) IS 'the predicted class, cluster or verdict; features: a json object or array';
@@ -661,15 +666,15 @@ COMMENT ON FUNCTION e2i_predict_label(text, anyarray) IS 'the predicted class, c
 
 -- e2i_predict_proba: one probability a class, in the order of e2i_model_classes.
 CREATE FUNCTION e2i_predict_proba(model text, features jsonb) RETURNS float8[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_jsonb';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_proba_jsonb';
 CREATE FUNCTION e2i_predict_proba(model text, features text) RETURNS float8[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_text';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_proba_text';
 CREATE FUNCTION e2i_predict_proba(model text, features json) RETURNS float8[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_text';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_proba_text';
 CREATE FUNCTION e2i_predict_proba(model text, features record) RETURNS float8[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_row';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_proba_row';
 CREATE FUNCTION e2i_predict_proba(model text, features anyarray) RETURNS float8[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_proba_array';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_proba_array';
 COMMENT ON FUNCTION e2i_predict_proba(text, jsonb) IS 'one probability a class, in the order of e2i_model_classes; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_predict_proba(text, text) IS 'one probability a class, in the order of e2i_model_classes; features: a JSON object or array as text';
 COMMENT ON FUNCTION e2i_predict_proba(text, json) IS 'one probability a class, in the order of e2i_model_classes; features: a json object or array';
@@ -678,15 +683,15 @@ COMMENT ON FUNCTION e2i_predict_proba(text, anyarray) IS 'one probability a clas
 
 -- e2i_predict_vector: every number of the main output: several targets, distances, an embedding.
 CREATE FUNCTION e2i_predict_vector(model text, features jsonb) RETURNS float8[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_jsonb';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_jsonb';
 CREATE FUNCTION e2i_predict_vector(model text, features text) RETURNS float8[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_text';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_text';
 CREATE FUNCTION e2i_predict_vector(model text, features json) RETURNS float8[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_text';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_text';
 CREATE FUNCTION e2i_predict_vector(model text, features record) RETURNS float8[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_row';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_row';
 CREATE FUNCTION e2i_predict_vector(model text, features anyarray) RETURNS float8[]
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_vector_array';
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_array';
 COMMENT ON FUNCTION e2i_predict_vector(text, jsonb) IS 'every number of the main output: several targets, distances, an embedding; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_predict_vector(text, text) IS 'every number of the main output: several targets, distances, an embedding; features: a JSON object or array as text';
 COMMENT ON FUNCTION e2i_predict_vector(text, json) IS 'every number of the main output: several targets, distances, an embedding; features: a json object or array';
@@ -696,15 +701,15 @@ COMMENT ON FUNCTION e2i_predict_vector(text, anyarray) IS 'every number of the m
 -- e2i_predict_pinned: the number of e2i_predict for a version that never changes, and therefore IMMUTABLE: it may stand in an
 -- expression index, be pushed down to a foreign server, and be used where only immutable functions are.
 CREATE FUNCTION e2i_predict_pinned(model text, features jsonb) RETURNS float8
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_jsonb';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_pinned_jsonb';
 CREATE FUNCTION e2i_predict_pinned(model text, features text) RETURNS float8
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_text';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_pinned_text';
 CREATE FUNCTION e2i_predict_pinned(model text, features json) RETURNS float8
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_text';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_pinned_text';
 CREATE FUNCTION e2i_predict_pinned(model text, features record) RETURNS float8
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_row';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_pinned_row';
 CREATE FUNCTION e2i_predict_pinned(model text, features anyarray) RETURNS float8
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_predict_pinned_array';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_pinned_array';
 COMMENT ON FUNCTION e2i_predict_pinned(text, jsonb) IS 'one number, by name:version only, immutable; features: a jsonb object or array';
 COMMENT ON FUNCTION e2i_predict_pinned(text, text) IS 'one number, by name:version only, immutable; features: a JSON object or array as text';
 COMMENT ON FUNCTION e2i_predict_pinned(text, json) IS 'one number, by name:version only, immutable; features: a json object or array';

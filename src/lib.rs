@@ -4,6 +4,7 @@
 //! graph means in `e2i_onnx`. The modules, in the order a call meets them:
 //!
 //! * [`api`]: the SQL-callable functions, one file a chapter of the manual;
+//! * [`scan`]: what planner and executor make of scoring calls;
 //! * [`scoring`]: which version a reference means for this call, and the loaded models of this backend;
 //! * [`registration`]: how a model gets in;
 //! * [`catalog`]: the registry's tables, privileges, invalidation;
@@ -25,6 +26,7 @@ mod inference_log;
 mod metrics;
 mod pg;
 mod registration;
+mod scan;
 mod scoring;
 mod settings;
 #[cfg(debug_assertions)]
@@ -58,6 +60,7 @@ pub extern "C-unwind" fn _PG_init() {
     catalog::keep::listen();
     metrics::listen(explain::collect);
     inference_log::listen(worker::launcher::wake);
+    scan::listen(api::FUNCTIONS);
     worker::listen();
     explain::listen(metrics::counter::flush);
 }

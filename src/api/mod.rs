@@ -18,3 +18,5 @@ mod serve;
 mod session;
 mod traffic;
 mod verify;
+
+pub use score::FUNCTIONS;

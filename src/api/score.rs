@@ -3,7 +3,6 @@
 
 use e2i_core::reading::Question;
 use e2i_core::{Answer, Error, Kind, ModelReference, Result, Selector};
-use e2i_metrics::Function;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::schema::Schema;
@@ -11,42 +10,21 @@ use crate::datum::features::{Features, Spelling};
 use crate::datum::result;
 use crate::error::OrRaise;
 use crate::pg::{call_site, sqlstate, varlena};
+use crate::scan::call::ScoringFunction;
 use crate::scoring::CallSite;
-use crate::scoring::arm::Asked;
 use crate::scoring::engines::Preference;
 
-/// What a reference may be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum References {
-    /// Any form.
-    Any,
-    /// `name:version` only: what it means never changes.
-    Pinned,
-}
-
 /// Scores one row. The functions are declared STRICT, so both arguments are there.
-unsafe fn answer(
-    fcinfo: pg_sys::FunctionCallInfo,
-    question: Question,
-    spelling: Spelling,
-    references: References,
-) -> Result<pg_sys::Datum> {
-    let function = match (references, question) {
-        (References::Pinned, _) => Function::Pinned,
-        (_, Question::Prediction) => Function::Predict,
-        (_, Question::Label) => Function::Label,
-        (_, Question::Probabilities) => Function::Probabilities,
-        (_, Question::Vector) => Function::Vector,
-    };
+unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, function: &ScoringFunction) -> Result<pg_sys::Datum> {
     // SAFETY: the server passes a valid fcinfo with two arguments of the declared types.
     unsafe {
         let arguments = (*fcinfo).args.as_slice(2);
         let reference = varlena::text(arguments[0].value);
         let site: &mut CallSite = call_site::state(fcinfo);
         let clock = site.enter(call_site::Place::of_call(fcinfo));
-        let asked = Asked { question: Some(question), function: Some(function) };
-        let scorer = site.scorer(|| place_of(fcinfo, reference, references), reference, asked)?;
-        let answer = scorer.score_one(Features::of_datum(spelling, arguments[1].value))?;
+        let place = || place_of(fcinfo, reference, function.is_pinned);
+        let scorer = site.scorer(place, reference, function.asked())?;
+        let answer = scorer.score_one(Features::of_datum(function.spelling, arguments[1].value))?;
         if let Some(clock) = clock {
             scorer.time_row(&clock);
         }
@@ -60,27 +38,32 @@ unsafe fn answer(
 
 /// The schema and the engine of the call, once for each reference of a call site. A pinned function refuses what is looser
 /// than it takes, and no setting changes its engine.
-unsafe fn place_of(
-    fcinfo: pg_sys::FunctionCallInfo,
-    reference: &str,
-    references: References,
-) -> Result<(Schema, Preference)> {
-    if references == References::Pinned && !matches!(ModelReference::parse(reference)?.selector, Selector::Version(_)) {
+unsafe fn place_of(fcinfo: pg_sys::FunctionCallInfo, reference: &str, is_pinned: bool) -> Result<(Schema, Preference)> {
+    if is_pinned && !matches!(ModelReference::parse(reference)?.selector, Selector::Version(_)) {
         return Err(Error::new(Kind::BadOption, format!("e2i_predict_pinned takes name:version, got {reference:?}"))
             .with_hint("What another reference means can change, and the result of this function must not."));
     }
     // SAFETY: as the caller promises.
     let schema = unsafe { Schema::of_call(fcinfo) };
-    let preference = match references {
-        References::Any => Preference::current(),
-        References::Pinned => Preference::registered(),
-    };
+    let preference = if is_pinned { Preference::registered() } else { Preference::current() };
     Ok((schema, preference))
 }
 
-/// Defines a function of the server's version-1 calling convention.
+/// Defines functions of the server's version-1 calling convention.
 macro_rules! scoring_functions {
-    ($($symbol:ident, $info:ident: $question:ident, $spelling:ident, $references:ident;)*) => {$(
+    ($($symbol:ident, $info:ident: $question:ident, $spelling:ident, $is_pinned:literal;)*) => {
+    /// All of them.
+    pub const FUNCTIONS: &[ScoringFunction] = &[$(
+        ScoringFunction {
+            symbol: stringify!($symbol),
+            address: $symbol,
+            question: Question::$question,
+            spelling: Spelling::$spelling,
+            is_pinned: $is_pinned,
+        },
+    )*];
+
+    $(
         /// Says which calling convention the function has.
         #[unsafe(no_mangle)]
         pub extern "C" fn $info() -> &'static pg_sys::Pg_finfo_record {
@@ -95,34 +78,38 @@ macro_rules! scoring_functions {
         #[unsafe(no_mangle)]
         #[pg_guard]
         pub unsafe extern "C-unwind" fn $symbol(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+            const FUNCTION: ScoringFunction = ScoringFunction {
+                symbol: stringify!($symbol),
+                address: $symbol,
+                question: Question::$question,
+                spelling: Spelling::$spelling,
+                is_pinned: $is_pinned,
+            };
             // SAFETY: the server calls with a valid fcinfo.
-            sqlstate::keeping(|| unsafe {
-                answer(fcinfo, Question::$question, Spelling::$spelling, References::$references)
-            })
-            .or_raise()
+            sqlstate::keeping(|| unsafe { answer(fcinfo, &FUNCTION) }).or_raise()
         }
     )*};
 }
 
 scoring_functions! {
-    e2i_predict_jsonb, pg_finfo_e2i_predict_jsonb: Prediction, Jsonb, Any;
-    e2i_predict_text, pg_finfo_e2i_predict_text: Prediction, Text, Any;
-    e2i_predict_row, pg_finfo_e2i_predict_row: Prediction, Row, Any;
-    e2i_predict_array, pg_finfo_e2i_predict_array: Prediction, Array, Any;
-    e2i_predict_label_jsonb, pg_finfo_e2i_predict_label_jsonb: Label, Jsonb, Any;
-    e2i_predict_label_text, pg_finfo_e2i_predict_label_text: Label, Text, Any;
-    e2i_predict_label_row, pg_finfo_e2i_predict_label_row: Label, Row, Any;
-    e2i_predict_label_array, pg_finfo_e2i_predict_label_array: Label, Array, Any;
-    e2i_predict_proba_jsonb, pg_finfo_e2i_predict_proba_jsonb: Probabilities, Jsonb, Any;
-    e2i_predict_proba_text, pg_finfo_e2i_predict_proba_text: Probabilities, Text, Any;
-    e2i_predict_proba_row, pg_finfo_e2i_predict_proba_row: Probabilities, Row, Any;
-    e2i_predict_proba_array, pg_finfo_e2i_predict_proba_array: Probabilities, Array, Any;
-    e2i_predict_vector_jsonb, pg_finfo_e2i_predict_vector_jsonb: Vector, Jsonb, Any;
-    e2i_predict_vector_text, pg_finfo_e2i_predict_vector_text: Vector, Text, Any;
-    e2i_predict_vector_row, pg_finfo_e2i_predict_vector_row: Vector, Row, Any;
-    e2i_predict_vector_array, pg_finfo_e2i_predict_vector_array: Vector, Array, Any;
-    e2i_predict_pinned_jsonb, pg_finfo_e2i_predict_pinned_jsonb: Prediction, Jsonb, Pinned;
-    e2i_predict_pinned_text, pg_finfo_e2i_predict_pinned_text: Prediction, Text, Pinned;
-    e2i_predict_pinned_row, pg_finfo_e2i_predict_pinned_row: Prediction, Row, Pinned;
-    e2i_predict_pinned_array, pg_finfo_e2i_predict_pinned_array: Prediction, Array, Pinned;
+    e2i_predict_jsonb, pg_finfo_e2i_predict_jsonb: Prediction, Jsonb, false;
+    e2i_predict_text, pg_finfo_e2i_predict_text: Prediction, Text, false;
+    e2i_predict_row, pg_finfo_e2i_predict_row: Prediction, Row, false;
+    e2i_predict_array, pg_finfo_e2i_predict_array: Prediction, Array, false;
+    e2i_predict_label_jsonb, pg_finfo_e2i_predict_label_jsonb: Label, Jsonb, false;
+    e2i_predict_label_text, pg_finfo_e2i_predict_label_text: Label, Text, false;
+    e2i_predict_label_row, pg_finfo_e2i_predict_label_row: Label, Row, false;
+    e2i_predict_label_array, pg_finfo_e2i_predict_label_array: Label, Array, false;
+    e2i_predict_proba_jsonb, pg_finfo_e2i_predict_proba_jsonb: Probabilities, Jsonb, false;
+    e2i_predict_proba_text, pg_finfo_e2i_predict_proba_text: Probabilities, Text, false;
+    e2i_predict_proba_row, pg_finfo_e2i_predict_proba_row: Probabilities, Row, false;
+    e2i_predict_proba_array, pg_finfo_e2i_predict_proba_array: Probabilities, Array, false;
+    e2i_predict_vector_jsonb, pg_finfo_e2i_predict_vector_jsonb: Vector, Jsonb, false;
+    e2i_predict_vector_text, pg_finfo_e2i_predict_vector_text: Vector, Text, false;
+    e2i_predict_vector_row, pg_finfo_e2i_predict_vector_row: Vector, Row, false;
+    e2i_predict_vector_array, pg_finfo_e2i_predict_vector_array: Vector, Array, false;
+    e2i_predict_pinned_jsonb, pg_finfo_e2i_predict_pinned_jsonb: Prediction, Jsonb, true;
+    e2i_predict_pinned_text, pg_finfo_e2i_predict_pinned_text: Prediction, Text, true;
+    e2i_predict_pinned_row, pg_finfo_e2i_predict_pinned_row: Prediction, Row, true;
+    e2i_predict_pinned_array, pg_finfo_e2i_predict_pinned_array: Prediction, Array, true;
 }

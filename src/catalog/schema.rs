@@ -34,6 +34,16 @@ impl Schema {
         Self { oid: unsafe { call_site::schema(fcinfo) } }
     }
 
+    /// The schema of a function of the extension.
+    ///
+    /// # Errors
+    /// An extension of another version than the library.
+    pub fn of_function(function: pg_sys::Oid) -> e2i_core::Result<Self> {
+        version::require_same()?;
+        // SAFETY: a catalog look-up.
+        Ok(Self { oid: unsafe { pg_sys::get_func_namespace(function) } })
+    }
+
     /// The schema of a table.
     pub fn of_relation(table: pg_sys::Oid) -> Self {
         // SAFETY: a catalog look-up.

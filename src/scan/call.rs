@@ -1,0 +1,163 @@
+//! A scoring call in an expression: recognised and taken apart. Nothing is changed or looked up in the registry.
+
+use std::cell::Cell;
+
+use e2i_core::reading::Question;
+use e2i_metrics::Function;
+use pgrx::pg_sys;
+
+use crate::catalog::schema::Schema;
+use crate::datum::features::Spelling;
+use crate::pg::varlena;
+use crate::scoring::arm::Asked;
+
+/// A function of the library that scores one row; its arguments are a model and features.
+pub struct ScoringFunction {
+    /// Its name in the library.
+    pub symbol: &'static str,
+    /// Where it is.
+    pub address: unsafe extern "C-unwind" fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum,
+    /// What it asks of a row.
+    pub question: Question,
+    /// How its features are spelled.
+    pub spelling: Spelling,
+    /// Whether it takes `name:version` only, and no setting changes its answer.
+    pub is_pinned: bool,
+}
+
+impl ScoringFunction {
+    /// What it asks of a row, and as which function's calls that is counted.
+    pub fn asked(&self) -> Asked {
+        let function = match (self.is_pinned, self.question) {
+            (true, _) => Function::Pinned,
+            (_, Question::Prediction) => Function::Predict,
+            (_, Question::Label) => Function::Label,
+            (_, Question::Probabilities) => Function::Probabilities,
+            (_, Question::Vector) => Function::Vector,
+        };
+        Asked { question: Some(self.question), function: Some(function) }
+    }
+}
+
+/// The entry of pg_language for C, the same in every database.
+const C_LANGUAGE: u32 = 13;
+
+thread_local! {
+    static FUNCTIONS: Cell<&'static [ScoringFunction]> = const { Cell::new(&[]) };
+}
+
+/// Says which functions score.
+pub fn know(functions: &'static [ScoringFunction]) {
+    FUNCTIONS.set(functions);
+}
+
+/// A call of a scoring function, a node of an expression.
+#[derive(Clone, Copy)]
+pub struct Call {
+    expression: *mut pg_sys::FuncExpr,
+    /// What is called.
+    pub function: &'static ScoringFunction,
+}
+
+#[allow(dead_code, reason = "until the planner asks")]
+impl Call {
+    /// The call that a node is, if it is one. What is called must be the library's own code: a function of its name in another
+    /// library is none, nor is one that runs as another role or with settings of its own.
+    ///
+    /// # Safety
+    /// `node` must be null or a node of an expression, and outlive the call.
+    pub unsafe fn of(node: *mut pg_sys::Node) -> Option<Self> {
+        // SAFETY: as the caller promises; a node says what it is.
+        unsafe {
+            if node.is_null() || (*node).type_ != pg_sys::NodeTag::T_FuncExpr {
+                return None;
+            }
+            let expression = node.cast::<pg_sys::FuncExpr>();
+            let function = function((*expression).funcid)?;
+            (list_length((*expression).args) >= 2).then_some(Self { expression, function })
+        }
+    }
+
+    /// The node.
+    pub fn expression(&self) -> *mut pg_sys::FuncExpr {
+        self.expression
+    }
+
+    /// The argument that names the model.
+    pub fn model(&self) -> *mut pg_sys::Node {
+        self.argument(0)
+    }
+
+    /// The features.
+    pub fn features(&self) -> *mut pg_sys::Node {
+        self.argument(1)
+    }
+
+    /// An argument.
+    fn argument(&self, index: usize) -> *mut pg_sys::Node {
+        // SAFETY: the expression outlives this, and has two arguments or more.
+        unsafe { (*(*(*self.expression).args).elements.add(index)).ptr_value.cast() }
+    }
+
+    /// The model, where it is a constant other than NULL.
+    pub fn reference(&self) -> Option<String> {
+        // SAFETY: a node of the expression; the value of a constant is of its type.
+        unsafe {
+            let constant = self.model().cast::<pg_sys::Const>();
+            let is_text = (*constant).xpr.type_ == pg_sys::NodeTag::T_Const
+                && !(*constant).constisnull
+                && (*constant).consttype == pg_sys::TEXTOID;
+            is_text.then(|| varlena::text((*constant).constvalue).to_owned())
+        }
+    }
+
+    /// The schema of the extension.
+    ///
+    /// # Errors
+    /// An extension of another version than the library.
+    pub fn schema(&self) -> e2i_core::Result<Schema> {
+        // SAFETY: the expression outlives this.
+        Schema::of_function(unsafe { (*self.expression).funcid })
+    }
+}
+
+/// The scoring function behind an entry of pg_proc.
+fn function(oid: pg_sys::Oid) -> Option<&'static ScoringFunction> {
+    // SAFETY: the tuple is released after it was read; rows of pg_proc have this form. What is looked up below is the library's own
+    // function or one that is called by the same name in a library that is there.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, pg_sys::Datum::from(oid));
+        if tuple.is_null() {
+            return None;
+        }
+        let is_c = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>()).prolang.to_u32() == C_LANGUAGE;
+        let named = if is_c { named(tuple) } else { None };
+        pg_sys::ReleaseSysCache(tuple);
+        let named = named?;
+        let mut called = pg_sys::FmgrInfo::default();
+        pg_sys::fmgr_info(oid, &raw mut called);
+        called.fn_addr.is_some_and(|address| std::ptr::fn_addr_eq(address, named.address)).then_some(named)
+    }
+}
+
+/// The scoring function of the name that an entry of pg_proc gives.
+///
+/// # Safety
+/// `tuple` must be a row of pg_proc.
+unsafe fn named(tuple: pg_sys::HeapTuple) -> Option<&'static ScoringFunction> {
+    let mut is_null = false;
+    // SAFETY: as the caller promises; the text is read while the tuple is held.
+    unsafe {
+        let (cache, column) = (pg_sys::SysCacheIdentifier::PROCOID as i32, pg_sys::Anum_pg_proc_prosrc as i16);
+        let source = pg_sys::SysCacheGetAttr(cache, tuple, column, &raw mut is_null);
+        let symbol = if is_null { "" } else { varlena::text(source) };
+        FUNCTIONS.get().iter().find(|function| function.symbol == symbol)
+    }
+}
+
+/// # Safety
+/// `list` must be null or a list.
+unsafe fn list_length(list: *const pg_sys::List) -> usize {
+    // SAFETY: as the caller promises.
+    if list.is_null() { 0 } else { usize::try_from(unsafe { (*list).length }).unwrap_or_default() }
+}
