@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use e2i_core::random::Random;
 use e2i_core::{Answer, Batch, Binder, Error, Result};
 use e2i_metrics::RECORD;
 use e2i_privacy::{OnPii, Policy};
@@ -170,18 +171,16 @@ fn random() -> f64 {
     (next() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): for drawing samples and telling requests apart, not for secrets.
+/// For drawing samples and telling requests apart, not for secrets.
 fn next() -> u64 {
     thread_local! {
         static STATE: Cell<u64> = const { Cell::new(0) };
     }
-    let mut state = STATE.get();
-    if state == 0 {
-        state = time::now().cast_unsigned() ^ u64::from(std::process::id()) << 40;
+    let mut random = Random(STATE.get());
+    if random.0 == 0 {
+        random.0 = time::now().cast_unsigned() ^ u64::from(std::process::id()) << 40;
     }
-    state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    STATE.set(state);
-    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    let bits = random.bits();
+    STATE.set(random.0);
+    bits
 }

@@ -16,7 +16,7 @@
 //! Inside, besides: `signature` reads MLflow's signatures, checks and writes them; `categories` and `instant` hold values of a data frame
 //! and the codes that stand for them, and points in time as texts; `value` and `decimal` are the rules of conversion, in one place;
 //! [`spelling`] is text that is no JSON; [`class_scores`] says what the numbers of a classifier are; `stage` whether a version passes its
-//! gates; [`traffic`] which share of the traffic a row belongs to; `error` is kind, message, detail and hint.
+//! gates; [`traffic`] which share of the traffic a row belongs to; [`random`] draws numbers from a seed; `error` is kind, message, detail and hint.
 //!
 //! What does not belong here: graph formats (see `e2i_onnx`), storage, sessions, SQL.
 
@@ -39,6 +39,7 @@ mod kept;
 mod names;
 pub mod native;
 mod options;
+pub mod random;
 pub mod reading;
 mod reference;
 mod signature;

@@ -7,6 +7,7 @@ use crate::class_scores::{ClassScores, Pair};
 use crate::engine::{OutputSet, Outputs};
 use crate::error::{Error, Kind, Result};
 use crate::interface::{Classes, Interface, Task};
+use crate::native::arithmetic::own::{logistic_double, softmax};
 
 /// What a caller wants to know about a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +131,7 @@ pub fn prediction(interface: &Interface, outputs: &Outputs, row: usize, model: &
         Task::Anomaly if interface.main.is_none() => class_number(interface, outputs, row, model),
         Task::BinaryClassification if interface.class_scores != ClassScores::Probability => {
             let margin = margin(interface, outputs, row, model)?;
-            Ok(if interface.class_scores == ClassScores::Logit { logistic(margin) } else { margin })
+            Ok(if interface.class_scores == ClassScores::Logit { logistic_double(margin) } else { margin })
         }
         Task::BinaryClassification if outputs.width >= 2 => number(outputs, row, 1, model),
         _ if outputs.width == 1 => number(outputs, row, 0, model),
@@ -222,7 +223,7 @@ pub fn probabilities(
     }
     if is_binary {
         let odds = margin(interface, outputs, row, model)?;
-        into.extend([logistic(-odds), logistic(odds)]);
+        into.extend([logistic_double(-odds), logistic_double(odds)]);
         return Ok(());
     }
     let start = into.len();
@@ -267,17 +268,6 @@ fn margin(interface: &Interface, outputs: &Outputs, row: usize, model: &str) -> 
         (2, Pair::Mirrored | Pair::Complement) => number(outputs, row, 1, model),
         _ => number(outputs, row, 0, model),
     }
-}
-
-fn logistic(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-fn softmax(numbers: &mut [f64]) {
-    let greatest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    numbers.iter_mut().for_each(|x| *x = (*x - greatest).exp());
-    let sum: f64 = numbers.iter().sum();
-    numbers.iter_mut().for_each(|x| *x /= sum);
 }
 
 /// The class or cluster of a row as a number.

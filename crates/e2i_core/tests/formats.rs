@@ -10,6 +10,7 @@ use e2i_core::native::{
     Forest, Function, Image, ImageWriter, InstructionSet, NativeEngine, Node, Precision, Rows, Scratch, SumsMut,
     compile_trained,
 };
+use e2i_core::random::Random;
 use e2i_core::{Batch, Column, ElementType, Engine, Kind, OutputSet, Outputs, Task};
 use serde_json::Value;
 
@@ -327,19 +328,6 @@ fn contradictions_in_lightgbm_are_refused() {
     for first in ["0", "-900", "-9223372036854775808"] {
         let error = refusal(format!("{start}\nleft_child={first} {rest}\n{end}").as_bytes());
         assert!(error.message().contains("does not exist"), "{first}: {error}");
-    }
-}
-
-/// SplitMix64: any generator with a fixed seed does.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end as u64) as usize
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use e2i_core::native::{InstructionSet, NativeEngine};
+use e2i_core::random::Random;
 use e2i_core::{Batch, Column, Engine, Interface, OutputSet, Outputs};
 use e2i_onnx::{Artifacts, Model, Options, Runtime, RuntimeEngine, compile, describe};
 
@@ -50,16 +51,8 @@ fn main() {
 
 /// All rows, cut into batches; the same numbers whatever the size of a batch.
 fn batches(interface: &Interface, count: usize, at_once: usize) -> Vec<Batch> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut uniform = move || {
-        // SplitMix64 (Steele, Lea and Flood 2014).
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) as f64 / u64::MAX as f64
-    };
-    let mut normal = move || (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut normal = move || (0..12).map(|_| random.share()).sum::<f64>() - 6.0;
     let mut batches = Vec::new();
     for start in (0..count).step_by(at_once) {
         let mut batch = Batch::new(&interface.inputs, at_once.min(count - start));

@@ -9,6 +9,7 @@ mod alone;
 use std::io::{BufWriter, Write};
 
 use alone::{Alone, own_time};
+use e2i_core::random::Random;
 
 const FEATURES: usize = 30;
 const CLASSES: usize = 2;
@@ -24,19 +25,11 @@ fn main() {
 
 /// Nearly normal numbers with four decimals, from a fixed seed: as measured values come, not as random bits.
 fn write_rows(count: usize) {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut uniform = move || {
-        // SplitMix64 (Steele, Lea and Flood 2014).
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) as f64 / u64::MAX as f64
-    };
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut out = BufWriter::new(std::io::stdout().lock());
     for _ in 0..count {
         let row: Vec<String> =
-            (0..FEATURES).map(|_| format!("{:.4}", (0..12).map(|_| uniform()).sum::<f64>() - 6.0)).collect();
+            (0..FEATURES).map(|_| format!("{:.4}", (0..12).map(|_| random.share()).sum::<f64>() - 6.0)).collect();
         writeln!(out, "{}", row.join(",")).expect("standard output");
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use e2i_core::native::{InstructionSet, NativeEngine};
+use e2i_core::random::Random;
 use e2i_core::{Batch, Binder, Column, Engine, Interface, OutputSet, Outputs, Scalar};
 use e2i_onnx::{Artifacts, Model, Options, Refusal, Runtime, RuntimeEngine, compile, describe, locale};
 use serde_json::Value;
@@ -110,11 +111,11 @@ fn rows(fixture: &Fixture, copies: usize) -> Batch {
     for tensor in batch.tensors_mut() {
         let first = golden.len() * tensor.width;
         match &mut tensor.values {
-            Column::Float32(cells) => cells[first..].iter_mut().for_each(|cell| *cell *= random.near_one() as f32),
-            Column::Float64(cells) => cells[first..].iter_mut().for_each(|cell| *cell *= random.near_one()),
-            Column::Int64(cells) => cells[first..].iter_mut().for_each(|cell| *cell += (random.next() % 7) as i64),
-            Column::Int32(cells) => cells[first..].iter_mut().for_each(|cell| *cell += (random.next() % 7) as i32),
-            Column::Bool(cells) => cells[first..].iter_mut().for_each(|cell| *cell = random.next().is_multiple_of(2)),
+            Column::Float32(cells) => cells[first..].iter_mut().for_each(|cell| *cell *= 0.5 + random.share() as f32),
+            Column::Float64(cells) => cells[first..].iter_mut().for_each(|cell| *cell *= 0.5 + random.share()),
+            Column::Int64(cells) => cells[first..].iter_mut().for_each(|cell| *cell += (random.bits() % 7) as i64),
+            Column::Int32(cells) => cells[first..].iter_mut().for_each(|cell| *cell += (random.bits() % 7) as i32),
+            Column::Bool(cells) => cells[first..].iter_mut().for_each(|cell| *cell = random.bits().is_multiple_of(2)),
             Column::Text(cells) => {
                 for cell in cells[first..].iter_mut().step_by(11) {
                     "never seen".clone_into(cell);
@@ -123,23 +124,6 @@ fn rows(fixture: &Fixture, copies: usize) -> Batch {
         }
     }
     batch
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn near_one(&mut self) -> f64 {
-        0.5 + self.next() as f64 / u64::MAX as f64
-    }
 }
 
 fn part(batch: &Batch, interface: &Interface, from: usize, rows: usize) -> Batch {
@@ -253,18 +237,18 @@ fn a_damaged_image_is_refused_or_scores_something() {
             // Heads are read as text: most changes there are refused at once, so that tables are met as often.
             for _ in 0..1 + round % 4 {
                 let place = if round % 2 == 0 && head < image.len() {
-                    head + random.next() as usize % (image.len() - head)
+                    head + random.bits() as usize % (image.len() - head)
                 } else {
-                    random.next() as usize % image.len()
+                    random.bits() as usize % image.len()
                 };
                 damaged[place] = match round % 3 {
-                    0 => b'0' + (random.next() % 10) as u8,
-                    1 => random.next() as u8,
-                    _ => damaged[place] ^ (1 << (random.next() % 8)),
+                    0 => b'0' + (random.bits() % 10) as u8,
+                    1 => random.bits() as u8,
+                    _ => damaged[place] ^ (1 << (random.bits() % 8)),
                 };
             }
             if round % 10 == 9 {
-                damaged.truncate(random.next() as usize % image.len());
+                damaged.truncate(random.bits() as usize % image.len());
             }
             let Ok(mut engine) = NativeEngine::open(&damaged, InstructionSet::best()) else { continue };
             opened += 1;
@@ -285,9 +269,9 @@ fn the_compiler_refuses_what_is_damaged_and_does_not_panic() {
         for round in 0..if bytes.len() > 200_000 { 5 } else { 150 } {
             let mut damaged = bytes.to_vec();
             for _ in 0..1 + round % 5 {
-                let place = random.next() as usize % damaged.len();
+                let place = random.bits() as usize % damaged.len();
                 damaged[place] =
-                    if round % 2 == 0 { random.next() as u8 } else { damaged[place] ^ (1 << (random.next() % 8)) };
+                    if round % 2 == 0 { random.bits() as u8 } else { damaged[place] ^ (1 << (random.bits() % 8)) };
             }
             let Ok(model) = Model::parse(&damaged) else { continue };
             let Ok(interface) = describe(&model, None, &Options::default()) else { continue };
@@ -301,7 +285,7 @@ fn the_compiler_refuses_what_is_damaged_and_does_not_panic() {
         }
     }
     for _ in 0..2_000 {
-        let bytes: Vec<u8> = (0..random.next() % 200).map(|_| random.next() as u8).collect();
+        let bytes: Vec<u8> = (0..random.bits() % 200).map(|_| random.bits() as u8).collect();
         if let Ok(model) = Model::parse(&bytes)
             && let Ok(interface) = describe(&model, None, &Options::default())
         {

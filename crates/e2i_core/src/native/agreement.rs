@@ -8,6 +8,7 @@ use crate::engine::{Engine, OutputSet, Outputs};
 use crate::error::{Kind, Result};
 use crate::interface::{ElementType, Interface};
 use crate::native::NativeEngine;
+use crate::random::Random;
 
 /// Numbers that models treat in different ways: signs, zeros, fractions.
 const MODERATE: [f64; 8] = [0.0, 1.0, -1.0, 0.5, -0.0, 2.0, 0.1, -3.5];
@@ -55,27 +56,27 @@ pub fn varied(interface: &Interface, sample: &Sample, rows: usize, extreme: bool
             *takes = true;
         }
     }
-    let mut generator = Generator(0x9e37_79b9_7f4a_7c15);
-    let given_rows = sample.rows.rows().max(1) as u64;
+    let mut random = Random(0);
+    let given_rows = sample.rows.rows().max(1);
     for (index, tensor) in batch.tensors_mut().iter_mut().enumerate() {
         let Some(given) = sample.rows.tensors().get(index) else { continue };
         let width = tensor.width;
         for cell in 0..rows * width {
             let position = cell % width;
             let is_closed = sample.closed.get(index).and_then(|closed| closed.get(position)) == Some(&true);
-            let mut any_row = || (generator.next() % given_rows) as usize * width + position;
+            let mut any_row = || random.below(given_rows) * width + position;
             match (&mut tensor.values, &given.values) {
                 (Column::Float32(cells), Column::Float32(given)) if is_closed => cells[cell] = given[any_row()],
                 (Column::Float64(cells), Column::Float64(given)) if is_closed => cells[cell] = given[any_row()],
                 (Column::Float32(cells), _) => {
-                    cells[cell] = generator.number(takes_missing[index][position], extreme) as f32;
+                    cells[cell] = number(&mut random, takes_missing[index][position], extreme) as f32;
                 }
                 (Column::Float64(cells), _) => {
-                    cells[cell] = generator.number(takes_missing[index][position], extreme);
+                    cells[cell] = number(&mut random, takes_missing[index][position], extreme);
                 }
                 (Column::Int32(cells), Column::Int32(given)) => cells[cell] = given[any_row()],
                 (Column::Int64(cells), Column::Int64(given)) => cells[cell] = given[any_row()],
-                (Column::Bool(cells), _) => cells[cell] = generator.next().is_multiple_of(2),
+                (Column::Bool(cells), _) => cells[cell] = random.chance(50),
                 (Column::Text(cells), Column::Text(given)) => cells[cell].clone_from(&given[any_row()]),
                 _ => {}
             }
@@ -211,33 +212,18 @@ fn same(ours: &Column, theirs: &Column, at: usize, tolerance: f64) -> bool {
     }
 }
 
-/// Marsaglia's xorshift64: not for secrets, the same everywhere.
-struct Generator(u64);
-
-impl Generator {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn number(&mut self, takes_missing: bool, extreme: bool) -> f64 {
-        let drawn = self.next();
-        let unit = (drawn >> 11) as f64 / (1u64 << 53) as f64;
-        match drawn % 8 {
-            0 if takes_missing => f64::NAN,
-            0 if extreme => EXTREME[(drawn >> 3) as usize % EXTREME.len()],
-            0 | 1 => MODERATE[(drawn >> 3) as usize % MODERATE.len()],
-            2 | 3 => unit,
-            4 => (unit * 10.0).floor(),
-            // Near the normal distribution, which most scaled features have: the sum of three uniform numbers.
-            _ => {
-                let other = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
-                let third = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
-                (unit + other + third - 1.5) * 2.0
-            }
-        }
+/// A number of one kind of many.
+fn number(random: &mut Random, takes_missing: bool, extreme: bool) -> f64 {
+    let drawn = random.bits();
+    let unit = (drawn >> 11) as f64 / (1u64 << 53) as f64;
+    match drawn % 8 {
+        0 if takes_missing => f64::NAN,
+        0 if extreme => EXTREME[(drawn >> 3) as usize % EXTREME.len()],
+        0 | 1 => MODERATE[(drawn >> 3) as usize % MODERATE.len()],
+        2 | 3 => unit,
+        4 => (unit * 10.0).floor(),
+        // Near the normal distribution, which most scaled features have: the sum of three uniform numbers.
+        _ => (unit + random.share() + random.share() - 1.5) * 2.0,
     }
 }
 

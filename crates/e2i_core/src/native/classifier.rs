@@ -1,11 +1,11 @@
 //! From raw scores to what ONNX's tree operators return: probabilities and a label, or values.
 //!
 //! The rules are those of ONNX Runtime, including what its specification leaves open: which of two classes a score stands
-//! for, what is written where no tree adds to a class, and in which precision. `exp` and `log` are the C library's, which the
-//! runtime calls too.
+//! for, what is written where no tree adds to a class, and in which precision.
 
 use serde::{Deserialize, Serialize};
 
+use super::arithmetic::onnxruntime::{logistic, probit, softmax};
 use super::forest::SumsMut;
 use crate::error::{Error, Kind, Result};
 
@@ -304,58 +304,10 @@ fn transform(row: &mut [Score], how: PostTransform, single: bool) {
         PostTransform::None => {}
         PostTransform::Probit => row.iter_mut().for_each(|score| score.sum = f64::from(probit(score.sum as f32))),
         PostTransform::Logistic => row.iter_mut().for_each(|score| score.sum = f64::from(logistic(score.sum as f32))),
-        PostTransform::Softmax | PostTransform::SoftmaxZero => softmax(row, how == PostTransform::SoftmaxZero, single),
-    }
-}
-
-/// In float32. With `keep_zero`, what is next to 0 is scaled instead, and products and quotients are of the type of the
-/// scores.
-fn softmax(row: &mut [Score], keep_zero: bool, single: bool) {
-    let in_type = |value: f64| if single { f64::from(value as f32) } else { value };
-    let mut greatest = -f32::MAX;
-    for score in row.iter() {
-        if score.sum as f32 > greatest {
-            greatest = score.sum as f32;
+        PostTransform::Softmax | PostTransform::SoftmaxZero => {
+            softmax(row, |score| &mut score.sum, how == PostTransform::SoftmaxZero, single);
         }
     }
-    let scale = (-greatest).exp();
-    let mut total = 0f32;
-    for score in row.iter_mut() {
-        let value = score.sum as f32;
-        let counts = !keep_zero || value.abs() > 0.000_000_1;
-        if !counts {
-            score.sum = in_type(score.sum * f64::from(scale));
-        } else {
-            let power = (value - greatest).exp();
-            total += power;
-            score.sum = f64::from(power);
-        }
-    }
-    for score in row.iter_mut() {
-        // Products and quotients of two float32 rounded twice are those rounded once.
-        let sum = if keep_zero { score.sum } else { f64::from(score.sum as f32) };
-        score.sum =
-            if keep_zero { in_type(sum / f64::from(total)) } else { f64::from((sum / f64::from(total)) as f32) };
-    }
-}
-
-/// 1 / (1 + exp(-x)) as the runtime computes it.
-#[must_use]
-pub fn logistic(x: f32) -> f32 {
-    let v = 1.0 / (1.0 + (-x.abs()).exp());
-    if x < 0.0 { 1.0 - v } else { v }
-}
-
-/// The runtime's approximation of the inverse of the normal distribution.
-#[must_use]
-pub fn probit(p: f32) -> f32 {
-    let x = 2.0 * p - 1.0;
-    let sign = if x < 0.0 { -1.0f32 } else { 1.0 };
-    let log = ((1.0 - x) * (1.0 + x)).ln();
-    let v = 2.0 / (std::f32::consts::PI * 0.147f32) + 0.5f32 * log;
-    let v2 = 1.0 / 0.147f32 * log;
-    let v3 = -v + (v * v - v2).sqrt();
-    std::f32::consts::SQRT_2 * (sign * v3.sqrt())
 }
 
 #[cfg(test)]

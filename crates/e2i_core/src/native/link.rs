@@ -7,8 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Beyond this XGBoost does not let `expf` go, so that it stays finite.
-const GREATEST_EXPONENT: f32 = 88.7;
+use super::arithmetic::{Float, lightgbm, xgboost};
 
 /// What is computed of the sums of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -77,11 +76,11 @@ impl Link {
         self.apply(targets, sums, labels);
     }
 
-    fn apply<N: Number>(&self, targets: usize, sums: &mut [N], labels: &mut [i64]) {
+    fn apply<N: Trained>(&self, targets: usize, sums: &mut [N], labels: &mut [i64]) {
         let mut labels = labels.iter_mut();
         for row in sums.chunks_exact_mut(targets.max(1)) {
             if let Some(divisor) = self.divisor {
-                row.iter_mut().for_each(|sum| *sum = sum.divided(divisor));
+                row.iter_mut().for_each(|sum| *sum = sum.over(divisor as usize));
             }
             let label = labels.next();
             let before = if self.label == LabelRule::GreatestSum { greatest(row) } else { 0 };
@@ -89,7 +88,7 @@ impl Link {
             if let Some(label) = label {
                 *label = match self.label {
                     LabelRule::None => 0,
-                    LabelRule::AboveHalf => i64::from(row[0].is_above_half()),
+                    LabelRule::AboveHalf => i64::from(row[0] > N::nearest(0.5)),
                     LabelRule::Greatest => greatest(row),
                     LabelRule::GreatestSum => before,
                 };
@@ -99,74 +98,46 @@ impl Link {
 }
 
 impl Function {
-    fn apply<N: Number>(self, row: &mut [N]) {
+    fn apply<N: Trained>(self, row: &mut [N]) {
         let each = |row: &mut [N], function: fn(N) -> N| row.iter_mut().for_each(|x| *x = function(*x));
         match self {
             Self::Identity => {}
             Self::Logistic { coefficient } => row.iter_mut().for_each(|x| *x = x.logistic(coefficient)),
             Self::Softmax => N::softmax(row),
             Self::Exp => each(row, N::exp),
-            Self::Step => each(row, N::step),
-            Self::SignedSquare => each(row, N::signed_square),
+            Self::Step => each(row, |x| if x > N::ZERO { N::ONE } else { N::ZERO }),
+            Self::SignedSquare => each(row, |x| x.absolute() * x),
             Self::Softplus => each(row, N::softplus),
         }
     }
 }
 
 /// The index of the first greatest number.
-fn greatest<N: Number>(row: &[N]) -> i64 {
+fn greatest<N: Trained>(row: &[N]) -> i64 {
     let best = row.iter().enumerate().fold(0, |best, (index, x)| if *x > row[best] { index } else { best });
     i64::try_from(best).unwrap_or(i64::MAX)
 }
 
-/// The two types and each library's order of operations in its own.
-trait Number: Copy + PartialOrd {
-    fn divided(self, divisor: u32) -> Self;
-    fn is_above_half(self) -> bool;
+/// The type of the sums, and with it the library whose functions are meant. What neither does in an order of its own is here.
+trait Trained: Float {
     fn logistic(self, coefficient: f64) -> Self;
     fn softmax(row: &mut [Self]);
     fn exp(self) -> Self;
-    fn step(self) -> Self;
-    fn signed_square(self) -> Self;
+    /// `ln(1 + e^x)`.
     fn softplus(self) -> Self;
 }
 
-impl Number for f32 {
-    fn divided(self, divisor: u32) -> Self {
-        self / divisor as f32
-    }
-
-    fn is_above_half(self) -> bool {
-        self > 0.5
-    }
-
+impl Trained for f32 {
     fn logistic(self, _coefficient: f64) -> Self {
-        // Not `min`: NaN stays NaN, as with C++'s std::min in this order.
-        let exponent = if GREATEST_EXPONENT < -self { GREATEST_EXPONENT } else { -self };
-        1.0 / (Self::exp(exponent) + 1.0)
+        xgboost::logistic(self)
     }
 
     fn softmax(row: &mut [Self]) {
-        let Some(greatest) = row.iter().copied().reduce(Self::max) else { return };
-        let mut sum = 0.0_f64;
-        for x in row.iter_mut() {
-            *x = Self::exp(*x - greatest);
-            sum += f64::from(*x);
-        }
-        let sum = sum as Self;
-        row.iter_mut().for_each(|x| *x /= sum);
+        xgboost::softmax(row);
     }
 
     fn exp(self) -> Self {
         self.exp()
-    }
-
-    fn step(self) -> Self {
-        if self > 0.0 { 1.0 } else { 0.0 }
-    }
-
-    fn signed_square(self) -> Self {
-        self.abs() * self
     }
 
     fn softplus(self) -> Self {
@@ -174,39 +145,17 @@ impl Number for f32 {
     }
 }
 
-impl Number for f64 {
-    fn divided(self, divisor: u32) -> Self {
-        self / Self::from(divisor)
-    }
-
-    fn is_above_half(self) -> bool {
-        self > 0.5
-    }
-
+impl Trained for f64 {
     fn logistic(self, coefficient: f64) -> Self {
-        1.0 / (1.0 + Self::exp(-coefficient * self))
+        lightgbm::logistic(self, coefficient)
     }
 
     fn softmax(row: &mut [Self]) {
-        let Some(greatest) = row.iter().copied().reduce(Self::max) else { return };
-        let mut sum = 0.0;
-        for x in row.iter_mut() {
-            *x = Self::exp(*x - greatest);
-            sum += *x;
-        }
-        row.iter_mut().for_each(|x| *x /= sum);
+        lightgbm::softmax(row);
     }
 
     fn exp(self) -> Self {
         self.exp()
-    }
-
-    fn step(self) -> Self {
-        if self > 0.0 { 1.0 } else { 0.0 }
-    }
-
-    fn signed_square(self) -> Self {
-        self.abs() * self
     }
 
     fn softplus(self) -> Self {

@@ -17,12 +17,14 @@
 //!
 //! `ensemble` is trees as data with a scorer written to be read, which every kernel is tested against; `forest` an ensemble compiled into
 //! tables, and the kernels `walk`, `blend`, `vbmi`; `link` and `classifier` lead from the raw sums of trees to predictions and labels;
+//! `arithmetic` says whose order of operations each softmax, logistic function and sum has;
 //! `plan` and `fuse` are the steps, and steps that become one; `image` is the block of bytes; [`NativeEngine`] runs a plan block by block;
 //! `instruction_set` says which instructions kernels may use; [`agreement`] has rows to try two engines on.
 //!
 //! What does not belong here: file formats, and anything that knows where an image is kept.
 
 pub mod agreement;
+pub mod arithmetic;
 mod builder;
 mod classifier;
 mod engine;
@@ -36,9 +38,10 @@ pub mod operators;
 mod plan;
 mod trained;
 mod value;
+mod vectorised;
 
 pub use builder::PlanBuilder;
-pub use classifier::{Classifier, Finish, Labels, PostTransform, Seen, Sums, logistic, probit};
+pub use classifier::{Classifier, Finish, Labels, PostTransform, Seen, Sums};
 pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
 pub use forest::{Forest, Rows, Scratch, SumsMut};

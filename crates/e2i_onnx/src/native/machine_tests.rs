@@ -3,16 +3,12 @@
 use e2i_core::native::{InstructionSet, NativeEngine};
 use e2i_core::{Batch, Column, Engine, OutputSet, Outputs};
 
-use super::pipeline_tests::{Pipeline, Random, floats, info, int, ints, runtime, text, texts};
+use super::pipeline_tests::{Pipeline, Random, floats, info, int, ints, runtime, text, texts, units};
 use crate::proto::{Attribute, NodeProto, data_type};
 use crate::{Artifacts, Model, Options, RuntimeEngine, compile, describe};
 
 const COLUMNS: usize = 5;
 const KERNELS: [&str; 4] = ["LINEAR", "POLY", "RBF", "SIGMOID"];
-
-fn units(random: &mut Random, count: usize) -> Vec<f32> {
-    (0..count).map(|_| random.unit()).collect()
-}
 
 fn classifier(
     random: &mut Random,
@@ -67,7 +63,8 @@ fn model(operator: &str, attributes: Vec<Attribute>, label: i32, width: usize) -
 fn batch(model: &Model, rows: usize, random: &mut Random) -> (e2i_core::Interface, Batch) {
     let interface = describe(model, None, &Options::default()).unwrap();
     let mut batch = Batch::new(&interface.inputs, rows);
-    batch.tensors_mut()[0].values = Column::Float32((0..rows * COLUMNS).map(|_| random.unit() * 2.0).collect());
+    batch.tensors_mut()[0].values =
+        Column::Float32(units(random, rows * COLUMNS).iter().map(|cell| cell * 2.0).collect());
     (interface, batch)
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use e2i_core::native::{InstructionSet, NativeEngine};
+pub(super) use e2i_core::random::Random;
 use e2i_core::{Batch, Column, Engine, Interface, OutputSet, Outputs};
 use prost::Message;
 
@@ -16,29 +17,12 @@ use crate::proto::{
 };
 use crate::{Artifacts, Model, Options, Runtime, RuntimeEngine, compile, describe};
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-pub(super) struct Random(pub(super) u64);
+fn unit(random: &mut Random) -> f32 {
+    random.unit() as f32
+}
 
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    pub(super) fn unit(&mut self) -> f32 {
-        (self.next() as f64 / u64::MAX as f64 * 2.0 - 1.0) as f32
-    }
-
-    fn units(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.unit()).collect()
-    }
+pub(super) fn units(random: &mut Random, count: usize) -> Vec<f32> {
+    (0..count).map(|_| unit(random)).collect()
 }
 
 fn attribute(name: &str, kind: i32) -> Attribute {
@@ -174,17 +158,17 @@ impl Pipeline {
             }
             2 => {
                 let input = self.input(data_type::STRING, 1);
-                let values = random.units(4);
+                let values = units(random, 4);
                 let attributes = vec![
                     texts("keys_strings", &CITIES[..4]),
                     floats("values_floats", values),
-                    float("default_float", random.unit()),
+                    float("default_float", unit(random)),
                 ];
                 exact(self.node("LabelEncoder", &[&input], attributes), 1)
             }
             3 => {
                 let input = self.input(data_type::DOUBLE, 2);
-                let scale = vec![floats("offset", random.units(2)), floats("scale", random.units(2))];
+                let scale = vec![floats("offset", units(random, 2)), floats("scale", units(random, 2))];
                 exact(self.node("Scaler", &[&input], scale), 2)
             }
             _ => {
@@ -202,13 +186,13 @@ impl Pipeline {
         match random.below(21) {
             0 => {
                 let count = if random.below(2) == 0 { 1 } else { width };
-                let attributes = vec![floats("offset", random.units(count)), floats("scale", random.units(count))];
+                let attributes = vec![floats("offset", units(random, count)), floats("scale", units(random, count))];
                 same(self.node("Scaler", &[x], attributes))
             }
             1 => {
                 // What is nearly 0 may be 0 on one side only.
                 let missing = if random.below(2) == 0 || !of.exact { f32::NAN } else { 0.0 };
-                let values = random.units(width);
+                let values = units(random, width);
                 same(self.node(
                     "Imputer",
                     &[x],
@@ -228,13 +212,13 @@ impl Pipeline {
                     2 => (vec![width], width),
                     _ => (vec![1, width], width),
                 };
-                let cells = random.units(count);
+                let cells = units(random, count);
                 let constant = self.constant(&dims, cells);
                 let sides = if random.below(2) == 0 { [x, constant.as_str()] } else { [constant.as_str(), x] };
                 same(self.node(operator, &sides, vec![]))
             }
             4 => {
-                let cells = random.units(width).iter().map(|cell| cell + 2.0).collect();
+                let cells = units(random, width).iter().map(|cell| cell + 2.0).collect();
                 let constant = self.constant(&[width], cells);
                 same(self.node("Div", &[x, &constant], vec![]))
             }
@@ -274,26 +258,26 @@ impl Pipeline {
             }
             11 | 12 => {
                 let outputs = 1 + random.below(40);
-                let weights = random.units(width * outputs);
+                let weights = units(random, width * outputs);
                 let matrix = self.constant(&[width, outputs], weights);
                 let product = self.node("MatMul", &[x, &matrix], vec![]);
-                let bias = random.units(outputs);
+                let bias = units(random, outputs);
                 let bias = self.constant(&[outputs], bias);
                 let name = self.node("Add", &[&product, &bias], vec![]);
                 Matrix { name, width: outputs, exact: false }
             }
             13 => {
                 let outputs = 1 + random.below(20);
-                let weights = random.units(width * outputs);
+                let weights = units(random, width * outputs);
                 let matrix = self.constant(&[outputs, width], weights);
-                let bias = random.units(outputs);
+                let bias = units(random, outputs);
                 let bias = self.constant(&[1, outputs], bias);
                 let attributes = vec![float("alpha", 0.7), float("beta", -1.5), int("transB", 1)];
                 Matrix { name: self.node("Gemm", &[x, &matrix, &bias], attributes), width: outputs, exact: false }
             }
             14 => {
                 let unknown = self.node("IsNaN", &[x], vec![]);
-                let cells = random.units(width);
+                let cells = units(random, width);
                 let constant = self.constant(&[width], cells);
                 same(self.node("Where", &[&unknown, &constant, x], vec![]))
             }
@@ -346,7 +330,7 @@ impl Pipeline {
         match random.below(4) {
             0 => {
                 let targets = 1 + random.below(3);
-                let (weights, bias) = (random.units(width * targets), random.units(targets));
+                let (weights, bias) = (units(random, width * targets), units(random, targets));
                 let attributes =
                     vec![floats("coefficients", weights), floats("intercepts", bias), int("targets", targets as i64)];
                 let name = self.node("LinearRegressor", &[&x], attributes);
@@ -355,7 +339,7 @@ impl Pipeline {
             }
             1 => {
                 let classes = [1, 2, 3, 9][random.below(4)];
-                let (weights, bias) = (random.units(width * classes), random.units(classes));
+                let (weights, bias) = (units(random, width * classes), units(random, classes));
                 let labels = classes.max(2);
                 let post = ["NONE", "LOGISTIC", "SOFTMAX"][random.below(3)];
                 let attributes = vec![
@@ -404,12 +388,12 @@ pub(super) fn fill(batch: &mut Batch, random: &mut Random) {
                     0 => f32::NAN,
                     1 => 0.0,
                     2 => -0.0,
-                    3 => random.unit().round(),
-                    4 => random.unit() * 1e3,
-                    _ => random.unit() * 3.0,
+                    3 => unit(random).round(),
+                    4 => unit(random) * 1e3,
+                    _ => unit(random) * 3.0,
                 };
             }),
-            Column::Float64(cells) => cells.iter_mut().for_each(|cell| *cell = f64::from(random.unit()) * 3.7),
+            Column::Float64(cells) => cells.iter_mut().for_each(|cell| *cell = f64::from(unit(random)) * 3.7),
             Column::Int64(cells) => cells.iter_mut().for_each(|cell| *cell = random.below(9) as i64 - 4),
             Column::Text(cells) => cells.iter_mut().for_each(|cell| {
                 let city = random.below(CITIES.len() + 1);

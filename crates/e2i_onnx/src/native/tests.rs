@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use e2i_core::native::{Forest, Image, ImageWriter, InstructionSet, Labels, Rows, Scratch, Sums, SumsMut};
+use e2i_core::random::Random;
 use e2i_core::{Column, ElementType, Kind, Tensor};
 use ndarray::IxDyn;
 use ort::session::Session;
@@ -19,35 +20,6 @@ use crate::proto::{
 };
 use crate::runtime::Runtime;
 use crate::value::{self, Bound, Cells};
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-
-    fn unit(&mut self) -> f64 {
-        self.next() as f64 / u64::MAX as f64 * 2.0 - 1.0
-    }
-}
 
 const INTS: i32 = 7;
 const FLOATS: i32 = 6;

@@ -151,7 +151,7 @@ macro_rules! draw {
             1.0e-40,
         ];
         let (random, thresholds): (&mut Random, &[f64]) = (&mut *$random, $thresholds);
-        let bits = random.next();
+        let bits = random.bits();
         if thresholds.is_empty() || (bits % 100) < $odd {
             ODD[random.below(ODD.len())]
         } else {

@@ -2,7 +2,8 @@
 
 use e2i_core::Result;
 use e2i_core::native::ValueId;
-use e2i_core::native::operators::{BinaryFunction, RowFunction, sum};
+use e2i_core::native::arithmetic::sklearn::sum;
+use e2i_core::native::operators::{BinaryFunction, RowFunction};
 
 use super::answer::{Answer, Classified, classes_of};
 use super::{Compiler, Table, misshapen};

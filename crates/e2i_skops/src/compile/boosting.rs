@@ -3,6 +3,7 @@
 //! Everything is cast to float32 first, what the first estimator sees too. Sums begin with what that one says of the classes:
 //! the logarithm of their odds, or of their shares.
 
+use e2i_core::native::arithmetic::sklearn::sum;
 use e2i_core::native::operators::{BinaryFunction, RowFunction};
 use e2i_core::native::{Precision, ValueId};
 use e2i_core::{ElementType, Error, Kind, Result};
@@ -107,8 +108,7 @@ impl Compiler {
                     (2, [_, positive]) => vec![if is_exponential { 0.5 * logit(*positive) } else { logit(*positive) }],
                     _ => {
                         let logs: Vec<f64> = priors.iter().map(|p| p.ln()).collect();
-                        let mean =
-                            if centred { e2i_core::native::operators::sum(&logs) / logs.len() as f64 } else { 0.0 };
+                        let mean = if centred { sum(&logs) / logs.len() as f64 } else { 0.0 };
                         logs.iter().map(|log| log - mean).collect()
                     }
                 }));

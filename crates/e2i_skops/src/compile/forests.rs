@@ -1,6 +1,7 @@
 //! Many estimators of one kind, added up: forests, isolation forests, AdaBoost.
 
-use e2i_core::native::operators::{BinaryFunction, RowFunction, sum};
+use e2i_core::native::arithmetic::sklearn::sum;
+use e2i_core::native::operators::{BinaryFunction, RowFunction};
 use e2i_core::native::{Node as TreeNode, Precision, Tree, ValueId};
 use e2i_core::{Error, Kind, Result};
 

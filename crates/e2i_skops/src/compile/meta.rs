@@ -1,8 +1,7 @@
 //! Estimators of estimators: searches, votes, stacks, calibration.
 
-use e2i_core::native::operators::{
-    Beyond, BinaryFunction, Constants, Interpolate, Pick, RowFunction, UnaryFunction, sum,
-};
+use e2i_core::native::arithmetic::sklearn::sum;
+use e2i_core::native::operators::{Beyond, BinaryFunction, Constants, Interpolate, Pick, RowFunction, UnaryFunction};
 use e2i_core::native::{ValueId, ValueType};
 use e2i_core::{Column as Cells, ElementType};
 use e2i_core::{Error, Kind, Result};

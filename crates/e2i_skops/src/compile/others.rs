@@ -1,8 +1,7 @@
 //! Estimators of few lines: quadratic discriminants, quantiles, one class against one other, one class by stochastic gradients.
 
-use e2i_core::native::operators::{
-    Beyond, BinaryFunction, Interpolate, Pairing, Pairs, RowFunction, UnaryFunction, sum,
-};
+use e2i_core::native::arithmetic::sklearn::sum;
+use e2i_core::native::operators::{Beyond, BinaryFunction, Interpolate, Pairing, Pairs, RowFunction, UnaryFunction};
 use e2i_core::{ElementType, Result};
 
 use super::answer::{Answer, Classified, classes_of};

@@ -4,6 +4,7 @@
 //! infinite, which splits missing values from the others. What a leaf holds of classes are shares of its rows from 1.4 on, and
 //! weights before.
 
+use e2i_core::native::arithmetic::sklearn::sum;
 use e2i_core::native::operators::Trained;
 use e2i_core::native::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Precision, Test, Tree, Weight};
 use e2i_core::native::{Function, LabelRule, Link, Node as TreeNode, ValueId};
@@ -180,7 +181,7 @@ impl Compiler {
                 if are_shares {
                     return weights(cells);
                 }
-                let all = e2i_core::native::operators::sum(cells);
+                let all = sum(cells);
                 let all = if all == 0.0 { 1.0 } else { all };
                 weights(&cells.iter().map(|cell| cell / all).collect::<Vec<f64>>())
             })?);

@@ -9,6 +9,7 @@ use super::frame::{Cell, Frame};
 use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::interface::ElementType;
+use crate::native::arithmetic::{Arithmetic, Float};
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
@@ -111,60 +112,17 @@ fn map_pairs<T, U>(left: Side<'_, T>, right: Side<'_, T>, output: &mut [U], f: i
     }
 }
 
-/// Numbers with arithmetic as the runtime does it.
-trait Number: Cell + Values + PartialOrd + Copy {
-    fn add(self, other: Self) -> Self;
-    fn subtract(self, other: Self) -> Self;
-    fn multiply(self, other: Self) -> Self;
-    fn divide(self, other: Self) -> Self;
-    fn power(self, other: Self) -> Self;
-    /// Whether it is no number.
-    fn is_none(self) -> bool;
+/// A power as the runtime computes it, which takes these two apart.
+#[inline(always)]
+fn power<T: Float>(base: &T, exponent: &T) -> T {
+    if *exponent == T::nearest(2.0) {
+        *base * *base
+    } else if *exponent == T::nearest(3.0) {
+        *base * *base * *base
+    } else {
+        base.power(*exponent)
+    }
 }
-
-macro_rules! float_number {
-    ($($type:ty),+) => {
-        $(impl Number for $type {
-            #[inline(always)]
-            fn add(self, other: Self) -> Self { self + other }
-            #[inline(always)]
-            fn subtract(self, other: Self) -> Self { self - other }
-            #[inline(always)]
-            fn multiply(self, other: Self) -> Self { self * other }
-            #[inline(always)]
-            fn divide(self, other: Self) -> Self { self / other }
-            #[inline(always)]
-            fn power(self, other: Self) -> Self {
-                // The runtime takes these two powers apart.
-                if other == 2.0 { self * self } else if other == 3.0 { self * self * self } else { self.powf(other) }
-            }
-            #[inline(always)]
-            fn is_none(self) -> bool { self.is_nan() }
-        })+
-    };
-}
-
-macro_rules! integer_number {
-    ($($type:ty),+) => {
-        $(impl Number for $type {
-            #[inline(always)]
-            fn add(self, other: Self) -> Self { self.wrapping_add(other) }
-            #[inline(always)]
-            fn subtract(self, other: Self) -> Self { self.wrapping_sub(other) }
-            #[inline(always)]
-            fn multiply(self, other: Self) -> Self { self.wrapping_mul(other) }
-            #[inline(always)]
-            fn divide(self, other: Self) -> Self { if other == 0 { 0 } else { self.wrapping_div(other) } }
-            #[inline(always)]
-            fn power(self, _other: Self) -> Self { self }
-            #[inline(always)]
-            fn is_none(self) -> bool { false }
-        })+
-    };
-}
-
-float_number!(f32, f64);
-integer_number!(i32, i64);
 
 impl Binary {
     fn sides<'a, T: Values + Cell>(&self, frame: &Frame<'a>) -> (Side<'a, T>, Side<'a, T>) {
@@ -176,14 +134,13 @@ impl Binary {
         }
     }
 
-    fn run_numbers<T: Number>(&self, frame: &mut Frame<'_>) {
+    fn run_numbers<T: Arithmetic + Cell + Values>(&self, frame: &mut Frame<'_>) {
         let (left, right) = self.sides::<T>(frame);
         match self.function {
             BinaryFunction::Add => map_pairs(left, right, frame.output::<T>(0), |a, b| a.add(*b)),
             BinaryFunction::Subtract => map_pairs(left, right, frame.output::<T>(0), |a, b| a.subtract(*b)),
             BinaryFunction::Multiply => map_pairs(left, right, frame.output::<T>(0), |a, b| a.multiply(*b)),
             BinaryFunction::Divide => map_pairs(left, right, frame.output::<T>(0), |a, b| a.divide(*b)),
-            BinaryFunction::Power => map_pairs(left, right, frame.output::<T>(0), |a, b| a.power(*b)),
             BinaryFunction::Minimum => map_pairs(left, right, frame.output::<T>(0), |a, b| {
                 if a.is_none() || (!b.is_none() && a < b) { *a } else { *b }
             }),
@@ -195,8 +152,16 @@ impl Binary {
             BinaryFunction::Greater => map_pairs(left, right, frame.output::<bool>(0), |a, b| a > b),
             BinaryFunction::GreaterOrEqual => map_pairs(left, right, frame.output::<bool>(0), |a, b| a >= b),
             BinaryFunction::Equal => map_pairs(left, right, frame.output::<bool>(0), |a, b| a == b),
-            BinaryFunction::And | BinaryFunction::Or | BinaryFunction::ExclusiveOr => {}
+            BinaryFunction::Power | BinaryFunction::And | BinaryFunction::Or | BinaryFunction::ExclusiveOr => {}
         }
+    }
+
+    fn run_floats<T: Float + Cell + Values>(&self, frame: &mut Frame<'_>) {
+        if self.function != BinaryFunction::Power {
+            return self.run_numbers::<T>(frame);
+        }
+        let (left, right) = self.sides::<T>(frame);
+        map_pairs(left, right, frame.output::<T>(0), power);
     }
 
     fn run_cells<T: Cell>(&self, frame: &mut Frame<'_>) {
@@ -223,8 +188,8 @@ impl Operation for Binary {
 
     fn run(&self, frame: &mut Frame<'_>) -> Result<()> {
         match frame.input_type(0).element {
-            ElementType::Float32 => self.run_numbers::<f32>(frame),
-            ElementType::Float64 => self.run_numbers::<f64>(frame),
+            ElementType::Float32 => self.run_floats::<f32>(frame),
+            ElementType::Float64 => self.run_floats::<f64>(frame),
             ElementType::Int32 => self.run_numbers::<i32>(frame),
             ElementType::Int64 => self.run_numbers::<i64>(frame),
             ElementType::Text => self.run_cells::<String>(frame),

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
 use super::lanes::LANES;
-use super::vectorised::vectorised;
 use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::interface::ElementType;
 use crate::native::image::{Image, ImageWriter, Section};
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
+use crate::native::vectorised::vectorised;
 
 /// What is made of the sum of squares.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -8,6 +8,8 @@ use super::frame::Frame;
 use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::interface::ElementType;
+use crate::native::arithmetic::coupling::{Coupling, ROUNDS, couple};
+use crate::native::arithmetic::sklearn::platt;
 use crate::native::image::{Image, Section};
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
@@ -156,55 +158,14 @@ impl Pairs {
     }
 
     fn probabilities(&self, row: &[f64], slopes: &[f64], offsets: &[f64], into: &mut [f64]) {
-        const LEAST: f64 = 1e-7;
         let count = self.classes;
         let mut won = vec![0.0; count * count];
         for (((first, second), decision), (slope, offset)) in pairs(count).zip(row).zip(slopes.iter().zip(offsets)) {
-            let x = decision * slope + offset;
-            let p = if x >= 0.0 { (-x).exp() / (1.0 + (-x).exp()) } else { 1.0 / (1.0 + x.exp()) };
-            let p = p.clamp(LEAST, 1.0 - LEAST);
+            let p = platt(*decision, *slope, *offset);
             won[first * count + second] = p;
             won[second * count + first] = 1.0 - p;
         }
-        coupled(&won, into);
-    }
-}
-
-/// Wu, Lin and Weng's second method as libsvm iterates it.
-fn coupled(won: &[f64], p: &mut [f64]) {
-    let count = p.len();
-    let rounds = count.max(100);
-    let enough = 0.005 / count as f64;
-    let r = |a: usize, b: usize| won[a * count + b];
-    let mut q = vec![0.0; count * count];
-    for t in 0..count {
-        p[t] = 1.0 / count as f64;
-        for j in (0..count).filter(|j| *j != t) {
-            q[t * count + t] += r(j, t) * r(j, t);
-            q[t * count + j] = if j < t { q[j * count + t] } else { -r(j, t) * r(t, j) };
-        }
-    }
-    let mut products = vec![0.0; count];
-    for _ in 0..rounds {
-        let mut all = 0.0;
-        for t in 0..count {
-            products[t] = (0..count).fold(0.0, |sum, j| sum + q[t * count + j] * p[j]);
-            all += p[t] * products[t];
-        }
-        let error = products.iter().fold(0.0, |error: f64, product| error.max((product - all).abs()));
-        if error < enough {
-            break;
-        }
-        for t in 0..count {
-            let own = q[t * count + t];
-            let step = (-products[t] + all) / own;
-            p[t] += step;
-            all = (all + step * (step * own + 2.0 * products[t])) / (1.0 + step) / (1.0 + step);
-            for j in 0..count {
-                products[j] = (products[j] + step * q[t * count + j]) / (1.0 + step);
-                p[j] /= 1.0 + step;
-            }
-        }
+        couple(&mut Coupling::default(), &won, count.max(ROUNDS), into);
     }
 }
 

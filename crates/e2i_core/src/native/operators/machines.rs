@@ -10,16 +10,11 @@ use super::frame::Frame;
 use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::interface::ElementType;
-use crate::native::classifier::logistic;
+use crate::native::arithmetic::coupling::{Coupling, ROUNDS, couple};
+use crate::native::arithmetic::onnxruntime::platt;
 use crate::native::image::{Image, ImageWriter, Section};
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
-
-/// How near to 0 and 1 the probability of one class of a pair may be.
-const LEAST: f32 = 1e-7;
-
-/// Rounds of the iteration that makes one distribution of the probabilities of pairs.
-const ROUNDS: usize = 100;
 
 /// Kernel values of a row and the support vectors, those of the first class first, to the class with the most votes (its
 /// number, the first of several) and scores: probabilities; without those the sum of each pair, or of two classes the negated
@@ -96,63 +91,6 @@ fn vote(supports: &[u32], coefficients: &[f32], offsets: &[f32], kernels: &[f32]
     }
 }
 
-/// Memory of [`couple`]: the matrices of pairs.
-#[derive(Default)]
-struct Coupling {
-    /// The probability of the first class of each ordered pair.
-    pairwise: Vec<f32>,
-    matrix: Vec<f32>,
-    product: Vec<f32>,
-}
-
-/// One distribution of the probabilities of pairs: the second method of Wu, Lin and Weng (2004), in float32.
-fn couple(coupling: &mut Coupling, classes: usize, probabilities: &mut [f32]) {
-    let Coupling { pairwise, matrix, product } = coupling;
-    matrix.clear();
-    matrix.resize(classes * classes, 0.0);
-    product.clear();
-    product.resize(classes, 0.0);
-    let at = |i: usize, j: usize| i * classes + j;
-    for i in 0..classes {
-        probabilities[i] = 1.0 / classes as f32;
-        for j in (0..classes).filter(|j| *j != i) {
-            matrix[at(i, i)] += pairwise[at(j, i)] * pairwise[at(j, i)];
-            matrix[at(i, j)] = if j < i { matrix[at(j, i)] } else { -pairwise[at(j, i)] * pairwise[at(i, j)] };
-        }
-    }
-    for _ in 0..ROUNDS {
-        let mut whole = 0.0f32;
-        for i in 0..classes {
-            product[i] = (0..classes).fold(0.0, |sum, j| sum + matrix[at(i, j)] * probabilities[j]);
-            whole += probabilities[i] * product[i];
-        }
-        let error = product
-            .iter()
-            .fold(0.0f32, |most, one| if (one - whole).abs() > most { (one - whole).abs() } else { most });
-        if error < 0.005 / classes as f32 {
-            break;
-        }
-        for i in 0..classes {
-            let own = matrix[at(i, i)];
-            let step = (-product[i] + whole) / own;
-            probabilities[i] += step;
-            whole = (whole + step * (step * own + 2.0 * product[i])) / (1.0 + step) / (1.0 + step);
-            for j in 0..classes {
-                product[j] = (product[j] + step * matrix[at(i, j)]) / (1.0 + step);
-                probabilities[j] /= 1.0 + step;
-            }
-        }
-    }
-}
-
-/// The probability of the first class of a pair.
-fn platt(sum: f32, factor: f32, summand: f32) -> f32 {
-    let probability = 1.0 - logistic(sum * factor + summand);
-    // NaN stays.
-    let probability = if probability < LEAST { LEAST } else { probability };
-    if 1.0 - LEAST < probability { 1.0 - LEAST } else { probability }
-}
-
 impl Operation for Machines {
     fn check(&self, image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()> {
         let lists = [self.coefficients, self.offsets];
@@ -184,7 +122,7 @@ impl Operation for Machines {
         let (input, vectors) = (frame.input::<f32>(0), frame.input_type(0).width);
         let width = frame.output_type(1).width;
         let (mut sums, mut votes) = (vec![0.0; offsets.len()], vec![0; classes]);
-        let mut coupling = Coupling { pairwise: vec![0.0; classes * classes], ..Coupling::default() };
+        let (mut pairwise, mut coupling) = (vec![0.0; classes * classes], Coupling::default());
         for (row, kernels) in input.chunks_exact(vectors).enumerate() {
             vote(supports, coefficients, offsets, kernels, &mut sums, &mut votes);
             let most = votes.iter().copied().max().unwrap_or(0);
@@ -199,10 +137,10 @@ impl Operation for Machines {
                     let ordered = (0..classes).flat_map(|i| (i + 1..classes).map(move |j| (i, j)));
                     for ((i, j), ((sum, factor), summand)) in ordered.zip(sums.iter().zip(factors).zip(summands)) {
                         let first = platt(*sum, *factor, *summand);
-                        coupling.pairwise[i * classes + j] = first;
-                        coupling.pairwise[j * classes + i] = 1.0 - first;
+                        pairwise[i * classes + j] = first;
+                        pairwise[j * classes + i] = 1.0 - first;
                     }
-                    couple(&mut coupling, classes, scores);
+                    couple(&mut coupling, &pairwise, ROUNDS, scores);
                 }
                 None if classes == 2 => {
                     let sum = sums.first().copied().unwrap_or(0.0);
@@ -223,19 +161,6 @@ impl Operation for Machines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn coupled_probabilities_agree_with_consistent_pairs() {
-        let shares = [0.5f32, 0.3, 0.2];
-        let mut coupling = Coupling::default();
-        let pair = |i: usize, j: usize| if i == j { 0.0 } else { shares[i] / (shares[i] + shares[j]) };
-        coupling.pairwise = (0..9).map(|place| pair(place / 3, place % 3)).collect();
-        let mut got = [0.0; 3];
-        couple(&mut coupling, 3, &mut got);
-        for (got, share) in got.iter().zip(shares) {
-            assert!((got - share).abs() < 2e-3, "{got} {share}");
-        }
-    }
 
     #[test]
     fn votes_go_to_the_first_class_of_a_pair_where_the_sum_is_positive() {

@@ -27,7 +27,6 @@ mod columns;
 mod columnwise;
 mod constants;
 mod distances;
-mod elementary;
 mod encode;
 mod finite;
 mod frame;
@@ -50,7 +49,6 @@ mod softmax;
 mod text;
 mod trees;
 mod unary;
-mod vectorised;
 mod whole_rows;
 
 pub use binarize::Binarize;
@@ -80,7 +78,7 @@ pub use softmax::Softmax;
 pub use text::{Case, Characters, Recase, Word, WordCounts};
 pub use trees::{Trained, Trees};
 pub use unary::{Clip, Unary, UnaryFunction};
-pub use whole_rows::{Elementary, RowFunction, WholeRow, sum};
+pub use whole_rows::{Elementary, RowFunction, WholeRow};
 
 /// What every operator can do.
 pub(crate) trait Operation {

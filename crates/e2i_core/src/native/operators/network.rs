@@ -9,21 +9,21 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::elementary::{logistic, tanh};
 use super::frame::Frame;
 use super::lanes::{LANES, Lanes, lanes};
 use super::matrix::{Linear, MANY_OUTPUTS};
 use super::products::{Product, Tile, by_inputs, by_outputs, row_by_inputs, row_by_outputs};
 use super::scale::{Scale, scaled};
 use super::unary::UnaryFunction;
-use super::vectorised::vectorised;
 use super::{Operation, ValueType};
 use crate::batch::Column;
 use crate::error::Result;
 use crate::interface::ElementType;
+use crate::native::arithmetic::own::{logistic, tanh};
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
+use crate::native::vectorised::vectorised;
 
 /// The most rows that a product computes at once, whatever the instruction set.
 const MOST_ROWS: usize = 8;

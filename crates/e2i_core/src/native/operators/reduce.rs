@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{Cell, Frame};
-use super::{Operation, ValueType, elementary};
+use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::interface::ElementType;
+use crate::native::arithmetic::{Arithmetic, own};
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
@@ -54,72 +55,21 @@ pub struct Reduce {
     pub inner: usize,
 }
 
-trait Number: Cell + Copy + PartialOrd {
-    const ZERO: Self;
-    const ONE: Self;
-    fn add(self, other: Self) -> Self;
-    fn multiply(self, other: Self) -> Self;
-    fn absolute(self) -> Self;
-    fn root(self) -> Self;
-    fn divide(self, count: usize) -> Self;
-    /// Of floats: the logarithm of the sum of e^x.
+/// Of floats, the logarithm of the sum of e^x; there is none of integers.
+trait LogSumExp: Arithmetic {
     fn log_sum_exp(cells: impl Iterator<Item = Self> + Clone) -> Self;
-    /// Whether it is no number.
-    fn is_none(self) -> bool;
 }
 
-macro_rules! float_number {
-    ($($type:ty, $exp:expr);+) => {
-        $(impl Number for $type {
-            const ZERO: Self = 0.0;
-            const ONE: Self = 1.0;
+macro_rules! log_sum_exp {
+    ($($type:ty, $function:expr);+) => {
+        $(impl LogSumExp for $type {
             #[inline(always)]
-            fn add(self, other: Self) -> Self { self + other }
-            #[inline(always)]
-            fn multiply(self, other: Self) -> Self { self * other }
-            #[inline(always)]
-            fn absolute(self) -> Self { self.abs() }
-            #[inline(always)]
-            fn root(self) -> Self { self.sqrt() }
-            #[inline(always)]
-            fn divide(self, count: usize) -> Self { self / count as Self }
-            #[inline(always)]
-            fn log_sum_exp(cells: impl Iterator<Item = Self> + Clone) -> Self {
-                let greatest = cells.clone().fold(Self::NEG_INFINITY, |max, cell| if cell > max { cell } else { max });
-                // As on the runtime: from what is infinite there is no distance.
-                let from = if greatest.is_finite() { greatest } else { 0.0 };
-                cells.fold(0.0, |sum: Self, cell| sum + $exp(cell - from)).ln() + from
-            }
-            #[inline(always)]
-            fn is_none(self) -> bool { self.is_nan() }
+            fn log_sum_exp(cells: impl Iterator<Item = Self> + Clone) -> Self { $function(cells) }
         })+
     };
 }
 
-macro_rules! integer_number {
-    ($($type:ty),+) => {
-        $(impl Number for $type {
-            const ZERO: Self = 0;
-            const ONE: Self = 1;
-            #[inline(always)]
-            fn add(self, other: Self) -> Self { self.wrapping_add(other) }
-            #[inline(always)]
-            fn multiply(self, other: Self) -> Self { self.wrapping_mul(other) }
-            #[inline(always)]
-            fn absolute(self) -> Self { self.wrapping_abs() }
-            #[inline(always)]
-            fn root(self) -> Self { (self as f64).sqrt() as Self }
-            #[inline(always)]
-            fn divide(self, count: usize) -> Self { self.checked_div(count as Self).unwrap_or(0) }
-            fn log_sum_exp(_: impl Iterator<Item = Self> + Clone) -> Self { 0 }
-            #[inline(always)]
-            fn is_none(self) -> bool { false }
-        })+
-    };
-}
-
-float_number!(f32, elementary::exp; f64, f64::exp);
-integer_number!(i32, i64);
+log_sum_exp!(f32, own::log_sum_exp; f64, own::log_sum_exp; i32, |_| 0; i64, |_| 0);
 
 /// Calls `f` with the first place of each group.
 #[inline(always)]
@@ -133,7 +83,7 @@ fn each_group(cells: usize, size: usize, inner: usize, mut f: impl FnMut(usize))
 }
 
 impl Reduce {
-    fn run_as<T: Number>(&self, frame: &mut Frame<'_>) {
+    fn run_as<T: LogSumExp + Cell>(&self, frame: &mut Frame<'_>) {
         let input = frame.input::<T>(0);
         let mut outputs = frame.output::<T>(0).iter_mut();
         let (size, inner) = (self.size, self.inner);
@@ -141,7 +91,7 @@ impl Reduce {
             let cells = input[first..].iter().step_by(inner).take(size).copied();
             let result = match self.reduction {
                 Reduction::Sum => cells.fold(T::ZERO, T::add),
-                Reduction::Mean => cells.fold(T::ZERO, T::add).divide(size),
+                Reduction::Mean => cells.fold(T::ZERO, T::add).over(size),
                 Reduction::Product => cells.fold(T::ONE, T::multiply),
                 Reduction::L1 => cells.fold(T::ZERO, |sum, cell| sum.add(cell.absolute())),
                 Reduction::L2 => cells.fold(T::ZERO, |sum, cell| sum.add(cell.multiply(cell))).root(),
@@ -205,7 +155,7 @@ pub struct ArgExtreme {
 }
 
 impl ArgExtreme {
-    fn run_as<T: Number>(&self, frame: &mut Frame<'_>) {
+    fn run_as<T: LogSumExp + Cell>(&self, frame: &mut Frame<'_>) {
         let input = frame.input::<T>(0);
         let mut outputs = frame.output::<i64>(0).iter_mut();
         each_group(input.len(), self.size, self.inner, |first| {

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::constants::{Constants, Values};
 use super::frame::{Cell, Frame};
-use super::{Operation, ValueType, elementary};
+use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::interface::ElementType;
+use crate::native::arithmetic::own;
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
@@ -131,15 +132,15 @@ macro_rules! run_floats {
 run_floats!(
     run_single,
     f32,
-    |frame: &mut Frame<'_>| elementary::exponentials(frame.set, frame.input(0), frame.output(0)),
-    |frame: &mut Frame<'_>| elementary::logistics(frame.set, frame.input(0), frame.output(0)),
-    |frame: &mut Frame<'_>| elementary::tangents(frame.set, frame.input(0), frame.output(0))
+    |frame: &mut Frame<'_>| own::exponentials(frame.set, frame.input(0), frame.output(0)),
+    |frame: &mut Frame<'_>| own::logistics(frame.set, frame.input(0), frame.output(0)),
+    |frame: &mut Frame<'_>| own::tangents(frame.set, frame.input(0), frame.output(0))
 );
 run_floats!(
     run_double,
     f64,
     |frame: &mut Frame<'_>| map(frame, f64::exp),
-    |frame: &mut Frame<'_>| map(frame, |x: f64| 1.0 / (1.0 + (-x).exp())),
+    |frame: &mut Frame<'_>| map(frame, own::logistic_double),
     |frame: &mut Frame<'_>| map(frame, f64::tanh)
 );
 

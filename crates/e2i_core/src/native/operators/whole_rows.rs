@@ -1,6 +1,6 @@
 //! Functions of all cells of a row in float64, in scikit-learn's and numpy's order of operations.
 //!
-//! numpy adds eight numbers or more in eight sums ([`sum`]); fewer one after the other. `exp` and `pow` are the C library's.
+//! `exp` and `pow` are the C library's; sums are numpy's ([`sum`]).
 
 use std::borrow::Cow;
 
@@ -10,6 +10,7 @@ use super::frame::Frame;
 use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::interface::ElementType;
+use crate::native::arithmetic::sklearn::{expit, softmax, sum};
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
@@ -96,37 +97,6 @@ pub enum RowFunction {
     Centred,
 }
 
-/// numpy's sum of contiguous numbers.
-#[must_use]
-pub fn sum(cells: &[f64]) -> f64 {
-    const BLOCK: usize = 128;
-    if cells.len() < 8 {
-        // From -0, so that a sum of nothing but -0 keeps its sign as numpy's does.
-        return cells.iter().copied().reduce(|sum, cell| sum + cell).unwrap_or(0.0);
-    }
-    if cells.len() > BLOCK {
-        let half = cells.len() / 2 / 8 * 8;
-        let (first, second) = cells.split_at(half);
-        return sum(first) + sum(second);
-    }
-    let mut sums = [0.0; 8];
-    let (chunks, rest) = cells.as_chunks::<8>();
-    for (index, chunk) in chunks.iter().enumerate() {
-        for (sum, cell) in sums.iter_mut().zip(chunk) {
-            *sum = if index == 0 { *cell } else { *sum + cell };
-        }
-    }
-    let all = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
-    rest.iter().fold(all, |sum, cell| sum + cell)
-}
-
-fn softmax(row: &mut [f64]) {
-    let greatest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    row.iter_mut().for_each(|x| *x = (*x - greatest).exp());
-    let all = sum(row);
-    row.iter_mut().for_each(|x| *x /= all);
-}
-
 fn divided(row: &[f64], into: &mut [f64], by: f64) {
     // scikit-learn does not divide by what is nearly nothing.
     let by = if by < 10.0 * f64::EPSILON { 1.0 } else { by };
@@ -162,7 +132,7 @@ impl RowFunction {
     fn apply(self, row: &[f64], into: &mut [f64]) {
         match self {
             Self::Each(function) => row.iter().zip(into).for_each(|(x, y)| *y = function.of(*x)),
-            Self::Expit => row.iter().zip(into).for_each(|(x, y)| *y = 1.0 / (1.0 + (-x).exp())),
+            Self::Expit => row.iter().zip(into).for_each(|(x, y)| *y = expit(*x)),
             Self::Softmax => {
                 into.copy_from_slice(row);
                 softmax(into);
@@ -249,14 +219,6 @@ impl Operation for WholeRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sums_are_numpys() {
-        // numpy.sum([0.1] * n) for these n; sums in order differ from the third on.
-        for (count, expected) in [(3, 0.300_000_000_000_000_04), (8, 0.8), (10, 1.0), (200, 20.0)] {
-            assert_eq!(sum(&vec![0.1; count]), expected, "{count}");
-        }
-    }
 
     #[test]
     fn rows_of_zeros_stay_or_become_what_is_stated() {

@@ -10,7 +10,7 @@ macro_rules! vectorised {
         $(#[$doc])*
         #[allow(unsafe_code, clippy::too_many_arguments)]
         #[inline]
-        pub(super) fn $name $(<$type: $bound>)? (set: $crate::native::InstructionSet, $($argument: $of),+) {
+        pub(in crate::native) fn $name $(<$type: $bound>)? (set: $crate::native::InstructionSet, $($argument: $of),+) {
             #[inline(always)]
             fn body $(<$type: $bound>)? ($($argument: $of),+) $body
 
@@ -40,4 +40,4 @@ macro_rules! vectorised {
         }
     };
 }
-pub(super) use vectorised;
+pub(in crate::native) use vectorised;

@@ -1,10 +1,12 @@
-//! Elementary functions of float32, written so that loops over them vectorise.
+//! This engine's own functions: e^x, the logistic function, the hyperbolic tangent and what sums of e^x make, for graphs.
 //!
-//! They are computed in float64 and rounded once, to about 0.51 units in the last place: at least as near to the true value
-//! as any float32 library, and the same bits on every machine. ONNX Runtime's own approximations differ from the true value
-//! by a few units, so agreement with it is to that, not to the bit. Functions of float64 are the operating system's.
+//! Those of float32 are written so that loops over them vectorise: computed in float64 and rounded once, to about 0.51 units in the
+//! last place, at least as near to the true value as any float32 library, and the same bits on every machine. ONNX Runtime's own
+//! approximations differ from the true value by a few units, so agreement with it is to that, not to the bit. Functions of float64 are the
+//! operating system's. Sums are of the type of the cells, one after the other.
 
-use super::vectorised::vectorised;
+use super::Float;
+use crate::native::vectorised::vectorised;
 
 /// 1.5 · 2^52: adding it rounds to a whole number, which then stands in the lowest bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
@@ -44,22 +46,95 @@ fn exp_double(x: f64) -> f64 {
 
 /// e^x.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+fn exp(x: f32) -> f32 {
     exp_double(f64::from(x)) as f32
 }
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
-pub(super) fn logistic(x: f32) -> f32 {
+pub(in crate::native) fn logistic(x: f32) -> f32 {
     (1.0 / (1.0 + exp_double(-f64::from(x)))) as f32
 }
 
 /// The hyperbolic tangent, from e^2|x| - 1, which keeps small values exact.
 #[inline(always)]
-pub(super) fn tanh(x: f32) -> f32 {
+pub(in crate::native) fn tanh(x: f32) -> f32 {
     let (power, rest) = parts(2.0 * f64::from(x).abs());
     let grown = power * rest + (power - 1.0);
     ((grown / (grown + 2.0)) as f32).copysign(x)
+}
+
+/// 1 / (1 + e^-x) of float64.
+#[inline(always)]
+pub(crate) fn logistic_double(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Floats with an exponential: of float32 this engine's, of float64 the operating system's.
+pub(crate) trait Exponential: Float {
+    /// e^x.
+    fn exponential(self) -> Self;
+}
+
+impl Exponential for f32 {
+    #[inline(always)]
+    fn exponential(self) -> Self {
+        exp(self)
+    }
+}
+
+impl Exponential for f64 {
+    #[inline(always)]
+    fn exponential(self) -> Self {
+        self.exp()
+    }
+}
+
+/// The greatest that is no NaN.
+#[inline(always)]
+fn greatest<T: Float>(cells: impl Iterator<Item = T>) -> T {
+    cells.fold(T::LOWEST, |most, cell| if cell > most { cell } else { most })
+}
+
+/// e^(x - greatest) divided by the sum of these, in place.
+#[inline(always)]
+pub(crate) fn softmax<T: Exponential>(row: &mut [T]) {
+    let from = greatest(row.iter().copied());
+    row.iter_mut().for_each(|x| *x = (*x - from).exponential());
+    let sum = row.iter().fold(T::ZERO, |sum, power| sum + *power);
+    row.iter_mut().for_each(|power| *power /= sum);
+}
+
+/// The logarithm of the softmax, `(x - greatest) - ln(sum of e^(x - greatest))`, of each of `scores`.
+#[inline(always)]
+pub(in crate::native) fn log_softmax<T: Exponential>(scores: &[T], results: &mut [T]) {
+    let from = greatest(scores.iter().copied());
+    scores.iter().zip(results.iter_mut()).for_each(|(score, result)| *result = (*score - from).exponential());
+    let log = results.iter().fold(T::ZERO, |sum, power| sum + *power).logarithm();
+    scores.iter().zip(results).for_each(|(score, result)| *result = (*score - from) - log);
+}
+
+/// ln of the sum of e^x, taken from the greatest on; as on ONNX Runtime from 0 where that is infinite, for then there is no
+/// distance from it.
+#[inline(always)]
+pub(in crate::native) fn log_sum_exp<T: Exponential>(cells: impl Iterator<Item = T> + Clone) -> T {
+    let greatest = greatest(cells.clone());
+    let from = if greatest.is_finite() { greatest } else { T::ZERO };
+    cells.fold(T::ZERO, |sum, cell| sum + (cell - from).exponential()).logarithm() + from
+}
+
+vectorised! {
+    /// Each group of `size` cells as [`softmax`] or [`log_softmax`] makes it.
+    fn softmaxes<T: Exponential>(size: usize, logarithm: bool, input: &[T], output: &mut [T]) {
+        for (scores, results) in input.chunks_exact(size).zip(output.chunks_exact_mut(size)) {
+            if logarithm {
+                log_softmax(scores, results);
+            } else {
+                results.copy_from_slice(scores);
+                softmax(results);
+            }
+        }
+    }
 }
 
 vectorised! {
