@@ -125,22 +125,15 @@ fn prove_native(
     }
     let binder = Binder::new(Arc::new(interface.clone()), candidate.name);
     let rows = varied(&interface, sample, compared_rows(&interface, Duration::ZERO), true);
-    let mut first: Option<Vec<Option<Outputs>>> = None;
+    let mut first: Option<Outputs> = None;
     for set in InstructionSet::available() {
-        let answers = answers(&mut NativeEngine::open(&plan, set)?, &rows)?;
-        let expected = first.get_or_insert_with(|| answers.clone());
-        for (ours, theirs) in answers.iter().zip(expected.iter()) {
-            let difference = match (ours, theirs) {
-                (Some(ours), Some(theirs)) => disagreement(ours, theirs, None),
-                (None, None) => None,
-                _ => Some("a row is refused".to_owned()),
-            };
-            if let Some(difference) = difference {
-                return Err(Error::new(
-                    Kind::Internal,
-                    format!("with {set} instructions the model answers otherwise: {difference}"),
-                ));
-            }
+        let mut answers = Outputs::default();
+        NativeEngine::open(&plan, set)?.score_rows(&rows, OutputSet::BOTH, &mut answers)?;
+        if let Some(difference) = disagreement(&answers, first.get_or_insert_with(|| answers.clone()), None) {
+            return Err(Error::new(
+                Kind::Internal,
+                format!("with {set} instructions the model answers otherwise: {difference}"),
+            ));
         }
     }
     if let Some(examples) = candidate.examples {
@@ -158,21 +151,6 @@ fn prove_native(
         warning: None,
         notices,
     })
-}
-
-/// The answers to rows: at once, or to each alone where one is refused, as a model may refuse what its steps make of a row.
-fn answers(engine: &mut NativeEngine, rows: &Batch) -> Result<Vec<Option<Outputs>>> {
-    let mut outputs = Outputs::default();
-    match engine.score(rows, OutputSet::BOTH, &mut outputs) {
-        Ok(()) => return Ok(vec![Some(outputs)]),
-        Err(error) if error.kind() == Kind::Internal => return Err(error),
-        Err(_) => {}
-    }
-    let one = |row| {
-        let mut outputs = Outputs::default();
-        engine.score(&rows.picked(&[row]), OutputSet::BOTH, &mut outputs).is_ok().then_some(outputs)
-    };
-    Ok((0..rows.rows()).map(one).collect())
 }
 
 /// That rows give codes, where the file does not say what they stand for.

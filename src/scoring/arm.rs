@@ -132,11 +132,12 @@ impl Arm {
         Ok(self.rows)
     }
 
-    /// Scores its rows together. If that fails each is scored alone when it is asked for, so that an error is that of its row.
+    /// Scores its rows together. An error is that of its row: the engine keeps it beside the answers, or fails for all, and then each row
+    /// is scored alone when it is asked for.
     #[inline]
     pub fn score(&mut self) {
         self.batch.set_rows(self.rows);
-        match self.model.score(&self.batch, self.wanted, &mut self.outputs) {
+        match self.model.score_rows(&self.batch, self.wanted, &mut self.outputs) {
             Ok(()) => self.count_batch(),
             Err(error) => self.fall_apart(error),
         }
@@ -153,7 +154,10 @@ impl Arm {
     fn count_batch(&self) {
         for call in &self.calls {
             if let Some(counter) = call.counter.as_ref().filter(|_| self.rows != 1 || call.is_of_payloads()) {
-                counter.count(|tally| tally.batch(self.rows as u64, 1));
+                let scored = (self.rows - self.outputs.refused.len()) as u64;
+                if scored > 0 {
+                    counter.count(|tally| tally.batch(scored, 1));
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2i_core::reading::Question;
-use e2i_core::{Answer, Batch, Binder, Engine, Interface, Kind, OutputSet, Outputs, Result};
+use e2i_core::{Answer, Batch, Binder, Engine, Error, Interface, Kind, OutputSet, Outputs, Result};
 use e2i_metrics::{Function, Scorer};
 
 use crate::catalog::model::{ModelId, Version};
@@ -141,21 +141,37 @@ impl LoadedModel {
         self.engine.borrow().memory_bytes()
     }
 
-    /// Scores a batch. Interrupts take effect here, after the engine has come to rest.
+    /// Scores a batch; rows that are refused stand in the outputs, where the engine can tell which. Interrupts take effect here, after
+    /// the engine has come to rest.
     ///
     /// # Errors
     /// What the engine reports.
-    pub fn score(&self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+    pub fn score_rows(&self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+        let named = |error: Error| match error.kind() {
+            Kind::Runtime => error.of_model(self.reference()),
+            _ => error,
+        };
         loop {
             // The borrow ends before the interrupt is raised.
-            let result = self.engine.borrow_mut().score(batch, wanted, outputs);
+            let result = self.engine.borrow_mut().score_rows(batch, wanted, outputs);
             match result {
                 // Returns only when the interrupt was withdrawn meanwhile.
                 Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
-                Err(error) if error.kind() == Kind::Runtime => return Err(error.of_model(self.reference())),
-                other => return other,
+                Err(error) => return Err(named(error)),
+                Ok(()) => break,
             }
         }
+        outputs.refused.values_mut().for_each(|error| *error = named(error.clone()));
+        Ok(())
+    }
+
+    /// Scores a batch none of whose rows may be refused.
+    ///
+    /// # Errors
+    /// What the engine reports, and why the first row that is refused is.
+    pub fn score(&self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+        self.score_rows(batch, wanted, outputs)?;
+        outputs.first_refusal()
     }
 
     /// Reads the answer to a question for one row of what was scored.

@@ -20,9 +20,12 @@ impl Answer {
     /// Reads the answer to a question off a model's outputs. `model` is the reference used in messages.
     ///
     /// # Errors
-    /// What the outputs do not hold.
+    /// Why the row was refused, and what the outputs do not hold.
     #[inline]
     pub fn read(question: Question, interface: &Interface, model: &str, outputs: &Outputs, row: usize) -> Result<Self> {
+        if let Some(error) = outputs.refused.get(&row) {
+            return Err(error.clone());
+        }
         let mut numbers = Vec::new();
         match question {
             Question::Prediction => return reading::prediction(interface, outputs, row, model).map(Self::Number),

@@ -1,7 +1,9 @@
 //! The seam between what a model means and what computes it.
 
+use std::collections::BTreeMap;
+
 use crate::batch::{Batch, Column};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which outputs a caller needs; an engine need not compute the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +32,23 @@ pub struct Outputs {
     pub main: Column,
     /// Numbers a row in `main`.
     pub width: usize,
+    /// Rows that the model refuses, and why; what stands for them in `label` and `main` means nothing.
+    pub refused: BTreeMap<usize, Error>,
 }
 
 impl Default for Outputs {
     fn default() -> Self {
-        Self { label: Column::Int64(Vec::new()), main: Column::Float32(Vec::new()), width: 0 }
+        Self { label: Column::Int64(Vec::new()), main: Column::Float32(Vec::new()), width: 0, refused: BTreeMap::new() }
+    }
+}
+
+impl Outputs {
+    /// That no row is refused.
+    ///
+    /// # Errors
+    /// Why the first one is that is.
+    pub fn first_refusal(&self) -> Result<()> {
+        self.refused.first_key_value().map_or(Ok(()), |(_, error)| Err(error.clone()))
     }
 }
 
@@ -49,9 +63,19 @@ pub trait Engine {
     /// Scores every row of `batch` and overwrites `outputs` with what `wanted` asks for.
     ///
     /// A row's result does not depend on its neighbours beyond what the runtime itself does. Long work is cut into
-    /// pieces between which the caller can interrupt.
+    /// pieces between which the caller can interrupt. Rows that are refused stand in [`Outputs::refused`] where the engine can tell
+    /// which they are; an engine that cannot fails for all.
     ///
     /// # Errors
     /// [`crate::Kind::Interrupted`] when the caller asked to stop, otherwise what the runtime reported.
-    fn score(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()>;
+    fn score_rows(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()>;
+
+    /// The same for callers that have no use for some of the rows.
+    ///
+    /// # Errors
+    /// As [`Engine::score_rows`], and why the first row that is refused is.
+    fn score(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+        self.score_rows(batch, wanted, outputs)?;
+        outputs.first_refusal()
+    }
 }

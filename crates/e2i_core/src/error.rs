@@ -107,6 +107,13 @@ impl Error {
         self
     }
 
+    /// Says at which node of the model it was.
+    #[must_use]
+    pub(crate) fn of_node(mut self, node: &str) -> Self {
+        self.0.message = format!("node {node:?} of the model: {}", self.0.message);
+        self
+    }
+
     /// What sort of error this is.
     #[must_use]
     pub fn kind(&self) -> Kind {

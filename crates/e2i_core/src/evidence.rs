@@ -169,6 +169,7 @@ mod tests {
             label: Column::Int64(rows.iter().map(|(label, _)| *label).collect()),
             main: Column::Float64(rows.iter().flat_map(|(_, numbers)| *numbers).collect()),
             width: 2,
+            ..Outputs::default()
         };
         evidence.add(interface, &outputs);
         settle(interface, stated, built, &evidence)?;

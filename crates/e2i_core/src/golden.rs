@@ -429,6 +429,7 @@ mod tests {
             label: Column::Text(labels.iter().map(ToString::to_string).collect()),
             main: Column::Float64(main.to_vec()),
             width: 2,
+            ..Outputs::default()
         }
     }
 

@@ -349,7 +349,12 @@ mod tests {
     }
 
     fn outputs(label: i64, main: &[f64]) -> Outputs {
-        Outputs { label: Column::Int64(vec![label]), main: Column::Float64(main.to_vec()), width: main.len() }
+        Outputs {
+            label: Column::Int64(vec![label]),
+            main: Column::Float64(main.to_vec()),
+            width: main.len(),
+            ..Outputs::default()
+        }
     }
 
     #[test]

@@ -244,5 +244,6 @@ fn in_order(outputs: &Outputs, order: &[usize]) -> Outputs {
         label: if outputs.label.is_empty() { outputs.label.clone() } else { outputs.label.picked(&places, 1) },
         main: if outputs.main.is_empty() { outputs.main.clone() } else { outputs.main.picked(&places, outputs.width) },
         width: outputs.width,
+        ..Outputs::default()
     }
 }

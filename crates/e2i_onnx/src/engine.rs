@@ -361,7 +361,8 @@ impl Engine for RuntimeEngine {
         self.memory_bytes
     }
 
-    fn score(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+    fn score_rows(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+        outputs.refused.clear();
         outputs.label.resize(0);
         outputs.main.resize(0);
         outputs.width = 0;

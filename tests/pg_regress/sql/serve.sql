@@ -75,7 +75,7 @@ SELECT features, regress.raised(format('SELECT e2i_serve(''linear'', %L)', '{"fe
     '[{"a": 1, "b": 2, "c": 3, "d": "x"}]', '[[1, 2, 3, 4], 5]', '[[1, 2, 3, 4], null]', '[[1, 2, 3, 4], []]', '[[1, 2, 3, 4], {}]']) AS features;
 SELECT split_part(regress.raised($$SELECT e2i_serve('tree', (SELECT jsonb_build_object('features', jsonb_agg(CASE WHEN n = 2500 THEN x[1:29] ELSE x END ORDER BY n)) FROM samples))$$), ':', 1) AS raised;
 SELECT e2i_serve('linear', '{"features": [[1, 2, 3, 4], {"A": 1, "b": 2, "c": 3, "d": 4}]}');
--- So does a row that the model itself cannot score, on either engine; those before it were scored.
+-- So does a row that the model itself cannot score, on either engine; the others were scored.
 SELECT e2i_register_model('lookup', pg_read_binary_file(:'models' || '/answers/row_out_of_bounds.onnx'));
 SELECT pg_temp.served('lookup', '{"features": [[0], [1], [2], [3]]}');
 SELECT e2i_serving_stats_reset();

@@ -100,29 +100,30 @@ pub fn nudged(batch: &Batch) -> Batch {
 }
 
 /// Where a native engine first answers otherwise than another one, in words; `None` where it does not. Both may refuse a row, as for a
-/// category that is not known.
+/// category that is not known: such a row is asked of the other engine alone, and the others without it.
 ///
 /// # Errors
-/// [`Kind::Interrupted`], and what the other engine reports of rows that are nudged.
+/// [`Kind::Interrupted`], and what the native engine reports but of single rows.
 pub fn first_difference<'b>(
     native: &mut NativeEngine,
     other: &mut dyn Engine,
     rows: impl IntoIterator<Item = &'b Batch>,
 ) -> Result<Option<String>> {
     for batch in rows {
-        let (mut ours, mut theirs) = (Outputs::default(), Outputs::default());
-        let expected = other.score(batch, OutputSet::BOTH, &mut theirs);
-        let found = native.score(batch, OutputSet::BOTH, &mut ours);
-        let difference = match (found, expected) {
-            (Err(error), _) | (_, Err(error)) if error.kind() == Kind::Interrupted => return Err(error),
-            (Err(_), Err(_)) => None,
-            (Err(error), Ok(())) | (Ok(()), Err(error)) => Some(error.message().to_owned()),
-            (Ok(()), Ok(())) if native.is_exact() => disagreement(&ours, &theirs, None),
-            (Ok(()), Ok(())) => {
-                let mut moved = Outputs::default();
-                other.score(&nudged(batch), OutputSet::BOTH, &mut moved)?;
-                disagreement(&ours, &theirs, Some(&moved))
+        let mut ours = Outputs::default();
+        native.score_rows(batch, OutputSet::BOTH, &mut ours)?;
+        let (refused, given): (Vec<usize>, Vec<usize>) =
+            (0..batch.rows()).partition(|row| ours.refused.contains_key(row));
+        for row in refused {
+            match other.score(&batch.picked(&[row]), OutputSet::BOTH, &mut Outputs::default()) {
+                Ok(()) => return Ok(ours.refused.get(&row).map(|error| error.message().to_owned())),
+                Err(error) if error.kind() == Kind::Interrupted => return Err(error),
+                Err(_) => {}
             }
+        }
+        let difference = match given.len() == batch.rows() {
+            true => difference_of_answers(native, other, batch)?,
+            false => difference_of_answers(native, other, &batch.picked(&given))?,
         };
         if difference.is_some() {
             return Ok(difference);
@@ -131,7 +132,30 @@ pub fn first_difference<'b>(
     Ok(None)
 }
 
-/// The first row in which two engines disagree, in words; `None` when they agree: to the last bit, or to rounding where
+/// The same for rows that the native engine does not refuse.
+fn difference_of_answers(native: &mut NativeEngine, other: &mut dyn Engine, batch: &Batch) -> Result<Option<String>> {
+    let (mut ours, mut theirs, mut moved) = (Outputs::default(), Outputs::default(), Outputs::default());
+    if batch.rows() == 0 {
+        return Ok(None);
+    }
+    native.score(batch, OutputSet::BOTH, &mut ours)?;
+    match other.score(batch, OutputSet::BOTH, &mut theirs) {
+        Err(error) if error.kind() == Kind::Interrupted => Err(error),
+        Err(error) => Ok(Some(error.message().to_owned())),
+        Ok(()) if native.is_exact() => Ok(disagreement(&ours, &theirs, None)),
+        Ok(()) => {
+            match other.score(&nudged(batch), OutputSet::BOTH, &mut moved) {
+                Err(error) if error.kind() == Kind::Interrupted => return Err(error),
+                // A category that is moved is none: what cannot be moved reaches nowhere.
+                Err(_) => moved.clone_from(&theirs),
+                Ok(()) => {}
+            }
+            Ok(disagreement(&ours, &theirs, Some(&moved)))
+        }
+    }
+}
+
+/// The first row in which two engines disagree, in words, or that one of them refuses alone; `None` when they agree: to the last bit, or to rounding where
 /// `nudged` holds the other engine's answers to nudged rows.
 #[must_use]
 pub fn disagreement(ours: &Outputs, theirs: &Outputs, nudged: Option<&Outputs>) -> Option<String> {
@@ -141,12 +165,20 @@ pub fn disagreement(ours: &Outputs, theirs: &Outputs, nudged: Option<&Outputs>) 
     let told = |ours: &Column, theirs: &Column, at: usize, row: usize| {
         Some(format!("in row {}, {} instead of {}", row + 1, ours.shown(at)?, theirs.shown(at)?))
     };
-    for row in 0..ours.main.len() / ours.width.max(1) {
+    let is_refused = |row: usize| ours.refused.contains_key(&row);
+    if let Some(row) = theirs.refused.keys().find(|row| !is_refused(**row)) {
+        return Some(format!("row {} is answered instead of refused", row + 1));
+    }
+    if let Some(row) = ours.refused.keys().find(|row| !theirs.refused.contains_key(row)) {
+        return Some(format!("row {} is refused", row + 1));
+    }
+    for row in (0..ours.main.len() / ours.width.max(1)).filter(|row| !is_refused(*row)) {
         if let Some(at) = differing_cell(ours, theirs, nudged, row) {
             return told(&ours.main, &theirs.main, at, row);
         }
     }
-    let at = (0..ours.label.len()).find(|at| !same(&ours.label, &theirs.label, *at, 0.0))?;
+    let mut labels = (0..ours.label.len()).filter(|at| !is_refused(*at));
+    let at = labels.find(|at| !same(&ours.label, &theirs.label, *at, 0.0))?;
     told(&ours.label, &theirs.label, at, at)
 }
 
@@ -234,7 +266,12 @@ mod tests {
     use crate::interface::ElementType;
 
     fn answers(numbers: &[f32]) -> Outputs {
-        Outputs { label: Column::Int64(vec![1]), main: Column::Float32(numbers.to_vec()), width: 2 }
+        Outputs {
+            label: Column::Int64(vec![1]),
+            main: Column::Float32(numbers.to_vec()),
+            width: 2,
+            ..Outputs::default()
+        }
     }
 
     #[test]

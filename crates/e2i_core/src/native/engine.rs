@@ -1,5 +1,7 @@
 //! [`Engine`] over a compiled plan.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::image::Image;
@@ -98,6 +100,8 @@ pub struct NativeEngine {
     /// The steps to run: for the label, for the numbers, for both.
     schedules: [Schedule; 3],
     scratch: Scratch,
+    /// Rows of the batch that were refused so far.
+    refused: BTreeMap<usize, Error>,
     /// Whether the caller wants to be interrupted; asked before each block.
     interrupted: fn() -> bool,
 }
@@ -125,6 +129,7 @@ impl NativeEngine {
             block_rows,
             schedules,
             scratch: Scratch::default(),
+            refused: BTreeMap::new(),
             interrupted: || false,
         };
         engine.hold(1);
@@ -217,8 +222,10 @@ impl NativeEngine {
                 first_output: step.first_output as usize,
                 needed: scheduled.needed,
                 scratch: &mut self.scratch,
+                node: &step.node,
+                refused: &mut self.refused,
             };
-            step.operator.run(&mut frame).map_err(|error| named(&error, &step.node))?;
+            step.operator.run(&mut frame).map_err(|error| error.of_node(&step.node))?;
         }
         Ok(())
     }
@@ -233,11 +240,6 @@ impl NativeEngine {
         };
         cells.write_to(into, from * width);
     }
-}
-
-#[cold]
-fn named(error: &Error, node: &str) -> Error {
-    Error::new(error.kind(), format!("node {node:?} of the model: {}", error.message()))
 }
 
 fn bytes_a_row(value: &ValueType) -> usize {
@@ -263,7 +265,9 @@ impl Engine for NativeEngine {
         size_of::<Self>() + self.image.memory_bytes() + cells * self.rows + steps + self.scratch.memory_bytes()
     }
 
-    fn score(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+    fn score_rows(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+        outputs.refused.clear();
+        self.refused.clear();
         self.check_batch(batch)?;
         let label = self.plan.label.filter(|_| wanted.label);
         let main = self.plan.main.filter(|_| wanted.main);
@@ -300,6 +304,7 @@ impl Engine for NativeEngine {
         if let (Column::Text(_), Some(label)) = (&outputs.label, label) {
             outputs.label.resize(batch.rows() * self.plan.values[label as usize].width);
         }
+        std::mem::swap(&mut outputs.refused, &mut self.refused);
         Ok(())
     }
 }

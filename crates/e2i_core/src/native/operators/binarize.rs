@@ -31,7 +31,11 @@ impl Operation for Binarize {
     fn run(&self, frame: &mut Frame<'_>) -> Result<()> {
         let (input, &[threshold]) = (frame.input::<f32>(0), frame.image.slice(self.threshold)) else { return Ok(()) };
         if input.iter().any(|cell| cell.is_nan()) {
-            return Err(Error::new(Kind::Runtime, "NaN is neither above a threshold nor below"));
+            for (row, cells) in input.chunks_exact(frame.input_type(0).width.max(1)).enumerate() {
+                if cells.iter().any(|cell| cell.is_nan()) {
+                    frame.refuse(row, || Error::new(Kind::Runtime, "NaN is neither above a threshold nor below"));
+                }
+            }
         }
         let output = frame.output::<f32>(0);
         input.iter().zip(output).for_each(|(cell, out)| *out = if *cell > threshold { 1.0 } else { 0.0 });

@@ -58,7 +58,7 @@ impl Keys {
 
     /// Calls `f` with the place and number of each cell of input 0, in order.
     #[inline(always)]
-    fn each(&self, frame: &Frame<'_>, mut f: impl FnMut(usize, Option<usize>) -> Result<()>) -> Result<()> {
+    fn each(&self, frame: &Frame<'_>, mut f: impl FnMut(usize, Option<usize>)) {
         let image = frame.image;
         let numbers = image.slice(self.numbers);
         let number = |place: Option<usize>| place.and_then(|place| numbers.get(place)).map(|number| *number as usize);
@@ -79,30 +79,29 @@ impl Keys {
                             }
                         }
                     }
-                    f(at, number(found))?;
+                    f(at, number(found));
                 }
             }
             Constants::Int64(keys) => {
                 let keys = image.slice(*keys);
                 for (at, cell) in frame.input::<i64>(0).iter().enumerate() {
-                    f(at, number(keys.binary_search(cell).ok()))?;
+                    f(at, number(keys.binary_search(cell).ok()));
                 }
             }
             Constants::Float32(keys) => {
                 let keys = image.slice(*keys);
                 for (at, cell) in frame.input::<f32>(0).iter().enumerate() {
-                    f(at, number(keys.iter().position(|key| key == cell || (key.is_nan() && cell.is_nan()))))?;
+                    f(at, number(keys.iter().position(|key| key == cell || (key.is_nan() && cell.is_nan()))));
                 }
             }
             Constants::Float64(keys) => {
                 let keys = image.slice(*keys);
                 for (at, cell) in frame.input::<f64>(0).iter().enumerate() {
-                    f(at, number(keys.iter().position(|key| key == cell || (key.is_nan() && cell.is_nan()))))?;
+                    f(at, number(keys.iter().position(|key| key == cell || (key.is_nan() && cell.is_nan()))));
                 }
             }
             Constants::Int32(_) | Constants::Bool(_) => {}
         }
-        Ok(())
     }
 }
 
@@ -144,19 +143,24 @@ impl Operation for OneHot {
         let mut output = std::mem::take(&mut frame.scratch.single);
         output.clear();
         output.resize(frame.output_type(0).width * frame.rows, 0.0);
-        let result = self.keys.each(frame, |at, number| match number {
+        let mut refusals = vec![];
+        self.keys.each(frame, |at, number| match number {
             Some(number) => {
                 if let Some(cell) = output.get_mut(at * categories + number) {
                     *cell = 1.0;
                 }
-                Ok(())
             }
-            None if self.unknown == Unknown::Zeros => Ok(()),
-            None => Err(Error::new(Kind::Runtime, "a category is not among those that the model knows")),
+            None if self.unknown == Unknown::Zeros => {}
+            None => refusals.push(at),
         });
         frame.output::<f32>(0).copy_from_slice(&output);
         frame.scratch.single = output;
-        result
+        let width = frame.input_type(0).width.max(1);
+        for at in refusals {
+            let message = "a category is not among those that the model knows";
+            frame.refuse(at / width, || Error::new(Kind::Runtime, message));
+        }
+        Ok(())
     }
 
     fn kernel(&self, _set: InstructionSet, _rows: usize) -> Cow<'static, str> {
@@ -192,14 +196,13 @@ impl Operation for Lookup {
         let Some(output) = frame.outputs.first_mut() else { return Ok(()) };
         let mut output = std::mem::replace(output, Column::Bool(Vec::new()));
         let unknown = self.cells.len().saturating_sub(1);
-        let result = self.keys.each(frame, |at, number| {
+        self.keys.each(frame, |at, number| {
             self.cells.copy_cell(frame.image, number.unwrap_or(unknown), &mut output, at);
-            Ok(())
         });
         if let Some(place) = frame.outputs.first_mut() {
             *place = output;
         }
-        result
+        Ok(())
     }
 
     fn kernel(&self, _set: InstructionSet, _rows: usize) -> Cow<'static, str> {
@@ -231,15 +234,21 @@ impl Operation for Pick {
     fn run(&self, frame: &mut Frame<'_>) -> Result<()> {
         let (indexes, image) = (frame.input::<i64>(0), frame.image);
         let count = self.cells.len() / self.width;
+        let (mut refusals, columns) = (vec![], frame.input_type(0).width.max(1));
         let Some(output) = frame.outputs.first_mut() else { return Ok(()) };
         for (at, index) in indexes.iter().enumerate() {
             let place = if *index < 0 { index.saturating_add(count as i64) } else { *index };
             let Some(place) = usize::try_from(place).ok().filter(|place| *place < count) else {
-                return Err(Error::new(Kind::Runtime, format!("index {index} is beyond a table of {count}")));
+                refusals.push((at / columns, *index));
+                continue;
             };
             for offset in 0..self.width {
                 self.cells.copy_cell(image, place * self.width + offset, output, at * self.width + offset);
             }
+        }
+        for (row, index) in refusals {
+            let message = || format!("index {index} is beyond a table of {count}");
+            frame.refuse(row, || Error::new(Kind::Runtime, message()));
         }
         Ok(())
     }

@@ -77,9 +77,11 @@ impl Operation for Columnwise {
 
     fn run(&self, frame: &mut Frame<'_>) -> Result<()> {
         let (input, numbers, width) = (frame.input::<f64>(0), frame.image.slice(self.numbers), self.ends.len().max(1));
-        for (row, into) in input.chunks_exact(width).zip(frame.output::<f64>(0).chunks_exact_mut(width)) {
+        let mut refusals = vec![];
+        let rows = input.chunks_exact(width).zip(frame.output::<f64>(0).chunks_exact_mut(width));
+        for (row, (cells, into)) in rows.enumerate() {
             let mut from = 0;
-            for ((cell, into), end) in row.iter().zip(into).zip(&self.ends) {
+            for ((cell, into), end) in cells.iter().zip(into).zip(&self.ends) {
                 let own = numbers.get(from..*end).unwrap_or(&[]);
                 from = *end;
                 let number = own.first().copied().unwrap_or(f64::NAN);
@@ -87,12 +89,16 @@ impl Operation for Columnwise {
                     ColumnFunction::Bin => own.partition_point(|edge| edge <= cell) as f64,
                     ColumnFunction::YeoJohnson => yeo_johnson(*cell, number),
                     ColumnFunction::BoxCox if *cell <= 0.0 => {
-                        let message = format!("{cell} is not positive, as Box and Cox's transformation asks for");
-                        return Err(Error::new(Kind::OutOfRange, message));
+                        refusals.push((row, *cell));
+                        f64::NAN
                     }
                     ColumnFunction::BoxCox => box_cox(*cell, number),
                 };
             }
+        }
+        for (row, cell) in refusals {
+            let message = || format!("{cell} is not positive, as Box and Cox's transformation asks for");
+            frame.refuse(row, || Error::new(Kind::OutOfRange, message()));
         }
         Ok(())
     }

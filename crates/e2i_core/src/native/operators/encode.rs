@@ -158,8 +158,10 @@ impl Operation for Encode {
         let (from_width, to_width) = (self.columns.len().max(1), frame.output_type(0).width.max(1));
         let output = frame.output::<f64>(0);
         output.fill(0.0);
-        for (row, mut into) in input.chunks_exact(from_width).zip(output.chunks_exact_mut(to_width)) {
-            for (column, cell) in self.columns.iter().zip(row) {
+        let mut refusals = vec![];
+        let rows = input.chunks_exact(from_width).zip(output.chunks_exact_mut(to_width));
+        for (row, (cells_of_row, mut into)) in rows.enumerate() {
+            for (column, cell) in self.columns.iter().zip(cells_of_row) {
                 let (own, rest) = into.split_at_mut(column.width.min(into.len()));
                 into = rest;
                 let place = if cell.is_nan() {
@@ -174,7 +176,7 @@ impl Operation for Encode {
                     }
                 };
                 match (place, column.cells) {
-                    (REFUSED, _) => return Err(refused(column, *cell)),
+                    (REFUSED, _) => refusals.push((row, column, *cell)),
                     (ZEROS, _) => {}
                     (place, None) => {
                         if let Some(one) = own.get_mut(place as usize) {
@@ -190,6 +192,7 @@ impl Operation for Encode {
                 }
             }
         }
+        refusals.into_iter().for_each(|(row, column, cell)| frame.refuse(row, || refused(column, cell)));
         Ok(())
     }
 

@@ -64,8 +64,10 @@ impl Operation for Finite {
 
     fn run(&self, frame: &mut Frame<'_>) -> Result<()> {
         let (input, width) = (frame.input::<f64>(0), frame.input_type(0).width.max(1));
-        if let Some(at) = input.iter().position(|cell| !self.allows(*cell)) {
-            return Err(self.refusal(at % width, input[at]));
+        for (row, cells) in input.chunks_exact(width).enumerate() {
+            if let Some(column) = cells.iter().position(|cell| !self.allows(*cell)) {
+                frame.refuse(row, || self.refusal(column, cells[column]));
+            }
         }
         frame.output::<f64>(0).copy_from_slice(input);
         Ok(())

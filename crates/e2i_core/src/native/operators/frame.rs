@@ -1,7 +1,10 @@
 //! What an operator sees of the batch and of the values before it.
 
+use std::collections::BTreeMap;
+
 pub(crate) use crate::batch::Cell;
 use crate::batch::{Column, Tensor};
+use crate::error::Error;
 use crate::interface::ElementType;
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
@@ -105,6 +108,10 @@ pub(crate) struct Frame<'a> {
     /// Which outputs somebody needs, a bit each.
     pub needed: u64,
     pub scratch: &'a mut Scratch,
+    /// Whom messages name.
+    pub node: &'a str,
+    /// Rows of the batch that were refused, and why.
+    pub refused: &'a mut BTreeMap<usize, Error>,
 }
 
 impl<'a> Frame<'a> {
@@ -143,6 +150,13 @@ impl<'a> Frame<'a> {
     pub(crate) fn output_type(&self, index: usize) -> ValueType {
         let value = self.values.get(self.first_output + index);
         value.copied().unwrap_or(ValueType { element: ElementType::Float32, width: 0 })
+    }
+
+    /// A row of the block has no answer, for the first reason that is given. Later steps compute on with whatever stands there.
+    #[cold]
+    pub(crate) fn refuse(&mut self, row: usize, why: impl FnOnce() -> Error) {
+        let node = self.node;
+        self.refused.entry(self.from + row).or_insert_with(|| why().of_node(node));
     }
 
     /// Whether somebody needs an output.

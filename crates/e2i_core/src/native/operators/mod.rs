@@ -46,6 +46,10 @@ mod reduce;
 mod scale;
 mod select;
 mod softmax;
+#[cfg(test)]
+mod table_tests;
+#[cfg(test)]
+mod tests;
 mod text;
 mod trees;
 mod unary;
@@ -101,6 +105,15 @@ macro_rules! operators {
         }
 
         impl Operator {
+            /// All there are.
+            #[cfg(test)]
+            const NAMES: &[&str] = &[$(stringify!($name)),+];
+
+            #[cfg(test)]
+            fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)+ }
+            }
+
             pub(crate) fn check(&self, image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()> {
                 match self { $(Self::$name(operator) => operator.check(image, inputs, outputs),)+ }
             }
