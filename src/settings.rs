@@ -90,6 +90,12 @@ static ALLOW_DROP: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// Empty: none.
 static TRACE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
+/// On: the same answers, several times as fast.
+static BATCH_SCAN: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+/// Large enough that what a batch costs is not seen beside its rows, small enough that they stay in the processor's cache.
+static BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(1024);
+
 /// What an EXPLAIN wants of the calls under it, see `explain`. A setting because the server hands those to parallel workers
 /// and sets them back after an ERROR; nobody else has a use for it.
 static EXPLAINING: GucSetting<i32> = GucSetting::<i32>::new(0);
@@ -227,6 +233,24 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"e2i_serve.batch_scan",
+        c"Whether plans score the rows that they read in batches.",
+        c"EXPLAIN shows where: Custom Scan (E2iScore). Off, each row is scored when it is asked for; the answers are the same.",
+        &BATCH_SCAN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.batch_size",
+        c"Most rows that a plan scores together.",
+        c"It begins with one and doubles; work_mem bounds it, too.",
+        &BATCH_SIZE,
+        1,
+        65_536,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     GucRegistry::define_int_guc(
         EXPLAINING_NAME,
         c"Set while EXPLAIN (ANALYZE) runs a statement.",
@@ -339,6 +363,16 @@ pub fn validation_memory_bytes() -> usize {
 #[inline]
 pub fn metrics() -> bool {
     METRICS.get()
+}
+
+/// Whether plans score in batches.
+pub fn batch_scan() -> bool {
+    BATCH_SCAN.get()
+}
+
+/// Most rows that a plan scores together; one where it is not to batch.
+pub fn batch_size() -> usize {
+    if batch_scan() { usize::try_from(BATCH_SIZE.get()).unwrap_or(1) } else { 1 }
 }
 
 /// Whether models may be dropped with the extension.

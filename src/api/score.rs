@@ -10,24 +10,49 @@ use crate::datum::features::{Features, Spelling};
 use crate::datum::result;
 use crate::error::OrRaise;
 use crate::pg::{call_site, sqlstate, varlena};
+use crate::scan;
 use crate::scan::call::ScoringFunction;
 use crate::scoring::CallSite;
 use crate::scoring::engines::Preference;
+
+/// What one call in a plan keeps.
+#[derive(Default)]
+enum Site {
+    /// It was not called yet.
+    #[default]
+    New,
+    /// Features reach it.
+    Alone(CallSite),
+    /// It asks for rows that a node of the plan has read; its number among those that do.
+    Asking(usize),
+}
 
 /// Scores one row. The functions are declared STRICT, so both arguments are there.
 unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, function: &ScoringFunction) -> Result<pg_sys::Datum> {
     // SAFETY: the server passes a valid fcinfo with two arguments of the declared types.
     unsafe {
         let arguments = (*fcinfo).args.as_slice(2);
-        let reference = varlena::text(arguments[0].value);
-        let site: &mut CallSite = call_site::state(fcinfo);
-        let clock = site.enter(call_site::Place::of_call(fcinfo));
-        let place = || place_of(fcinfo, reference, function.is_pinned);
-        let scorer = site.scorer(place, reference, function.asked())?;
-        let answer = scorer.score_one(Features::of_datum(function.spelling, arguments[1].value))?;
-        if let Some(clock) = clock {
-            scorer.time_row(&clock);
+        let site: &mut Site = call_site::state(fcinfo);
+        let place = call_site::Place::of_call(fcinfo);
+        if let Site::New = site {
+            *site =
+                scan::asked((*(*fcinfo).flinfo).fn_expr).map_or_else(|| Site::Alone(CallSite::default()), Site::Asking);
         }
+        let answer = match site {
+            Site::Asking(number) => scan::answer(arguments[1].value, *number, place)?,
+            Site::Alone(site) => {
+                let reference = varlena::text(arguments[0].value);
+                let clock = site.enter(place);
+                let place = || place_of(fcinfo, reference, function.is_pinned);
+                let scorer = site.scorer(place, reference, function.asked())?;
+                let answer = scorer.score_one(Features::of_datum(function.spelling, arguments[1].value))?;
+                if let Some(clock) = clock {
+                    scorer.time_row(&clock);
+                }
+                answer
+            }
+            Site::New => return Err(Error::new(Kind::Internal, "a call has no place")),
+        };
         Ok(match answer {
             Answer::Number(number) => pg_sys::Datum::from(number.to_bits()),
             Answer::Label(label) => result::text(&label),

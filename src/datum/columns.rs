@@ -2,6 +2,8 @@
 //!
 //! How they are read is the same for all models; which of them is which feature is a [`Layout`] of one model.
 
+use std::cell::Cell;
+
 use e2i_core::{Binder, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
@@ -10,6 +12,7 @@ use crate::datum::scalar::{Reader, Zone};
 
 /// How the values of columns are read.
 pub struct Columns {
+    number: u64,
     names: Vec<String>,
     columns: Vec<Column>,
 }
@@ -17,6 +20,11 @@ pub struct Columns {
 struct Column {
     reader: Reader,
     type_oid: pg_sys::Oid,
+}
+
+thread_local! {
+    /// The number that was given last.
+    static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Columns {
@@ -29,7 +37,14 @@ impl Columns {
                 None => (String::new(), Column { reader: Reader::Other, type_oid: pg_sys::Oid::INVALID }),
             })
             .unzip();
-        Self { names, columns }
+        LAST.set(LAST.get() + 1);
+        Self { number: LAST.get(), names, columns }
+    }
+
+    /// What tells them from all others of this process.
+    #[inline]
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// How many there are, with those that are not there any more.

@@ -4,6 +4,7 @@ use e2i_core::{Batch, Binder, Error, Kind, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
 use crate::datum::array::ArraySource;
+use crate::datum::columns::Columns;
 use crate::datum::json_text;
 use crate::datum::jsonb::{Container, Value};
 use crate::datum::layout::{Strictness, nested, required};
@@ -35,6 +36,7 @@ enum Form<'f> {
     Text(pg_sys::Datum),
     Row(pg_sys::Datum),
     Array(pg_sys::Datum),
+    Columns(&'f Columns, &'f [pg_sys::Datum], &'f [bool]),
 }
 
 impl<'f> Features<'f> {
@@ -51,6 +53,15 @@ impl<'f> Features<'f> {
             Spelling::Row => Form::Row(datum),
             Spelling::Array => Form::Array(datum),
         })
+    }
+
+    /// Those of a row that is not put together: its columns, side by side.
+    ///
+    /// # Safety
+    /// `values` and `nulls` must be of these columns, as many or more, and live as long as `'f`.
+    #[inline]
+    pub unsafe fn of_columns(columns: &'f Columns, values: &'f [pg_sys::Datum], nulls: &'f [bool]) -> Self {
+        Self(Form::Columns(columns, values, nulls))
     }
 
     /// One row of a JSON payload.
@@ -81,12 +92,15 @@ pub struct FeatureSource {
     json: JsonSource,
     row: RowSource,
     array: ArraySource,
+    columns: Option<(u64, Layout)>,
+    zone: Zone,
 }
 
 impl FeatureSource {
     /// One that writes timestamps into text in this time zone.
     pub fn new(zone: Zone) -> Self {
-        Self { json: JsonSource::default(), row: RowSource::new(zone), array: ArraySource::new(zone) }
+        let (row, array) = (RowSource::new(zone), ArraySource::new(zone));
+        Self { row, array, zone, ..Self::default() }
     }
 
     /// Feeds every feature of one row to `sink`, `None` where an optional one was not given.
@@ -103,6 +117,14 @@ impl FeatureSource {
             Form::Row(datum) => unsafe { self.row.scan(binder, datum, strict, &mut sink) },
             // SAFETY: as above.
             Form::Array(datum) => unsafe { self.array.scan(binder, datum, strict, &mut sink) },
+            Form::Columns(columns, values, nulls) => {
+                if self.columns.as_ref().is_none_or(|(known, _)| *known != columns.number()) {
+                    self.columns = Some((columns.number(), columns.layout(binder, strict)?));
+                }
+                let Some((_, layout)) = &self.columns else { return Ok(()) };
+                // SAFETY: values of these columns, by the promise of `of_columns`; the layout is of them and the binder.
+                unsafe { columns.scan(layout, binder, self.zone, values, nulls, &mut sink) }
+            }
             Form::Text(_) => self.scan(binder, features.parsed(binder)?, strict, sink),
         }
     }

@@ -128,11 +128,15 @@ impl Counter {
         change(&mut self.tally.borrow_mut());
     }
 
-    /// A call took so long.
-    pub fn time(self: &Rc<Self>, took: Took) {
-        self.count(|tally| match took.is_drawn {
-            true => tally.time_drawn(nanoseconds(took.all)),
-            false => tally.time(nanoseconds(took.all)),
+    /// Calls took so long each, and the model itself for all of them together.
+    pub fn time(self: &Rc<Self>, took: Took, calls: u32) {
+        self.count(|tally| {
+            for call in 0..calls {
+                match took.is_drawn || call > 0 {
+                    true => tally.time_drawn(nanoseconds(took.all)),
+                    false => tally.time(nanoseconds(took.all)),
+                }
+            }
         });
         self.busy(took.busy);
         if self.rows.get() >= ROWS_AT_MOST {

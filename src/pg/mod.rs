@@ -1,6 +1,6 @@
-//! Small safe wrappers over `pg_sys`: backtraces, call sites, the encoding, failures, interrupts, files that are kept, locks, names of schemas,
+//! Small safe wrappers over `pg_sys`: backtraces, call sites, the encoding, running plans, failures, interrupts, files that are kept, locks, names of schemas,
 //! processes, queries, changes of relations, roles, settings of the server, shared memory, snapshots, SQLSTATEs, subtransactions, time,
-//! transactions, variable-length values, wait events, background workers.
+//! transactions, trees of nodes, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.
@@ -8,6 +8,7 @@
 pub mod backtrace;
 pub mod call_site;
 pub mod encoding;
+pub mod executor;
 pub mod failure;
 pub mod guc;
 pub mod interrupt;
@@ -25,6 +26,7 @@ pub mod subtransaction;
 pub mod table;
 pub mod time;
 pub mod transaction;
+pub mod tree;
 pub mod varlena;
 pub mod wait;
 pub mod worker;

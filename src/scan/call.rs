@@ -122,7 +122,7 @@ impl Call {
 }
 
 /// The scoring function behind an entry of pg_proc.
-fn function(oid: pg_sys::Oid) -> Option<&'static ScoringFunction> {
+pub fn function(oid: pg_sys::Oid) -> Option<&'static ScoringFunction> {
     // SAFETY: the tuple is released after it was read; rows of pg_proc have this form. What is looked up below is the library's own
     // function or one that is called by the same name in a library that is there.
     unsafe {

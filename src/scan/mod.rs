@@ -3,13 +3,23 @@
 //! What may enter: the server's trees of expressions and plans, its nodes and hooks. What may not: what a model means, and how
 //! a row is scored, which [`crate::scoring`] knows for every way of a row.
 
+mod ahead;
+mod arguments;
 pub mod call;
+mod expression;
+mod node;
+mod plan;
+mod rows;
+mod spec;
+mod split;
 mod support;
+mod waiting;
 
-#[allow(unused_imports, reason = "until there is a node")]
-pub use support::watch;
+pub use node::answer;
+pub use spec::asked;
 
-/// Begins to recognise scoring calls; called once, when the library is loaded.
+/// Begins to recognise scoring calls, and to change plans; called once, when the library is loaded.
 pub fn listen(functions: &'static [call::ScoringFunction]) {
     call::know(functions);
+    node::listen();
 }

@@ -9,18 +9,14 @@ thread_local! {
     static SEEN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `plan`, and says whether a statement that is planned there, and not in a planning within that one, holds a scoring call.
-pub fn watch<R>(plan: impl FnOnce() -> R) -> (R, bool) {
-    /// Puts back what the planning around this one has seen, also when an error unwinds.
-    struct Outer(bool);
-    impl Drop for Outer {
-        fn drop(&mut self) {
-            SEEN.set(self.0);
-        }
-    }
-    let _outer = Outer(SEEN.replace(false));
-    let planned = plan();
-    (planned, SEEN.get())
+/// A statement begins to be planned; what that around it has seen, to be given back.
+pub fn begin() -> bool {
+    SEEN.replace(false)
+}
+
+/// It was planned: whether it holds a scoring call. After an error nobody says so, and the planning around it may look in vain.
+pub fn end(outer: bool) -> bool {
+    SEEN.replace(outer)
 }
 
 /// Says which calling convention the function has.

@@ -32,6 +32,8 @@ pub struct Arm {
     pub rows: usize,
     /// What scoring has taken, if an EXPLAIN asks.
     pub busy: Duration,
+    /// Whether rows are bound that may never be asked for: each is counted with its answer, as one that is scored alone.
+    pub is_ahead: bool,
     source: FeatureSource,
     calls: Vec<Call>,
     wanted: OutputSet,
@@ -86,6 +88,7 @@ impl Arm {
             batch,
             rows: 0,
             busy: Duration::ZERO,
+            is_ahead: false,
             source,
             calls,
             wanted,
@@ -152,6 +155,9 @@ impl Arm {
     /// A row alone is counted with its answer, see [`Arm::count`].
     #[inline]
     fn count_batch(&self) {
+        if self.is_ahead {
+            return;
+        }
         for call in &self.calls {
             if let Some(counter) = call.counter.as_ref().filter(|_| self.rows != 1 || call.is_of_payloads()) {
                 let scored = (self.rows - self.outputs.refused.len()) as u64;
@@ -196,7 +202,7 @@ impl Arm {
     fn count(&self, asked: usize) {
         let call = &self.calls[asked];
         let Some(counter) = &call.counter else { return };
-        match (self.rows == 1 || self.is_apart, call.is_of_payloads()) {
+        match (self.rows == 1 || self.is_apart || self.is_ahead, call.is_of_payloads()) {
             (true, false) => counter.row(),
             (false, false) => counter.count(|tally| tally.calls += 1),
             (true, true) if self.is_apart => counter.count(|tally| tally.batch(1, 1)),

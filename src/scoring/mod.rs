@@ -22,6 +22,7 @@ pub mod shadow;
 
 pub use call_site::CallSite;
 pub use model::LoadedModel;
+pub use route::Lease;
 pub use scorer::Scorer;
 
 use crate::pg::transaction::Moment;

@@ -97,7 +97,8 @@ impl DerefMut for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let scorer = std::mem::take(&mut self.scorer);
+        let mut scorer = std::mem::take(&mut self.scorer);
+        scorer.read_ahead(false);
         let mut idle = self.led.idle.borrow_mut();
         if scorer.may_wait() && idle.len() < MAX_IDLE {
             idle.push(scorer);

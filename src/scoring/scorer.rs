@@ -152,6 +152,21 @@ impl Scorer {
         self.arms.iter_mut().chain(&mut self.shadow).for_each(|arm| arm.busy = Duration::ZERO);
     }
 
+    /// The same for one of several things that are asked, whose calls are told apart.
+    pub fn request_of(&mut self, asked: usize, shared: Option<u64>) {
+        if let Some(counter) = self.arms[0].counter(asked) {
+            counter.request(shared);
+        }
+    }
+
+    /// Whether rows will be bound that may never be asked for.
+    pub fn read_ahead(&mut self, is_ahead: bool) {
+        self.arms.iter_mut().chain(&mut self.shadow).for_each(|arm| {
+            arm.is_ahead = is_ahead;
+            arm.busy = Duration::ZERO;
+        });
+    }
+
     /// Forgets the rows of before.
     #[inline]
     pub fn begin(&mut self) {
@@ -346,6 +361,13 @@ impl Scorer {
         self.time(clock, arm);
     }
 
+    /// What is asked at this place has had rows scored together, for so long: a row's share is the time of its call, of which so many
+    /// are noted.
+    pub fn time_rows(&mut self, clock: &Clock, asked: usize, calls: u32) {
+        let rows = u32::try_from(self.rows.len().max(1)).unwrap_or(u32::MAX);
+        self.time_of(clock, 0, asked, Shares { rows, calls });
+    }
+
     /// A call has scored a payload, for so long.
     pub fn time_payload(&mut self, clock: &Clock) {
         if let Some(counter) = self.arms[0].counter(0) {
@@ -356,19 +378,31 @@ impl Scorer {
 
     /// Of the time of a call, what other versions took is theirs.
     fn time(&mut self, clock: &Clock, answering: usize) {
-        let took = clock.read();
+        self.time_of(clock, answering, 0, Shares { rows: 1, calls: 1 });
+    }
+
+    fn time_of(&mut self, clock: &Clock, answering: usize, asked: usize, shares: Shares) {
+        let mut took = clock.read();
+        took.all /= shares.rows;
         let mut beside = Duration::ZERO;
         for (index, arm) in self.arms.iter_mut().chain(&mut self.shadow).enumerate() {
             let busy = std::mem::take(&mut arm.busy);
-            if let Some(counter) = arm.counter(0).filter(|_| index != answering && !busy.is_zero()) {
+            if let Some(counter) = arm.counter(asked).filter(|_| index != answering && !busy.is_zero()) {
                 counter.busy(busy);
                 beside += busy;
             }
         }
-        if let Some(counter) = self.arms[answering].counter(0) {
-            counter.time(took.without(beside));
+        if let Some(counter) = self.arms[answering].counter(asked) {
+            counter.time(took.without(beside), shares.calls);
         }
     }
+}
+
+/// Rows that a time is of, and calls that are noted to have taken their share of it.
+#[derive(Clone, Copy)]
+struct Shares {
+    rows: u32,
+    calls: u32,
 }
 
 /// Counts an error of the server's that passes through.

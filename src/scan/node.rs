@@ -1,0 +1,261 @@
+//! The node in a plan: what the server calls while it plans, runs and explains, each as `nodeCustom.c` and the manual's chapter
+//! "Writing a Custom Scan Provider" have it.
+
+#![allow(ffi_unwind_calls, reason = "what a plan raises passes through, see `pg::executor`")]
+
+use std::ffi::{CStr, c_int};
+
+use e2i_core::{Answer, Result};
+use once_cell::sync::OnceCell;
+use pgrx::{pg_guard, pg_sys};
+
+use crate::pg::call_site::Place;
+use crate::pg::{executor, sqlstate, tree};
+use crate::scan::plan;
+use crate::scan::rows::Rows;
+use crate::scan::support;
+use crate::scan::waiting::Waiting;
+use crate::settings;
+
+/// As EXPLAIN calls it.
+const NAME: &CStr = c"E2iScore";
+
+/// The server keeps pointers to these, which are read only.
+struct Shared<T>(T);
+
+// SAFETY: pointers to static strings and functions.
+unsafe impl<T> Sync for Shared<T> {}
+
+static PLANNED: Shared<pg_sys::CustomScanMethods> =
+    Shared(pg_sys::CustomScanMethods { CustomName: NAME.as_ptr(), CreateCustomScanState: Some(create) });
+
+static EXECUTED: Shared<pg_sys::CustomExecMethods> = Shared(pg_sys::CustomExecMethods {
+    CustomName: NAME.as_ptr(),
+    BeginCustomScan: Some(begin),
+    ExecCustomScan: Some(execute),
+    EndCustomScan: Some(end),
+    ReScanCustomScan: Some(restart),
+    MarkPosCustomScan: None,
+    RestrPosCustomScan: None,
+    EstimateDSMCustomScan: None,
+    InitializeDSMCustomScan: None,
+    ReInitializeDSMCustomScan: None,
+    InitializeWorkerCustomScan: None,
+    ShutdownCustomScan: None,
+    ExplainCustomScan: Some(explain),
+});
+
+static PREVIOUS: OnceCell<pg_sys::planner_hook_type> = OnceCell::new();
+
+/// Changes plans from now on; called once, when the library is loaded.
+pub fn listen() {
+    // SAFETY: nothing else runs while a library is loaded; the functions are never unloaded.
+    unsafe {
+        pg_sys::RegisterCustomScanMethods(&raw const PLANNED.0);
+        let _ = PREVIOUS.set(pg_sys::planner_hook);
+        pg_sys::planner_hook = Some(plan);
+    }
+}
+
+/// Without a guard: what the planner raises passes as it would without this.
+unsafe extern "C-unwind" fn plan(
+    query: *mut pg_sys::Query,
+    text: *const std::ffi::c_char,
+    options: c_int,
+    parameters: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    let outer = support::begin();
+    // SAFETY: the server's own arguments, passed on; then the plan that it has made.
+    unsafe {
+        let planned = match PREVIOUS.get().copied().flatten() {
+            Some(previous) => previous(query, text, options, parameters),
+            None => executor::standard_planner(query, text, options, parameters),
+        };
+        if support::end(outer) && settings::batch_scan() {
+            change(planned, options);
+        }
+        planned
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn change(planned: *mut pg_sys::PlannedStmt, options: c_int) {
+    // SAFETY: a plan that was just made.
+    sqlstate::keeping(|| unsafe { plan::change(planned, options, &raw const PLANNED.0) });
+}
+
+/// The node while it runs.
+#[repr(C)]
+struct State {
+    scan: pg_sys::CustomScanState,
+    /// Owned: dropped with the memory of the query.
+    rows: *mut Rows,
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn create(_scan: *mut pg_sys::CustomScan) -> *mut pg_sys::Node {
+    // SAFETY: begins with the fields of a node of this kind.
+    unsafe {
+        let state = tree::make::<State>(pg_sys::NodeTag::T_CustomScanState);
+        (*state).scan.methods = &raw const EXECUTED.0;
+        state.cast()
+    }
+}
+
+/// Without a guard, as [`plan`].
+unsafe extern "C-unwind" fn begin(node: *mut pg_sys::CustomScanState, estate: *mut pg_sys::EState, flags: c_int) {
+    // SAFETY: the server's own arguments; the node is the one that `create` made.
+    unsafe {
+        let plan = (*(*node).ss.ps.plan).lefttree;
+        (*node).ss.ps.lefttree = executor::begin(plan, estate, flags);
+        begin_rows(node, estate);
+    }
+}
+
+/// Nothing is looked up: an EXPLAIN stops here.
+#[pg_guard]
+unsafe extern "C-unwind" fn begin_rows(node: *mut pg_sys::CustomScanState, estate: *mut pg_sys::EState) {
+    // SAFETY: as in `begin`.
+    sqlstate::keeping(|| unsafe {
+        let rows = Box::into_raw(Box::new(Rows::new(node, (*node).ss.ps.lefttree, estate)));
+        (*node.cast::<State>()).rows = rows;
+        // An ERROR skips `end`.
+        let memory = (*estate).es_query_cxt;
+        let callback = pg_sys::MemoryContextAllocZero(memory, size_of::<pg_sys::MemoryContextCallback>())
+            .cast::<pg_sys::MemoryContextCallback>();
+        (*callback).func = Some(forget);
+        (*callback).arg = rows.cast();
+        pg_sys::MemoryContextRegisterResetCallback(memory, callback);
+    });
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn forget(rows: *mut std::ffi::c_void) {
+    // SAFETY: the pointer came from Box::into_raw in `begin`, and the server calls each callback once.
+    drop(unsafe { Box::from_raw(rows.cast::<Rows>()) });
+}
+
+/// Without a guard, as [`plan`]: what is Rust's and may fail is called through one.
+unsafe extern "C-unwind" fn execute(node: *mut pg_sys::CustomScanState) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: the node is the one that `begin` has begun.
+    unsafe {
+        let (state, rows) = (&raw mut (*node).ss.ps, (*node.cast::<State>()).rows);
+        let slot = (*node).ss.ss_ScanTupleSlot;
+        let (context, projection) = ((*state).ps_ExprContext, (*state).ps_ProjInfo);
+        loop {
+            executor::interrupt();
+            executor::forget(context);
+            if !(*rows).has_next() {
+                read(rows, (*state).lefttree);
+                if !(*rows).has_next() {
+                    return executor::clear(if projection.is_null() {
+                        slot
+                    } else {
+                        (*projection).pi_state.resultslot
+                    });
+                }
+            }
+            hand_on(rows, slot);
+            (*context).ecxt_scantuple = slot;
+            if executor::fulfils((*state).qual, context) {
+                return if projection.is_null() { slot } else { executor::project(projection) };
+            }
+            if !(*state).instrument.is_null() {
+                (*(*state).instrument).nfiltered1 += 1.0;
+            }
+        }
+    }
+}
+
+/// Reads the next rows.
+unsafe fn read(rows: *mut Rows, child: *mut pg_sys::PlanState) {
+    // SAFETY: the node is run; nothing is borrowed while the plan below is.
+    unsafe {
+        if (*rows).is_ended() {
+            return;
+        }
+        prepare(rows);
+        loop {
+            let below = executor::next(child);
+            if below.is_null() {
+                return (*rows).end();
+            }
+            executor::take_apart(below, (*rows).needed());
+            if !take(rows, below) {
+                return;
+            }
+            executor::interrupt();
+        }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn prepare(rows: *mut Rows) {
+    // SAFETY: called by `read`.
+    sqlstate::keeping(|| unsafe { (*rows).prepare() });
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn take(rows: *mut Rows, below: *mut pg_sys::TupleTableSlot) -> bool {
+    // SAFETY: called by `read`.
+    sqlstate::keeping(|| unsafe { (*rows).take(below) })
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn hand_on(rows: *mut Rows, slot: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: called by `execute`.
+    sqlstate::keeping(|| unsafe { (*rows).hand_on(slot) });
+}
+
+/// Without a guard, as [`plan`].
+unsafe extern "C-unwind" fn restart(node: *mut pg_sys::CustomScanState) {
+    // SAFETY: as in `execute`.
+    unsafe {
+        restart_rows((*node.cast::<State>()).rows);
+        let child = (*node).ss.ps.lefttree;
+        // With changed parameters it begins anew by itself.
+        if (*child).chgParam.is_null() {
+            executor::restart(child);
+        }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn restart_rows(rows: *mut Rows) {
+    // SAFETY: called by `restart`.
+    unsafe { (*rows).restart() };
+}
+
+/// Without a guard, as [`plan`].
+unsafe extern "C-unwind" fn end(node: *mut pg_sys::CustomScanState) {
+    // SAFETY: as in `execute`.
+    unsafe { executor::end((*node).ss.ps.lefttree) };
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn explain(
+    node: *mut pg_sys::CustomScanState,
+    _ancestors: *mut pg_sys::List,
+    state: *mut pg_sys::ExplainState,
+) {
+    // SAFETY: the server's own arguments; strings that it copies.
+    unsafe {
+        let rows = &*(*node.cast::<State>()).rows;
+        if (*state).analyze {
+            let batches = i64::try_from(rows.batches).unwrap_or(i64::MAX);
+            pg_sys::ExplainPropertyInteger(c"Batches".as_ptr(), std::ptr::null(), batches, state);
+        }
+    }
+}
+
+/// The answer to a call for the row that its token stands for.
+///
+/// # Errors
+/// Those of the scalar call.
+///
+/// # Safety
+/// `token` must be the value of a token of the node, which evaluates the call.
+pub unsafe fn answer(token: pg_sys::Datum, asked: usize, place: Place) -> Result<Answer> {
+    // SAFETY: as the caller promises; nothing else holds what waits while expressions are evaluated.
+    unsafe { (*token.cast_mut_ptr::<Waiting>()).answer(asked, place) }
+}

@@ -1,0 +1,307 @@
+//! Rows that are read ahead: what is kept of them, and which is handed on next.
+
+use pgrx::pg_sys;
+
+use crate::pg::tree;
+use crate::scan::spec::{Bound, Entry, Spec};
+use crate::scan::waiting::{Below, Waiting};
+use crate::settings;
+
+/// Rows that are read ahead, of one node.
+pub struct Rows {
+    /// The plan below.
+    child: *mut pg_sys::PlanState,
+    entries: Vec<Entry>,
+    kept: Vec<Kept>,
+    /// Tokens point to them: they stay where they are.
+    waiting: Vec<Waiting>,
+    context: *mut pg_sys::ExprContext,
+    /// Holds copies of what is kept by reference.
+    memory: pg_sys::MemoryContext,
+    /// The largest column of the row below that is needed.
+    needed: i16,
+    /// What is kept of each row, side by side.
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+    /// Rows that are there, and how many of them were handed on.
+    count: usize,
+    next: usize,
+    /// Rows of the next batch.
+    size: usize,
+    bound: Option<[*mut pg_sys::ExprState; 2]>,
+    /// How many rows are asked for yet; `None` where nobody knows.
+    wanted: Option<u64>,
+    is_begun: bool,
+    is_ended: bool,
+    /// Whether rows are read ahead at all.
+    is_single: bool,
+    /// Batches that were read, for EXPLAIN.
+    pub batches: u64,
+}
+
+/// A column of the row below that is kept.
+struct Kept {
+    column: usize,
+    is_by_value: bool,
+    length: i16,
+}
+
+impl Rows {
+    /// Those of a node.
+    ///
+    /// # Safety
+    /// `node` must be the state of a node with this plan, and `child` that of the plan below it.
+    pub unsafe fn new(
+        node: *mut pg_sys::CustomScanState,
+        child: *mut pg_sys::PlanState,
+        estate: *mut pg_sys::EState,
+    ) -> Self {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let parent = &raw mut (*node).ss.ps;
+            let spec = Spec::read((*parent).plan.cast());
+            let mut needed = 0;
+            let mut waiting = vec![];
+            for question in &spec.questions {
+                if let Some((rows, columns)) = Waiting::new(question, parent) {
+                    waiting.push(rows);
+                    needed = needed.max(columns);
+                }
+            }
+            let row = (*(*node).ss.ss_ScanTupleSlot).tts_tupleDescriptor;
+            let kept: Vec<Kept> = (spec.entries.iter().enumerate())
+                .filter_map(|(place, entry)| match entry {
+                    Entry::Kept(column) => {
+                        let attribute = pgrx::PgTupleDesc::from_pg_unchecked(row);
+                        let attribute = attribute.get(place)?;
+                        let column = usize::try_from(*column).ok()?;
+                        Some(Kept { column, is_by_value: attribute.attbyval, length: attribute.attlen })
+                    }
+                    Entry::Token(_) => None,
+                })
+                .collect();
+            needed = kept.iter().map(|kept| kept.column).fold(needed, usize::max);
+            let state = |node: tree::Node| pg_sys::ExecInitExpr(node.cast(), parent);
+            Self {
+                child,
+                entries: spec.entries,
+                kept,
+                waiting,
+                context: pg_sys::CreateExprContext(estate),
+                memory: pg_sys::AllocSetContextCreateExtended(
+                    (*estate).es_query_cxt,
+                    c"e2i_serve rows that wait".as_ptr(),
+                    pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+                    pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+                    pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+                ),
+                needed: i16::try_from(needed).unwrap_or(i16::MAX),
+                values: vec![],
+                nulls: vec![],
+                count: 0,
+                next: 0,
+                size: 1,
+                bound: spec.bound.map(|Bound { count, offset }| [state(count), state(offset)]),
+                wanted: None,
+                is_begun: false,
+                is_ended: false,
+                is_single: !(*estate).es_epq_active.is_null(),
+                batches: 0,
+            }
+        }
+    }
+
+    /// Forgets everything: the plan below begins anew.
+    pub fn restart(&mut self) {
+        (self.count, self.next, self.size) = (0, 0, 1);
+        (self.is_begun, self.is_ended) = (false, false);
+        self.waiting.iter_mut().for_each(|waiting| waiting.begin());
+    }
+
+    /// Whether a row is there to be handed on.
+    #[inline]
+    pub fn has_next(&self) -> bool {
+        self.next < self.count
+    }
+
+    /// Whether the plan below has no more.
+    pub fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
+    /// The plan below has no more.
+    pub fn end(&mut self) {
+        self.is_ended = true;
+    }
+
+    /// How many columns of the row below are needed.
+    #[inline]
+    pub fn needed(&self) -> i16 {
+        self.needed
+    }
+
+    /// Puts the next row into the slot.
+    ///
+    /// # Safety
+    /// There must be one, and the slot be that of the node's row.
+    pub unsafe fn hand_on(&mut self, slot: *mut pg_sys::TupleTableSlot) {
+        let row = self.next;
+        self.next += 1;
+        if let Some(wanted) = &mut self.wanted {
+            *wanted = wanted.saturating_sub(1);
+        }
+        // SAFETY: as the caller promises; the slot has a place for each entry.
+        unsafe {
+            let (values, nulls) = ((*slot).tts_values, (*slot).tts_isnull);
+            let mut kept = row * self.kept.len();
+            for (place, entry) in self.entries.iter().enumerate() {
+                match entry {
+                    Entry::Kept(_) => {
+                        *values.add(place) = self.values[kept];
+                        *nulls.add(place) = self.nulls[kept];
+                        kept += 1;
+                    }
+                    Entry::Token(question) => {
+                        let waiting = &mut self.waiting[*question];
+                        *nulls.add(place) = !waiting.hand_on(row);
+                        *values.add(place) = pg_sys::Datum::from(std::ptr::from_mut(waiting));
+                    }
+                }
+            }
+            (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+            (*slot).tts_nvalid = i16::try_from(self.entries.len()).unwrap_or(i16::MAX);
+        }
+    }
+
+    /// The next rows are to be read, by [`Rows::take`].
+    ///
+    /// # Safety
+    /// The node must be run.
+    pub unsafe fn prepare(&mut self) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.begin();
+            self.size = self.next_size();
+            self.waiting.iter_mut().for_each(|waiting| waiting.begin());
+            pg_sys::MemoryContextReset(self.memory);
+            pg_sys::MemoryContextReset((*self.context).ecxt_per_tuple_memory);
+        }
+        (self.count, self.next) = (0, 0);
+        self.values.clear();
+        self.nulls.clear();
+        self.batches += 1;
+    }
+
+    /// Takes a row of the plan below; whether it is to be asked for another.
+    ///
+    /// # Safety
+    /// As [`Rows::prepare`]; the columns that are needed must be taken apart.
+    pub unsafe fn take(&mut self, slot: *mut pg_sys::TupleTableSlot) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe {
+            (*self.context).ecxt_outertuple = slot;
+            let below = Below { slot, context: self.context };
+            match self.size {
+                1 => self.waiting.iter_mut().for_each(|waiting| waiting.wait(below)),
+                _ => self.bind(below),
+            }
+            self.keep(slot, self.size > 1);
+            self.count += 1;
+            self.count < self.size && !self.is_full()
+        }
+    }
+
+    /// Binds a row in memory that is free afterwards.
+    unsafe fn bind(&mut self, below: Below) {
+        // SAFETY: the memory is that of an expression's evaluation, which nothing of an earlier row needs.
+        unsafe {
+            let memory = (*self.context).ecxt_per_tuple_memory;
+            pg_sys::MemoryContextReset(memory);
+            let before = pg_sys::MemoryContextSwitchTo(memory);
+            self.waiting.iter_mut().for_each(|waiting| waiting.bind(below));
+            pg_sys::MemoryContextSwitchTo(before);
+        }
+    }
+
+    /// Keeps what is needed of a row; a copy where the next one takes its place before it is handed on.
+    unsafe fn keep(&mut self, slot: *mut pg_sys::TupleTableSlot, is_copied: bool) {
+        for kept in &self.kept {
+            // SAFETY: the slot has these columns, of the types that the row was made for.
+            unsafe {
+                let value = *(*slot).tts_values.add(kept.column - 1);
+                let is_null = *(*slot).tts_isnull.add(kept.column - 1);
+                let is_there = !is_null && is_copied && !kept.is_by_value;
+                self.values.push(if is_there { copied(value, kept.length, self.memory) } else { value });
+                self.nulls.push(is_null);
+            }
+        }
+    }
+
+    /// Whether what is kept has used up the memory that it may take.
+    unsafe fn is_full(&self) -> bool {
+        // SAFETY: the context is there as long as the node.
+        unsafe {
+            let limit = usize::try_from(pg_sys::work_mem).unwrap_or_default().saturating_mul(1024);
+            pg_sys::MemoryContextMemAllocated(self.memory, false) > limit
+        }
+    }
+
+    /// How many rows come next. It grows as long as most of them were asked for.
+    unsafe fn next_size(&mut self) -> usize {
+        let asked = self.waiting.iter().map(|waiting| waiting.asked()).max().unwrap_or_default();
+        let size = match self.count {
+            0 => 1,
+            rows if asked * 2 >= rows => rows * 2,
+            _ => 1,
+        };
+        let wanted = self.wanted.map_or(usize::MAX, |wanted| usize::try_from(wanted).unwrap_or(usize::MAX));
+        let most = if self.is_single { 1 } else { settings::batch_size() };
+        size.min(most).min(wanted).max(1)
+    }
+
+    /// Before the first row: how many are wanted.
+    unsafe fn begin(&mut self) {
+        if std::mem::replace(&mut self.is_begun, true) {
+            return;
+        }
+        self.wanted = None;
+        let Some(bound) = self.bound else { return };
+        let [count, offset] = bound.map(|state| {
+            let mut is_null = true;
+            if state.is_null() {
+                return None;
+            }
+            // SAFETY: an expression of the plan, initialised: a bigint.
+            let value = unsafe { pg_sys::ExecEvalExprSwitchContext(state, self.context, &raw mut is_null) };
+            (!is_null).then_some(value.value() as i64)
+        });
+        let count = count.map(|count| count.saturating_add(offset.unwrap_or_default().max(0)));
+        self.wanted = count.map(|count| u64::try_from(count).unwrap_or_default());
+        // SAFETY: the plan below, to which the LIMIT above would have said so.
+        unsafe { pg_sys::ExecSetTupleBound(count.unwrap_or(-1), self.child) };
+    }
+}
+
+/// A copy of a value that is by reference.
+unsafe fn copied(value: pg_sys::Datum, length: i16, memory: pg_sys::MemoryContext) -> pg_sys::Datum {
+    /// In the tag of a value that is expanded, in memory; of those only the lowest bit differs.
+    const EXPANDED: u8 = 2;
+    // SAFETY: a valid value of that length, as the caller promises.
+    unsafe {
+        let start = value.cast_mut_ptr::<pg_sys::varlena>();
+        let size = match length {
+            -1 if pgrx::varlena::varatt_is_1b_e(start) && *start.cast::<u8>().add(1) & !1 == EXPANDED => {
+                let before = pg_sys::MemoryContextSwitchTo(memory);
+                let flat = pg_sys::pg_detoast_datum(start);
+                pg_sys::MemoryContextSwitchTo(before);
+                return pg_sys::Datum::from(flat);
+            }
+            -1 => pgrx::varlena::varsize_any(start),
+            -2 => std::ffi::CStr::from_ptr(start.cast()).to_bytes_with_nul().len(),
+            fixed => usize::try_from(fixed).unwrap_or_default(),
+        };
+        let copy = pg_sys::MemoryContextAlloc(memory, size);
+        std::ptr::copy_nonoverlapping(start.cast::<u8>(), copy.cast(), size);
+        pg_sys::Datum::from(copy)
+    }
+}

@@ -1,0 +1,261 @@
+//! The expressions of a plan's node, on their way above it.
+
+use std::rc::Rc;
+
+use pgrx::pg_sys::{self, NodeTag};
+
+use crate::datum::features::Spelling;
+use crate::pg::tree::{self, Node};
+use crate::scan::ahead::Statement;
+use crate::scan::call::Call;
+use crate::scan::spec::{self, Entry, Question};
+
+/// Kinds of nodes that can be split.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A scan of a table, by whichever way.
+    Table,
+    /// A scan of something else.
+    Scan,
+    Join,
+    /// An aggregation: what it evaluates of its results.
+    Agg,
+    /// Rows of the plan below with other columns: replaced, not split.
+    Result,
+}
+
+impl Kind {
+    /// Of a plan's node; `None` for one that is not split.
+    ///
+    /// # Safety
+    /// `plan` must be a plan.
+    pub unsafe fn of(plan: *mut pg_sys::Plan) -> Option<Self> {
+        // SAFETY: a plan; each node is read as what its tag says.
+        unsafe {
+            Some(match tree::tag(plan) {
+                NodeTag::T_SeqScan
+                | NodeTag::T_IndexScan
+                | NodeTag::T_BitmapHeapScan
+                | NodeTag::T_TidScan
+                | NodeTag::T_TidRangeScan => Self::Table,
+                NodeTag::T_IndexOnlyScan
+                | NodeTag::T_SubqueryScan
+                | NodeTag::T_FunctionScan
+                | NodeTag::T_ValuesScan
+                | NodeTag::T_TableFuncScan
+                | NodeTag::T_CteScan
+                | NodeTag::T_NamedTuplestoreScan
+                | NodeTag::T_WorkTableScan => Self::Scan,
+                NodeTag::T_ForeignScan
+                    if (*plan.cast::<pg_sys::ForeignScan>()).operation == pg_sys::CmdType::CMD_SELECT =>
+                {
+                    Self::Scan
+                }
+                NodeTag::T_NestLoop | NodeTag::T_MergeJoin | NodeTag::T_HashJoin => Self::Join,
+                NodeTag::T_Agg => Self::Agg,
+                NodeTag::T_Result => {
+                    let is_plain = (*plan.cast::<pg_sys::Result>()).resconstantqual.is_null();
+                    if !is_plain || (*plan).lefttree.is_null() {
+                        return None;
+                    }
+                    Self::Result
+                }
+                _ => return None,
+            })
+        }
+    }
+}
+
+/// A target list of these columns.
+///
+/// # Safety
+/// They must be expressions of a plan.
+pub unsafe fn target_of(columns: &[Node]) -> *mut pg_sys::List {
+    tree::list(columns.iter().zip(1..).map(|(column, number)| {
+        // SAFETY: expressions of the plan, copied.
+        unsafe { pg_sys::makeTargetEntry(tree::copy(*column).cast(), number, std::ptr::null_mut(), false) }
+    }))
+}
+
+/// Whether a node is a parameter from outside of the statement.
+///
+/// # Safety
+/// `node` must be a node of an expression.
+pub unsafe fn is_parameter(node: Node) -> bool {
+    // SAFETY: a node of an expression.
+    unsafe {
+        tree::cast::<pg_sys::Param, _>(node, NodeTag::T_Param)
+            .is_some_and(|parameter| (*parameter).paramkind == pg_sys::ParamKind::PARAM_EXTERN)
+    }
+}
+
+/// The expressions of a node, on their way above it.
+pub struct Split {
+    kind: Kind,
+    /// The columns of what stays below.
+    pub columns: Vec<Node>,
+    /// Whether a column has its own number there.
+    pub is_numbered: bool,
+    /// The columns of our row.
+    pub entries: Vec<Entry>,
+    /// What is scored.
+    pub questions: Vec<Question>,
+    /// What is known of the statement.
+    pub known: Rc<Statement>,
+}
+
+impl Split {
+    /// Of a node of this kind.
+    pub fn new(kind: Kind, known: Rc<Statement>) -> Self {
+        Self { known, kind, columns: vec![], is_numbered: false, entries: vec![], questions: vec![] }
+    }
+
+    /// A call that can be answered from a batch.
+    unsafe fn call(&self, node: Node) -> Option<Call> {
+        // SAFETY: a node of an expression.
+        unsafe {
+            let call = Call::of(node)?;
+            let is_known = call.reference().is_some() || is_parameter(call.model());
+            // A text is parsed by the server, which raises what is wrong with it at once.
+            let is_read = call.function.spelling != Spelling::Text && !call.function.is_pinned;
+            (is_known && is_read && self.known.is_harmless(call.features())).then_some(call)
+        }
+    }
+
+    /// Whether expressions have calls that can be.
+    ///
+    /// # Safety
+    /// `node` must be null, an expression of the plan or a list of them.
+    pub unsafe fn has_calls<T>(&self, node: *mut T) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let mut is_call =
+                |node: Node| if self.is_column(node) { Some(false) } else { self.call(node).map(|_| true) };
+            tree::has(node.cast(), &mut is_call)
+        }
+    }
+
+    /// A list of conditions up to the first with a call, and the others.
+    ///
+    /// # Safety
+    /// `list` must be a list of the plan's.
+    pub unsafe fn cut(&self, list: *mut pg_sys::List) -> (*mut pg_sys::List, *mut pg_sys::List) {
+        // SAFETY: a list of the plan.
+        unsafe {
+            let members: Vec<Node> = tree::members(list).collect();
+            let first = members.iter().position(|node| self.has_calls(*node)).unwrap_or(members.len());
+            let (stays, moved) = members.split_at(first);
+            (tree::list(stays.iter().copied()), tree::list(moved.iter().copied()))
+        }
+    }
+
+    /// The number of a column below.
+    unsafe fn number(&mut self, node: Node) -> usize {
+        // SAFETY: nodes of expressions.
+        unsafe {
+            if self.is_numbered {
+                return usize::try_from((*node.cast::<pg_sys::Var>()).varattno).unwrap_or_default();
+            }
+            let known = self.columns.iter().position(|column| pg_sys::equal((*column).cast(), node.cast()));
+            known.unwrap_or_else(|| {
+                self.columns.push(node);
+                self.columns.len() - 1
+            }) + 1
+        }
+    }
+
+    /// Whether a node is a column of what stays below.
+    unsafe fn is_column(&self, node: Node) -> bool {
+        // SAFETY: a node of an expression.
+        match unsafe { tree::tag(node) } {
+            NodeTag::T_Var => true,
+            NodeTag::T_Aggref | NodeTag::T_GroupingFunc => self.kind == Kind::Agg,
+            _ => false,
+        }
+    }
+
+    /// Expressions as they are over the row below.
+    unsafe fn under<T>(&mut self, node: *mut T) -> *mut T {
+        // SAFETY: an expression of the plan; a column is replaced by a variable of its type.
+        unsafe {
+            tree::changed(node, &mut |node| {
+                self.is_column(node).then(|| spec::column(pg_sys::OUTER_VAR, self.number(node), node).cast())
+            })
+        }
+    }
+
+    /// The place of a column of our row.
+    fn place(&mut self, entry: Entry) -> usize {
+        let known = self.entries.iter().position(|known| *known == entry);
+        known.unwrap_or_else(|| {
+            self.entries.push(entry);
+            self.entries.len() - 1
+        }) + 1
+    }
+
+    /// Expressions as they are over our row: calls ask there.
+    ///
+    /// # Safety
+    /// As [`Split::has_calls`].
+    pub unsafe fn over<T>(&mut self, node: *mut T) -> *mut T {
+        // SAFETY: an expression of the plan; a column is replaced by a variable of its type, and so are features.
+        unsafe {
+            tree::changed(node, &mut |node| {
+                if self.is_column(node) {
+                    let number = i16::try_from(self.number(node)).unwrap_or_default();
+                    let place = self.place(Entry::Kept(number));
+                    return Some(spec::column(pg_sys::INDEX_VAR, place, node).cast());
+                }
+                let call = self.call(node)?;
+                self.asking(&call)
+            })
+        }
+    }
+
+    /// A call that asks for what waits.
+    unsafe fn asking(&mut self, call: &Call) -> Option<Node> {
+        // SAFETY: nodes of the plan.
+        unsafe {
+            let features: Node = self.under(call.features());
+            let same = |question: &Question| {
+                question.asked.len() < spec::ASKED
+                    && pg_sys::equal(question.model.cast(), call.model().cast())
+                    && pg_sys::equal(question.features.cast(), features.cast())
+            };
+            let number = self.questions.iter().position(same).unwrap_or_else(|| {
+                self.questions.push(Question { model: tree::copy(call.model()), features, asked: vec![] });
+                self.questions.len() - 1
+            });
+            let function = (*call.expression()).funcid;
+            let asked = &mut self.questions[number].asked;
+            asked.push(function);
+            let asked = asked.len() - 1;
+            let place = self.place(Entry::Token(number));
+            let expression = tree::copy(call.expression());
+            tree::replace((*expression).args, 1, spec::token(place, features, asked));
+            Some(expression.cast())
+        }
+    }
+
+    /// The columns of our row, over that of the plan below.
+    ///
+    /// # Safety
+    /// The plan below must hand on what [`Split::columns`] says.
+    pub unsafe fn row(&self, below: *mut pg_sys::Plan) -> *mut pg_sys::List {
+        // SAFETY: expressions of the plan, copied.
+        unsafe {
+            let target: Vec<*mut pg_sys::TargetEntry> = tree::members((*below).targetlist).collect();
+            tree::list(self.entries.iter().zip(1..).map(|(entry, number)| {
+                let expression = match entry {
+                    Entry::Kept(column) => {
+                        let place = usize::try_from(*column).unwrap_or_default();
+                        let like = target[place - 1];
+                        spec::column(pg_sys::OUTER_VAR, place, (*like).expr.cast()).cast()
+                    }
+                    Entry::Token(question) => tree::copy(self.questions[*question].features).cast(),
+                };
+                pg_sys::makeTargetEntry(expression, number, std::ptr::null_mut(), false)
+            }))
+        }
+    }
+}
