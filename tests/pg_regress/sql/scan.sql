@@ -170,3 +170,5 @@ SELECT place, is_batched(statement), (compared(format('SELECT scan.once(%L)', st
     ('below',       $$SELECT id, e2i_predict('linear', s) FROM (SELECT *, scan.loud(id) FROM scan.points OFFSET 0) s LIMIT 20$$),
     ('a cursor',    $$SELECT id, scan.loud(id), e2i_predict('linear', p) FROM scan.points p WHERE id <= 20$$)
 ) AS places (place, statement);
+DROP SCHEMA scan CASCADE;
+CALL regress.begin_anew();
