@@ -58,7 +58,16 @@ impl Statement {
     /// As [`is_harmless`].
     pub unsafe fn is_harmless<T>(&self, node: *mut T) -> bool {
         // SAFETY: as the caller promises.
-        unsafe { is_harmless(node, &self.harmful) }
+        unsafe { is_harmless(node, &self.harmful, &|_| false) }
+    }
+
+    /// The same where some of it is there already.
+    ///
+    /// # Safety
+    /// As [`is_harmless`].
+    pub unsafe fn is_harmless_but<T>(&self, node: *mut T, is_there: &dyn Fn(Node) -> bool) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { is_harmless(node, &self.harmful, is_there) }
     }
 
     unsafe fn is_harmless_throughout(&self, plan: *mut pg_sys::Plan) -> bool {
@@ -142,6 +151,10 @@ impl Statement {
                 | NodeTag::T_Limit => true,
                 NodeTag::T_ForeignScan => {
                     (*plan.cast::<pg_sys::ForeignScan>()).operation == pg_sys::CmdType::CMD_SELECT
+                }
+                NodeTag::T_SampleScan => {
+                    let sample = (*plan.cast::<pg_sys::SampleScan>()).tablesample;
+                    (*sample).tsmhandler.to_u32() < FIRST_OTHER
                 }
                 NodeTag::T_IndexScan => {
                     let scan = &*plan.cast::<pg_sys::IndexScan>();

@@ -4,10 +4,12 @@
 //! handed on, and where there is a FILTER only if that is true.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::pg::tree::{self, Node};
+use crate::scan::ahead::Statement;
 use crate::scan::spec;
 use crate::scan::split::{Kind, Split};
 
@@ -15,14 +17,13 @@ use crate::scan::split::{Kind, Split};
 ///
 /// # Safety
 /// `agg` must be a node of a finished plan.
-pub unsafe fn lower(agg: *mut pg_sys::Agg, split: &mut Split, last: &mut i32) {
+pub unsafe fn lower(agg: *mut pg_sys::Agg, known: &Rc<Statement>, last: &mut i32) {
     // SAFETY: as the caller promises.
     unsafe {
         let plan = &raw mut (*agg).plan;
-        // With several sets of groups, and where states are combined, there are other readers of the rows, and none.
-        let is_single = (*agg).chain.is_null() && (*agg).groupingSets.is_null();
+        // Where states are combined, the arguments were evaluated elsewhere.
         let combines = (*agg).aggsplit & pg_sys::AGGSPLITOP_COMBINE != 0;
-        if !is_single || combines || (*plan).lefttree.is_null() {
+        if combines || (*plan).lefttree.is_null() {
             return;
         }
         let mut aggregates = vec![];
@@ -35,31 +36,40 @@ pub unsafe fn lower(agg: *mut pg_sys::Agg, split: &mut Split, last: &mut i32) {
         let mut columns = Columns::default();
         // In the order in which they are evaluated, so that of two that fail it is the same one.
         aggregates.sort_by_key(|aggregate| (**aggregate).aggtransno);
+        let of_arguments = Split::new(Kind::Scan, known.clone());
         let has_calls = |aggregate: &*mut pg_sys::Aggref| {
-            let of_arguments = Split::new(Kind::Scan, split.known.clone());
-            of_arguments.has_calls((**aggregate).args)
+            of_arguments.has_calls((**aggregate).args) || of_arguments.has_calls((**aggregate).aggfilter)
         };
         if !aggregates.iter().any(has_calls) {
             return;
         }
         for aggregate in aggregates {
-            columns.take(aggregate);
+            columns.take(aggregate, of_arguments.has_calls((*aggregate).aggfilter));
         }
         // What else is read of the rows below.
         for list in [(*plan).targetlist, (*plan).qual] {
             tree::has(list.cast(), &mut |node| {
                 let taken = tree::cast::<pg_sys::Aggref, _>(node, NodeTag::T_Aggref);
                 if let Some(aggregate) = taken.filter(|aggregate| columns.has_taken(*aggregate)) {
-                    columns.read((*aggregate).aggfilter);
+                    if !columns.has_made((*aggregate).aggfilter.cast()) {
+                        columns.read((*aggregate).aggfilter);
+                    }
                     columns.read((*aggregate).aggdirectargs);
                     tree::members::<pg_sys::TargetEntry>((*aggregate).args)
-                        .filter(|argument| is_plain((**argument).expr.cast()))
+                        .filter(|argument| !columns.has_made(column_of(aggregate, (**argument).expr.cast())))
+                        .collect::<Vec<_>>()
+                        .into_iter()
                         .for_each(|argument| columns.read((*argument).expr));
                     return Some(false);
                 }
                 columns.read_one(node);
                 None
             });
+        }
+        // Several sets of groups are several readers of the rows: all columns stay where they are.
+        if !(*agg).chain.is_null() || !(*agg).groupingSets.is_null() {
+            let below = tree::members::<pg_sys::TargetEntry>((*(*plan).lefttree).targetlist);
+            columns.kept.extend(below.map(|entry| (*entry).resno));
         }
         let count = usize::try_from((*agg).numCols).unwrap_or_default();
         let groups: &mut [i16] =
@@ -85,7 +95,7 @@ struct Columns {
 
 impl Columns {
     /// Takes the arguments of an aggregate, unless they are columns, or depend on a condition that is not the same twice.
-    unsafe fn take(&mut self, aggregate: *mut pg_sys::Aggref) {
+    unsafe fn take(&mut self, aggregate: *mut pg_sys::Aggref, is_scored: bool) {
         // SAFETY: a node of the plan.
         unsafe {
             let filter = (*aggregate).aggfilter;
@@ -93,6 +103,13 @@ impl Columns {
                 return;
             }
             self.taken.push(aggregate);
+            if is_scored {
+                // It becomes a column itself, and what is evaluated where it is true stays.
+                if !self.has_made(filter.cast()) {
+                    self.made.push(filter.cast());
+                }
+                return;
+            }
             for argument in tree::members::<pg_sys::TargetEntry>((*aggregate).args) {
                 let made = column_of(aggregate, (*argument).expr.cast());
                 if !self.has_made(made) && !is_plain((*argument).expr.cast()) {
@@ -111,7 +128,14 @@ impl Columns {
 
     unsafe fn has_made(&self, column: Node) -> bool {
         // SAFETY: expressions of the plan.
-        self.made.iter().any(|made| unsafe { pg_sys::equal(made.cast_const().cast(), column.cast()) })
+        unsafe { self.place(column) }.is_some()
+    }
+
+    /// The number of a column that was made.
+    unsafe fn place(&self, column: Node) -> Option<usize> {
+        // SAFETY: expressions of the plan.
+        let made = self.made.iter().position(|made| unsafe { pg_sys::equal(made.cast_const().cast(), column.cast()) });
+        made.map(|place| self.kept.len() + place + 1)
     }
 
     /// Expressions read columns, and so do arguments that are columns.
@@ -219,16 +243,15 @@ impl Columns {
                     tree::members::<pg_sys::TargetEntry>((*aggregate).args)
                         .zip(tree::members::<pg_sys::TargetEntry>((*other).args))
                 {
-                    let made = column_of(aggregate, (*argument).expr.cast());
-                    let place = self.made.iter().position(|column| pg_sys::equal((*column).cast(), made.cast()));
-                    (*other).expr = match place {
-                        Some(place) => {
-                            spec::column(pg_sys::OUTER_VAR, self.kept.len() + place + 1, (*argument).expr.cast()).cast()
-                        }
+                    (*other).expr = match self.place(column_of(aggregate, (*argument).expr.cast())) {
+                        Some(place) => spec::column(pg_sys::OUTER_VAR, place, (*argument).expr.cast()).cast(),
                         None => self.renumbered((*argument).expr),
                     };
                 }
-                (*other).aggfilter = self.renumbered((*aggregate).aggfilter);
+                (*other).aggfilter = match self.place((*aggregate).aggfilter.cast()) {
+                    Some(place) => spec::column(pg_sys::OUTER_VAR, place, (*aggregate).aggfilter.cast()).cast(),
+                    None => self.renumbered((*aggregate).aggfilter),
+                };
                 (*other).aggdirectargs = self.renumbered((*aggregate).aggdirectargs);
                 Some(other.cast())
             })

@@ -6,12 +6,13 @@
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::pg::tree::{self, Node};
+use crate::pg::varlena;
 
 /// The first oid that is not the server's own.
 const FIRST_OTHER: u32 = 16_384;
 
 /// Functions of the server's that raise no error but are not marked as leakproof, or only by later versions.
-const HARMLESS: [u32; 18] = [
+const HARMLESS: [u32; 24] = [
     pg_sys::F_NUMERIC_EQ,
     pg_sys::F_NUMERIC_NE,
     pg_sys::F_NUMERIC_GT,
@@ -30,16 +31,22 @@ const HARMLESS: [u32; 18] = [
     pg_sys::F_FLOAT4_INT4,
     pg_sys::F_FLOAT4_INT8,
     pg_sys::F_INT8_INT4,
+    pg_sys::F_NUMERIC_INT2,
+    pg_sys::F_NUMERIC_INT4,
+    pg_sys::F_NUMERIC_INT8,
+    pg_sys::F_LOWER_TEXT,
+    pg_sys::F_UPPER_TEXT,
+    pg_sys::F_LENGTH_TEXT,
 ];
 
 /// Whether expressions, one or a list, can be evaluated for rows that are never asked for; `harmful` are parameters whose value
-/// must not be asked for.
+/// must not be asked for, and what `is_there` is known without being evaluated.
 ///
 /// # Safety
 /// `node` must be null, an expression of a plan or a list of them.
-pub unsafe fn is_harmless<T>(node: *mut T, harmful: &[i32]) -> bool {
+pub unsafe fn is_harmless<T>(node: *mut T, harmful: &[i32], is_there: &dyn Fn(Node) -> bool) -> bool {
     // SAFETY: as the caller promises.
-    unsafe { !tree::has(node.cast(), &mut |node| harms(node, harmful)) }
+    unsafe { !tree::has(node.cast(), &mut |node| if is_there(node) { Some(false) } else { harms(node, harmful) }) }
 }
 
 /// Whether a node does harm; `None` for one that does not, if those below it do not.
@@ -86,6 +93,9 @@ unsafe fn harms(node: Node, harmful: &[i32]) -> Option<bool> {
     // SAFETY: as the caller promises; catalog look-ups.
     unsafe {
         let is_volatile = pg_sys::func_volatile(function) == pg_sys::PROVOLATILE_VOLATILE as std::ffi::c_char;
+        if may_fail(node, function) == Some(false) {
+            return None;
+        }
         if !is_volatile && (HARMLESS.contains(&function.to_u32()) || pg_sys::get_func_leakproof(function)) {
             return None;
         }
@@ -97,6 +107,30 @@ unsafe fn harms(node: Node, harmful: &[i32]) -> Option<bool> {
             _ => None,
         });
         Some(!is_own || depends || pg_sys::contain_volatile_functions(node))
+    }
+}
+
+/// Whether an operator of the server's fails with this constant on its right; `None` for one that is not known.
+///
+/// # Safety
+/// `node` must be a node of an expression that calls this function.
+unsafe fn may_fail(node: Node, function: pg_sys::Oid) -> Option<bool> {
+    // SAFETY: as the caller promises; a constant that is not NULL is of its type.
+    unsafe {
+        let operation = tree::cast::<pg_sys::OpExpr, _>(node, NodeTag::T_OpExpr)?;
+        let right =
+            tree::cast::<pg_sys::Const, pg_sys::Node>(tree::members((*operation).args).nth(1)?, NodeTag::T_Const)?;
+        if (*right).constisnull {
+            return Some(false);
+        }
+        match function.to_u32() {
+            pg_sys::F_INT2MOD | pg_sys::F_INT4MOD | pg_sys::F_INT8MOD => Some((*right).constvalue.value() == 0),
+            pg_sys::F_TEXTLIKE | pg_sys::F_TEXTNLIKE => {
+                let ends_escaped = varlena::bytes((*right).constvalue).ends_with(b"\\");
+                Some(ends_escaped || !pg_sys::get_collation_isdeterministic((*operation).inputcollid))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -103,7 +103,7 @@ impl Surgery {
         unsafe {
             let plan = *place;
             if let Some(agg) = tree::cast::<pg_sys::Agg, _>(plan, NodeTag::T_Agg) {
-                arguments::lower(agg, &mut Split::new(Kind::Agg, self.known.clone()), &mut self.last);
+                arguments::lower(agg, &self.known, &mut self.last);
             }
             for child in ahead::children(plan) {
                 let stands = Place {

@@ -34,6 +34,7 @@ impl Kind {
         unsafe {
             Some(match tree::tag(plan) {
                 NodeTag::T_SeqScan
+                | NodeTag::T_SampleScan
                 | NodeTag::T_IndexScan
                 | NodeTag::T_BitmapHeapScan
                 | NodeTag::T_TidScan
@@ -118,7 +119,8 @@ impl Split {
             let is_known = call.reference().is_some() || is_parameter(call.model());
             // A text is parsed by the server, which raises what is wrong with it at once.
             let is_read = call.function.spelling != Spelling::Text && !call.function.is_pinned;
-            (is_known && is_read && self.known.is_harmless(call.features())).then_some(call)
+            let is_there = |node: Node| self.is_column(node);
+            (is_known && is_read && self.known.is_harmless_but(call.features(), &is_there)).then_some(call)
         }
     }
 
