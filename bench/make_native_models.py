@@ -9,6 +9,7 @@ big.onnx:  XGBoost, two classes, 500 trees of depth at most 8.
 forest.onnx: a random forest, 100 trees grown to the end.
 classes.onnx: XGBoost, five classes, 50 trees of depth at most 5 for each.
 categories.txt: LightGBM as above, the first five features codes of twelve categories.
+network64.onnx, network784.onnx: 64-256-128-10 and 784-512-256-10, drawn: untrained, which costs the same.
 oblivious.onnx: CatBoost, 200 symmetric trees of depth 6.
 
 And of categories alone:
@@ -25,6 +26,7 @@ import pandas as pd
 import xgboost
 from catboost import CatBoostRegressor
 from lightgbm import LGBMClassifier
+from onnx import TensorProto, helper, numpy_helper
 from onnxmltools import convert_lightgbm, convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 from skl2onnx import to_onnx
@@ -66,6 +68,23 @@ def of_categories():
     lightgbm.train(settings, kept, num_boost_round=500).save_model(HERE / "codes_lightgbm.txt")
 
 
+def network(name, sizes):
+    """Gemm and Relu, the way PyTorch writes them, and a softmax."""
+    random, nodes, weights, value = np.random.default_rng(13), [], [], "input"
+    for layer, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
+        matrix = random.normal(size=(inputs, outputs)) / np.sqrt(inputs)
+        for kind, cells in ("w", matrix), ("b", random.normal(size=outputs) / 10):
+            weights.append(numpy_helper.from_array(cells.astype(np.float32), f"{kind}{layer}"))
+        nodes.append(helper.make_node("Gemm", [value, f"w{layer}", f"b{layer}"], [f"sum{layer}"]))
+        is_last = layer == len(sizes) - 2
+        value = "probabilities" if is_last else f"hidden{layer}"
+        nodes.append(helper.make_node("Softmax" if is_last else "Relu", [f"sum{layer}"], [value]))
+    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, [None, width]) for end, width in (("input", sizes[0]), (value, sizes[-1]))]
+    graph = helper.make_graph(nodes, name, ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (HERE / f"{name}.onnx").write_bytes(model.SerializeToString())
+
+
 def main():
     HERE.mkdir(parents=True, exist_ok=True)
     x, signal = data(20_000, 7)
@@ -97,6 +116,8 @@ def main():
     cat = CatBoostRegressor(iterations=200, depth=6, verbose=False, thread_count=1, random_seed=7, allow_writing_files=False).fit(x, signal)
     cat.save_model(str(HERE / "oblivious.onnx"), format="onnx")
     of_categories()
+    network("network64", [64, 256, 128, 10])
+    network("network784", [784, 512, 256, 10])
 
 
 if __name__ == "__main__":

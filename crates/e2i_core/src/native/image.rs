@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 
 pub use bytemuck::Pod;
 
-const MAGIC: [u8; 8] = *b"e2iplan\x02";
+const MAGIC: [u8; 8] = *b"e2iplan\x03";
 const PREFIX: usize = 16;
 
 /// Tables start at multiples of this: a cache line, and the widest vector.

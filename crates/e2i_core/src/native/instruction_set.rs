@@ -12,7 +12,7 @@ use once_cell::sync::Lazy;
 pub enum InstructionLevel {
     /// What every processor of the architecture has.
     Portable,
-    /// x86-64 with AVX2 and FMA's generation of instructions (no fused multiply-add is used: it rounds differently).
+    /// x86-64 with AVX2 and what came with it: FMA, BMI.
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
@@ -41,6 +41,7 @@ impl InstructionLevel {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => {
                 is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
                     && is_x86_feature_detected!("popcnt")
                     && is_x86_feature_detected!("bmi1")
                     && is_x86_feature_detected!("bmi2")

@@ -32,7 +32,9 @@ impl Linear {
                 let mut lanes = [0.0; LANES];
                 let sum = if outputs >= MANY_OUTPUTS {
                     let column = weights[output / LANES * inputs * LANES..].iter().skip(output % LANES).step_by(LANES);
-                    row.iter().zip(column).enumerate().for_each(|(i, (x, w))| lanes[i % SUMS] += x * w);
+                    let part = inputs / SUMS;
+                    let sum_of = |i| if i < part * SUMS { i / part } else { i - part * SUMS };
+                    row.iter().zip(column).enumerate().for_each(|(i, (x, w))| lanes[sum_of(i)] += x * w);
                     (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
                 } else {
                     let padding = inputs.next_multiple_of(LANES) - inputs;

@@ -4,10 +4,10 @@
 //!
 //! * few outputs: lanes over inputs. Input `i` belongs to lane `i mod 16` (those of a last, incomplete chunk to the highest
 //!   lanes); each lane adds its products in order, and the lanes are added in halves: `l` and `l + 8`, then `l + 4`, ….
-//! * more outputs: lanes over outputs. Each output has four sums, input `i` belongs to sum `i mod 4`; then
-//!   (0 + 1) + (2 + 3).
+//! * more outputs: lanes over outputs. Each output has four sums of a quarter of the inputs each; of up to three inputs that are
+//!   left over, the first is added last to the first sum, and so on; then (0 + 1) + (2 + 3).
 //!
-//! Then the factor, if any, and then the bias. In float32, products are computed by the kernels in [`super::products`], alone
+//! In float32 a product is added with one rounding, in float64 with two. Then the factor, if any, and then the bias. In float32, products are computed by the kernels in [`super::products`], alone
 //! or as layers of a [`super::Network`].
 
 use serde::{Deserialize, Serialize};

@@ -4,8 +4,8 @@
 //! image could get wrong, `run` computes a block of rows, `kernel` says how. After `check` has passed, `run` finds all cells
 //! it expects; nothing in it indexes by what a caller or an image says without a bound.
 //!
-//! Sums have one fixed order each, whatever the number of rows or the instruction set, and no multiply-add is fused: that is
-//! what makes a row's bits the same everywhere. Operators that IEEE 754 defines give ONNX Runtime's bits; matrix products and
+//! Sums have one fixed order each, whatever the number of rows or the instruction set, and a multiply-add is fused on every
+//! processor or on none (only matrix products of float32 are): that is what makes a row's bits the same everywhere. Operators that IEEE 754 defines give ONNX Runtime's bits; matrix products and
 //! elementary functions agree with it to a few units in the last place, where it does not agree with itself either.
 //!
 //! What does not belong here: names of any graph format, and rules of one exporter.

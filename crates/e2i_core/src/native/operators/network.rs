@@ -25,8 +25,10 @@ use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
 use crate::native::vectorised::vectorised;
 
-/// The most rows that a product computes at once, whatever the instruction set.
-const MOST_ROWS: usize = 8;
+/// The most rows that go through all layers together, and how many cells of theirs (1 MB) the second-level cache may hold: weights are
+/// read once for them, from wherever they are.
+const MOST_ROWS: usize = 96;
+const MOST_CELLS: usize = 1 << 18;
 
 /// The most layers of a step: what fuses copies those before, which would be quadratic, and many layers gain nothing.
 const MOST_LAYERS: usize = 64;
@@ -106,12 +108,13 @@ fn apply(function: Option<UnaryFunction>, cells: &mut [f32]) {
     }
 }
 
-/// `ROWS` rows through all layers; the last layer's function is left out.
+/// A group of rows through all layers; the last layer's function is left out.
 #[inline(always)]
-fn tile<L: Lanes, const ROWS: usize>(
+fn group<L: Lanes>(
     scale: Option<&Scale>,
     layers: &[Linear],
     image: &Image,
+    rows: usize,
     input: &[f32],
     between: &mut [f32],
     output: &mut [f32],
@@ -123,7 +126,7 @@ fn tile<L: Lanes, const ROWS: usize>(
     // Where lanes are inputs and the row has as many, they are scaled on their way into the product.
     if !offsets.is_empty() && (first.outputs >= MANY_OUTPUTS || first.inputs < LANES) {
         let Some((room, rest)) =
-            std::mem::take(&mut free).split_at_mut_checked(ROWS * offsets.len().next_multiple_of(LANES))
+            std::mem::take(&mut free).split_at_mut_checked(rows * offsets.len().next_multiple_of(LANES))
         else {
             return;
         };
@@ -140,19 +143,19 @@ fn tile<L: Lanes, const ROWS: usize>(
             (output, layer.outputs)
         } else {
             let stride = layer.outputs.next_multiple_of(LANES);
-            let Some((room, rest)) = std::mem::take(&mut free).split_at_mut_checked(ROWS * stride) else { return };
+            let Some((room, rest)) = std::mem::take(&mut free).split_at_mut_checked(rows * stride) else { return };
             free = rest;
             (room, stride)
         };
         let mut product = layer.product(image);
         product.rectify = !is_last && layer.after == Some(UnaryFunction::Rectify);
         if layer.outputs >= MANY_OUTPUTS {
-            by_outputs::<L, ROWS>(product, from, to, stride);
+            by_outputs::<L>(product, rows, from, to, stride);
         } else if index == 0 && !offsets.is_empty() {
             (product.offsets, product.scales) = (offsets, scales);
-            by_inputs::<L, true>(product, ROWS, from, to, stride);
+            by_inputs::<L, true>(product, rows, from, to, stride);
         } else {
-            by_inputs::<L, false>(product, ROWS, from, to, stride);
+            by_inputs::<L, false>(product, rows, from, to, stride);
         }
         if is_last {
             return;
@@ -164,13 +167,18 @@ fn tile<L: Lanes, const ROWS: usize>(
     }
 }
 
-/// All rows through all layers; the last layer's function is left out.
+/// How many rows go through layers together that have so many cells of a row.
+fn group_rows(cells: usize) -> usize {
+    (MOST_CELLS / cells.max(1)).clamp(24, MOST_ROWS) / 24 * 24
+}
+
+/// All rows through all layers, `at_once` together; the last layer's function is left out.
 #[inline(always)]
-fn tiles<L: Lanes>(
+fn groups<L: Lanes>(
     scale: Option<&Scale>,
     layers: &[Linear],
     image: &Image,
-    rows: usize,
+    (rows, at_once): (usize, usize),
     input: &[f32],
     between: &mut [f32],
     output: &mut [f32],
@@ -178,29 +186,22 @@ fn tiles<L: Lanes>(
     let ([first, ..], [.., last]) = (layers, layers) else { return };
     let (mut input, mut output, mut rows) = (input, output, rows);
     while rows > 0 {
-        let now = if rows >= L::ROWS { L::ROWS } else { 1 };
+        let now = rows.min(at_once);
         let (Some((these, more_input)), Some((results, more_output))) =
             (input.split_at_checked(now * first.inputs), output.split_at_mut_checked(now * last.outputs))
         else {
             return;
         };
         (input, output, rows) = (more_input, more_output, rows - now);
-        if now == 1 {
-            tile::<L, 1>(scale, layers, image, these, between, results);
-        } else {
-            match L::ROWS {
-                8 => tile::<L, 8>(scale, layers, image, these, between, results),
-                4 => tile::<L, 4>(scale, layers, image, these, between, results),
-                _ => tile::<L, 2>(scale, layers, image, these, between, results),
-            }
-        }
+        group::<L>(scale, layers, image, now, these, between, results);
     }
 }
 
 lanes! {
     /// One product of all rows.
     fn forward<L>(linear: &Linear, image: &Image, rows: usize, input: &[f32], output: &mut [f32]) {
-        tiles::<L>(None, std::slice::from_ref(linear), image, rows, input, &mut [], output);
+        let at_once = group_rows(linear.inputs + linear.outputs);
+        groups::<L>(None, std::slice::from_ref(linear), image, (rows, at_once), input, &mut [], output);
     }
 }
 
@@ -209,7 +210,7 @@ lanes! {
     fn run_network<L>(
         network: &Network,
         image: &Image,
-        rows: usize,
+        rows: (usize, usize),
         input: &[f32],
         between: &mut [f32],
         sums: &mut [f32],
@@ -218,11 +219,11 @@ lanes! {
         let Network { scale, layers, complement, .. } = network;
         let function = layers.last().and_then(|last| last.after);
         if sums.is_empty() {
-            tiles::<L>(scale.as_ref(), layers, image, rows, input, between, result);
+            groups::<L>(scale.as_ref(), layers, image, rows, input, between, result);
             apply(function, result);
             return;
         }
-        tiles::<L>(scale.as_ref(), layers, image, rows, input, between, sums);
+        groups::<L>(scale.as_ref(), layers, image, rows, input, between, sums);
         if *complement {
             apply(function, sums);
             sums.iter().zip(result.as_chunks_mut::<2>().0).for_each(|(p, both)| *both = [1.0 - *p, *p]);
@@ -381,7 +382,8 @@ impl Operation for Network {
             }
             return Ok(());
         }
-        let (at_once, scratched) = (rows.min(MOST_ROWS), if self.complement { rows } else { 0 });
+        let at_once = group_rows(frame.input_type(0).width + self.between + outputs).min(rows);
+        let scratched = if self.complement { rows } else { 0 };
         let scratch = aligned(&mut frame.scratch.single, at_once * self.between + scratched);
         let Some((between, scratched)) = scratch.split_at_mut_checked(at_once * self.between) else { return Ok(()) };
         let [Column::Float32(result), rest @ ..] = &mut *frame.outputs else { return Ok(()) };
@@ -390,7 +392,7 @@ impl Operation for Network {
             _ => scratched,
         };
         if let Some(result) = result.get_mut(..rows * width) {
-            run_network(set, self, image, rows, input, between, sums, result);
+            run_network(set, self, image, (rows, at_once), input, between, sums, result);
         }
         Ok(())
     }
