@@ -3,7 +3,7 @@
 
 #![allow(ffi_unwind_calls, reason = "what a plan raises passes through, see `pg::executor`")]
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 
 use e2i_core::{Answer, Result};
 use once_cell::sync::OnceCell;
@@ -147,6 +147,7 @@ unsafe extern "C-unwind" fn execute(node: *mut pg_sys::CustomScanState) -> *mut 
             executor::forget(context);
             if !(*rows).has_next() {
                 read(rows, (*state).lefttree);
+                note(rows, (*state).instrument);
                 if !(*rows).has_next() {
                     return executor::clear(if projection.is_null() {
                         slot
@@ -185,6 +186,18 @@ unsafe fn read(rows: *mut Rows, child: *mut pg_sys::PlanState) {
                 return;
             }
             executor::interrupt();
+        }
+    }
+}
+
+/// Notes a batch, and what those before took, where an EXPLAIN finds it: numbers of a node's instrument that the server adds up from all
+/// workers, and uses for other nodes only.
+unsafe fn note(rows: *mut Rows, instrument: *mut pg_sys::Instrumentation) {
+    // SAFETY: called by `execute`; the instrument is null where nobody asks.
+    unsafe {
+        if !instrument.is_null() {
+            (*instrument).ntuples2 += f64::from(u8::from((*rows).has_next()));
+            (*instrument).nfiltered2 += (*rows).take_busy().as_secs_f64();
         }
     }
 }
@@ -240,10 +253,29 @@ unsafe extern "C-unwind" fn explain(
 ) {
     // SAFETY: the server's own arguments; strings that it copies.
     unsafe {
-        let rows = &*(*node.cast::<State>()).rows;
-        if (*state).analyze {
-            let batches = i64::try_from(rows.batches).unwrap_or(i64::MAX);
-            pg_sys::ExplainPropertyInteger(c"Batches".as_ptr(), std::ptr::null(), batches, state);
+        let rows = &mut *(*node.cast::<State>()).rows;
+        let text = |label: &CStr, text: &str| {
+            if let Ok(text) = CString::new(text) {
+                pg_sys::ExplainPropertyText(label.as_ptr(), text.as_ptr(), state);
+            }
+        };
+        let number = |label: &CStr, number: i64| {
+            pg_sys::ExplainPropertyInteger(label.as_ptr(), std::ptr::null(), number, state);
+        };
+        text(c"Scorer", &rows.models());
+        let is_text = (*state).format == pg_sys::ExplainFormat::EXPLAIN_FORMAT_TEXT;
+        if (*state).verbose || !is_text {
+            text(c"Features", &rows.features());
+            number(c"Batch Size", i64::try_from(settings::batch_size()).unwrap_or(i64::MAX));
+        }
+        let instrument = (*node).ss.ps.instrument;
+        if (*state).analyze && !instrument.is_null() {
+            number(c"Batches", (*instrument).ntuples2 as i64);
+            if (*state).timing {
+                (*instrument).nfiltered2 += rows.take_busy().as_secs_f64();
+                let milliseconds = (*instrument).nfiltered2 * 1000.0;
+                pg_sys::ExplainPropertyFloat(c"Scoring Time".as_ptr(), c"ms".as_ptr(), milliseconds, 3, state);
+            }
         }
     }
 }

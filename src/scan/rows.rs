@@ -1,5 +1,7 @@
 //! Rows that are read ahead: what is kept of them, and which is handed on next.
 
+use std::time::Duration;
+
 use pgrx::pg_sys;
 
 use crate::pg::tree;
@@ -35,8 +37,6 @@ pub struct Rows {
     is_ended: bool,
     /// Whether rows are read ahead at all.
     is_single: bool,
-    /// Batches that were read, for EXPLAIN.
-    pub batches: u64,
 }
 
 /// A column of the row below that is kept.
@@ -106,7 +106,6 @@ impl Rows {
                 is_begun: false,
                 is_ended: false,
                 is_single: !(*estate).es_epq_active.is_null(),
-                batches: 0,
             }
         }
     }
@@ -116,6 +115,25 @@ impl Rows {
         (self.count, self.next, self.size) = (0, 0, 1);
         (self.is_begun, self.is_ended) = (false, false);
         self.waiting.iter_mut().for_each(|waiting| waiting.begin());
+    }
+
+    /// The models, as far as they are known: versions with their engines once they have scored, before that as they are called.
+    pub fn models(&self) -> String {
+        let mut models: Vec<String> = self.waiting.iter().map(Waiting::model).collect();
+        models.dedup();
+        models.join(", ")
+    }
+
+    /// How features reach them.
+    pub fn features(&self) -> String {
+        let mut features: Vec<String> = self.waiting.iter().map(Waiting::features).collect();
+        features.dedup();
+        features.join(", ")
+    }
+
+    /// What scoring took since this was asked last, while an EXPLAIN wants to know.
+    pub fn take_busy(&mut self) -> Duration {
+        self.waiting.iter_mut().map(Waiting::take_busy).sum()
     }
 
     /// Whether a row is there to be handed on.
@@ -189,7 +207,6 @@ impl Rows {
         (self.count, self.next) = (0, 0);
         self.values.clear();
         self.nulls.clear();
-        self.batches += 1;
     }
 
     /// Takes a row of the plan below; whether it is to be asked for another.

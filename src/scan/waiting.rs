@@ -3,6 +3,8 @@
 //! While calls are not asked for, one row waits at a time, and is not even bound: only with the first call a model is looked up, and a
 //! batch of more than one is bound as it is read, and scored with the first call that asks for a row of it.
 
+use std::time::Duration;
+
 use e2i_core::{Answer, Error, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys::{self, NodeTag};
@@ -43,6 +45,8 @@ pub struct Waiting {
     function: pg_sys::Oid,
     calls: Vec<Call>,
     model: *mut pg_sys::ExprState,
+    /// As the statement calls the model.
+    called: String,
     source: Source,
     /// What scores; `None` before the first call.
     scorer: Option<Lease>,
@@ -61,6 +65,8 @@ pub struct Waiting {
     below: Option<Below>,
     /// Rows of this batch that were asked for.
     asked: usize,
+    /// What scoring took, if an EXPLAIN asks.
+    busy: Duration,
     /// Rows that were scored, of which one in so many is timed.
     timings: u64,
 }
@@ -118,6 +124,7 @@ impl Waiting {
                 function,
                 calls: calls.collect(),
                 model,
+                called: called(question.model),
                 source,
                 scorer: None,
                 failed: None,
@@ -128,6 +135,7 @@ impl Waiting {
                 row: 0,
                 below: None,
                 asked: 0,
+                busy: Duration::ZERO,
                 timings: 0,
             };
             Some((this, needed))
@@ -192,6 +200,31 @@ impl Waiting {
         }
     }
 
+    /// The version with its engine, or as the statement calls it if nothing was scored.
+    pub fn model(&self) -> String {
+        match &self.scorer {
+            Some(scorer) => format!("{} ({})", scorer.active().reference(), scorer.active().engine_name()),
+            None => self.called.clone(),
+        }
+    }
+
+    /// How features reach the model.
+    pub fn features(&self) -> String {
+        match &self.source {
+            Source::Columns { fields, .. } => format!("{} columns", fields.len()),
+            Source::Value { spelling, .. } => match spelling {
+                Spelling::Row => "a row".to_owned(),
+                Spelling::Array => "an array".to_owned(),
+                Spelling::Jsonb | Spelling::Text => "a document".to_owned(),
+            },
+        }
+    }
+
+    /// What scoring took since this was asked last.
+    pub fn take_busy(&mut self) -> Duration {
+        std::mem::take(&mut self.busy)
+    }
+
     /// Rows of the batch that were asked for.
     pub fn asked(&self) -> usize {
         self.asked
@@ -249,6 +282,7 @@ impl Waiting {
             let row = self.places.get(self.row).copied().unwrap_or_default();
             let answer = scorer.answer(row as usize, number);
             if let Some(clock) = clock {
+                self.busy += clock.read().busy;
                 scorer.time_rows(&clock, number, timed);
             }
             answer
@@ -425,6 +459,22 @@ impl Source {
             // SAFETY: as the callers promise.
             Self::Value { .. } => unsafe { self.features(below).is_some() },
         }
+    }
+}
+
+/// How a statement calls a model: the constant, or which parameter.
+unsafe fn called(model: *mut pg_sys::Node) -> String {
+    // SAFETY: an expression of the plan; a constant that is not NULL is a text.
+    unsafe {
+        if let Some(constant) = tree::cast::<pg_sys::Const, _>(model, NodeTag::T_Const) {
+            return if (*constant).constisnull {
+                String::new()
+            } else {
+                varlena::text((*constant).constvalue).to_owned()
+            };
+        }
+        tree::cast::<pg_sys::Param, _>(model, NodeTag::T_Param)
+            .map_or_else(String::new, |parameter| format!("${}", (*parameter).paramid))
     }
 }
 
