@@ -439,7 +439,8 @@ fn kernels_give_the_librarys_sums() {
         let golden = golden(model);
         let mut writer = ImageWriter::default();
         let forest = Forest::compile(&trained.ensemble, &mut writer).unwrap();
-        let (image, forest) = Image::open::<Forest>(&writer.finish(&forest).unwrap()).unwrap();
+        let (image, mut forest) = Image::open::<Forest>(&writer.finish(&forest).unwrap()).unwrap();
+        forest.open(&image).unwrap();
         let numbers: Vec<f64> = golden.iter().flat_map(|row| row.features.iter().copied()).collect();
         let singles: Vec<f32> = numbers.iter().map(|x| *x as f32).collect();
         let theirs: Vec<f64> = golden.iter().flat_map(|row| row.raw.iter().copied()).collect();
@@ -453,12 +454,12 @@ fn kernels_give_the_librarys_sums() {
                     if trained.ensemble.added_in == Precision::Single {
                         let mut sums = vec![0.0_f32; at_once * targets];
                         let (input, out) = (Rows::Single(&singles[here]), SumsMut::Single(&mut sums));
-                        forest.sums(&image, set, input, at_once, scratch, out).unwrap();
+                        forest.sums(set, input, at_once, scratch, out).unwrap();
                         ours.extend(sums.into_iter().map(f64::from));
                     } else {
                         let mut sums = vec![0.0; at_once * targets];
                         let (input, out) = (Rows::Double(&numbers[here]), SumsMut::Double(&mut sums));
-                        forest.sums(&image, set, input, at_once, scratch, out).unwrap();
+                        forest.sums(set, input, at_once, scratch, out).unwrap();
                         ours.extend(sums);
                     }
                 }

@@ -113,8 +113,8 @@ impl Native {
         let mut writer = ImageWriter::default();
         let forest = Forest::compile(&operator.ensemble, &mut writer).expect("a forest");
         let bytes = writer.finish(&forest).expect("an image");
-        let (image, forest) = Image::open::<Forest>(&bytes).expect("an image");
-        forest.check(&image).expect("sound tables");
+        let (image, mut forest) = Image::open::<Forest>(&bytes).expect("an image");
+        forest.open(&image).expect("sound tables");
         Self { image, forest, scratch: Scratch::default(), sums: vec![], numbers: vec![], labels: vec![] }
     }
 
@@ -134,7 +134,7 @@ impl Native {
             self.numbers.resize(count * operator.finish.width, 0.0);
             self.labels.resize(count, 0);
             let out = SumsMut::Single(&mut self.sums);
-            self.forest.sums(&self.image, set, Rows::Single(chunk), count, &mut self.scratch, out).expect("sums");
+            self.forest.sums(set, Rows::Single(chunk), count, &mut self.scratch, out).expect("sums");
             let (sums, numbers) = (Sums::Single(&self.sums), SumsMut::Single(&mut self.numbers));
             operator.finish.apply(sums, count, Some(numbers), None).expect("numbers");
             all.extend_from_slice(black_box(&self.numbers));

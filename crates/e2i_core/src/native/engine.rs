@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::image::Image;
 use super::instruction_set::InstructionSet;
 use super::operators::{Cells, Frame, Scratch};
-use super::plan::Plan;
+use super::plan::{OpenPlan, Plan};
 use super::value::ValueType;
 use crate::batch::{Batch, Column, Tensor};
 use crate::engine::{Engine, OutputSet, Outputs};
@@ -89,8 +88,7 @@ impl Schedule {
 
 /// A model that is computed here.
 pub struct NativeEngine {
-    image: Image,
-    plan: Plan,
+    plan: OpenPlan,
     set: InstructionSet,
     /// What steps wrote, a column for each value; those of the batch stay empty.
     columns: Vec<Column>,
@@ -112,8 +110,7 @@ impl NativeEngine {
     /// # Errors
     /// [`Kind::BadModel`] for bytes that are no image of a plan.
     pub fn open(image: &[u8], set: InstructionSet) -> Result<Self> {
-        let (image, plan) = Image::open::<Plan>(image)?;
-        plan.check(&image)?;
+        let plan = OpenPlan::open(image)?;
         let schedules = [OutputSet::LABEL, OutputSet::MAIN, OutputSet::BOTH].map(|wanted| Schedule::new(&plan, wanted));
         let row_bytes: usize = plan.values.iter().skip(plan.inputs).map(bytes_a_row).sum();
         let block_rows = (BLOCK_BYTES / row_bytes.max(1)).clamp(1, BLOCK_ROWS);
@@ -121,7 +118,6 @@ impl NativeEngine {
         let block_rows = if block_rows > 128 { block_rows / 128 * 128 } else { block_rows };
         let columns = plan.values.iter().map(|value| Column::zeros(value.element, 0)).collect();
         let mut engine = Self {
-            image,
             plan,
             set,
             columns,
@@ -209,7 +205,7 @@ impl NativeEngine {
                 _ => &mut after[..step.outputs as usize],
             };
             let mut frame = Frame {
-                image: &self.image,
+                image: self.plan.image(),
                 set: self.set,
                 rows,
                 from,
@@ -262,7 +258,7 @@ impl Engine for NativeEngine {
         let steps = self.plan.steps.len() * size_of::<super::plan::Step>()
             + self.plan.values.len() * (size_of::<ValueType>() + size_of::<Column>())
             + self.schedules.iter().map(|schedule| schedule.steps.len() * size_of::<Scheduled>()).sum::<usize>();
-        size_of::<Self>() + self.image.memory_bytes() + cells * self.rows + steps + self.scratch.memory_bytes()
+        size_of::<Self>() + self.plan.image().memory_bytes() + cells * self.rows + steps + self.scratch.memory_bytes()
     }
 
     fn score_rows(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {

@@ -3,15 +3,28 @@
 //! This is the one definition of what a tree ensemble computes before links and classes. The kernels are tested against
 //! [`Ensemble::sums`], which is written to be read, not to be fast.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Kind, Result};
 
 /// In which type numbers are compared or added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// float32.
     Single,
     /// float64.
     Double,
+}
+
+impl Precision {
+    /// The nearest number of this type.
+    pub(super) fn round(self, value: f64) -> f64 {
+        match self {
+            Self::Single => f64::from(value as f32),
+            Self::Double => value,
+        }
+    }
 }
 
 /// What a library takes for a missing value of a feature, before any node looks at it.
@@ -178,24 +191,28 @@ impl Ensemble {
         tree.depths().map(|_| ())
     }
 
+    /// The nodes at which one row ends, one a tree. As for [`Ensemble::sums`].
+    #[must_use]
+    pub fn leaves(&self, row: &[f64]) -> Vec<usize> {
+        let value = |feature: u32| {
+            let FeatureUse { column, missing } = self.features[feature as usize];
+            value_as_read(self.compared_in.round(row[column as usize]), missing)
+        };
+        self.trees.iter().map(|tree| tree.leaf(value)).collect()
+    }
+
     /// The raw scores of one row by definition: every tree walked from its root, answers added in order.
     ///
     /// The ensemble must have passed [`Ensemble::check`]; `row` has [`Ensemble::width`] numbers.
     #[must_use]
     pub fn sums(&self, row: &[f64]) -> Vec<f64> {
-        let round = |value: f64, precision| match precision {
-            Precision::Single => f64::from(value as f32),
-            Precision::Double => value,
-        };
         let base = |target: usize| self.base.get(target).copied().unwrap_or(0.0);
         let mut sums: Vec<f64> =
             (0..self.targets).map(|target| if self.base_first { base(target) } else { 0.0 }).collect();
         let mut seen = vec![false; self.targets];
-        for tree in &self.trees {
-            for weight in tree.leaf(|feature| {
-                let FeatureUse { column, missing } = self.features[feature as usize];
-                value_as_read(round(row[column as usize], self.compared_in), missing)
-            }) {
+        for (tree, leaf) in self.trees.iter().zip(self.leaves(row)) {
+            let Node::Leaf(weights) = &tree.nodes[leaf] else { continue };
+            for weight in weights {
                 let target = weight.target as usize;
                 let (sum, first) = (sums[target], !std::mem::replace(&mut seen[target], true));
                 sums[target] = match self.aggregate {
@@ -214,16 +231,16 @@ impl Ensemble {
                         }
                     }
                     Aggregate::Min | Aggregate::Max => weight.value,
-                    Aggregate::Sum | Aggregate::Average => round(sum + weight.value, self.added_in),
+                    Aggregate::Sum | Aggregate::Average => self.added_in.round(sum + weight.value),
                 };
             }
         }
         if self.aggregate == Aggregate::Average && !self.trees.is_empty() {
             let count = self.trees.len() as f64;
-            sums.iter_mut().for_each(|sum| *sum = round(*sum / count, self.added_in));
+            sums.iter_mut().for_each(|sum| *sum = self.added_in.round(*sum / count));
         }
         if !self.base_first && !self.base.is_empty() {
-            sums.iter_mut().enumerate().for_each(|(i, sum)| *sum = round(*sum + base(i), self.added_in));
+            sums.iter_mut().enumerate().for_each(|(i, sum)| *sum = self.added_in.round(*sum + base(i)));
         }
         sums
     }
@@ -233,7 +250,7 @@ impl Ensemble {
 pub const ZERO: f64 = 1e-35_f32 as f64;
 
 /// A value as nodes see it; `None` is missing.
-fn value_as_read(value: f64, missing: Missing) -> Option<f64> {
+pub(super) fn value_as_read(value: f64, missing: Missing) -> Option<f64> {
     match missing {
         Missing::Nan => (!value.is_nan()).then_some(value),
         Missing::Nothing => Some(if value.is_nan() { 0.0 } else { value }),
@@ -242,12 +259,12 @@ fn value_as_read(value: f64, missing: Missing) -> Option<f64> {
 }
 
 impl Tree {
-    /// The weights of the leaf that a row reaches.
-    fn leaf(&self, value: impl Fn(u32) -> Option<f64>) -> &[Weight] {
+    /// The leaf that a row reaches.
+    fn leaf(&self, value: impl Fn(u32) -> Option<f64>) -> usize {
         let mut at = 0;
         loop {
             match &self.nodes[at] {
-                Node::Leaf(weights) => return weights,
+                Node::Leaf(_) => return at,
                 Node::Branch(branch) => {
                     let yes = match value(branch.feature) {
                         None => branch.missing_yes,

@@ -3,11 +3,14 @@
 //! Layout: 8 bytes magic, `u32` length of the head, `u32` zero, the head, padding, the tables; every table starts at a
 //! multiple of 64 bytes of the block. Tables are little-endian arrays that are used where they lie: opening an image costs
 //! one copy (into aligned memory) and the parsing of the head. A [`Section`] was checked when the image was opened, so
-//! that [`Image::slice`] cannot fail; an image is not trusted more than any other bytes.
+//! that [`Image::slice`] cannot fail; an image is not trusted more than any other bytes. A [`Table`] is a section that was
+//! found whole and is read without looking again.
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -120,13 +123,9 @@ impl ImageWriter {
 #[repr(C, align(64))]
 struct Line([u8; ALIGNMENT]);
 
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
 /// An opened image.
 pub struct Image {
-    /// A number that no other image of this process has.
-    id: u64,
-    lines: Vec<Line>,
+    lines: Arc<Vec<Line>>,
     /// Where the tables begin and end.
     tables: (usize, usize),
 }
@@ -157,7 +156,7 @@ impl Image {
         let mut lines = vec![Line([0; ALIGNMENT]); bytes.len().div_ceil(ALIGNMENT)];
         bytemuck::cast_slice_mut::<Line, u8>(&mut lines)[..bytes.len()].copy_from_slice(bytes);
         let start = end.next_multiple_of(ALIGNMENT).min(bytes.len());
-        Ok((Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), lines, tables: (start, bytes.len()) }, head))
+        Ok((Self { lines: Arc::new(lines), tables: (start, bytes.len()) }, head))
     }
 
     /// Whether a section lies within the tables.
@@ -185,24 +184,72 @@ impl Image {
         let start = self.tables.0.saturating_add(from);
         if const { ALIGNMENT.is_multiple_of(size_of::<T>()) && align_of::<T>() <= ALIGNMENT } {
             // Whole lines are whole elements, and sections begin with a line: nothing is left to be checked but the bounds.
-            let (cells, start) = (bytemuck::cast_slice::<Line, T>(&self.lines), start / size_of::<T>());
+            let (cells, start) = (bytemuck::cast_slice::<Line, T>(self.lines.as_slice()), start / size_of::<T>());
             return cells.get(start..start.saturating_add(count)).unwrap_or(&[]);
         }
-        let bytes: &[u8] = bytemuck::cast_slice(&self.lines);
+        let bytes: &[u8] = bytemuck::cast_slice(self.lines.as_slice());
         let end = start.saturating_add(count.saturating_mul(size_of::<T>()));
         bytes.get(start..end).map_or(&[], |bytes| bytemuck::try_cast_slice(bytes).unwrap_or(&[]))
     }
 
-    /// A number that no other image of this process has; never 0. Who checked tables can remember it.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        self.id
+    /// A table that stays where it is found.
+    ///
+    /// # Errors
+    /// As [`Image::check`].
+    pub(super) fn table<T: Pod>(&self, section: Section<T>) -> Result<Table<T>> {
+        self.check(section)?;
+        let found = self.slice(section);
+        Ok(Table { first: NonNull::from(found).cast(), length: found.len(), lines: Some(Arc::clone(&self.lines)) })
     }
 
     /// Memory it holds, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.lines.len() * ALIGNMENT
+    }
+}
+
+/// A table of an image, which lives as long as anybody has one of its tables. The default is empty.
+pub(super) struct Table<T> {
+    first: NonNull<T>,
+    length: usize,
+    /// What `first` points into.
+    lines: Option<Arc<Vec<Line>>>,
+}
+
+impl<T: Pod> Deref for Table<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn deref(&self) -> &[T] {
+        // SAFETY: a table is made from a slice of the lines that it keeps, which nobody changes, or is empty and dangling.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.length) }
+    }
+}
+
+#[allow(unsafe_code)]
+// SAFETY: it is a shared slice of numbers with what keeps it.
+unsafe impl<T: Pod + Sync> Send for Table<T> {}
+#[allow(unsafe_code)]
+// SAFETY: as above.
+unsafe impl<T: Pod + Sync> Sync for Table<T> {}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        Self { lines: self.lines.clone(), ..*self }
+    }
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { first: NonNull::dangling(), length: 0, lines: None }
+    }
+}
+
+impl<T> fmt::Debug for Table<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Table({})", self.length)
     }
 }
 
@@ -236,6 +283,15 @@ mod tests {
     }
 
     #[test]
+    fn a_table_outlives_the_image_that_it_was_found_in() {
+        let (image, head) = Image::open::<Head>(&image()).unwrap();
+        let (bytes, numbers) = (image.table(head.bytes).unwrap(), image.table(head.numbers).unwrap().clone());
+        drop(image);
+        assert_eq!((&bytes[..], numbers[0], numbers.len()), (&[7, 7, 7][..], 1.5, 2));
+        assert!(Table::<f64>::default().is_empty());
+    }
+
+    #[test]
     fn an_image_of_another_format_is_refused() {
         let mut other = image();
         other[7] -= 1;
@@ -247,7 +303,7 @@ mod tests {
         let whole = image();
         for end in 0..whole.len() {
             let Ok((image, head)) = Image::open::<Head>(&whole[..end]) else { continue };
-            assert!(image.check(head.numbers).is_err(), "cut at {end}");
+            assert!(image.check(head.numbers).is_err() && image.table(head.numbers).is_err(), "cut at {end}");
         }
     }
 }

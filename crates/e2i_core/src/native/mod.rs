@@ -7,8 +7,8 @@
 //! file was read), whatever the batch, the row's neighbours or the processor's instruction set.
 //!
 //! The image does not depend on the processor: tables for all kernels are in it, and which one runs is decided by shape, number of rows
-//! and instruction set. It is not trusted: [`Plan::check`] runs once, when it is opened, and refuses whatever the hot loops rely on
-//! and an image could get wrong; only then may a kernel index without a bound. An image that is refused, such as one that another
+//! and instruction set. It is not trusted: opening it refuses whatever the hot loops rely on and an image could get
+//! wrong, and makes the types that alone can be run: only over them may a kernel index without a bound. An image that is refused, such as one that another
 //! version wrote, is made anew from the artifact. Who changes what an image means changes `MAGIC` in `image.rs`: an old image must be
 //! refused, never misread.
 //!
@@ -16,7 +16,7 @@
 //! engine may round otherwise), and the lowering in `e2i_onnx`. Random pipelines and random trees score on both engines in its tests.
 //!
 //! `ensemble` is trees as data with a scorer written to be read, which every kernel is tested against; `forest` an ensemble compiled into
-//! tables, and the kernels `walk`, `blend`, `vbmi`; `link` and `classifier` lead from the raw sums of trees to predictions and labels;
+//! tables, and its kernels; `link` and `classifier` lead from the raw sums of trees to predictions and labels;
 //! `arithmetic` says whose order of operations each softmax, logistic function and sum has;
 //! `plan` and `fuse` are the steps, and steps that become one; `image` is the block of bytes; [`NativeEngine`] runs a plan block by block;
 //! `instruction_set` says which instructions kernels may use; [`agreement`] has rows to try two engines on.
@@ -44,7 +44,7 @@ pub use builder::PlanBuilder;
 pub use classifier::{Classifier, Finish, Labels, PostTransform, Seen, Sums};
 pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
-pub use forest::{Forest, Rows, Scratch, SumsMut};
+pub use forest::{Condition, Forest, Path, PathFeature, Paths, Rows, Scratch, Strided, SumsMut};
 pub use image::{Image, ImageWriter, Pod, Section};
 pub use instruction_set::{InstructionLevel, InstructionSet};
 pub use link::{Function, LabelRule, Link};

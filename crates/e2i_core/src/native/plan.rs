@@ -4,7 +4,8 @@
 //! the batch; every step reads values before its own outputs, so that running the steps in order is all there is to it. The
 //! number of rows is free and no step looks at two rows at once: a row's result cannot depend on its neighbours.
 //!
-//! A plan is read back from bytes that are not trusted: [`Plan::check`] makes sure of everything that the operators rely on.
+//! A plan is read back from bytes that are not trusted: opening it makes sure of everything that the operators rely
+//! on.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,18 +48,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether the plan can be run on any batch without a panic.
-    ///
-    /// # Errors
-    /// [`Kind::BadModel`] naming the step.
-    pub fn check(&self, image: &Image) -> Result<()> {
+    /// Makes sure that the plan can be run on any batch without a panic, and opens what its operators keep open.
+    fn check(&mut self, image: &Image) -> Result<()> {
         let cells = self.values.iter().try_fold(0usize, |sum, value| sum.checked_add(value.width));
         if cells.is_none_or(|cells| cells > MAX_CELLS) {
             return Err(broken("its values are too wide"));
         }
         let mut written = self.inputs;
-        for (number, step) in self.steps.iter().enumerate() {
-            let wrong = |why: String| broken(format!("step {number}, {}: {why}", step.node));
+        for (number, step) in self.steps.iter_mut().enumerate() {
+            let node = step.node.clone();
+            let wrong = |why: String| broken(format!("step {number}, {node}: {why}"));
             if step.first_output as usize != written || step.outputs == 0 {
                 return Err(wrong("it does not write the values that follow".into()));
             }
@@ -68,7 +67,9 @@ impl Plan {
             }
             let inputs: Vec<ValueType> = step.inputs.iter().map(|input| self.values[*input as usize]).collect();
             let outputs = &self.values[step.first_output as usize..written];
-            step.operator.check(image, &inputs, outputs).map_err(|error| wrong(error.message().to_owned()))?;
+            let opened = step.operator.open(image);
+            let checked = opened.and_then(|()| step.operator.check(image, &inputs, outputs));
+            checked.map_err(|error| wrong(error.message().to_owned()))?;
         }
         if written != self.values.len() {
             return Err(broken("values are left over"));
@@ -79,6 +80,33 @@ impl Plan {
             }
         }
         Ok(())
+    }
+}
+
+/// A plan and the image that its tables lie in, found sound together: nothing else can be run.
+pub(super) struct OpenPlan {
+    plan: Plan,
+    image: Image,
+}
+
+impl OpenPlan {
+    /// Opens the image of a plan.
+    pub(super) fn open(bytes: &[u8]) -> Result<Self> {
+        let (image, mut plan) = Image::open::<Plan>(bytes)?;
+        plan.check(&image)?;
+        Ok(Self { plan, image })
+    }
+
+    pub(super) fn image(&self) -> &Image {
+        &self.image
+    }
+}
+
+impl std::ops::Deref for OpenPlan {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.plan
     }
 }
 

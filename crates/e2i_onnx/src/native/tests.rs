@@ -464,7 +464,8 @@ fn by_runtime(case: &Case, runtime: &'static Runtime, column: &Column, rows: usi
 fn natively(of: &TreeOperator, column: &Column, rows: usize, set: InstructionSet) -> (Vec<f64>, Vec<String>) {
     let mut writer = ImageWriter::default();
     let forest = Forest::compile(&of.ensemble, &mut writer).unwrap();
-    let (image, forest) = Image::open::<Forest>(&writer.finish(&forest).unwrap()).unwrap();
+    let (image, mut forest) = Image::open::<Forest>(&writer.finish(&forest).unwrap()).unwrap();
+    forest.open(&image).unwrap();
     let singles: Vec<f32> = match column {
         Column::Float32(values) => values.clone(),
         Column::Int64(values) => values.iter().map(|value| *value as f32).collect(),
@@ -478,10 +479,10 @@ fn natively(of: &TreeOperator, column: &Column, rows: usize, set: InstructionSet
     let size = rows * of.ensemble.targets;
     let (mut single, mut double, mut scratch) = (vec![0f32; size], vec![0f64; size], Scratch::default());
     let sums = if of.ensemble.added_in == e2i_core::native::Precision::Single {
-        forest.sums(&image, set, input, rows, &mut scratch, SumsMut::Single(&mut single)).unwrap();
+        forest.sums(set, input, rows, &mut scratch, SumsMut::Single(&mut single)).unwrap();
         Sums::Single(&single)
     } else {
-        forest.sums(&image, set, input, rows, &mut scratch, SumsMut::Double(&mut double)).unwrap();
+        forest.sums(set, input, rows, &mut scratch, SumsMut::Double(&mut double)).unwrap();
         Sums::Double(&double)
     };
     let width = of.finish.width;

@@ -1,12 +1,29 @@
 //! The two types in which features are compared and scores are added.
 
 use bytemuck::Pod;
+use serde::{Deserialize, Serialize};
 
-use super::{Rows, SumsMut};
+use crate::error::{Error, Kind, Result};
 use crate::native::ensemble::{Missing, ZERO};
+use crate::native::image::{Image, ImageWriter, Section, Table};
+
+/// A table of numbers of either type.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Numbers {
+    Single(Section<f32>),
+    Double(Section<f64>),
+}
+
+/// What is said of tables that no compiler made.
+pub(super) fn broken(what: &str) -> Error {
+    Error::new(Kind::BadModel, format!("the compiled form of the model is broken: {what} of its trees"))
+}
 
 /// float32 or float64.
-pub(super) trait Number: Pod + PartialOrd + std::ops::Add<Output = Self> + std::ops::Div<Output = Self> {
+pub(super) trait Number:
+    Pod + Sync + PartialOrd + std::ops::Add<Output = Self> + std::ops::Div<Output = Self>
+{
     const LOWEST: Self;
     const HIGHEST: Self;
     const NAN: Self;
@@ -17,6 +34,7 @@ pub(super) trait Number: Pod + PartialOrd + std::ops::Add<Output = Self> + std::
 
     /// Rounds to the nearest.
     fn from_f64(value: f64) -> Self;
+    fn from_single(value: f32) -> Self;
     fn to_f64(self) -> f64;
     fn is_none(self) -> bool;
     fn is_nan(self) -> bool;
@@ -29,13 +47,18 @@ pub(super) trait Number: Pod + PartialOrd + std::ops::Add<Output = Self> + std::
     fn naming(number: u32) -> Self;
     /// Whether it is one of [`Number::naming`], if it is NaN.
     fn names(self) -> bool;
+
+    /// Writes a table.
+    fn write(writer: &mut ImageWriter, table: &[Self]) -> Numbers;
+    /// A table, which must be of this type.
+    fn table(image: &Image, numbers: Numbers) -> Result<Table<Self>>;
 }
 
 /// What a NaN of [`Number::carrying`] can carry.
 pub(super) const CARRIED_MAX: u32 = (1 << 22) - 1;
 
 macro_rules! number {
-    ($float:ident, $bits:ident, $quiet:expr) => {
+    ($float:ident, $bits:ident, $quiet:expr, $precision:ident) => {
         impl Number for $float {
             const LOWEST: Self = $float::NEG_INFINITY;
             const HIGHEST: Self = $float::INFINITY;
@@ -47,6 +70,11 @@ macro_rules! number {
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
                 value as $float
+            }
+
+            #[inline(always)]
+            fn from_single(value: f32) -> Self {
+                $float::from(value)
             }
 
             #[inline(always)]
@@ -88,12 +116,23 @@ macro_rules! number {
             fn names(self) -> bool {
                 self.is_sign_negative()
             }
+
+            fn write(writer: &mut ImageWriter, table: &[Self]) -> Numbers {
+                Numbers::$precision(writer.push(table))
+            }
+
+            fn table(image: &Image, numbers: Numbers) -> Result<Table<Self>> {
+                match numbers {
+                    Numbers::$precision(section) => image.table(section),
+                    _ => Err(broken("the type of the numbers")),
+                }
+            }
         }
     };
 }
 
-number!(f32, u32, 0x7fc0_0000u32);
-number!(f64, u64, 0x7ff8_0000_0000_0000u64);
+number!(f32, u32, 0x7fc0_0000u32, Single);
+number!(f64, u64, 0x7ff8_0000_0000_0000u64, Double);
 
 /// A value as branches see it, and whether it is missing. `missing` is a [`missing_code`].
 #[inline(always)]
@@ -149,25 +188,5 @@ impl Given<f64> for f64 {
     #[inline(always)]
     fn given(self) -> f64 {
         self
-    }
-}
-
-impl Rows<'_> {
-    /// How many numbers there are.
-    pub(in crate::native) fn len(&self) -> usize {
-        match self {
-            Self::Single(values) => values.len(),
-            Self::Double(values) => values.len(),
-        }
-    }
-}
-
-impl SumsMut<'_> {
-    /// How many numbers there are.
-    pub(in crate::native) fn len(&self) -> usize {
-        match self {
-            Self::Single(values) => values.len(),
-            Self::Double(values) => values.len(),
-        }
     }
 }

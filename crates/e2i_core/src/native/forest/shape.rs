@@ -33,6 +33,8 @@ pub(super) enum Asked {
 /// A branch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ask {
+    /// The node of the ensemble's tree, the first where several became one.
+    pub node: u32,
     pub asked: Asked,
     pub yes: Next,
     pub no: Next,
@@ -246,7 +248,7 @@ impl Builder {
                 done[at as usize] = Some(yes);
                 continue;
             }
-            done[at as usize] = Some(match self.ask(question, yes, no)? {
+            done[at as usize] = Some(match self.ask(at, question, yes, no)? {
                 None => no,
                 Some(ask) => {
                     let depth = |next| match next {
@@ -302,7 +304,7 @@ impl Builder {
     }
 
     /// `None` where the answer is always no.
-    fn ask(&mut self, question: Question, yes: Next, no: Next) -> Result<Option<Ask>> {
+    fn ask(&mut self, node: u32, question: Question, yes: Next, no: Next) -> Result<Option<Ask>> {
         let feature = question.feature;
         Ok(Some(match question.condition {
             Condition::AtMost(bound) => {
@@ -316,7 +318,7 @@ impl Builder {
                         column
                     }
                 };
-                Ask { asked: Asked::AtMost(column, bound), yes, no }
+                Ask { node, asked: Asked::AtMost(column, bound), yes, no }
             }
             Condition::In(ranges) if ranges.is_empty() && !question.missing_low => return Ok(None),
             Condition::In(ranges) => {
@@ -331,7 +333,7 @@ impl Builder {
                         set
                     }
                 };
-                Ask { asked: Asked::Outside(set), yes: no, no: yes }
+                Ask { node, asked: Asked::Outside(set), yes: no, no: yes }
             }
         }))
     }

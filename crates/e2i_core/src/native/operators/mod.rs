@@ -1,7 +1,7 @@
 //! What a step can compute: one file for each family of operators.
 //!
-//! An operator is plain data (serialised in the head of the image) with three methods: `check` refuses what an untrusted
-//! image could get wrong, `run` computes a block of rows, `kernel` says how. After `check` has passed, `run` finds all cells
+//! An operator is plain data (serialised in the head of the image) with three methods (and `open`, where tables are kept open):
+//! `check` refuses what an untrusted image could get wrong, `run` computes a block of rows, `kernel` says how. After `check` has passed, `run` finds all cells
 //! it expects; nothing in it indexes by what a caller or an image says without a bound.
 //!
 //! Sums have one fixed order each, whatever the number of rows or the instruction set, and a multiply-add is fused on every
@@ -86,6 +86,11 @@ pub use whole_rows::{Elementary, RowFunction, WholeRow};
 
 /// What every operator can do.
 pub(crate) trait Operation {
+    /// Finds the tables that it keeps open. Called once, before `check`.
+    fn open(&mut self, _image: &Image) -> Result<()> {
+        Ok(())
+    }
+
     /// Refuses what would make `run` panic or answer nonsense.
     fn check(&self, image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()>;
 
@@ -112,6 +117,10 @@ macro_rules! operators {
             #[cfg(test)]
             fn name(&self) -> &'static str {
                 match self { $(Self::$name(_) => stringify!($name),)+ }
+            }
+
+            pub(crate) fn open(&mut self, image: &Image) -> Result<()> {
+                match self { $(Self::$name(operator) => operator.open(image),)+ }
             }
 
             pub(crate) fn check(&self, image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()> {

@@ -62,8 +62,11 @@ impl Trained {
 }
 
 impl Operation for Trained {
-    fn check(&self, image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()> {
-        self.forest.check(image)?;
+    fn open(&mut self, image: &Image) -> Result<()> {
+        self.forest.open(image)
+    }
+
+    fn check(&self, _image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()> {
         let fits = matches!(inputs, [input] if input.element.is_float() && input.width == self.forest.width())
             && self.forest.targets() > 0
             && self.outputs() == outputs;
@@ -82,12 +85,12 @@ impl Operation for Trained {
         match predictions {
             Column::Float32(sums) => {
                 let sums = sums.get_mut(..rows * targets).unwrap_or(&mut []);
-                self.forest.sums(frame.image, frame.set, input, rows, scratch, SumsMut::Single(sums))?;
+                self.forest.sums(frame.set, input, rows, scratch, SumsMut::Single(sums))?;
                 self.link.apply_single(targets, sums, labels);
             }
             Column::Float64(sums) => {
                 let sums = sums.get_mut(..rows * targets).unwrap_or(&mut []);
-                self.forest.sums(frame.image, frame.set, input, rows, scratch, SumsMut::Double(sums))?;
+                self.forest.sums(frame.set, input, rows, scratch, SumsMut::Double(sums))?;
                 self.link.apply_double(targets, sums, labels);
             }
             _ => {}
@@ -151,8 +154,11 @@ impl Trees {
 }
 
 impl Operation for Trees {
+    fn open(&mut self, image: &Image) -> Result<()> {
+        self.forest.open(image)
+    }
+
     fn check(&self, image: &Image, inputs: &[ValueType], outputs: &[ValueType]) -> Result<()> {
-        self.forest.check(image)?;
         self.finish.check()?;
         let mut fits = matches!(inputs, [input] if input.element.is_float() && input.width == self.forest.width())
             && self.output.is_float()
@@ -178,12 +184,12 @@ impl Operation for Trees {
         match self.forest.added_in() {
             Precision::Single => {
                 sums.resize(rows * targets, 0.0);
-                self.forest.sums(image, set, input, rows, scratch, SumsMut::Single(sums))?;
+                self.forest.sums(set, input, rows, scratch, SumsMut::Single(sums))?;
                 self.finish(Sums::Single(sums), rows, numbers, places)?;
             }
             Precision::Double => {
                 double_sums.resize(rows * targets, 0.0);
-                self.forest.sums(image, set, input, rows, scratch, SumsMut::Double(double_sums))?;
+                self.forest.sums(set, input, rows, scratch, SumsMut::Double(double_sums))?;
                 self.finish(Sums::Double(double_sums), rows, numbers, places)?;
             }
         }
@@ -201,9 +207,10 @@ impl Operation for Trees {
 }
 
 impl Scratch {
-    /// What trees keep between calls is counted by what they were given.
+    /// Memory it holds, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        (self.single.capacity() + self.sums.capacity()) * size_of::<f32>()
+        self.forest.memory_bytes()
+            + (self.single.capacity() + self.sums.capacity()) * size_of::<f32>()
             + self.double_sums.capacity() * size_of::<f64>()
             + self.labels.capacity() * size_of::<u32>()
     }

@@ -1,8 +1,8 @@
 //! One row through trees of at most 256 leaves, by its codes, several trees side by side.
 //!
-//! A row's codes are one byte a column (`ranks`), so what a branch asks takes two bytes and the trees of a usual model fit
+//! A row's codes are one byte a column (`codes`), so what a branch asks takes two bytes and the trees of a usual model fit
 //! in the first-level cache. Trees of small depth are full trees: the branches of place `k` are at `2k` and `2k + 1`, and
-//! a place takes no memory but for its question. Others have places of four bytes, siblings side by side; a leaf asks
+//! a place takes no memory but for its branches. Others have places of four bytes, siblings side by side; a leaf asks
 //! what always holds, and leads back to itself, so that all walks take the same number of steps.
 //!
 //! Where branches ask for sets, every place has one beside it, and every column a class beside its code. A branch that compares
@@ -16,16 +16,12 @@ mod row;
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::row::Opened;
-use super::broken;
-use super::classes::{self, Sets};
-use super::inputs::Places;
-use super::leaves;
-use super::number::Number;
-use super::ranks::{self, COLUMNS};
-use super::shape::{Asked, Next, Plain, Shape};
+use super::super::codes::{COLUMNS, ColumnPlaces, SetPlaces, Sets};
+use super::super::number::broken;
+use super::super::shape::{Asked, Next, Plain, Shape};
+use super::super::sinks::Payload;
 use crate::error::Result;
-use crate::native::image::{Image, ImageWriter, Section};
+use crate::native::image::{Image, ImageWriter, Section, Table};
 
 /// Trees that are walked side by side.
 const TREES: usize = 12;
@@ -43,13 +39,13 @@ const PADDING: usize = 4;
 /// The threshold of a leaf: no code exceeds it.
 const ALWAYS: u8 = 255;
 
-/// A full tree of `SIZE` places. Question 0 is not used.
+/// A full tree of `SIZE` places. BranchCodes 0 is not used.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-struct Full<const SIZE: usize> {
-    columns: [u8; SIZE],
-    thresholds: [u8; SIZE],
-    leaves: [u8; SIZE],
+pub(super) struct Full<const SIZE: usize> {
+    pub columns: [u8; SIZE],
+    pub thresholds: [u8; SIZE],
+    pub leaves: [u8; SIZE],
 }
 
 // SAFETY: bytes, without any between them.
@@ -60,7 +56,7 @@ unsafe impl<const SIZE: usize> Pod for Full<SIZE> {}
 /// The sets beside the places of a full tree: where each begins.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-struct Beside<const SIZE: usize>([u32; SIZE]);
+pub(super) struct Beside<const SIZE: usize>([u32; SIZE]);
 
 // SAFETY: numbers, without anything between them.
 unsafe impl<const SIZE: usize> Zeroable for Beside<SIZE> {}
@@ -74,7 +70,7 @@ type Place = u32;
 /// Trees that are walked side by side; what is missing in the last group are repetitions.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Group {
+struct Group {
     first: u32,
     places: u32,
     /// Branches on the longest way to a leaf.
@@ -82,9 +78,9 @@ pub(super) struct Group {
     roots: [u16; TREES],
 }
 
-/// The tables: either of full trees or of groups.
+/// The tables in an image: either of full trees or of groups.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Coded {
+pub(in crate::native::forest) struct CodedSections {
     /// Places of a full tree; 0 for groups.
     size: usize,
     /// Branches on every way to a leaf of a full tree.
@@ -102,22 +98,32 @@ pub(super) struct Coded {
     pub steps: usize,
 }
 
+/// The tables.
+#[derive(Debug, Clone)]
+pub(in crate::native::forest) struct Coded {
+    trees: usize,
+    size: usize,
+    depth: u32,
+    small: FullTrees<SMALL>,
+    large: FullTrees<LARGE>,
+    groups: Table<Group>,
+    places: Table<Place>,
+    sets: Table<u32>,
+}
+
+/// Full trees and the sets beside, which are there where branches ask for some.
+type FullTrees<const SIZE: usize> = (Table<Full<SIZE>>, Table<Beside<SIZE>>);
+
 /// Makes the tables, where the shape of the trees allows it.
-pub(super) fn compile(
-    shape: &Shape,
-    places: &Places,
-    classes: &classes::Places,
-    columns: usize,
-    writer: &mut ImageWriter,
-) -> Option<Coded> {
-    let question = Question { shape, places, classes, columns };
+pub(super) fn compile(branches: &BranchCodes<'_>, writer: &mut ImageWriter) -> Option<CodedSections> {
+    let BranchCodes { shape, classes, columns, .. } = branches;
     if columns + classes.features.len() > COLUMNS || shape.trees.iter().any(|tree| tree.leaves.len() > LEAVES) {
         return None;
     }
     let depth = shape.trees.iter().map(|tree| tree.depth).max()?;
     let leaves: usize = shape.trees.iter().map(|tree| tree.leaves.len()).sum();
     let size = if depth <= SMALL.ilog2() { SMALL } else { LARGE };
-    let mut coded = Coded {
+    let mut coded = CodedSections {
         size: 0,
         depth: 0,
         small: Section::default(),
@@ -132,9 +138,9 @@ pub(super) fn compile(
     if depth <= size.ilog2() && shape.trees.len() << depth <= PADDING * leaves {
         (coded.size, coded.depth, coded.steps) = (size, depth, shape.trees.len() * depth as usize);
         if size == SMALL {
-            (coded.small, coded.small_sets) = unfold_all(&question, depth, writer)?;
+            (coded.small, coded.small_sets) = unfold_all(branches, depth, writer)?;
         } else {
-            (coded.large, coded.large_sets) = unfold_all(&question, depth, writer)?;
+            (coded.large, coded.large_sets) = unfold_all(branches, depth, writer)?;
         }
     } else {
         let (mut groups, mut laid, mut sets) = (vec![], vec![], vec![]);
@@ -142,7 +148,7 @@ pub(super) fn compile(
             let first = laid.len();
             let mut group = Group { first: u32::try_from(first).ok()?, places: 0, depth: 0, roots: [0; TREES] };
             for (root, plain) in group.roots.iter_mut().zip(trees) {
-                *root = lay_out(plain, &question, first, &mut laid, &mut sets)?;
+                *root = lay_out(plain, branches, first, &mut laid, &mut sets)?;
                 group.depth = group.depth.max(plain.depth);
             }
             group.places = (laid.len() - first) as u32;
@@ -158,15 +164,15 @@ pub(super) fn compile(
 }
 
 /// What becomes of what branches ask.
-struct Question<'s> {
-    shape: &'s Shape,
-    places: &'s Places,
-    classes: &'s classes::Places,
+pub(super) struct BranchCodes<'s> {
+    pub shape: &'s Shape,
+    pub places: &'s ColumnPlaces,
+    pub classes: &'s SetPlaces,
     /// How many columns of codes there are; those of classes follow.
-    columns: usize,
+    pub columns: usize,
 }
 
-impl Question<'_> {
+impl BranchCodes<'_> {
     /// Column, threshold and the beginning of the set.
     fn of(&self, asked: &Asked) -> Option<(u8, u8, u32)> {
         let (column, threshold, set) = match asked {
@@ -183,25 +189,27 @@ impl Question<'_> {
     }
 }
 
-type FullTrees<const SIZE: usize> = (Section<Full<SIZE>>, Section<Beside<SIZE>>);
-
 fn unfold_all<const SIZE: usize>(
-    question: &Question<'_>,
+    branches: &BranchCodes<'_>,
     depth: u32,
     writer: &mut ImageWriter,
-) -> Option<FullTrees<SIZE>> {
+) -> Option<(Section<Full<SIZE>>, Section<Beside<SIZE>>)> {
     let (mut trees, mut sets) = (vec![], vec![]);
-    for plain in &question.shape.trees {
-        let (tree, beside) = unfold(plain, question, depth)?;
+    for plain in &branches.shape.trees {
+        let (tree, beside) = unfold(plain, branches, depth)?;
         trees.push(tree);
         sets.push(beside);
     }
-    let sets = if question.shape.sets.is_empty() { Section::default() } else { writer.push(&sets) };
+    let sets = if branches.shape.sets.is_empty() { Section::default() } else { writer.push(&sets) };
     Some((writer.push(&trees), sets))
 }
 
 /// Makes a full tree; a leaf above the last level is the answer of every branch below it.
-fn unfold<const SIZE: usize>(plain: &Plain, question: &Question<'_>, depth: u32) -> Option<(Full<SIZE>, Beside<SIZE>)> {
+pub(super) fn unfold<const SIZE: usize>(
+    plain: &Plain,
+    branches: &BranchCodes<'_>,
+    depth: u32,
+) -> Option<(Full<SIZE>, Beside<SIZE>)> {
     let mut full = Full { columns: [0; SIZE], thresholds: [ALWAYS; SIZE], leaves: [0; SIZE] };
     let mut beside = Beside([0; SIZE]);
     let last = 1usize << depth;
@@ -212,7 +220,7 @@ fn unfold<const SIZE: usize>(plain: &Plain, question: &Question<'_>, depth: u32)
             Next::Leaf(_) => path.extend([(2 * place, next), (2 * place + 1, next)]),
             Next::Ask(ask) => {
                 let ask = &plain.asks[ask as usize];
-                (full.columns[place], full.thresholds[place], beside.0[place]) = question.of(&ask.asked)?;
+                (full.columns[place], full.thresholds[place], beside.0[place]) = branches.of(&ask.asked)?;
                 path.extend([(2 * place, ask.yes), (2 * place + 1, ask.no)]);
             }
         }
@@ -224,7 +232,7 @@ fn unfold<const SIZE: usize>(plain: &Plain, question: &Question<'_>, depth: u32)
 /// branches lead to it; it is given up where one would lead back.
 fn lay_out(
     plain: &Plain,
-    question: &Question<'_>,
+    branches: &BranchCodes<'_>,
     first: usize,
     laid: &mut Vec<Place>,
     sets: &mut Vec<u32>,
@@ -246,7 +254,7 @@ fn lay_out(
                 if left <= at {
                     return None;
                 }
-                (question.of(&ask.asked)?, left)
+                (branches.of(&ask.asked)?, left)
             }
         };
         let [low, high] = u16::try_from(begin + to).ok()?.to_le_bytes();
@@ -257,107 +265,67 @@ fn lay_out(
     u16::try_from(begin).ok()
 }
 
-impl Coded {
-    /// Whether the tables of an image are what the loops rely on: every walk stays within its group and ends at a leaf of
-    /// its tree.
-    pub(super) fn check(
-        &self,
-        image: &Image,
-        columns: usize,
-        of_sets: &Sets<'_>,
-        payloads: &[leaves::Payload],
-    ) -> Result<()> {
-        image.check(self.small)?;
-        image.check(self.large)?;
-        image.check(self.groups)?;
-        image.check(self.places)?;
-        image.check(self.small_sets)?;
-        image.check(self.large_sets)?;
-        image.check(self.sets)?;
-        let features = of_sets.features();
+impl CodedSections {
+    /// The tables, if they are what the loops rely on: every walk stays within its group and ends at a leaf of its tree.
+    pub(super) fn open(&self, image: &Image, columns: usize, of_sets: &Sets, payloads: &[Payload]) -> Result<Coded> {
+        let coded = Coded {
+            trees: payloads.len(),
+            size: self.size,
+            depth: self.depth,
+            small: (image.table(self.small)?, image.table(self.small_sets)?),
+            large: (image.table(self.large)?, image.table(self.large_sets)?),
+            groups: image.table(self.groups)?,
+            places: image.table(self.places)?,
+            sets: image.table(self.sets)?,
+        };
+        let features = of_sets.features.len();
         if columns + features > COLUMNS {
             return Err(broken("the number of columns"));
         }
         if self.size != 0 {
             let sound = self.depth <= self.size.ilog2()
                 && match self.size {
-                    SMALL => are_full(image.slice(self.small), image.slice(self.small_sets), of_sets, payloads),
-                    LARGE => are_full(image.slice(self.large), image.slice(self.large_sets), of_sets, payloads),
+                    SMALL => are_full(&coded.small, of_sets, payloads),
+                    LARGE => are_full(&coded.large, of_sets, payloads),
                     _ => false,
                 };
-            return if sound { Ok(()) } else { Err(broken("the full form")) };
+            return if sound { Ok(coded) } else { Err(broken("the full form")) };
         }
-        let (groups, places, sets) = (image.slice(self.groups), image.slice(self.places), image.slice(self.sets));
-        if groups.len() != payloads.len().div_ceil(TREES) {
+        if coded.groups.len() != payloads.len().div_ceil(TREES) {
             return Err(broken("the number of trees"));
         }
         let asks = features > 0;
-        if (asks && sets.len() != places.len()) || !sets.iter().all(|set| of_sets.can_begin(*set)) {
+        if (asks && coded.sets.len() != coded.places.len()) || !coded.sets.iter().all(|set| of_sets.can_begin(*set)) {
             return Err(broken("the sets"));
         }
-        for (group, payloads) in groups.iter().zip(payloads.chunks(TREES)) {
+        for (group, payloads) in coded.groups.iter().zip(payloads.chunks(TREES)) {
             let first = group.first as usize;
             let range = first..first + group.places as usize;
-            let Some(places) = places.get(range.clone()).filter(|places| !places.is_empty()) else {
+            let Some(places) = coded.places.get(range.clone()).filter(|places| !places.is_empty()) else {
                 return Err(broken("a group"));
             };
-            let sets = if asks { sets.get(range).unwrap_or(&[]) } else { &[] };
+            let sets = if asks { coded.sets.get(range).unwrap_or(&[]) } else { &[] };
             if !is_sound(group, places, sets, payloads) {
                 return Err(broken("a group"));
             }
         }
-        Ok(())
-    }
-
-    pub(super) fn open<'i, T: Number, A: Number>(
-        &self,
-        image: &'i Image,
-        ranks: ranks::Opened<'i, T>,
-        classes: classes::Opened<'i, T>,
-        leaves: leaves::Opened<'i, A>,
-    ) -> Opened<'i, T, A> {
-        let full = self.size > 0;
-        let is = |kind: bool| kind && !classes.features.is_empty();
-        Opened {
-            size: self.size,
-            depth: self.depth,
-            small: (slice(image, self.small, full), slice(image, self.small_sets, is(full))),
-            large: (slice(image, self.large, full), slice(image, self.large_sets, is(full))),
-            groups: slice(image, self.groups, !full),
-            places: slice(image, self.places, !full),
-            sets: slice(image, self.sets, is(!full)),
-            ranks,
-            classes,
-            leaves,
-        }
+        Ok(coded)
     }
 }
 
-/// A table where it is needed: looking it up takes time.
-#[inline(always)]
-fn slice<T: Pod>(image: &Image, section: Section<T>, needed: bool) -> &[T] {
-    if needed { image.slice(section) } else { &[] }
-}
-
-fn are_full<const SIZE: usize>(
-    trees: &[Full<SIZE>],
-    beside: &[Beside<SIZE>],
-    of_sets: &Sets<'_>,
-    payloads: &[leaves::Payload],
-) -> bool {
-    let exist = |(tree, payload): (&Full<SIZE>, &leaves::Payload)| {
-        tree.leaves.iter().all(|leaf| u32::from(*leaf) < payload.leaves)
-    };
+fn are_full<const SIZE: usize>((trees, beside): &FullTrees<SIZE>, of_sets: &Sets, payloads: &[Payload]) -> bool {
+    let exist =
+        |(tree, payload): (&Full<SIZE>, &Payload)| tree.leaves.iter().all(|leaf| u32::from(*leaf) < payload.leaves);
     let begin = |beside: &Beside<SIZE>| beside.0.iter().all(|set| of_sets.can_begin(*set));
     trees.len() == payloads.len()
-        && (of_sets.features() == 0 || beside.len() == trees.len())
+        && (of_sets.features.is_empty() || beside.len() == trees.len())
         && beside.iter().all(begin)
         && trees.iter().zip(payloads).all(exist)
 }
 
 /// Whether all walks of a group end at leaves that their trees have. From the last place to the first, so that what
 /// follows a place is known: the steps to a leaf and the greatest leaf.
-fn is_sound(group: &Group, places: &[Place], sets: &[u32], payloads: &[leaves::Payload]) -> bool {
+fn is_sound(group: &Group, places: &[Place], sets: &[u32], payloads: &[Payload]) -> bool {
     let mut known: Vec<(u32, u32)> = vec![(0, 0); places.len()];
     for (at, place) in places.iter().enumerate().rev() {
         let to = (place >> 16) as usize;

@@ -12,11 +12,12 @@ use std::collections::HashMap;
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-use super::broken;
-use super::number::{Given, NAN_ALONE, NAN_AND_ZERO, Number, as_read, missing_code};
-use super::shape::{Asked, Column, Shape};
+use super::super::number::{NAN_ALONE, NAN_AND_ZERO, Number, Numbers, as_read, broken, missing_code};
+use super::super::registers::BLOCK;
+use super::super::shape::{Asked, Column, Shape};
+use super::source::SourceRow;
 use crate::error::{Error, Kind, Result};
-use crate::native::image::{Image, ImageWriter, Section};
+use crate::native::image::{Image, ImageWriter, Section, Table};
 
 /// Thresholds that one column of bytes tells apart.
 pub(super) const PER_BYTE: usize = 255;
@@ -24,13 +25,10 @@ pub(super) const PER_BYTE: usize = 255;
 /// Levels of a search: 2^24 thresholds of one feature.
 pub(super) const LEVELS: u32 = 24;
 
-/// Rows that are turned into ranks together.
-pub(super) const BLOCK: usize = 128;
-
 /// A column of the input.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Source {
+pub(in crate::native::forest) struct Input {
     /// Index into a row of the input.
     pub column: u32,
     /// What is missing: a code of [`missing_code`].
@@ -48,7 +46,7 @@ pub(super) struct Source {
 /// A column that branches read.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Output {
+pub(in crate::native::forest) struct Output {
     /// For bytes, the rank at which they begin.
     pub base: u32,
     /// [`MISSING_LOW`] and [`SET`].
@@ -60,34 +58,32 @@ pub(super) struct Output {
 pub(super) const MISSING_LOW: u32 = 1;
 pub(super) const SET: u32 = 2;
 
-/// The tables; `single` or `double` is empty.
+/// The tables in an image.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Inputs {
+pub(in crate::native::forest) struct ColumnSections {
     pub width: usize,
-    pub sources: Section<Source>,
+    sources: Section<Input>,
     pub numbers: Section<Output>,
     pub codes: Section<Output>,
-    pub single: Section<f32>,
-    pub double: Section<f64>,
-    pub bits: Section<u32>,
+    search: Numbers,
+    bits: Section<u32>,
     /// Whether every source is one column of numbers, no set, and only NaN is missing in it.
-    pub plain: bool,
+    plain: bool,
 }
 
-/// The tables, opened.
-#[derive(Clone, Copy)]
-pub(super) struct Opened<'i, T> {
-    pub width: usize,
-    pub sources: &'i [Source],
-    pub numbers: &'i [Output],
-    pub codes: &'i [Output],
-    pub search: &'i [T],
-    pub bits: &'i [u32],
-    pub plain: bool,
+/// The tables.
+#[derive(Debug, Clone)]
+pub(in crate::native::forest) struct Columns<T> {
+    pub sources: Table<Input>,
+    pub numbers: Table<Output>,
+    pub codes: Table<Output>,
+    pub search: Table<T>,
+    bits: Table<u32>,
+    plain: bool,
 }
 
 /// Where the columns of a shape are found among the tables' columns.
-pub(super) struct Places {
+pub(in crate::native::forest) struct ColumnPlaces {
     /// Column of the shape to column of numbers.
     pub numbers: Vec<u32>,
     /// Column of the shape and 255 thresholds of it to column of bytes.
@@ -96,9 +92,9 @@ pub(super) struct Places {
     ranks: HashMap<(u32, u64), u32>,
 }
 
-impl Places {
+impl ColumnPlaces {
     /// Column and threshold of a branch among the bytes.
-    pub(super) fn code(&self, shape: &Shape, column: u32, bound: f64) -> Option<(u32, u8)> {
+    pub(in crate::native::forest) fn code(&self, shape: &Shape, column: u32, bound: f64) -> Option<(u32, u8)> {
         let of = &shape.columns[column as usize];
         if of.set.is_some() {
             return Some((*self.codes.get(&(column, 0))?, 0));
@@ -114,9 +110,9 @@ pub(super) fn compile<T: Number>(
     width: usize,
     shape: &Shape,
     writer: &mut ImageWriter,
-    push: impl Fn(&mut ImageWriter, &[T]) -> (Section<f32>, Section<f64>),
-) -> Result<(Inputs, Places)> {
-    let mut places = Places { numbers: vec![0; shape.columns.len()], codes: HashMap::new(), ranks: HashMap::new() };
+) -> Result<(ColumnSections, ColumnPlaces)> {
+    let mut places =
+        ColumnPlaces { numbers: vec![0; shape.columns.len()], codes: HashMap::new(), ranks: HashMap::new() };
     for (number, feature) in shape.features.iter().enumerate() {
         places
             .ranks
@@ -154,7 +150,7 @@ pub(super) fn compile<T: Number>(
                 codes.push(Output { base: part * PER_BYTE as u32, flags, bits: begin });
             }
         }
-        sources.push(Source {
+        sources.push(Input {
             column: feature.column,
             missing: missing_code(feature.missing),
             search: search.len() as u32,
@@ -167,19 +163,17 @@ pub(super) fn compile<T: Number>(
     if search.len().max(bits.len()) > u32::MAX as usize {
         return Err(Error::new(Kind::Limit, "the model has too many thresholds"));
     }
-    let (single, double) = push(writer, &search);
     let plain = is_plain(&sources, &numbers);
-    let inputs = Inputs {
+    let columns = ColumnSections {
         width,
         plain,
+        search: T::write(writer, &search),
         sources: writer.push(&sources),
         numbers: writer.push(&numbers),
         codes: writer.push(&codes),
-        single,
-        double,
         bits: writer.push(&bits),
     };
-    Ok((inputs, places))
+    Ok((columns, places))
 }
 
 /// The levels of a search among so many thresholds.
@@ -205,8 +199,8 @@ pub(super) fn search_tree<T: Number>(bounds: &[f64], levels: u32) -> Vec<T> {
     search
 }
 
-fn is_plain(sources: &[Source], numbers: &[Output]) -> bool {
-    let lone = |(index, source): (u32, &Source)| source.numbers == [index, index + 1] && source.missing == NAN_ALONE;
+fn is_plain(sources: &[Input], numbers: &[Output]) -> bool {
+    let lone = |(index, source): (u32, &Input)| source.numbers == [index, index + 1] && source.missing == NAN_ALONE;
     (0..).zip(sources).all(lone) && numbers.iter().all(|output| output.flags & SET == 0)
 }
 
@@ -229,23 +223,25 @@ fn members(column: &Column, bounds: &[f64]) -> Vec<u32> {
     bits
 }
 
-impl Inputs {
-    /// Whether the tables of an image are what the loops below rely on.
-    pub(super) fn check<T: Number>(&self, image: &Image, search: Section<T>) -> Result<()> {
-        image.check(self.sources)?;
-        image.check(self.numbers)?;
-        image.check(self.codes)?;
-        image.check(search)?;
-        image.check(self.bits)?;
-        let outputs = [image.slice(self.numbers), image.slice(self.codes)];
-        let (search, bits) = (image.slice(search), image.slice(self.bits));
+impl ColumnSections {
+    /// The tables, if they are what the loops below rely on.
+    pub(super) fn open<T: Number>(&self, image: &Image) -> Result<Columns<T>> {
+        let columns = Columns {
+            sources: image.table(self.sources)?,
+            numbers: image.table(self.numbers)?,
+            codes: image.table(self.codes)?,
+            search: T::table(image, self.search)?,
+            bits: image.table(self.bits)?,
+            plain: self.plain,
+        };
+        let outputs = [&columns.numbers, &columns.codes];
         let mut next = [0u32; 2];
-        for source in image.slice(self.sources) {
+        for source in columns.sources.iter() {
             let places = 1usize << source.levels.min(LEVELS);
             if source.column as usize >= self.width
                 || source.missing > NAN_AND_ZERO
                 || source.levels > LEVELS
-                || source.search as usize + search_places(places) > search.len()
+                || source.search as usize + search_places(places) > columns.search.len()
             {
                 return Err(broken("a column of the input"));
             }
@@ -255,47 +251,22 @@ impl Inputs {
                 }
                 next[side] = range[1];
                 for output in &outputs[side][range[0] as usize..range[1] as usize] {
-                    if output.flags & SET != 0 && output.bits as usize + places.div_ceil(32) > bits.len() {
+                    if output.flags & SET != 0 && output.bits as usize + places.div_ceil(32) > columns.bits.len() {
                         return Err(broken("a set"));
                     }
                 }
             }
         }
         let complete = next[0] as usize == outputs[0].len() && next[1] as usize == outputs[1].len();
-        let complete = complete && self.plain == is_plain(image.slice(self.sources), outputs[0]);
-        if complete { Ok(()) } else { Err(broken("the number of columns")) }
-    }
-
-    pub(super) fn open<'i, T: Number>(&self, image: &'i Image, search: Section<T>) -> Opened<'i, T> {
-        Opened {
-            width: self.width,
-            sources: image.slice(self.sources),
-            numbers: image.slice(self.numbers),
-            codes: image.slice(self.codes),
-            search: image.slice(search),
-            bits: image.slice(self.bits),
-            plain: self.plain,
-        }
+        let complete = complete && self.plain == is_plain(&columns.sources, outputs[0]);
+        if complete { Ok(columns) } else { Err(broken("the number of columns")) }
     }
 }
 
-/// The ranks of a block of values, found in a search tree of so many levels; those of NaN are of no meaning.
-#[inline(always)]
-pub(super) fn ranks<T: Number>((search, levels): (&[T], u32), values: &[T; BLOCK], ranks: &mut [u32; BLOCK]) {
-    ranks.fill(1);
-    for _ in 0..levels {
-        for (rank, value) in ranks.iter_mut().zip(values) {
-            let above = search.get(*rank as usize).is_some_and(|bound| *value > *bound);
-            *rank = 2 * *rank + u32::from(above);
-        }
-    }
-    ranks.iter_mut().for_each(|rank| *rank -= 1 << levels);
-}
-
-impl<T: Number> Opened<'_, T> {
+impl<T: Number> Columns<T> {
     /// The tree that a source's thresholds are searched in.
     #[inline(always)]
-    pub(super) fn search_of(&self, source: &Source) -> (&[T], u32) {
+    pub(super) fn search_of(&self, source: &Input) -> (&[T], u32) {
         let begin = source.search as usize;
         (&self.search[begin..begin + search_places(1usize << source.levels)], source.levels)
     }
@@ -308,17 +279,17 @@ impl<T: Number> Opened<'_, T> {
 
     /// Writes the numbers that branches compare, in the order of the columns of numbers.
     #[inline(always)]
-    pub(super) fn numbers<E: Given<T>>(&self, row: &[E], into: &mut [T]) {
+    pub(super) fn numbers(&self, row: impl SourceRow<T>, into: &mut [T]) {
         if self.plain {
-            for ((source, output), into) in self.sources.iter().zip(self.numbers).zip(into) {
-                let value = row[source.column as usize].given();
+            for ((source, output), into) in self.sources.iter().zip(self.numbers.iter()).zip(into) {
+                let value = row.number(source.column as usize);
                 // A missing value above all thresholds is NaN already.
                 *into = if value.is_nan() & (output.flags & MISSING_LOW != 0) { T::LOWEST } else { value };
             }
             return;
         }
-        for source in self.sources {
-            let (value, missing) = as_read(row[source.column as usize].given(), source.missing);
+        for source in self.sources.iter() {
+            let (value, missing) = as_read(row.number(source.column as usize), source.missing);
             let range = source.numbers[0] as usize..source.numbers[1] as usize;
             for (output, into) in self.numbers[range.clone()].iter().zip(&mut into[range]) {
                 let low = output.flags & MISSING_LOW != 0;
@@ -335,7 +306,7 @@ impl<T: Number> Opened<'_, T> {
     }
 
     /// How many thresholds a value exceeds.
-    pub(super) fn rank(&self, source: &Source, value: T) -> u32 {
+    pub(super) fn rank(&self, source: &Input, value: T) -> u32 {
         let (search, levels) = self.search_of(source);
         let mut place = 1;
         for _ in 0..levels {

@@ -13,14 +13,12 @@
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-use super::broken;
-use super::classes::{self, Sets};
-use super::inputs::{self, Places};
-use super::leaves;
-use super::number::{CARRIED_MAX, Given, Number};
-use super::shape::{Asked, Next, Plain, Shape};
+use super::super::codes::{Codes, ColumnPlaces, SetPlaces, Sets, Source};
+use super::super::number::{CARRIED_MAX, Number, broken};
+use super::super::shape::{Asked, Next, Plain, Shape};
+use super::super::sinks::{Payload, RowSink, Sink};
 use crate::error::{Error, Kind, Result};
-use crate::native::image::{Image, ImageWriter, Section};
+use crate::native::image::{Image, ImageWriter, Section, Table};
 
 /// Trees that are walked side by side for one row. Of 1, 4, 8 and 12 this was the fastest.
 const TREES: usize = 12;
@@ -38,7 +36,7 @@ const TREES_AT_ONCE: usize = 256 << 10;
 const STRIDE: u32 = 4;
 
 /// A node.
-pub(super) trait Step: Pod {
+pub(in crate::native::forest) trait WalkNode: Pod + Sync {
     type Number: Number;
     /// The greatest `left` and column.
     const GREATEST: u32;
@@ -47,6 +45,17 @@ pub(super) trait Step: Pod {
     fn threshold(&self) -> Self::Number;
     fn column(&self) -> usize;
     fn left(&self) -> usize;
+    /// The nodes of a forest, which must be of this kind.
+    fn table(image: &Image, nodes: WalkNodes) -> Result<Table<Self>>;
+}
+
+/// The nodes of all trees, of one of the kinds.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::native::forest) enum WalkNodes {
+    Narrow(Section<Narrow>),
+    Single(Section<Single>),
+    Double(Section<Double>),
 }
 
 macro_rules! step {
@@ -54,13 +63,13 @@ macro_rules! step {
         #[doc = $what]
         #[derive(Debug, Clone, Copy, Pod, Zeroable)]
         #[repr(C)]
-        pub(super) struct $name {
+        pub(in crate::native::forest) struct $name {
             threshold: $number,
             column: $place,
             left: $place,
         }
 
-        impl Step for $name {
+        impl WalkNode for $name {
             type Number = $number;
             const GREATEST: u32 = $place::MAX as u32;
 
@@ -82,6 +91,13 @@ macro_rules! step {
             fn left(&self) -> usize {
                 self.left as usize
             }
+
+            fn table(image: &Image, nodes: WalkNodes) -> Result<Table<Self>> {
+                match nodes {
+                    WalkNodes::$name(section) => image.table(section),
+                    _ => Err(broken("the type")),
+                }
+            }
         }
     };
 }
@@ -93,31 +109,36 @@ step!(Double, f64, u32, "16 bytes.");
 /// Where the nodes of a tree lie.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Span {
+pub(in crate::native::forest) struct NodesOfTree {
     first: u32,
     nodes: u32,
     depth: u32,
 }
 
-/// The tables; two of the three kinds of nodes are empty.
+/// The tables in an image.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Walk {
-    pub spans: Section<Span>,
-    pub narrow: Section<Narrow>,
-    pub single: Section<Single>,
-    pub double: Section<Double>,
+pub(in crate::native::forest) struct WalkSections {
+    spans: Section<NodesOfTree>,
+    pub nodes: WalkNodes,
     /// Steps that a row takes through all trees, in all.
     pub steps: usize,
+}
+
+/// The tables.
+#[derive(Debug, Clone)]
+pub(in crate::native::forest) struct Walk<S: WalkNode> {
+    spans: Table<NodesOfTree>,
+    nodes: Table<S>,
 }
 
 /// Makes the tables.
 pub(super) fn compile(
     shape: &Shape,
-    places: &Places,
-    classes: &classes::Places,
+    places: &ColumnPlaces,
+    classes: &SetPlaces,
     double: bool,
     writer: &mut ImageWriter,
-) -> Result<Walk> {
+) -> Result<WalkSections> {
     if shape.sets.len() > CARRIED_MAX as usize {
         return Err(too_large());
     }
@@ -130,18 +151,17 @@ pub(super) fn compile(
         }
         Asked::Outside(set) => (columns + classes.feature[*set as usize], None, *set),
     };
-    let none = (Section::default(), Section::default(), Section::default());
     let (spans, nodes) = if double {
         let (spans, nodes) = lay_out::<Double>(shape, &column_of)?.ok_or_else(too_large)?;
-        (spans, (none.0, none.1, writer.push(&nodes)))
+        (spans, WalkNodes::Double(writer.push(&nodes)))
     } else if let Some((spans, nodes)) = lay_out::<Narrow>(shape, &column_of)? {
-        (spans, (writer.push(&nodes), none.1, none.2))
+        (spans, WalkNodes::Narrow(writer.push(&nodes)))
     } else {
         let (spans, nodes) = lay_out::<Single>(shape, &column_of)?.ok_or_else(too_large)?;
-        (spans, (none.0, writer.push(&nodes), none.2))
+        (spans, WalkNodes::Single(writer.push(&nodes)))
     };
     let steps = spans.iter().map(|span| span.depth as usize).sum();
-    Ok(Walk { spans: writer.push(&spans), narrow: nodes.0, single: nodes.1, double: nodes.2, steps })
+    Ok(WalkSections { spans: writer.push(&spans), nodes, steps })
 }
 
 fn too_large() -> Error {
@@ -154,7 +174,7 @@ trait ColumnOf: Fn(&Asked) -> (u32, Option<f64>, u32) {}
 impl<F: Fn(&Asked) -> (u32, Option<f64>, u32)> ColumnOf for F {}
 
 /// The nodes of all trees, or `None` where their places do not fit.
-fn lay_out<S: Step>(shape: &Shape, column_of: &impl ColumnOf) -> Result<Option<(Vec<Span>, Vec<S>)>> {
+fn lay_out<S: WalkNode>(shape: &Shape, column_of: &impl ColumnOf) -> Result<Option<(Vec<NodesOfTree>, Vec<S>)>> {
     let (mut spans, mut nodes) = (vec![], vec![]);
     for plain in &shape.trees {
         let first = nodes.len();
@@ -164,13 +184,13 @@ fn lay_out<S: Step>(shape: &Shape, column_of: &impl ColumnOf) -> Result<Option<(
         if nodes.len() > u32::MAX as usize || plain.leaves.len() > CARRIED_MAX as usize {
             return Err(too_large());
         }
-        spans.push(Span { first: first as u32, nodes: (nodes.len() - first) as u32, depth: plain.depth.max(1) });
+        spans.push(NodesOfTree { first: first as u32, nodes: (nodes.len() - first) as u32, depth: plain.depth.max(1) });
     }
     Ok(Some((spans, nodes)))
 }
 
 /// The two nodes after a branch are written once, however many branches lead to it, so shared branches stay shared.
-fn lay_out_tree<S: Step>(plain: &Plain, column_of: &impl ColumnOf, nodes: &mut Vec<S>) -> bool {
+fn lay_out_tree<S: WalkNode>(plain: &Plain, column_of: &impl ColumnOf, nodes: &mut Vec<S>) -> bool {
     let first = nodes.len();
     let mut following: Vec<Option<u32>> = vec![None; plain.asks.len()];
     let mut order = vec![plain.root];
@@ -206,27 +226,23 @@ fn lay_out_tree<S: Step>(plain: &Plain, column_of: &impl ColumnOf, nodes: &mut V
     true
 }
 
-impl Walk {
-    /// Whether the tables of an image are what the loops rely on: every walk stays within its tree and reads existing
-    /// columns, and every node at which one can end carries the number of a leaf.
-    pub(super) fn check<S: Step>(
+impl WalkSections {
+    /// The tables, if they are what the loops rely on: every walk stays within its tree and reads existing columns, and
+    /// every node at which one can end carries the number of a leaf.
+    pub(super) fn open<S: WalkNode>(
         &self,
         image: &Image,
-        nodes: Section<S>,
-        numbers: usize,
-        sets: &Sets<'_>,
-        payloads: &[leaves::Payload],
-    ) -> Result<()> {
-        let columns = numbers + sets.features();
-        image.check(self.spans)?;
-        image.check(nodes)?;
-        let (spans, nodes) = (image.slice(self.spans), image.slice(nodes));
-        if spans.len() != payloads.len() {
+        codes: &Codes<S::Number>,
+        payloads: &[Payload],
+    ) -> Result<Walk<S>> {
+        let walk = Walk { spans: image.table(self.spans)?, nodes: S::table(image, self.nodes)? };
+        let columns = codes.numbers();
+        if walk.spans.len() != payloads.len() {
             return Err(broken("the number of trees"));
         }
-        for (span, payload) in spans.iter().zip(payloads) {
+        for (span, payload) in walk.spans.iter().zip(payloads) {
             let (first, count) = (span.first as usize, span.nodes as usize);
-            let tree = first.checked_add(count).and_then(|end| nodes.get(first..end));
+            let tree = first.checked_add(count).and_then(|end| walk.nodes.get(first..end));
             let Some(tree) = tree.filter(|tree| tree.len() > 1) else { return Err(broken("a tree")) };
             if span.depth as usize > tree.len() {
                 return Err(broken("the depth of a tree"));
@@ -234,29 +250,18 @@ impl Walk {
             for node in tree {
                 if node.left() + 1 >= count
                     || node.column() >= columns.max(1)
-                    || !is_sound(node, numbers, sets, payload)
+                    || !is_sound(node, codes.plain_numbers(), codes.sets(), payload)
                 {
                     return Err(broken("a node"));
                 }
             }
         }
-        Ok(())
-    }
-
-    pub(super) fn open<'i, S: Step, A: Number>(
-        &self,
-        image: &'i Image,
-        nodes: Section<S>,
-        inputs: inputs::Opened<'i, S::Number>,
-        classes: classes::Opened<'i, S::Number>,
-        leaves: leaves::Opened<'i, A>,
-    ) -> Opened<'i, S, A> {
-        Opened { spans: image.slice(self.spans), nodes: image.slice(nodes), inputs, classes, leaves }
+        Ok(walk)
     }
 }
 
 /// Whether a node that compares with nothing is a leaf of its tree, or asks a column of classes for a set.
-fn is_sound<S: Step>(node: &S, numbers: usize, sets: &Sets<'_>, payload: &leaves::Payload) -> bool {
+fn is_sound<S: WalkNode>(node: &S, numbers: usize, sets: &Sets, payload: &Payload) -> bool {
     let threshold = node.threshold();
     if !threshold.is_nan() {
         return true;
@@ -267,54 +272,42 @@ fn is_sound<S: Step>(node: &S, numbers: usize, sets: &Sets<'_>, payload: &leaves
     threshold.carried() < payload.leaves
 }
 
-/// The tables, opened.
-pub(super) struct Opened<'i, S: Step, A> {
-    spans: &'i [Span],
-    nodes: &'i [S],
-    inputs: inputs::Opened<'i, S::Number>,
-    classes: classes::Opened<'i, S::Number>,
-    leaves: leaves::Opened<'i, A>,
-}
-
-impl<S: Step, A: Number> Opened<'_, S, A> {
-    /// The sums of all rows. The tables must have passed [`Walk::check`].
-    pub(super) fn sums<E: Given<S::Number>>(&self, input: &[E], numbers: &mut Vec<S::Number>, out: &mut [A]) {
-        if self.classes.features.is_empty() {
-            self.rows::<E, false>(input, numbers, out);
+impl<S: WalkNode> Walk<S> {
+    /// Walks rows. `numbers` is memory that is kept. The codes must be those with which the tables were opened.
+    pub(super) fn pass(
+        &self,
+        codes: &Codes<S::Number>,
+        source: impl Source<S::Number>,
+        rows: std::ops::Range<usize>,
+        numbers: &mut Vec<S::Number>,
+        sink: &mut impl Sink,
+    ) {
+        if codes.sets().features.is_empty() {
+            self.rows::<false>(codes, source, rows, numbers, sink);
         } else {
-            self.rows::<E, true>(input, numbers, out);
+            self.rows::<true>(codes, source, rows, numbers, sink);
         }
     }
 
-    /// The numbers and classes that branches of a row compare.
-    #[inline(always)]
-    fn read<E: Given<S::Number>, const SETS: bool>(&self, row: &[E], into: &mut [S::Number]) {
-        let (numbers, classes) = into.split_at_mut(self.inputs.numbers.len());
-        self.inputs.numbers(row, numbers);
-        if SETS {
-            for (class, feature) in classes.iter_mut().zip(self.classes.features) {
-                *class = S::Number::carrying(self.classes.class(feature, row));
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn rows<E: Given<S::Number>, const SETS: bool>(&self, input: &[E], numbers: &mut Vec<S::Number>, out: &mut [A]) {
-        let columns = (self.inputs.numbers.len() + self.classes.features.len()).max(1);
-        let (width, targets) = (self.inputs.width, self.leaves.targets);
-        let rows = out.len() / targets;
+    fn rows<const SETS: bool>(
+        &self,
+        codes: &Codes<S::Number>,
+        source: impl Source<S::Number>,
+        rows: std::ops::Range<usize>,
+        numbers: &mut Vec<S::Number>,
+        sink: &mut impl Sink,
+    ) {
+        let columns = codes.numbers().max(1);
         numbers.clear();
-        numbers.resize(columns * PREPARED.min(rows), S::Number::ZERO);
-        if rows < 4 {
-            for (row, sums) in out.chunks_exact_mut(targets).enumerate() {
-                self.read::<E, SETS>(&input[row * width..(row + 1) * width], numbers);
-                self.row::<SETS>(numbers, sums);
+        numbers.resize(columns * PREPARED.min(rows.len()), S::Number::ZERO);
+        if rows.len() < 4 {
+            for row in rows {
+                codes.read_numbers::<SETS>(source.row(row), numbers);
+                self.row::<SETS>(codes.sets(), numbers, sink.row(row));
             }
             return;
         }
-        for sums in out.chunks_exact_mut(targets) {
-            sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.start(target));
-        }
+        sink.begin(rows.clone());
         let mut from = 0;
         while from < self.spans.len() {
             let mut size = 0;
@@ -323,95 +316,67 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
                 size <= TREES_AT_ONCE
             });
             let to = from + trees.count().max(1);
-            for (block, sums) in out.chunks_mut(targets * PREPARED).enumerate() {
-                let begin = block * PREPARED * width;
-                for (row, into) in (0..sums.len() / targets).zip(numbers.chunks_exact_mut(columns)) {
-                    let begin = begin + row * width;
-                    self.read::<E, SETS>(&input[begin..begin + width], into);
+            for first in rows.clone().step_by(PREPARED) {
+                let prepared = first..rows.end.min(first + PREPARED);
+                for (row, into) in prepared.clone().zip(numbers.chunks_exact_mut(columns)) {
+                    codes.read_numbers::<SETS>(source.row(row), into);
                 }
-                self.block::<SETS>(from..to, numbers, columns, sums);
+                self.block::<SETS>(codes.sets(), from..to, &numbers[..columns * prepared.len()], columns, first, sink);
             }
             from = to;
         }
-        for sums in out.chunks_exact_mut(targets) {
-            sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.finish(target, *sum));
-        }
+        sink.end(rows);
     }
 
-    /// The sums of one row.
-    fn row<const SETS: bool>(&self, numbers: &[S::Number], sums: &mut [A]) {
-        sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.start(target));
+    /// The leaves of one row.
+    fn row<const SETS: bool>(&self, sets: &Sets, numbers: &[S::Number], mut sink: impl RowSink) {
         let mut tree = 0;
         let mut groups = self.spans.chunks_exact(TREES);
         for group in &mut groups {
             let depth = group.iter().map(|span| span.depth).max().unwrap_or(0);
             let roots: [&[S]; TREES] = std::array::from_fn(|k| self.nodes_of(&group[k]));
-            // SAFETY: the nodes passed `check`, and there are as many numbers as columns.
-            let ends = unsafe { walk::<S, SETS, _>(&roots, &[numbers; TREES], &self.classes.sets, depth) };
-            self.add(tree, &ends, sums);
+            // SAFETY: the nodes were looked at, and there are as many numbers as columns.
+            unsafe { sink.leaves(tree, &walk::<S, SETS, _>(&roots, &[numbers; TREES], sets, depth)) };
             tree += TREES;
         }
         for span in groups.remainder() {
             // SAFETY: as above.
-            let ends =
-                unsafe { walk::<S, SETS, _>(&[self.nodes_of(span)], &[numbers], &self.classes.sets, span.depth) };
-            self.add(tree, &ends, sums);
+            unsafe { sink.leaves(tree, &walk::<S, SETS, _>(&[self.nodes_of(span)], &[numbers], sets, span.depth)) };
             tree += 1;
         }
-        sums.iter_mut().enumerate().for_each(|(target, sum)| *sum = self.leaves.finish(target, *sum));
+        sink.finish();
     }
 
     #[inline(always)]
-    fn nodes_of(&self, span: &Span) -> &[S] {
+    fn nodes_of(&self, span: &NodesOfTree) -> &[S] {
         &self.nodes[span.first as usize..(span.first + span.nodes) as usize]
     }
 
-    #[inline(always)]
-    fn add(&self, tree: usize, ends: &[u32], sums: &mut [A]) {
-        if let Some(target) = self.leaves.lone {
-            let mut sum = sums[target];
-            for (of, leaf) in self.leaves.payloads[tree..tree + ends.len()].iter().zip(ends) {
-                sum = sum + self.leaves.weights[(of.weights + leaf) as usize];
-            }
-            sums[target] = sum;
-        } else {
-            ends.iter().enumerate().for_each(|(k, leaf)| self.leaves.add_leaf(tree + k, *leaf, sums));
-        }
-    }
-
-    /// Adds some trees to the sums of a block of rows.
+    /// Some trees for rows from `first` on, whose numbers are given.
     fn block<const SETS: bool>(
         &self,
+        sets: &Sets,
         trees: std::ops::Range<usize>,
         numbers: &[S::Number],
         columns: usize,
-        sums: &mut [A],
+        first: usize,
+        sink: &mut impl Sink,
     ) {
-        let targets = self.leaves.targets;
         for tree in trees {
             let span = &self.spans[tree];
             let nodes = self.nodes_of(span);
-            let mut rows = sums.chunks_exact_mut(targets * ROWS);
-            let mut numbers = numbers.chunks_exact(columns);
-            for sums in &mut rows {
-                let rows: [&[S::Number]; ROWS] = std::array::from_fn(|_| numbers.next().unwrap_or(&[]));
-                // SAFETY: the nodes passed `check`; the buffer holds as many rows as are scored, of one number a column.
-                let ends = unsafe { walk::<S, SETS, _>(&[nodes; ROWS], &rows, &self.classes.sets, span.depth) };
-                if let Some(target) = self.leaves.lone {
-                    let first = self.leaves.payloads[tree].weights;
-                    for (sum, leaf) in sums.iter_mut().skip(target).step_by(targets).zip(ends) {
-                        *sum = *sum + self.leaves.weights[(first + leaf) as usize];
-                    }
-                } else {
-                    for (sums, leaf) in sums.chunks_exact_mut(targets).zip(ends) {
-                        self.leaves.add_leaf(tree, leaf, sums);
-                    }
-                }
+            let mut row = first;
+            let mut groups = numbers.chunks_exact(columns * ROWS);
+            for group in &mut groups {
+                let rows: [&[S::Number]; ROWS] = std::array::from_fn(|k| &group[k * columns..(k + 1) * columns]);
+                // SAFETY: the nodes were looked at, and every row has a number for each column.
+                unsafe { sink.rows(tree, row, &walk::<S, SETS, _>(&[nodes; ROWS], &rows, sets, span.depth)) };
+                row += ROWS;
             }
-            for (sums, numbers) in rows.into_remainder().chunks_exact_mut(targets).zip(numbers) {
+            for numbers in groups.remainder().chunks_exact(columns) {
                 // SAFETY: as above.
-                let ends = unsafe { walk::<S, SETS, _>(&[nodes], &[numbers], &self.classes.sets, span.depth) };
-                self.leaves.add_leaf(tree, ends[0], sums);
+                unsafe { sink.rows(tree, row, &walk::<S, SETS, _>(&[nodes], &[numbers], sets, span.depth)) };
+                row += 1;
             }
         }
     }
@@ -424,10 +389,10 @@ impl<S: Step, A: Number> Opened<'_, S, A> {
 /// sets must ask for existing ones, and of columns of classes.
 #[inline(always)]
 #[allow(clippy::neg_cmp_op_on_partial_ord, reason = "what is not comparable goes to the no side")]
-unsafe fn walk<S: Step, const SETS: bool, const N: usize>(
+unsafe fn walk<S: WalkNode, const SETS: bool, const N: usize>(
     trees: &[&[S]; N],
     rows: &[&[S::Number]; N],
-    sets: &Sets<'_>,
+    sets: &Sets,
     depth: u32,
 ) -> [u32; N] {
     let mut at = [0usize; N];

@@ -8,20 +8,17 @@
 
 #![allow(unsafe_code)]
 
-mod portable;
-
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::portable::Portable;
-use super::broken;
-use super::classes::{self, READABLE, Sets};
-use super::inputs::{self, BLOCK, Places};
-use super::leaves;
-use super::number::{Given, NAN_ALONE, Number, as_read};
-use super::shape::{Ask, Asked, Next, Plain, Shape};
+use super::super::codes::{BlockCodes, ClassBytes, ColumnPlaces, READABLE, SetPlaces, Sets};
+use super::super::number::broken;
+use super::super::registers::{self, BLOCK, Bytes, Register, Vector, Work};
+use super::super::shape::{Ask, Asked, Next, Plain, Shape};
+use super::super::sinks::{Payload, Sink};
 use crate::error::Result;
-use crate::native::image::{Image, ImageWriter, Section};
+use crate::native::image::{Image, ImageWriter, Section, Table};
+use crate::native::instruction_set::InstructionSet;
 
 /// Leaves of a tree that a byte can number.
 const LEAVES: usize = 256;
@@ -32,16 +29,11 @@ const COLUMNS: usize = 8192;
 /// Classes of a feature that 256 bytes of a set have room for.
 const CLASSES: u32 = 2048;
 
-/// One byte for each row of a block.
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-pub(super) struct Bytes(pub [u8; BLOCK]);
-
 /// A branch.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Op {
-    /// The threshold, four times.
+pub(in crate::native::forest) struct Op {
+    /// The threshold, four times: four bytes are spread over a register in one step, one byte is not.
     pub threshold: u32,
     /// The column of bytes that is compared.
     pub column: u16,
@@ -56,7 +48,7 @@ pub(super) struct Op {
 /// written but what the upper one chooses.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Quad {
+pub(in crate::native::forest) struct Quad {
     /// Columns of the branch, of its yes side and of its no side.
     pub columns: [u16; 3],
     /// The slot that is written.
@@ -70,7 +62,7 @@ pub(super) struct Quad {
 /// A set that branches of a tree ask for. Before the tree is passed it becomes a column of bytes: 0 outside of it.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Membership {
+pub(in crate::native::forest) struct Membership {
     /// Where the set begins.
     pub start: u32,
     /// Its feature.
@@ -82,42 +74,57 @@ pub(super) struct Membership {
 /// Where the branches of a tree lie.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Span {
+pub(in crate::native::forest) struct BranchesOfTree {
     /// Its sets, whose columns follow on those of codes.
-    pub first_set: u32,
-    pub sets: u32,
-    pub first_quad: u32,
-    pub quads: u32,
-    pub first: u32,
+    first_set: u32,
+    sets: u32,
+    first_quad: u32,
+    quads: u32,
+    first: u32,
     /// Branches between two leaves, which come first.
-    pub pairs: u32,
+    pairs: u32,
     /// All branches that are not in quads.
-    pub ops: u32,
+    ops: u32,
     /// The slot of the root.
-    pub root: u32,
+    root: u32,
+}
+
+/// The tables in an image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::native::forest) struct BlendSections {
+    spans: Section<BranchesOfTree>,
+    quads: Section<Quad>,
+    ops: Section<Op>,
+    sets: Section<Membership>,
+    /// Columns that the sets of a tree need.
+    set_columns: usize,
+    /// Slots that a block needs; the first 256 hold the leaves.
+    slots: usize,
 }
 
 /// The tables.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Blend {
-    pub spans: Section<Span>,
-    pub quads: Section<Quad>,
-    pub ops: Section<Op>,
-    pub sets: Section<Membership>,
-    /// Columns that the sets of a tree need.
-    pub set_columns: usize,
-    /// Slots that a block needs; the first 256 hold the leaves.
-    pub slots: usize,
+#[derive(Debug, Clone)]
+pub(in crate::native::forest) struct Blend {
+    spans: Table<BranchesOfTree>,
+    quads: Table<Quad>,
+    ops: Table<Op>,
+    sets: Table<Membership>,
+    /// Columns of codes, and those that the sets of a tree need.
+    columns: usize,
+    set_columns: usize,
+    /// Features with classes.
+    features: usize,
+    slots: usize,
 }
 
 /// Makes the tables, where the shape of the trees allows it.
 pub(super) fn compile(
     shape: &Shape,
-    places: &Places,
-    classes: &classes::Places,
+    places: &ColumnPlaces,
+    classes: &SetPlaces,
     columns: usize,
     writer: &mut ImageWriter,
-) -> Option<Blend> {
+) -> Option<BlendSections> {
     if columns > COLUMNS
         || classes.features.iter().any(|feature| feature.count > CLASSES)
         || shape.trees.iter().any(|tree| tree.leaves.len() > LEAVES || tree.asks.len() > 4 * LEAVES)
@@ -143,7 +150,7 @@ pub(super) fn compile(
         let (root, used) = lay_out(plain, &mut column_of, &mut quads, &mut ops)?;
         set_columns = set_columns.max(sets.len() - first_set);
         let pairs = ops[first..].iter().take_while(|op| is_pair(op)).count();
-        spans.push(Span {
+        spans.push(BranchesOfTree {
             first_set: u32::try_from(first_set).ok()?,
             sets: (sets.len() - first_set) as u32,
             first_quad: u32::try_from(first_quad).ok()?,
@@ -156,7 +163,7 @@ pub(super) fn compile(
         slots = slots.max(used);
     }
     u32::try_from(ops.len()).ok()?;
-    Some(Blend {
+    Some(BlendSections {
         spans: writer.push(&spans),
         quads: writer.push(&quads),
         ops: writer.push(&ops),
@@ -255,23 +262,21 @@ fn sides_of_quad(plain: &Plain, ask: &Ask, readers: &[u32]) -> Option<[usize; 2]
     sides.iter().all(alone).then_some(sides)
 }
 
-impl Blend {
-    /// Whether the tables of an image are what the loops rely on: every slot that is read was written before, for the
-    /// same tree, and what arrives at a root are numbers of leaves of this tree.
-    pub(super) fn check(
-        &self,
-        image: &Image,
-        codes: usize,
-        of_sets: &Sets<'_>,
-        payloads: &[leaves::Payload],
-    ) -> Result<()> {
-        image.check(self.sets)?;
-        image.check(self.spans)?;
-        image.check(self.quads)?;
-        image.check(self.ops)?;
-        let (spans, quads, ops) = (image.slice(self.spans), image.slice(self.quads), image.slice(self.ops));
-        let sets = image.slice(self.sets);
-        for set in sets {
+impl BlendSections {
+    /// The tables, if they are what the loops rely on: every slot that is read was written before, for the same tree, and
+    /// what arrives at a root are numbers of leaves of this tree.
+    pub(super) fn open(&self, image: &Image, columns: usize, of_sets: &Sets, payloads: &[Payload]) -> Result<Blend> {
+        let blend = Blend {
+            spans: image.table(self.spans)?,
+            quads: image.table(self.quads)?,
+            ops: image.table(self.ops)?,
+            sets: image.table(self.sets)?,
+            columns,
+            set_columns: self.set_columns,
+            features: of_sets.features.len(),
+            slots: self.slots,
+        };
+        for set in blend.sets.iter() {
             let feature = usize::from(set.feature);
             if !of_sets.can_begin(set.start)
                 || of_sets.bytes(feature) != Some(set.bytes.into())
@@ -280,29 +285,29 @@ impl Blend {
                 return Err(broken("a set"));
             }
         }
-        if self.set_columns > sets.len() {
+        if self.set_columns > blend.sets.len() {
             return Err(broken("the sets"));
         }
-        if spans.len() != payloads.len() || self.slots < LEAVES || self.slots > usize::from(u16::MAX) + 1 {
+        if blend.spans.len() != payloads.len() || self.slots < LEAVES || self.slots > usize::from(u16::MAX) + 1 {
             return Err(broken("the number of trees"));
         }
         // Which tree wrote a slot last.
         let mut written = vec![0u32; self.slots];
-        for (tree, (span, payload)) in (1..).zip(spans.iter().zip(payloads)) {
+        for (tree, (span, payload)) in (1..).zip(blend.spans.iter().zip(payloads)) {
             let first = span.first as usize;
-            let ops = first.checked_add(span.ops as usize).and_then(|end| ops.get(first..end));
+            let ops = first.checked_add(span.ops as usize).and_then(|end| blend.ops.get(first..end));
             let Some(ops) = ops.filter(|ops| span.pairs as usize <= ops.len()) else { return Err(broken("a tree")) };
             let readable = |slot: u32, written: &[u32]| {
                 if (slot as usize) < LEAVES { slot < payload.leaves } else { written.get(slot as usize) == Some(&tree) }
             };
             let first = span.first_set as usize;
-            let within = first.checked_add(span.sets as usize).is_some_and(|end| end <= sets.len());
+            let within = first.checked_add(span.sets as usize).is_some_and(|end| end <= blend.sets.len());
             if !within || span.sets as usize > self.set_columns {
                 return Err(broken("the sets of a tree"));
             }
-            let columns = codes + span.sets as usize;
+            let columns = columns + span.sets as usize;
             let first = span.first_quad as usize;
-            let quads = first.checked_add(span.quads as usize).and_then(|end| quads.get(first..end));
+            let quads = first.checked_add(span.quads as usize).and_then(|end| blend.quads.get(first..end));
             let Some(quads) = quads else { return Err(broken("a tree")) };
             for quad in quads {
                 let out = usize::from(quad.out);
@@ -330,199 +335,188 @@ impl Blend {
                 return Err(broken("a root"));
             }
         }
-        Ok(())
+        Ok(blend)
     }
-
-    pub(super) fn open<'i, T, A>(
-        &self,
-        image: &'i Image,
-        inputs: inputs::Opened<'i, T>,
-        classes: classes::Opened<'i, T>,
-        leaves: leaves::Opened<'i, A>,
-    ) -> Opened<'i, T, A> {
-        Opened {
-            spans: image.slice(self.spans),
-            quads: image.slice(self.quads),
-            ops: image.slice(self.ops),
-            sets: image.slice(self.sets),
-            set_columns: self.set_columns,
-            slots: self.slots,
-            inputs,
-            classes,
-            leaves,
-        }
-    }
-}
-
-/// The tables, opened.
-#[derive(Clone, Copy)]
-pub(super) struct Opened<'i, T, A> {
-    spans: &'i [Span],
-    quads: &'i [Quad],
-    ops: &'i [Op],
-    sets: &'i [Membership],
-    set_columns: usize,
-    slots: usize,
-    inputs: inputs::Opened<'i, T>,
-    classes: classes::Opened<'i, T>,
-    leaves: leaves::Opened<'i, A>,
-}
-
-/// The classes of the rows of a block.
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-pub(super) struct Classes {
-    /// The byte of a set.
-    pub byte: Bytes,
-    /// The bit of that byte.
-    pub bit: Bytes,
 }
 
 /// What a block is worked on in.
 #[derive(Debug, Default)]
-pub(super) struct Bench<A> {
-    codes: Vec<Bytes>,
-    /// For each feature with classes, where in a set they are.
-    classes: Vec<Classes>,
+pub(super) struct BlockMemory {
+    pub codes: BlockCodes,
     slots: Vec<Bytes>,
-    /// For each target the sums of the rows of the block.
-    sums: Vec<A>,
 }
 
-/// The instructions that a block is worked on with. `HALVES` of 64 rows are worked on, one or two.
-///
-/// # Safety
-/// Of all functions: the processor must have the instructions, and the tables must have passed their checks: columns,
-/// slots and leaves exist.
-pub(super) trait Vector {
-    /// See [`inputs::ranks`].
-    unsafe fn ranks<T: Number>(search: (&[T], u32), values: &[T; BLOCK], ranks: &mut [u32; BLOCK]);
-
-    /// Sets as columns of bytes, one after the other.
-    unsafe fn sets<const HALVES: usize>(sets: &[Membership], bits: &[u8], classes: &[Classes], out: &mut [Bytes]);
-
-    /// Branches with both of their sides.
-    unsafe fn quads<const HALVES: usize>(quads: &[Quad], codes: &[Bytes], slots: &mut [Bytes]);
-
-    /// Branches between two leaves.
-    unsafe fn pairs<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]);
-
-    /// Branches.
-    unsafe fn blend<const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]);
-
-    /// Adds the weights of leaves.
-    unsafe fn add<const HALVES: usize, A: Number>(leaves: &Bytes, weights: &[A], sums: &mut [A; BLOCK]);
+impl BlockMemory {
+    pub(super) fn memory_bytes(&self) -> usize {
+        (self.codes.bytes.capacity() + 2 * self.codes.classes.capacity() + self.slots.capacity()) * size_of::<Bytes>()
+    }
 }
 
-impl<T: Number, A: Number> Opened<'_, T, A> {
-    /// The sums of all rows.
-    ///
-    /// # Safety
-    /// The processor must have the instructions of `V`, and the tables must have passed [`Blend::check`].
-    #[inline(always)]
-    pub(super) unsafe fn sums<V: Vector, E: Given<T>>(&self, input: &[E], bench: &mut Bench<A>, out: &mut [A]) {
-        let (width, targets) = (self.inputs.width, self.leaves.targets);
-        bench.codes.resize(self.inputs.codes.len() + self.set_columns, Bytes::zeroed());
-        bench.classes.resize(self.classes.features.len(), Classes::zeroed());
-        bench.slots.resize(self.slots, Bytes::zeroed());
-        (0..=255).zip(&mut bench.slots).for_each(|(leaf, slot)| slot.0.fill(leaf));
-        bench.sums.resize(targets * BLOCK, A::ZERO);
-        for (block, out) in out.chunks_mut(BLOCK * targets).enumerate() {
-            let rows = out.len() / targets;
-            let input = &input[block * BLOCK * width..][..rows * width];
-            for (target, sums) in bench.sums.chunks_exact_mut(BLOCK).enumerate() {
-                sums.fill(self.leaves.start(target));
-            }
-            // SAFETY: as promised by the caller.
-            unsafe {
-                self.codes::<V, E>(input, rows, bench);
-                if rows > BLOCK / 2 { self.trees::<V, 2>(bench) } else { self.trees::<V, 1>(bench) }
-            }
-            for (row, out) in out.chunks_exact_mut(targets).enumerate() {
-                for (target, out) in out.iter_mut().enumerate() {
-                    *out = self.leaves.finish(target, bench.sums[target * BLOCK + row]);
-                }
-            }
-        }
+impl Blend {
+    /// Makes room for blocks.
+    pub(super) fn prepare(&self, memory: &mut BlockMemory) {
+        memory.codes.bytes.resize(self.columns + self.set_columns, Bytes::zeroed());
+        memory.codes.classes.resize(self.features, ClassBytes::zeroed());
+        memory.slots.resize(self.slots, Bytes::zeroed());
+        (0..=255).zip(&mut memory.slots).for_each(|(leaf, slot)| slot.0.fill(leaf));
     }
 
-    /// What the trees compare: the codes and classes of a block.
-    #[inline(always)]
-    unsafe fn codes<V: Vector, E: Given<T>>(&self, input: &[E], rows: usize, bench: &mut Bench<A>) {
-        let input = &input[..rows * self.inputs.width];
-        let (mut values, mut missing, mut ranks) = ([T::ZERO; BLOCK], [false; BLOCK], [0; BLOCK]);
-        for source in self.inputs.sources.iter().filter(|source| source.codes[0] < source.codes[1]) {
-            self.column(input, (source.column, source.missing), &mut values, &mut missing);
-            // SAFETY: as promised by the caller.
-            unsafe { V::ranks(self.inputs.search_of(source), &values, &mut ranks) };
-            for column in source.codes[0] as usize..source.codes[1] as usize {
-                self.inputs.bytes(&self.inputs.codes[column], &ranks, &missing, &mut bench.codes[column].0);
-            }
-        }
-        for (feature, classes) in self.classes.features.iter().zip(&mut bench.classes) {
-            self.column(input, (feature.column, feature.missing), &mut values, &mut missing);
-            // SAFETY: as promised by the caller.
-            unsafe { V::ranks(self.classes.search_of(feature), &values, &mut ranks) };
-            self.classes.places(feature, &ranks, &missing, &mut classes.byte.0, &mut classes.bit.0);
-        }
-    }
-
-    /// The values of a column as branches see them, and which are missing.
-    #[inline(always)]
-    fn column<E: Given<T>>(
+    /// The trees for a block of rows, whose codes were read; `sets` are those with which the tables were opened.
+    pub(super) fn pass(
         &self,
-        input: &[E],
-        (column, missing_code): (u32, u32),
-        values: &mut [T; BLOCK],
-        missing: &mut [bool; BLOCK],
+        set: InstructionSet,
+        sets: &Sets,
+        memory: &mut BlockMemory,
+        rows: std::ops::Range<usize>,
+        sink: &mut impl Sink,
     ) {
-        let width = self.inputs.width.max(1);
-        for (value, row) in values.iter_mut().zip(input.chunks_exact(width)) {
-            *value = row[column as usize].given();
-        }
-        // What follows takes whole registers; so it is kept apart from what does not.
-        if missing_code == NAN_ALONE {
-            for (missing, value) in missing.iter_mut().zip(&*values) {
-                *missing = value.is_nan();
-            }
-        } else {
-            for (missing, value) in missing.iter_mut().zip(values) {
-                (*value, *missing) = as_read(*value, missing_code);
-            }
-        }
+        registers::run(set, Trees { tables: self, bits: &sets.bits, memory, rows, sink });
     }
+}
 
+struct Trees<'a, K> {
+    tables: &'a Blend,
+    bits: &'a [u8],
+    memory: &'a mut BlockMemory,
+    rows: std::ops::Range<usize>,
+    sink: &'a mut K,
+}
+
+impl<K: Sink> Work for Trees<'_, K> {
     #[inline(always)]
-    unsafe fn trees<V: Vector, const HALVES: usize>(&self, bench: &mut Bench<A>) {
-        for (span, payload) in self.spans.iter().zip(self.leaves.payloads) {
-            let ops = &self.ops[span.first as usize..(span.first + span.ops) as usize];
+    unsafe fn run<V: Vector>(self) {
+        // SAFETY: as promised by the caller.
+        unsafe { if self.rows.len() > BLOCK / 2 { self.trees::<V, 2>() } else { self.trees::<V, 1>() } }
+    }
+}
+
+impl<K: Sink> Trees<'_, K> {
+    /// # Safety
+    /// The processor must have the instructions of `V`.
+    #[inline(always)]
+    unsafe fn trees<V: Vector, const HALVES: usize>(self) {
+        let Self { tables, bits, memory, rows, sink } = self;
+        let BlockMemory { codes: BlockCodes { bytes: codes, classes }, slots } = memory;
+        for (tree, span) in tables.spans.iter().enumerate() {
+            let ops = &tables.ops[span.first as usize..(span.first + span.ops) as usize];
             let (pairs, rest) = ops.split_at(span.pairs as usize);
-            let quads = &self.quads[span.first_quad as usize..(span.first_quad + span.quads) as usize];
-            // SAFETY: as promised by the caller.
+            let quads = &tables.quads[span.first_quad as usize..(span.first_quad + span.quads) as usize];
+            // SAFETY: the processor has the instructions, as promised by the caller. Columns, slots and leaves exist, as
+            // was made sure of when the tables were opened; a register is what bytes are aligned to, or less.
             unsafe {
                 if span.sets > 0 {
-                    let sets = &self.sets[span.first_set as usize..(span.first_set + span.sets) as usize];
-                    let columns = &mut bench.codes[self.inputs.codes.len()..];
-                    V::sets::<HALVES>(sets, self.classes.sets.bits, &bench.classes, columns);
+                    let sets = &tables.sets[span.first_set as usize..(span.first_set + span.sets) as usize];
+                    members::<V::Register, HALVES>(sets, bits, classes, &mut codes[tables.columns..]);
                 }
-                V::quads::<HALVES>(quads, &bench.codes, &mut bench.slots);
-                V::pairs::<HALVES>(pairs, &bench.codes, &mut bench.slots);
-                V::blend::<HALVES>(rest, &bench.codes, &mut bench.slots);
+                answer_quads::<V::Register, HALVES>(quads, codes, slots);
+                answer_pairs::<V::Register, HALVES>(pairs, codes, slots);
+                answer::<V::Register, HALVES>(rest, codes, slots);
+                sink.block::<V, HALVES>(tree, &slots[span.root as usize], rows.clone());
             }
-            let leaves = &bench.slots[span.root as usize];
-            let mut first = payload.weights as usize;
-            for target in &self.leaves.columns[payload.targets as usize..(payload.targets + payload.count) as usize] {
-                let weights = &self.leaves.weights[first..first + payload.leaves as usize];
-                first += payload.leaves as usize;
-                let Some(sums) = bench.sums[*target as usize * BLOCK..].first_chunk_mut() else { continue };
-                if matches!(self.leaves.rule, leaves::Rule::Sum | leaves::Rule::Average) {
-                    // SAFETY: as promised by the caller.
-                    unsafe { V::add::<HALVES, A>(leaves, weights, sums) };
-                } else {
-                    for (sum, leaf) in sums.iter_mut().zip(&leaves.0).take(HALVES * BLOCK / 2) {
-                        *sum = self.leaves.add(*sum, weights[usize::from(*leaf)]);
-                    }
-                }
+        }
+    }
+}
+
+/// Sets as columns of bytes, one after the other.
+///
+/// # Safety
+/// The processor must have the instructions; the sets and their features must exist.
+#[inline(always)]
+unsafe fn members<R: Register, const HALVES: usize>(
+    sets: &[Membership],
+    bits: &[u8],
+    classes: &[ClassBytes],
+    out: &mut [Bytes],
+) {
+    for (set, out) in sets.iter().zip(out) {
+        // SAFETY: as promised by the caller: 256 bytes follow wherever a set begins, and no set has more.
+        unsafe {
+            let classes = classes.get_unchecked(usize::from(set.feature));
+            let table = bits.as_ptr().add(set.start as usize);
+            for part in 0..HALVES * BLOCK / 2 / R::ROWS {
+                let at = part * R::ROWS;
+                let places = R::load(classes.byte.0.as_ptr().add(at));
+                let bit = R::load(classes.bit.0.as_ptr().add(at));
+                R::pick(table, set.bytes.into(), places).and(bit).store(out.0.as_mut_ptr().add(at));
+            }
+        }
+    }
+}
+
+/// The bytes of a column or slot.
+///
+/// # Safety
+/// It must exist.
+#[inline(always)]
+unsafe fn bytes(of: *const Bytes, index: u16) -> *const u8 {
+    // SAFETY: as promised by the caller.
+    unsafe { of.add(index.into()).cast() }
+}
+
+/// Branches with both of their sides.
+///
+/// # Safety
+/// The processor must have the instructions; columns and slots must exist.
+#[inline(always)]
+unsafe fn answer_quads<R: Register, const HALVES: usize>(quads: &[Quad], codes: &[Bytes], slots: &mut [Bytes]) {
+    let (codes, slots) = (codes.as_ptr(), slots.as_mut_ptr());
+    for quad in quads {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            let [a, b, c, d] = quad.leaves;
+            let (a, b, c, d) = (R::splat(a), R::splat(b), R::splat(c), R::splat(d));
+            let [at, at_yes, at_no] = quad.thresholds;
+            let (at, at_yes, at_no) = (R::splat(at), R::splat(at_yes), R::splat(at_no));
+            let [upper, yes, no] = quad.columns;
+            let (upper, yes, no) = (bytes(codes, upper), bytes(codes, yes), bytes(codes, no));
+            let out = slots.add(quad.out.into()).cast::<u8>();
+            for part in 0..HALVES * BLOCK / 2 / R::ROWS {
+                let row = part * R::ROWS;
+                let yes = R::choose(R::load(yes.add(row)).at_most(at_yes), a, b);
+                let no = R::choose(R::load(no.add(row)).at_most(at_no), c, d);
+                R::choose(R::load(upper.add(row)).at_most(at), yes, no).store(out.add(row));
+            }
+        }
+    }
+}
+
+/// Branches between two leaves.
+///
+/// # Safety
+/// As [`answer_quads`].
+#[inline(always)]
+unsafe fn answer_pairs<R: Register, const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]) {
+    let (codes, slots) = (codes.as_ptr(), slots.as_mut_ptr());
+    for op in ops {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            let (threshold, yes, no) = (R::splat_four(op.threshold), R::splat(op.yes as u8), R::splat(op.no as u8));
+            let (code, out) = (bytes(codes, op.column), slots.add(op.out.into()).cast::<u8>());
+            for part in 0..HALVES * BLOCK / 2 / R::ROWS {
+                let row = part * R::ROWS;
+                R::choose(R::load(code.add(row)).at_most(threshold), yes, no).store(out.add(row));
+            }
+        }
+    }
+}
+
+/// Branches.
+///
+/// # Safety
+/// As [`answer_quads`].
+#[inline(always)]
+unsafe fn answer<R: Register, const HALVES: usize>(ops: &[Op], codes: &[Bytes], slots: &mut [Bytes]) {
+    let (codes, slots) = (codes.as_ptr(), slots.as_mut_ptr());
+    for op in ops {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            let threshold = R::splat_four(op.threshold);
+            let (yes, no) = (bytes(slots, op.yes), bytes(slots, op.no));
+            let (code, out) = (bytes(codes, op.column), slots.add(op.out.into()).cast::<u8>());
+            for part in 0..HALVES * BLOCK / 2 / R::ROWS {
+                let row = part * R::ROWS;
+                let below = R::load(code.add(row)).at_most(threshold);
+                R::choose(below, R::load(yes.add(row)), R::load(no.add(row))).store(out.add(row));
             }
         }
     }

@@ -2,28 +2,29 @@
 //!
 //! Values of a feature that lie in the same sets are of one class, so that a set is one bit for each class and a branch that
 //! asks for it reads one bit. Class 0 lies in no set; where a missing value lies in one, it has the last class. The class of a
-//! value is found like a rank (`inputs`): its place among the ends of all ranges, then a table.
+//! value is found like a rank (`columns`): its place among the ends of all ranges, then a table.
 
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-use super::broken;
-use super::inputs::{BLOCK, LEVELS, levels_for, search_places, search_tree};
-use super::number::{CARRIED_MAX, Given, NAN_AND_ZERO, Number, as_read, missing_code};
-use super::shape::{Ranges, Shape};
+use super::super::number::{CARRIED_MAX, NAN_AND_ZERO, Number, Numbers, as_read, broken, missing_code};
+use super::super::registers::BLOCK;
+use super::super::shape::{Ranges, Shape};
+use super::columns::{LEVELS, levels_for, search_places, search_tree};
+use super::source::SourceRow;
 use crate::error::{Error, Kind, Result};
-use crate::native::image::{Image, ImageWriter, Section};
+use crate::native::image::{Image, ImageWriter, Section, Table};
 
 /// Bytes of sets of a model at most.
 const MOST_BYTES: usize = 256 << 20;
 
 /// So many bytes at least can be read from the beginning of a set on, whatever its size.
-pub(super) const READABLE: usize = 256;
+pub(in crate::native::forest) const READABLE: usize = 256;
 
 /// A column of the input whose class branches ask for.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Feature {
+pub(in crate::native::forest) struct ClassFeature {
     /// Index into a row of the input.
     pub column: u32,
     /// What is missing: a code of [`missing_code`].
@@ -41,45 +42,58 @@ pub(super) struct Feature {
     unused: u32,
 }
 
-impl Feature {
+impl ClassFeature {
     /// Bytes of a set of this feature.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::native::forest) fn bytes(&self) -> usize {
         (self.count as usize).div_ceil(8)
     }
 }
 
-/// The tables; `single` or `double` is empty.
+/// The tables in an image.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Classes {
-    pub features: Section<Feature>,
-    pub single: Section<f32>,
-    pub double: Section<f64>,
+pub(in crate::native::forest) struct ClassSections {
+    pub features: Section<ClassFeature>,
+    search: Numbers,
     class_of: Section<u32>,
-    /// Sets, from the byte on that branches name. In the first, at 0, is nothing: for branches that ask for none.
     bits: Section<u8>,
-    /// Where each set begins.
     starts: Section<u32>,
+}
+
+/// The tables.
+#[derive(Debug, Clone)]
+pub(in crate::native::forest) struct Classes<T> {
+    search: Table<T>,
+    class_of: Table<u32>,
+    pub sets: Sets,
+}
+
+/// The sets.
+#[derive(Debug, Clone)]
+pub(in crate::native::forest) struct Sets {
+    pub features: Table<ClassFeature>,
+    /// Sets, from the byte on that branches name. In the first, at 0, is nothing: for branches that ask for none.
+    pub bits: Table<u8>,
+    /// Where each set begins.
+    pub starts: Table<u32>,
+    readable: usize,
 }
 
 /// Where branches find their sets.
 #[derive(Debug, Default)]
-pub(super) struct Places {
-    /// Feature of each set of the shape, an index into [`Classes::features`].
+pub(in crate::native::forest) struct SetPlaces {
+    /// Feature of each set of the shape, an index into [`Sets::features`].
     pub feature: Vec<u32>,
     /// First byte of each.
     pub start: Vec<u32>,
-    pub features: Vec<Feature>,
+    pub features: Vec<ClassFeature>,
 }
 
 /// Makes the tables.
-pub(super) fn compile<T: Number>(
-    shape: &Shape,
-    writer: &mut ImageWriter,
-    push: impl Fn(&mut ImageWriter, &[T]) -> (Section<f32>, Section<f64>),
-) -> Result<(Classes, Places)> {
+pub(super) fn compile<T: Number>(shape: &Shape, writer: &mut ImageWriter) -> Result<(ClassSections, SetPlaces)> {
     let mut sets_of: Vec<Vec<usize>> = vec![vec![]; shape.features.len()];
     shape.sets.iter().enumerate().for_each(|(number, set)| sets_of[set.feature as usize].push(number));
-    let mut places = Places { feature: vec![0; shape.sets.len()], start: vec![0; shape.sets.len()], features: vec![] };
+    let mut places =
+        SetPlaces { feature: vec![0; shape.sets.len()], start: vec![0; shape.sets.len()], features: vec![] };
     let (mut search, mut class_of, mut bits) = (vec![], vec![], vec![]);
     for (feature, sets) in shape.features.iter().zip(&sets_of).filter(|(_, sets)| !sets.is_empty()) {
         let ranges = || sets.iter().map(|set| &shape.sets[*set].ranges);
@@ -90,7 +104,7 @@ pub(super) fn compile<T: Number>(
         if sets.iter().any(|set| shape.sets[*set].missing) {
             (absent, count) = (count, count + 1);
         }
-        let described = Feature {
+        let described = ClassFeature {
             column: feature.column,
             missing: missing_code(feature.missing),
             search: search.len() as u32,
@@ -128,11 +142,9 @@ pub(super) fn compile<T: Number>(
     bits.splice(0..0, std::iter::repeat_n(0u8, readable));
     bits.resize(bits.len() + readable, 0);
     places.start.iter_mut().for_each(|start| *start += readable as u32);
-    let (single, double) = push(writer, &search);
-    let classes = Classes {
+    let classes = ClassSections {
         features: writer.push(&places.features),
-        single,
-        double,
+        search: T::write(writer, &search),
         class_of: writer.push(&class_of),
         bits: writer.push(&bits),
         starts: writer.push(&places.start),
@@ -141,8 +153,8 @@ pub(super) fn compile<T: Number>(
 }
 
 /// How many bytes can be read from the beginning of any set on.
-fn readable(features: &[Feature]) -> usize {
-    features.iter().map(Feature::bytes).fold(READABLE, usize::max)
+fn readable(features: &[ClassFeature]) -> usize {
+    features.iter().map(ClassFeature::bytes).fold(READABLE, usize::max)
 }
 
 /// The ends of ranges, ascending.
@@ -179,114 +191,62 @@ fn classes<'r>(bounds: &[f64], ranges: impl Iterator<Item = &'r Ranges>) -> (Vec
     (classes.collect(), count)
 }
 
-impl Classes {
-    /// Whether no branch asks for a set.
-    pub(super) fn is_empty(&self) -> bool {
-        self.features.is_empty()
-    }
-
-    /// Whether the tables of an image are what the loops rely on: every class that can be found is one of its feature.
-    pub(super) fn check<T: Number>(&self, image: &Image, search: Section<T>, width: usize) -> Result<()> {
-        image.check(self.features)?;
-        image.check(search)?;
-        image.check(self.class_of)?;
-        image.check(self.bits)?;
-        image.check(self.starts)?;
-        let (search, class_of) = (image.slice(search), image.slice(self.class_of));
-        for feature in image.slice(self.features) {
+impl ClassSections {
+    /// The tables, if they are what the loops rely on: every class that can be found is one of its feature.
+    pub(super) fn open<T: Number>(&self, image: &Image, width: usize) -> Result<Classes<T>> {
+        let features = image.table(self.features)?;
+        let readable = readable(&features);
+        let sets = Sets { features, bits: image.table(self.bits)?, starts: image.table(self.starts)?, readable };
+        let classes = Classes { search: T::table(image, self.search)?, class_of: image.table(self.class_of)?, sets };
+        let sets = &classes.sets;
+        for feature in sets.features.iter() {
             let places = 1usize << feature.levels.min(LEVELS);
-            let classes = class_of.get(feature.classes as usize..feature.classes as usize + places);
+            let found = classes.class_of.get(feature.classes as usize..feature.classes as usize + places);
             if feature.column as usize >= width
                 || feature.missing > NAN_AND_ZERO
                 || feature.levels > LEVELS
-                || feature.search as usize + search_places(places) > search.len()
+                || feature.search as usize + search_places(places) > classes.search.len()
                 || feature.absent >= feature.count
                 || feature.count > CARRIED_MAX
-                || classes.is_none_or(|classes| classes.iter().any(|class| *class >= feature.count))
+                || found.is_none_or(|found| found.iter().any(|class| *class >= feature.count))
             {
                 return Err(broken("the classes of a feature"));
             }
         }
-        let sets = self.sets(image);
-        let nothing = sets.bits.get(..sets.readable).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0));
+        let nothing = sets.bits.get(..readable).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0));
         let nothing = nothing && !sets.starts.is_empty();
-        if (nothing || self.is_empty()) && sets.starts.iter().all(|start| sets.can_begin(*start)) {
-            Ok(())
+        if (nothing || sets.features.is_empty()) && sets.starts.iter().all(|start| sets.can_begin(*start)) {
+            Ok(classes)
         } else {
             Err(broken("the sets"))
         }
     }
-
-    pub(super) fn open<'i, T: Number>(&self, image: &'i Image, search: Section<T>) -> Opened<'i, T> {
-        if self.is_empty() {
-            // Most forests ask for no set, and a row is scored in less than a microsecond.
-            return Opened { features: &[], search: &[], class_of: &[], sets: Sets::default() };
-        }
-        Opened {
-            features: image.slice(self.features),
-            search: image.slice(search),
-            class_of: image.slice(self.class_of),
-            sets: self.sets(image),
-        }
-    }
-
-    /// The sets alone.
-    pub(super) fn sets<'i>(&self, image: &'i Image) -> Sets<'i> {
-        Sets {
-            features: image.slice(self.features),
-            bits: image.slice(self.bits),
-            starts: image.slice(self.starts),
-            readable: readable(image.slice(self.features)),
-        }
-    }
 }
 
-/// The sets, opened.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Sets<'i> {
-    features: &'i [Feature],
-    pub bits: &'i [u8],
-    pub starts: &'i [u32],
-    readable: usize,
-}
-
-impl Sets<'_> {
+impl Sets {
     /// Whether a set of any feature can begin at this byte, and [`READABLE`] bytes can be read from there.
-    pub(super) fn can_begin(&self, start: u32) -> bool {
+    pub(in crate::native::forest) fn can_begin(&self, start: u32) -> bool {
         start as usize + self.readable <= self.bits.len()
     }
 
     /// Bytes of a set of a feature.
-    pub(super) fn bytes(&self, feature: usize) -> Option<usize> {
-        self.features.get(feature).map(Feature::bytes)
-    }
-
-    pub(super) fn features(&self) -> usize {
-        self.features.len()
+    pub(in crate::native::forest) fn bytes(&self, feature: usize) -> Option<usize> {
+        self.features.get(feature).map(ClassFeature::bytes)
     }
 }
 
-/// The tables, opened.
-#[derive(Clone, Copy)]
-pub(super) struct Opened<'i, T> {
-    pub features: &'i [Feature],
-    search: &'i [T],
-    class_of: &'i [u32],
-    pub sets: Sets<'i>,
-}
-
-impl<T: Number> Opened<'_, T> {
+impl<T: Number> Classes<T> {
     /// The tree that a feature's ends of ranges are searched in.
     #[inline(always)]
-    pub(super) fn search_of(&self, feature: &Feature) -> (&[T], u32) {
+    pub(super) fn search_of(&self, feature: &ClassFeature) -> (&[T], u32) {
         let begin = feature.search as usize;
         (&self.search[begin..begin + search_places(1usize << feature.levels)], feature.levels)
     }
 
     /// The class of a feature's value in a row.
     #[inline(always)]
-    pub(super) fn class<E: Given<T>>(&self, feature: &Feature, row: &[E]) -> u32 {
-        let (value, missing) = as_read(row[feature.column as usize].given(), feature.missing);
+    pub(super) fn class(&self, feature: &ClassFeature, row: impl SourceRow<T>) -> u32 {
+        let (value, missing) = as_read(row.number(feature.column as usize), feature.missing);
         let (search, levels) = self.search_of(feature);
         let mut place = 1;
         for _ in 0..levels {
@@ -301,7 +261,7 @@ impl<T: Number> Opened<'_, T> {
     #[inline(always)]
     pub(super) fn places(
         &self,
-        feature: &Feature,
+        feature: &ClassFeature,
         ranks: &[u32; BLOCK],
         missing: &[bool; BLOCK],
         bytes: &mut [u8; BLOCK],
