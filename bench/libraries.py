@@ -4,6 +4,7 @@ Prints `BATCH SIDE NANOSECONDS` a row of every pass on one thread, of its own ti
 a call, and one a call, of which fewer are tried. Fails when a score differs in a bit from those that the native engine left in SCORES. Run by the Python that E2I_BENCH_PYTHON names.
 """
 
+import pathlib
 import sys
 import time
 
@@ -27,9 +28,19 @@ def lightgbm(path):
     return "lightgbm", np.float64, lambda rows: booster.predict(rows, num_threads=1)
 
 
+def sklearn(path):
+    import skops.io
+
+    model = skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
+    return "sklearn", np.float64, model.set_params(n_jobs=1).predict_proba
+
+
+LIBRARIES = {".ubj": xgboost, ".txt": lightgbm, ".skops": sklearn}
+
+
 def main():
     path, rows, scores, features = sys.argv[1:]
-    side, element, predict = (xgboost if path.endswith(".ubj") else lightgbm)(path)
+    side, element, predict = LIBRARIES[pathlib.Path(path).suffix](path)
     rows = np.fromfile(rows, np.float32).reshape(-1, int(features)).astype(element)
     native = np.fromfile(scores, element)
     if not np.array_equal(predict(rows).ravel(), native):

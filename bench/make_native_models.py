@@ -1,12 +1,12 @@
 """Makes the models that are too large for `bench/models` and the rows that `--example trees -p e2i_onnx` scores.
 
-Versions are those of tests/models/requirements.txt. Writes into target/bench/, which is not committed; 30 features each:
+Versions are those of tests/models/requirements.txt, and skops 0.16.0. Writes into target/bench/, which is not committed; 30 features each:
 
 rows.f32:  10,000 rows of 30 float32.
 ref.onnx, ref.ubj:  XGBoost, two classes, 100 trees of depth at most 6.
 lgb.onnx, lgb.txt:  LightGBM, two classes, 100 trees of 31 leaves.
 big.onnx:  XGBoost, two classes, 500 trees of depth at most 8.
-forest.onnx: a random forest, 100 trees grown to the end.
+forest.onnx, forest.skops: a random forest, 100 trees grown to the end.
 classes.onnx: XGBoost, five classes, 50 trees of depth at most 5 for each.
 categories.txt: LightGBM as above, the first five features codes of twelve categories.
 network64.onnx, network784.onnx: 64-256-128-10 and 784-512-256-10, drawn: untrained, which costs the same.
@@ -23,6 +23,7 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 import pandas as pd
+import skops.io
 import xgboost
 from catboost import CatBoostRegressor
 from lightgbm import LGBMClassifier
@@ -113,6 +114,7 @@ def main():
     categories.booster_.save_model(HERE / "categories.txt")
     forest = RandomForestClassifier(n_estimators=100, n_jobs=1, random_state=7).fit(x[:10_000], y[:10_000])
     write("forest.onnx", to_onnx(forest, x[:1], options={"zipmap": False}))
+    skops.io.dump(forest, HERE / "forest.skops")
     cat = CatBoostRegressor(iterations=200, depth=6, verbose=False, thread_count=1, random_seed=7, allow_writing_files=False).fit(x, signal)
     cat.save_model(str(HERE / "oblivious.onnx"), format="onnx")
     of_categories()

@@ -12,7 +12,7 @@ use e2i_core::native::agreement::{Sample, disagreement, first_difference, varied
 use e2i_core::native::{Ensemble, InstructionSet, NativeEngine, compile_trained};
 use e2i_core::{
     Batch, Binder, ClassScores, ElementType, Engine, Error, Examples, Interface, Kind, Options, OutputSet, Outputs,
-    Result, Signature, Task,
+    Result, Signature, Task, quoted,
 };
 use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, SLOW, describe, find_rows, try_alone};
 use serde::{Deserialize, Serialize};
@@ -155,12 +155,9 @@ fn prove_native(
 
 /// That rows give codes, where the file does not say what they stand for.
 fn coded(candidate: &Candidate<'_>, ensemble: &Ensemble, interface: &Interface) -> Option<String> {
-    const SHOWN: usize = 8;
     let coded = formats::coded_features(ensemble, interface);
-    let names: Vec<String> = coded.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
-    let more = if coded.len() > SHOWN { format!(" and {} more", coded.len() - SHOWN) } else { String::new() };
-    let what = format!("categories of model {:?} are given by their codes: {}{more}", candidate.name, names.join(", "));
-    (!coded.is_empty()).then_some(what)
+    let names = quoted(coded.iter().copied());
+    (!coded.is_empty()).then(|| format!("categories of model {:?} are given by their codes: {names}", candidate.name))
 }
 
 /// That nothing passes parameters of a signature to the model.

@@ -333,6 +333,22 @@ def own_objective():
 # --- other types of outputs --------------------------------------------------------------------------------------------
 
 
+def dictionary():
+    """Rows by name: a map in the graph. Names that are not in a row are 0."""
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.pipeline import make_pipeline
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import DictionaryType, FloatTensorType, StringTensorType
+
+    rows = [{"age": 30.0, "city": "Rome"}, {"age": 20.0, "city": "Bern"}, {"age": 50.0}, {"age": 40.0, "city": "Rome", "income": 2.5},
+            {"income": 1.5}, {"city": "Oslo"}]
+    model = make_pipeline(DictVectorizer(sparse=False), LogisticRegression()).fit(rows[:5], [0, 1, 0, 1, 1])
+    graph = convert_sklearn(model, initial_types=[("x", DictionaryType(StringTensorType([1]), FloatTensorType([1])))],
+                            options={"zipmap": False}, target_opset={"": 17, "ai.onnx.ml": 3})
+    p = model.predict_proba(rows)
+    write("dictionary", graph, f"{SKLEARN} DictVectorizer", model[0].transform(rows), [0, 1], model.predict(rows), p[:, 1], p, p)
+
+
 def types():
     """float16, small integers, whole numbers and booleans."""
     x = HAND
@@ -399,7 +415,7 @@ def refused():
 
 MAKERS = [
     catboost_labels, trees_by_hand, odd_labels, columns, columns_by_hand, margins, raw_scores_stated, logits,
-    linear_classifier, own_objective, types, refused,
+    linear_classifier, own_objective, dictionary, types, refused,
 ]
 
 if __name__ == "__main__":

@@ -12,11 +12,8 @@ use crate::categories::{Codes, Unseen};
 use crate::error::{Error, Kind, Result};
 use crate::instant;
 use crate::interface::{ElementType, Feature, Interface};
-use crate::names::{Renamed, likely};
+use crate::names::{self, Renamed, likely, quoted};
 use crate::value::{Scalar, ValueProblem};
-
-/// How many names a message lists before it says how many more there are.
-const NAMES_SHOWN: usize = 8;
 
 /// Binds features of one model version.
 #[derive(Debug, Clone)]
@@ -142,7 +139,7 @@ impl Binder {
                 "{} features of model {} are missing: {}",
                 many.len(),
                 self.model,
-                listed(many.iter().map(|f| f.name.as_str()))
+                quoted(many.iter().map(|f| f.name.as_str()))
             ),
         };
         let unused: Vec<&str> =
@@ -150,7 +147,7 @@ impl Binder {
         let mut error = Error::new(Kind::MissingValue, message);
         if !unused.is_empty() {
             error = error
-                .with_detail(format!("Names given but not used by the model: {}.", listed(unused.iter().copied())));
+                .with_detail(format!("Names given but not used by the model: {}.", quoted(unused.iter().copied())));
         }
         let wanted: Vec<&str> = missing.iter().map(|feature| feature.name.as_str()).collect();
         match renamed(&likely(&wanted, &unused)) {
@@ -403,7 +400,7 @@ pub(crate) fn check_default(feature: &Feature, default: &serde_json::Value) -> s
 
 /// What to write where columns were renamed.
 fn renamed(likely: &[(&str, &str, Renamed)]) -> Option<String> {
-    let shown = likely.iter().take(NAMES_SHOWN).map(|(wanted, given, _)| format!("{wanted:?} instead of {given:?}"));
+    let shown = likely.iter().take(names::SHOWN).map(|(wanted, given, _)| format!("{wanted:?} instead of {given:?}"));
     let mut hint = format!("Names must match exactly: write {}.", shown.collect::<Vec<_>>().join(", "));
     if likely.iter().any(|(.., renamed)| *renamed == Renamed::Cut) {
         hint.push_str(
@@ -414,14 +411,6 @@ fn renamed(likely: &[(&str, &str, Renamed)]) -> Option<String> {
         hint.push_str(" Or register the model with the names that your data has: feature_names => ARRAY['…', '…'].");
     }
     (!likely.is_empty()).then_some(hint)
-}
-
-/// `"a", "b", "c" and 5 more`.
-fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let names: Vec<&str> = names.collect();
-    let shown: Vec<String> = names.iter().take(NAMES_SHOWN).map(|name| format!("{name:?}")).collect();
-    let rest = names.len().saturating_sub(NAMES_SHOWN);
-    if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more", shown.join(", ")) }
 }
 
 #[cfg(test)]

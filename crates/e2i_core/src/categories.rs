@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::listed;
 use crate::value::{Scalar, ValueProblem, float_text};
 
 /// A value that a data frame had.
@@ -72,9 +73,6 @@ pub struct Categories {
 }
 
 impl Categories {
-    /// Values that a listing shows before it says how many more there are.
-    const SHOWN: usize = 8;
-
     /// The type of all values, as listings name it: `string`, `int64`, `float64` or `bool`; `string` where they differ, `any` where
     /// there are none.
     #[must_use]
@@ -116,19 +114,10 @@ impl Categories {
     /// The first values, `"a", "b" and 5 more`.
     #[must_use]
     pub fn shown(&self) -> String {
-        let shown: Vec<String> = self
-            .values
-            .iter()
-            .take(Self::SHOWN)
-            .map(|value| match value {
-                Category::Text(text) => Scalar::Text(text).to_string(),
-                other => other.to_string(),
-            })
-            .collect();
-        match self.values.len().saturating_sub(Self::SHOWN) {
-            0 => shown.join(", "),
-            rest => format!("{} and {rest} more", shown.join(", ")),
-        }
+        listed(self.values.iter().map(|value| match value {
+            Category::Text(text) => Scalar::Text(text).to_string(),
+            other => other.to_string(),
+        }))
     }
 }
 

@@ -59,6 +59,7 @@ pub use error::{Error, Kind, Result};
 pub use golden::{Check, Examples};
 pub use interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
 pub use kept::Kept;
+pub use names::quoted;
 pub use options::Options;
 pub use reference::{ModelReference, Selector};
 pub use signature::Signature;

@@ -1,4 +1,4 @@
-//! Which of the names that were given is likely the one that a model knows otherwise.
+//! Names in messages: how many are listed, and which of those that were given is likely the one that a model knows otherwise.
 //!
 //! Training libraries and databases rename columns: LightGBM writes `_` for a blank, skl2onnx for all but ASCII letters and
 //! digits, a database cuts names at 63 bytes and folds them to lower case, and an accent can be written in two ways. This is
@@ -7,6 +7,26 @@
 use std::collections::{HashMap, HashSet};
 
 use unicode_normalization::UnicodeNormalization;
+
+/// How many names, labels or values a message shows.
+pub(crate) const SHOWN: usize = 8;
+
+/// The first of several, each as it is shown, and how many more there are: `"a", "b" and 5 more`.
+#[must_use]
+pub fn listed(shown: impl IntoIterator<Item = String>) -> String {
+    let mut shown = shown.into_iter();
+    let first: Vec<String> = shown.by_ref().take(SHOWN).collect();
+    match shown.count() {
+        0 => first.join(", "),
+        rest => format!("{} and {rest} more", first.join(", ")),
+    }
+}
+
+/// The same of names, in quotes.
+#[must_use]
+pub fn quoted<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    listed(names.into_iter().map(|name| format!("{name:?}")))
+}
 
 /// Longest name of a column of a table, in bytes.
 const LONGEST_COLUMN: usize = 63;

@@ -7,6 +7,7 @@ use crate::class_scores::{ClassScores, Pair};
 use crate::engine::{OutputSet, Outputs};
 use crate::error::{Error, Kind, Result};
 use crate::interface::{Classes, Interface, Task};
+use crate::names::quoted;
 use crate::native::arithmetic::own::{logistic_double, softmax};
 
 /// What a caller wants to know about a row.
@@ -183,13 +184,10 @@ pub fn written_class(classes: &Classes, outputs: &Outputs, row: usize) -> Option
 #[cold]
 fn foreign_label(classes: &Classes, outputs: &Outputs, row: usize, model: &str) -> Error {
     let Some(written) = outputs.label.shown(row) else { return short_output(model) };
-    const SHOWN: usize = 10;
-    let known = classes.graph_labels.as_ref().unwrap_or(&classes.labels);
-    let mut list: Vec<String> = known.iter().take(SHOWN).map(|label| format!("{label:?}")).collect();
-    list.extend((known.len() > SHOWN).then(|| "…".to_owned()));
+    let known = quoted(classes.graph_labels.as_ref().unwrap_or(&classes.labels).iter().map(String::as_str));
     Error::new(
         Kind::Runtime,
-        format!("model {model} answered the label {written:?}, which is none of its classes {}", list.join(", ")),
+        format!("model {model} answered the label {written:?}, which is none of its classes {known}"),
     )
     .with_hint(
         "Use e2i_predict_proba, or register it with class_labels => ARRAY[…], in the order of the probabilities.",

@@ -4,9 +4,9 @@
 //! in turn, and prints `BATCH SIDE NANOSECONDS` a row of every pass, then `load SIDE NANOSECONDS`: creating a session
 //! against opening a compiled model. Time is the thread's own on a processor, so that others on the machine disturb less.
 //! A line `kernel BATCH SET TEXT` says what ran. Every number of every pass is compared: bit by bit, but for models whose
-//! operators round differently, there to a few units in the last places. The model is ONNX, or a file of XGBoost or
-//! LightGBM, which has no runtime beside it; the scores go to SCORES, in the type they have, for their own library to be
-//! compared with.
+//! operators round differently, there to a few units in the last places. The model is ONNX, or a file of XGBoost,
+//! LightGBM or scikit-learn (skops), which has no runtime beside it; the scores go to SCORES, in the type they have, for
+//! their own library to be compared with.
 
 mod alone;
 
@@ -98,6 +98,10 @@ fn compiled(bytes: &[u8]) -> (Interface, Vec<u8>) {
         let element = trained.interface.inputs[0].element;
         let image = compile_trained(trained.framework, element, &trained.ensemble, &trained.link).expect("it compiles");
         return (trained.interface, image);
+    }
+    if let Some(model) = e2i_skops::read(bytes) {
+        let model = model.expect("a model that is known");
+        return (model.interface, model.plan);
     }
     let model = Model::parse(bytes).expect("it parses");
     let interface = describe(&model, None, &Options::default()).expect("it is described");

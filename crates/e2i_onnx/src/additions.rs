@@ -31,17 +31,17 @@ pub(crate) fn has_nodes(interface: &Interface) -> bool {
 }
 
 /// The model with all that its interface needs besides what it has.
-pub(crate) fn extended<'b>(model: &'b [u8], interface: &Interface) -> Cow<'b, [u8]> {
+pub(crate) fn extended<'b>(model: Cow<'b, [u8]>, interface: &Interface) -> Cow<'b, [u8]> {
     let mut graph = GraphProto::default();
     for output in interface.outputs.iter().filter(|output| output.tensor != output.name) {
         add(&mut graph, output);
     }
     if graph.outputs.is_empty() {
-        return Cow::Borrowed(model);
+        return model;
     }
     let addition = ModelProto { graph: Some(graph), ..ModelProto::default() };
     let mut bytes = Vec::with_capacity(model.len() + addition.encoded_len());
-    bytes.extend_from_slice(model);
+    bytes.extend_from_slice(&model);
     bytes.extend(addition.encode_to_vec());
     Cow::Owned(bytes)
 }

@@ -17,6 +17,7 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 
 use crate::additions;
+use crate::maps;
 use crate::rows::rows_first;
 use crate::runtime::Runtime;
 use crate::value::{self, Bound, Cells, Value};
@@ -181,12 +182,12 @@ impl RuntimeEngine {
         let preprocessor = match artifacts.preprocessor {
             None => None,
             Some(bytes) => {
-                let session = open(&additions::finding_nan(bytes.into()))?;
+                let session = open(&additions::finding_nan(maps::as_vectors(bytes)))?;
                 let passed_on = names(interface.passed_on.iter().map(String::as_str).collect())?;
                 Some(Graph { session, inputs: fed.clone(), passed_on })
             }
         };
-        let extended = additions::finding_nan(additions::extended(artifacts.model, interface));
+        let extended = additions::finding_nan(additions::extended(maps::as_vectors(artifacts.model), interface));
         let session = open(&extended)?;
         let inputs = match &preprocessor {
             None => fed,

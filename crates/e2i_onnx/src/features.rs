@@ -70,7 +70,11 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
         )
         .with_hint("Give the names: feature_names => ARRAY['…', '…']."));
     }
-    let named = metadata.is_some() || columns && (tensors.len() > 1 || !generic(&tensors[0].name));
+    let is_named = |tensor: &InputTensor| {
+        let column = columns && (tensors.len() > 1 || !generic(&tensor.name));
+        column || model.vocabulary(&tensor.name).is_some()
+    };
+    let named = metadata.is_some() || tensors.iter().all(is_named);
     let mut features = Vec::with_capacity(total.unwrap_or_default());
     let widths: Vec<(&str, usize)> = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.width())).collect();
     let tolerant = missing(model, &widths);
@@ -82,22 +86,27 @@ pub(crate) fn read(model: &Model, wanted: Option<usize>) -> Result<Inputs> {
                 element if element.is_float() && found.text.is_none() => found,
                 _ => Missing::default(),
             };
-            let name = match &metadata {
-                Some(names) => names[features.len()].clone(),
-                None if columns => tensor.name.clone(),
-                None => format!("f{}", features.len()),
+            let word = model.vocabulary(&tensor.name).and_then(|words| words.get(position));
+            let name = match (&metadata, word) {
+                (Some(names), _) => names[features.len()].clone(),
+                (None, Some(word)) => word.clone(),
+                (None, None) if columns => tensor.name.clone(),
+                (None, None) => format!("f{}", features.len()),
             };
             features.push(Feature {
                 name,
                 tensor: index,
                 position,
                 element: tensor.element,
-                required: true,
-                takes_missing: found.taken,
+                required: word.is_none(),
+                takes_missing: found.taken && word.is_none(),
                 whole: false,
                 instant: false,
                 categories: None,
-                default: found.text.map(serde_json::Value::from),
+                default: match word {
+                    Some(_) => Some(serde_json::Value::from(0)),
+                    None => found.text.map(serde_json::Value::from),
+                },
             });
         }
     }
@@ -129,7 +138,7 @@ fn read_tensor<'m>(
     let name = info.name.clone();
     let unsupported = |what: String| {
         Error::new(Kind::Unsupported, format!("input {name:?} of the model is {what}"))
-            .with_hint("Supported inputs are tensors of float, double, int32, int64, bool and string.")
+            .with_hint("Supported inputs are tensors of float, double, int32, int64, bool and string, and maps of numbers by name that one DictVectorizer alone reads.")
     };
     let Some(tensor) = tensor_type(info) else {
         return Err(unsupported(type_name(info.kind.as_ref())));

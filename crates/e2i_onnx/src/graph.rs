@@ -8,6 +8,7 @@ use e2i_core::{ElementType, Error, Kind, Result};
 use prost::Message;
 
 use crate::guard;
+use crate::maps;
 pub(crate) use crate::proto::attribute;
 use crate::proto::{
     self, GraphProto, ModelProto, NodeProto, TensorProto, TensorType, TypeProto, TypeValue, ValueInfo, data_type,
@@ -26,6 +27,7 @@ pub struct Model {
     inputs: Vec<usize>,
     /// Domains whose operators the model itself defines.
     own_domains: HashSet<String>,
+    vocabularies: maps::Vocabularies,
 }
 
 /// Where a constant is kept.
@@ -37,13 +39,16 @@ enum Place {
 }
 
 impl Model {
-    /// Decodes and checks a model.
+    /// Decodes and checks a model. Inputs that are maps of numbers become vectors, where their names are known.
     ///
     /// # Errors
     /// [`Kind::BadModel`] when the bytes are no ONNX model, [`Kind::Unsupported`] when it uses external data or foreign
     /// operators.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let bytes = Bytes::copy_from_slice(bytes);
+        let (bytes, vocabularies) = match maps::rewritten(bytes) {
+            Some((bytes, vocabularies)) => (Bytes::from(bytes), vocabularies),
+            None => (Bytes::copy_from_slice(bytes), maps::Vocabularies::new()),
+        };
         let not_onnx = |why: String| {
             let known = recognise(&bytes);
             let why = known.as_ref().map_or(why, |known| format!("it is {}", known.what));
@@ -98,10 +103,10 @@ impl Model {
             }
         }
         let own_domains = proto.functions.iter().map(|function| function.domain.clone()).collect();
-        Ok(Self { bytes, proto, producers, consumers, constants, inputs, own_domains })
+        Ok(Self { bytes, proto, producers, consumers, constants, inputs, own_domains, vocabularies })
     }
 
-    /// The bytes as they were given.
+    /// The bytes as they were given, but for inputs that were maps.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -145,6 +150,11 @@ impl Model {
     /// The inputs that a caller must give: those that are no initializers.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = &ValueInfo> {
         self.inputs.iter().filter_map(|place| self.graph().inputs.get(*place))
+    }
+
+    /// The names of the features of an input that was a map; what is not given of them is 0.
+    pub(crate) fn vocabulary(&self, input: &str) -> Option<&[String]> {
+        self.vocabularies.get(input).map(Vec::as_slice)
     }
 
     /// A metadata entry.
@@ -252,9 +262,4 @@ pub(crate) fn constant_as_labels(tensor: &TensorProto) -> Option<Vec<String>> {
 /// At least as many as a constant has values, without reading them.
 pub(crate) fn constant_length(tensor: &TensorProto) -> usize {
     tensor.raw_data.len().max(tensor.int64_data.len()).max(tensor.int32_data.len())
-}
-
-/// The values of an int64 constant.
-pub(crate) fn constant_as_indexes(tensor: &TensorProto) -> Option<Vec<usize>> {
-    constant_as_labels(tensor)?.iter().map(|index| index.parse().ok()).collect()
 }

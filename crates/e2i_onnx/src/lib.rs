@@ -11,7 +11,7 @@
 //!
 //! `graph` is a decoded graph and questions about it, `guard` what a graph may not contain (`trees` for tree ensembles); `class_scores`
 //! reads what the operators before a classifier's numbers say of them; `columns_apart` reads outputs of one class each together,
-//! `additions` is what is added to a graph so that an output can be read; `samples` a row that a graph can score.
+//! `columns` follows features through a graph; `additions` is what is added to a graph so that an output can be read, `maps` makes tensors of inputs that are maps; `samples` a row that a graph can score.
 //!
 //! This is the only crate that knows `ort`. It never asks who is calling: cancellation reaches it as a function
 //! ([`watchdog::set_probe`]), files as bytes, settings as arguments.
@@ -20,6 +20,7 @@ mod additions;
 mod alone;
 mod class_scores;
 mod classes;
+mod columns;
 mod columns_apart;
 mod describe;
 mod engine;
@@ -27,6 +28,7 @@ mod features;
 mod graph;
 mod guard;
 pub mod locale;
+mod maps;
 mod missing;
 pub mod native;
 mod outputs;

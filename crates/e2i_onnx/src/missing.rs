@@ -8,13 +8,11 @@
 //! write for it ([`MARKERS`]), or no category at all, where an unknown category is none. Two encoders with different markers,
 //! or one with several, leave NULL refused. What an imputer of texts replaces is a missing one, whatever it is called.
 //!
-//! Columns are followed in one pass over the nodes, so that each encoder is asked about its own columns only, also where a
-//! matrix of texts is taken apart or columns are put together first.
+//! Columns are followed ([`crate::columns`]), so that each encoder is asked about its own columns only, also where a matrix of texts is taken
+//! apart or columns are put together first.
 
-use std::collections::HashMap;
-use std::rc::Rc;
-
-use crate::graph::{Model, attribute, constant_as_indexes, constant_length};
+use crate::columns::{Carried, Visitor, Way, walk};
+use crate::graph::{Model, attribute};
 use crate::proto::{Attribute, NodeProto, data_type};
 
 /// Operators after which a NaN is still a NaN in the same or another place.
@@ -42,12 +40,6 @@ const PASSING: [&str; 17] = [
 /// of that name was NULL in the training data.
 const MARKERS: [&str; 4] = ["nan", "None", "NaN", "<NA>"];
 
-/// Columns that are looked at before the graph is given up as too large: what is not found out is no missing value.
-const STEPS_AT_MOST: usize = 1 << 24;
-
-/// Bytes or numbers of the indexes of selections that are followed.
-const PICKED_AT_MOST: usize = 1 << 24;
-
 /// Readers of a tensor that are looked at for the form of an imputer.
 const READERS: usize = 8;
 
@@ -63,23 +55,10 @@ pub(crate) struct Missing {
 /// For each input tensor, `(name, width)`, and each position in it, whether a missing value may be given.
 pub(crate) fn missing(model: &Model, inputs: &[(&str, usize)]) -> Vec<Vec<Missing>> {
     let total = inputs.iter().fold(0_usize, |sum, (_, width)| sum.saturating_add(*width));
-    let mut pass = Pass { model, carried: HashMap::new(), found: vec![Found::default(); total], steps: 0, picked: 0 };
-    let mut first = 0;
-    for (name, width) in inputs {
-        pass.carried.insert(name, Carried { columns: (first..first + width).collect(), ordered: true });
-        first += width;
-    }
-    let complete = pass.run().is_some();
-    let mut found = pass.found.iter().map(|found| if complete { found.verdict() } else { Missing::default() });
+    let mut readers = Readers { model, found: vec![Found::default(); total] };
+    let complete = walk(model, inputs, &mut readers).is_some();
+    let mut found = readers.found.iter().map(|found| if complete { found.verdict() } else { Missing::default() });
     inputs.iter().map(|(_, width)| found.by_ref().take(*width).collect()).collect()
-}
-
-/// The features that a tensor carries.
-#[derive(Clone)]
-struct Carried {
-    columns: Rc<[usize]>,
-    /// Whether its columns are exactly these, in order.
-    ordered: bool,
 }
 
 /// What has been found out about a feature; the bits are those of [`MARKERS`].
@@ -132,123 +111,39 @@ enum Reader<'n> {
     Refuses,
 }
 
-struct Pass<'m> {
+/// What all that reads a feature says of it.
+struct Readers<'m> {
     model: &'m Model,
-    carried: HashMap<&'m str, Carried>,
     found: Vec<Found>,
-    steps: usize,
-    picked: usize,
 }
 
-impl<'m> Pass<'m> {
-    /// `None` where the graph is too large or out of order.
-    fn run(&mut self) -> Option<()> {
-        let mut written: HashMap<&str, usize> = HashMap::new();
-        for (index, node) in self.model.graph().nodes.iter().enumerate() {
-            node.outputs.iter().filter(|output| !output.is_empty()).for_each(|output| {
-                written.insert(output, index);
-            });
-        }
-        for (index, node) in self.model.graph().nodes.iter().enumerate() {
-            if node.inputs.iter().any(|input| written.get(input.as_str()).is_some_and(|writer| *writer >= index)) {
-                return None;
-            }
-            self.visit(node)?;
-        }
-        Some(())
-    }
-
-    fn count(&mut self, columns: usize) -> Option<()> {
-        self.steps = self.steps.saturating_add(columns).saturating_add(1);
-        (self.steps <= STEPS_AT_MOST).then_some(())
-    }
-
-    fn visit(&mut self, node: &'m NodeProto) -> Option<()> {
-        let read: Vec<Carried> =
-            node.inputs.iter().filter_map(|input| self.carried.get(input.as_str()).cloned()).collect();
-        if read.is_empty() {
-            return Some(());
-        }
+impl<'m> Visitor<'m> for Readers<'m> {
+    fn visit(&mut self, node: &'m NodeProto, read: &[&Carried]) -> Way {
         let kind = reader(self.model, node);
-        if let Reader::Replaced = kind {
-            return Some(());
+        match kind {
+            Reader::Replaced => return Way::Ended,
+            Reader::Passes => return Way::Moved,
+            _ => {}
         }
-        if let Reader::Passes = kind {
-            let passed = self.passed(node, &read)?;
-            for output in node.outputs.iter().filter(|output| !output.is_empty()) {
-                self.carried.insert(output, passed.clone());
-            }
-            return Some(());
-        }
-        for carried in read {
-            self.count(carried.columns.len())?;
-            for column in carried.columns.iter() {
-                let Some(found) = self.found.get_mut(*column) else { continue };
-                match kind {
-                    Reader::HandlesNan => found.reached = true,
-                    Reader::Texts { known, empty, unknown_is_none } => {
-                        found.reached = true;
-                        found.known |= known;
-                        found.empty |= empty;
-                        found.lacking |= if unknown_is_none { 0 } else { !known };
-                    }
-                    Reader::Imputes(text) => {
-                        found.reached = true;
-                        found.refused |= found.imputed.get_or_insert_with(|| text.to_owned()) != text;
-                    }
-                    Reader::Refuses | Reader::Passes | Reader::Replaced => found.refused = true,
+        for column in read.iter().flat_map(|carried| carried.columns.iter()) {
+            let Some(found) = self.found.get_mut(*column) else { continue };
+            match kind {
+                Reader::HandlesNan => found.reached = true,
+                Reader::Texts { known, empty, unknown_is_none } => {
+                    found.reached = true;
+                    found.known |= known;
+                    found.empty |= empty;
+                    found.lacking |= if unknown_is_none { 0 } else { !known };
                 }
-            }
-        }
-        Some(())
-    }
-
-    /// What the outputs of a node carry that passes on what it reads.
-    fn passed(&mut self, node: &'m NodeProto, read: &[Carried]) -> Option<Carried> {
-        let operator = node.op_type.as_str();
-        match (operator, read) {
-            ("Gather" | "ArrayFeatureExtractor", [data, ..]) => Some(self.picked(node, data)),
-            // What has one column has it wherever it stands.
-            (_, [only]) => {
-                let keeps = matches!(operator, "Identity" | "Cast" | "Scaler") || only.columns.len() == 1;
-                let alone = node.inputs.len() == 1 || !matches!(operator, "Concat" | "FeatureVectorizer");
-                Some(Carried { columns: only.columns.clone(), ordered: only.ordered && keeps && alone })
-            }
-            _ => {
-                self.count(read.iter().fold(0, |sum: usize, part| sum.saturating_add(part.columns.len())))?;
-                let joins = matches!(operator, "Concat" | "FeatureVectorizer")
-                    && read.len() == node.inputs.len()
-                    && read.iter().all(|part| part.ordered)
-                    && (operator != "Concat" || along_columns(node));
-                let mut columns: Vec<usize> = read.iter().flat_map(|part| part.columns.iter().copied()).collect();
-                if !joins {
-                    columns.sort_unstable();
-                    columns.dedup();
+                Reader::Imputes(text) => {
+                    found.reached = true;
+                    found.refused |= found.imputed.get_or_insert_with(|| text.to_owned()) != text;
                 }
-                Some(Carried { columns: columns.into(), ordered: joins })
+                Reader::Refuses | Reader::Passes | Reader::Replaced => found.refused = true,
             }
         }
+        Way::Ended
     }
-
-    /// The features that a selection by constant indexes keeps; all of them where that cannot be told.
-    fn picked(&mut self, node: &'m NodeProto, data: &Carried) -> Carried {
-        let indexes = node.inputs.get(1).and_then(|name| self.model.constant(name));
-        // What is too much to follow one by one is taken to keep all of its columns.
-        let length = indexes.map_or(0, constant_length);
-        let affordable = self.picked.saturating_add(length) <= PICKED_AT_MOST;
-        self.picked += if affordable { length } else { 0 };
-        let indexes = indexes.filter(|_| affordable).and_then(constant_as_indexes);
-        let whole = Carried { columns: data.columns.clone(), ordered: false };
-        let by_column = node.op_type == "ArrayFeatureExtractor" || along_columns(node);
-        let Some(indexes) = indexes.filter(|_| by_column && data.ordered) else { return whole };
-        let columns: Option<Vec<usize>> = indexes.iter().map(|index| data.columns.get(*index).copied()).collect();
-        columns.map_or(whole, |columns| Carried { columns: columns.into(), ordered: true })
-    }
-}
-
-/// Whether the axis of a node is that of the columns; tensors of features have two axes.
-fn along_columns(node: &NodeProto) -> bool {
-    attribute(node, "axis").is_some_and(|axis| matches!(axis.int, 1 | -1))
 }
 
 fn reader<'m>(model: &Model, node: &'m NodeProto) -> Reader<'m> {

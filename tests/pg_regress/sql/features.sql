@@ -1,6 +1,7 @@
 -- The second argument in its four spellings: an object, the same as text, a row, an array; what is found by name, what is
 -- found by position, what is ignored, what is missing.
 \set VERBOSITY default
+\set models `echo $E2I_MODELS`
 SET client_min_messages = warning;
 
 -- y = 0.5a - 1.25b + 2c + 0.125d + 0.75, all four required, no missing values.
@@ -77,5 +78,15 @@ SELECT * FROM e2i_check_features('churn', '{"specialty": 7, "region": "Süd", "y
 SELECT feature, tensor, position, value, problem FROM e2i_check_features('linear', ARRAY[0.5, NULL]);
 SELECT feature, value, problem FROM (SELECT 2 AS b, 'x' AS a) t, e2i_check_features('linear', t);
 SELECT regress.raised($$SELECT e2i_check_features('linear', '12')$$);
+
+-- A DictVectorizer takes a map: its vocabulary names the features, and those that are not given are 0. On either engine.
+SELECT e2i_register_model('dictionary', pg_read_binary_file(:'models' || '/answers/dictionary.onnx'));
+SELECT e2i_predict_label('dictionary', '{"age": 20, "city=Bern": 1}') AS bern, round(e2i_predict('dictionary', '{"income": 1.5}')::numeric, 6) AS income,
+       round(e2i_predict('dictionary', '{"age": 40, "city=Rome": 1, "income": 2.5, "city=Oslo": 1, "city=Bern": null}')::numeric, 6) AS with_an_unknown_city;
+SELECT engine FROM e2i_session_cache WHERE model = 'dictionary';
+SET e2i_serve.engine = 'onnxruntime';
+SELECT round(e2i_predict('dictionary', jsonb_build_object('income', 1.5))::numeric, 6) AS income;
+RESET e2i_serve.engine;
+SELECT feature, value, problem FROM e2i_check_features('dictionary', '{"age": 40}');
 
 SELECT count(e2i_drop_model(model_name || ':' || model_version, force => true)) > 0 AS dropped FROM ml_model_registry;

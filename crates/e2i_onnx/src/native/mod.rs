@@ -121,7 +121,7 @@ fn compile_within(
 ) -> Result<Vec<u8>, Refusal> {
     let overall = |why: String| Refusal { node: String::new(), operator: String::new(), why };
     let extended = additions::has_nodes(interface)
-        .then(|| Model::parse(&additions::extended(model.bytes(), interface)))
+        .then(|| Model::parse(&additions::extended(model.bytes().into(), interface)))
         .transpose()
         .map_err(|error| overall(error.message().to_owned()))?;
     let model = extended.as_ref().unwrap_or(model);
