@@ -14,6 +14,7 @@ CREATE VIEW e2i_rights AS
         WHERE e.extname = 'e2i_serve' AND (p.oid IS NOT NULL OR t.typtype = 'e' OR c.oid IS NOT NULL)
     ), held (kind, privilege, names) AS (VALUES
         ('everybody', 'EXECUTE', ARRAY['e2i_predict', 'e2i_predict_label', 'e2i_predict_proba', 'e2i_predict_vector', 'e2i_predict_pinned',
+            'e2i_predict_planned', 'e2i_predict_label_planned', 'e2i_predict_proba_planned', 'e2i_predict_vector_planned',
             'e2i_serve', 'e2i_check_features', 'e2i_describe_model', 'e2i_verify_model', 'e2i_model_classes', 'e2i_version_at', 'e2i_prewarm',
             'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library']),
         ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights']),

@@ -75,6 +75,21 @@ COMMENT ON FUNCTION e2i_predict_vector(text, json) IS 'every number of the main 
 COMMENT ON FUNCTION e2i_predict_vector(text, record) IS 'every number of the main output: several targets, distances, an embedding; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_predict_vector(text, anyarray) IS 'every number of the main output: several targets, distances, an embedding; features: an array, bound by position';
 
+-- What plans call in place of the functions above: features are the columns that the versions need, and versions are those that the
+-- statement was planned for; as_json is whether the row stands in place of its JSON.
+CREATE FUNCTION e2i_predict_planned(model text, features record, versions text[], as_json boolean) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_planned';
+CREATE FUNCTION e2i_predict_label_planned(model text, features record, versions text[], as_json boolean) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_label_planned';
+CREATE FUNCTION e2i_predict_proba_planned(model text, features record, versions text[], as_json boolean) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_proba_planned';
+CREATE FUNCTION e2i_predict_vector_planned(model text, features record, versions text[], as_json boolean) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_planned';
+COMMENT ON FUNCTION e2i_predict_planned IS 'what a plan calls in place of e2i_predict: the columns that its versions need, and the versions that it was planned for';
+COMMENT ON FUNCTION e2i_predict_label_planned IS 'what a plan calls in place of e2i_predict_label: the columns that its versions need, and the versions that it was planned for';
+COMMENT ON FUNCTION e2i_predict_proba_planned IS 'what a plan calls in place of e2i_predict_proba: the columns that its versions need, and the versions that it was planned for';
+COMMENT ON FUNCTION e2i_predict_vector_planned IS 'what a plan calls in place of e2i_predict_vector: the columns that its versions need, and the versions that it was planned for';
+
 -- e2i_predict_pinned: the number of e2i_predict for a version that never changes, and therefore IMMUTABLE: it may stand in an
 -- expression index, be pushed down to a foreign server, and be used where only immutable functions are.
 CREATE FUNCTION e2i_predict_pinned(model text, features jsonb) RETURNS float8

@@ -87,6 +87,9 @@ static INFERENCE_LOG_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
 /// Off: who drops the extension to install it anew does not mean the models.
 static ALLOW_DROP: GucSetting<bool> = GucSetting::<bool>::new(false);
 
+/// On: what is rewritten answers the same. Off is for measuring and for doubting.
+static REWRITE_CALLS: GucSetting<bool> = GucSetting::<bool>::new(true);
+
 /// Empty: none.
 static TRACE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
@@ -222,6 +225,14 @@ pub fn define() {
         c"What the inference log notes as trace of the rows that follow.",
         c"A trace id, or a traceparent as W3C Trace Context writes it, of which the trace id is taken.",
         &TRACE_ID,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"e2i_serve.rewrite_calls",
+        c"Whether scoring calls are planned so that only the columns that the model needs are read.",
+        c"It changes no answer. Statements that are prepared keep their plans.",
+        &REWRITE_CALLS,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -378,6 +389,11 @@ pub fn batch_size() -> usize {
 /// Whether models may be dropped with the extension.
 pub fn allow_drop() -> bool {
     ALLOW_DROP.get()
+}
+
+/// Whether calls are rewritten when a statement is planned.
+pub fn rewrite_calls() -> bool {
+    REWRITE_CALLS.get()
 }
 
 /// What an EXPLAIN wants of the calls under it; 0 without one.

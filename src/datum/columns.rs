@@ -7,6 +7,7 @@ use std::cell::Cell;
 use e2i_core::{Binder, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
+use crate::datum::as_json;
 use crate::datum::layout::{Strictness, required};
 use crate::datum::scalar::{Reader, Zone};
 
@@ -17,6 +18,7 @@ pub struct Columns {
     columns: Vec<Column>,
 }
 
+#[derive(Clone, Copy)]
 struct Column {
     reader: Reader,
     type_oid: pg_sys::Oid,
@@ -99,5 +101,52 @@ impl Columns {
             }
         }
         Ok(())
+    }
+
+    /// The same, each value as `to_jsonb` of a row would give it. Of several errors the one that a JSON object gives, whose members
+    /// are in an order of their own, so a feature may be fed twice.
+    ///
+    /// # Errors
+    /// What `sink` reports.
+    ///
+    /// # Safety
+    /// As [`Columns::scan`].
+    #[inline]
+    pub unsafe fn scan_as_json<S>(
+        &self,
+        layout: &Layout,
+        binder: &Binder,
+        values: &[pg_sys::Datum],
+        nulls: &[bool],
+        sink: &mut S,
+    ) -> Result<()>
+    where
+        S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
+    {
+        let mut feed = |feature: usize, source: Option<u32>| {
+            let Some(source) = source.map(|source| source as usize) else { return sink(feature, None) };
+            if nulls[source] {
+                return sink(feature, Some(Scalar::Missing));
+            }
+            let Column { reader, type_oid } = self.columns[source];
+            // SAFETY: as the caller promises, the value is of this column's type.
+            unsafe {
+                as_json::read(reader, type_oid, binder, feature, values[source], |scalar| sink(feature, Some(scalar)))
+            }
+        };
+        let sources = layout.sources();
+        let fed = sources.iter().enumerate().try_for_each(|(feature, source)| feed(feature, *source));
+        if fed.is_ok() {
+            return Ok(());
+        }
+        let mut members: Vec<usize> = (0..sources.len()).collect();
+        let features = &binder.interface().features;
+        members.sort_by_key(|feature| (sources[*feature].is_none(), as_json::key(&features[*feature].name)));
+        members.into_iter().try_for_each(|feature| feed(feature, sources[feature])).and(fed)
+    }
+
+    /// Whether each feature of a model is among them.
+    pub fn hold_all(&self, binder: &Binder) -> bool {
+        binder.match_names(self.names.iter().map(String::as_str)).sources().iter().all(Option::is_some)
     }
 }

@@ -8,7 +8,7 @@ use crate::datum::columns::Columns;
 use crate::datum::json_text;
 use crate::datum::jsonb::{Container, Value};
 use crate::datum::layout::{Strictness, nested, required};
-use crate::datum::row::RowSource;
+use crate::datum::row::{Reading, RowSource};
 use crate::datum::scalar::Zone;
 use crate::pg::varlena;
 
@@ -21,6 +21,8 @@ pub enum Spelling {
     Text,
     /// A row, bound by column name.
     Row,
+    /// The same, in place of `to_jsonb` of the row.
+    RowAsJson,
     /// An array, bound by position.
     Array,
 }
@@ -34,9 +36,9 @@ pub struct Features<'f>(Form<'f>);
 enum Form<'f> {
     Json(Container<'f>),
     Text(pg_sys::Datum),
-    Row(pg_sys::Datum),
+    Row(pg_sys::Datum, Reading),
     Array(pg_sys::Datum),
-    Columns(&'f Columns, &'f [pg_sys::Datum], &'f [bool]),
+    Columns(&'f Columns, Reading, &'f [pg_sys::Datum], &'f [bool]),
 }
 
 impl<'f> Features<'f> {
@@ -50,7 +52,8 @@ impl<'f> Features<'f> {
             // SAFETY: as the caller promises.
             Spelling::Jsonb => Form::Json(Container::root(unsafe { varlena::bytes(datum) })),
             Spelling::Text => Form::Text(datum),
-            Spelling::Row => Form::Row(datum),
+            Spelling::Row => Form::Row(datum, Reading::AsRow),
+            Spelling::RowAsJson => Form::Row(datum, Reading::AsJson),
             Spelling::Array => Form::Array(datum),
         })
     }
@@ -60,8 +63,13 @@ impl<'f> Features<'f> {
     /// # Safety
     /// `values` and `nulls` must be of these columns, as many or more, and live as long as `'f`.
     #[inline]
-    pub unsafe fn of_columns(columns: &'f Columns, values: &'f [pg_sys::Datum], nulls: &'f [bool]) -> Self {
-        Self(Form::Columns(columns, values, nulls))
+    pub unsafe fn of_columns(
+        columns: &'f Columns,
+        reading: Reading,
+        values: &'f [pg_sys::Datum],
+        nulls: &'f [bool],
+    ) -> Self {
+        Self(Form::Columns(columns, reading, values, nulls))
     }
 
     /// One row of a JSON payload.
@@ -114,16 +122,21 @@ impl FeatureSource {
         match features.0 {
             Form::Json(json) => self.json.scan(binder, json, strict, &mut sink),
             // SAFETY: a row and an array, by the promise of `of_datum`.
-            Form::Row(datum) => unsafe { self.row.scan(binder, datum, strict, &mut sink) },
+            Form::Row(datum, reading) => unsafe { self.row.scan(binder, datum, reading, strict, &mut sink) },
             // SAFETY: as above.
             Form::Array(datum) => unsafe { self.array.scan(binder, datum, strict, &mut sink) },
-            Form::Columns(columns, values, nulls) => {
+            Form::Columns(columns, reading, values, nulls) => {
                 if self.columns.as_ref().is_none_or(|(known, _)| *known != columns.number()) {
                     self.columns = Some((columns.number(), columns.layout(binder, strict)?));
                 }
                 let Some((_, layout)) = &self.columns else { return Ok(()) };
                 // SAFETY: values of these columns, by the promise of `of_columns`; the layout is of them and the binder.
-                unsafe { columns.scan(layout, binder, self.zone, values, nulls, &mut sink) }
+                unsafe {
+                    match reading {
+                        Reading::AsRow => columns.scan(layout, binder, self.zone, values, nulls, &mut sink),
+                        Reading::AsJson => columns.scan_as_json(layout, binder, values, nulls, &mut sink),
+                    }
+                }
             }
             Form::Text(_) => self.scan(binder, features.parsed(binder)?, strict, sink),
         }

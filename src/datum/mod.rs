@@ -4,6 +4,7 @@
 //! model; a value leaves here as an [`e2i_core::Scalar`] and the binder decides.
 
 pub mod array;
+pub mod as_json;
 pub mod columns;
 pub mod document;
 pub mod features;

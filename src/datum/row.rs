@@ -106,6 +106,45 @@ impl RowType {
     }
 }
 
+/// How the values of a row are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reading {
+    /// As what they are.
+    AsRow,
+    /// As `to_jsonb` of the row gives them.
+    AsJson,
+}
+
+/// A composite value, with its row type.
+///
+/// # Safety
+/// `datum` must be a valid composite value.
+unsafe fn opened(datum: pg_sys::Datum) -> (pg_sys::HeapTupleData, pg_sys::Oid, i32) {
+    // SAFETY: as the caller promises; a composite value begins with its header, and so does its length.
+    unsafe {
+        let header = varlena::plain(datum).cast::<pg_sys::HeapTupleHeaderData>();
+        let fields = (*header).t_choice.t_datum;
+        let length = pgrx::varlena::varsize_any(header.cast()) as u32;
+        (
+            pg_sys::HeapTupleData { t_len: length, t_data: header, ..Default::default() },
+            fields.datum_typeid,
+            fields.datum_typmod,
+        )
+    }
+}
+
+/// Whether each feature of a model is a column of a row.
+///
+/// # Safety
+/// `datum` must be a valid composite value.
+pub unsafe fn holds_all(datum: pg_sys::Datum, binder: &Binder) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (_, type_oid, typmod) = opened(datum);
+        RowType::find(type_oid, typmod).columns.hold_all(binder)
+    }
+}
+
 impl RowSource {
     /// One that writes timestamps into text in this time zone.
     pub fn new(zone: Zone) -> Self {
@@ -120,23 +159,15 @@ impl RowSource {
         &mut self,
         binder: &Binder,
         datum: pg_sys::Datum,
+        reading: Reading,
         strict: Strictness,
         sink: &mut S,
     ) -> Result<()>
     where
         S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
     {
-        // SAFETY: as the caller promises; a composite value begins with its header, and so does its length.
-        let (mut tuple, type_oid, typmod) = unsafe {
-            let header = varlena::plain(datum).cast::<pg_sys::HeapTupleHeaderData>();
-            let fields = (*header).t_choice.t_datum;
-            let length = pgrx::varlena::varsize_any(header.cast()) as u32;
-            (
-                pg_sys::HeapTupleData { t_len: length, t_data: header, ..Default::default() },
-                fields.datum_typeid,
-                fields.datum_typmod,
-            )
-        };
+        // SAFETY: as the caller promises.
+        let (mut tuple, type_oid, typmod) = unsafe { opened(datum) };
         let changes = relcache::changes();
         match self.known.first() {
             Some((known, _))
@@ -149,7 +180,10 @@ impl RowSource {
         // SAFETY: both arrays have at least the descriptor's number of attributes, and then hold values of its types.
         unsafe {
             pg_sys::heap_deform_tuple(&raw mut tuple, row_type.descriptor.0, values.as_mut_ptr(), nulls.as_mut_ptr());
-            row_type.columns.scan(layout, binder, *zone, values, nulls, sink)
+            match reading {
+                Reading::AsRow => row_type.columns.scan(layout, binder, *zone, values, nulls, sink),
+                Reading::AsJson => row_type.columns.scan_as_json(layout, binder, values, nulls, sink),
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 
 use crate::catalog::schema::Schema;
 use crate::datum::features::Spelling;
+use crate::pg::tree::{cast, members};
 use crate::pg::varlena;
 use crate::scoring::arm::Asked;
 
@@ -23,9 +24,16 @@ pub struct ScoringFunction {
     pub spelling: Spelling,
     /// Whether it takes `name:version` only, and no setting changes its answer.
     pub is_pinned: bool,
+    /// Whether it is called by plans: it has two arguments more, for which versions it was planned and whether its row is read as JSON.
+    pub is_planned: bool,
 }
 
 impl ScoringFunction {
+    /// How features are spelled in a call whose row stands for its JSON, or does not.
+    pub fn spelling(&self, is_as_json: bool) -> Spelling {
+        if is_as_json { Spelling::RowAsJson } else { self.spelling }
+    }
+
     /// What it asks of a row, and as which function's calls that is counted.
     pub fn asked(&self) -> Asked {
         let function = match (self.is_pinned, self.question) {
@@ -59,7 +67,6 @@ pub struct Call {
     pub function: &'static ScoringFunction,
 }
 
-#[allow(dead_code, reason = "until the planner asks")]
 impl Call {
     /// The call that a node is, if it is one. What is called must be the library's own code: a function of its name in another
     /// library is none, nor is one that runs as another role or with settings of its own.
@@ -69,12 +76,10 @@ impl Call {
     pub unsafe fn of(node: *mut pg_sys::Node) -> Option<Self> {
         // SAFETY: as the caller promises; a node says what it is.
         unsafe {
-            if node.is_null() || (*node).type_ != pg_sys::NodeTag::T_FuncExpr {
-                return None;
-            }
-            let expression = node.cast::<pg_sys::FuncExpr>();
+            let expression = cast::<pg_sys::FuncExpr, _>(node, pg_sys::NodeTag::T_FuncExpr)?;
             let function = function((*expression).funcid)?;
-            (list_length((*expression).args) >= 2).then_some(Self { expression, function })
+            let arguments = if function.is_planned { 4 } else { 2 };
+            (members::<pg_sys::Node>((*expression).args).len() == arguments).then_some(Self { expression, function })
         }
     }
 
@@ -93,6 +98,21 @@ impl Call {
         self.argument(1)
     }
 
+    /// Whether the row stands for its JSON.
+    pub fn is_as_json(&self) -> bool {
+        // SAFETY: a node of the expression.
+        self.function.is_planned
+            && unsafe {
+                cast::<pg_sys::Const, _>(self.argument(3), pg_sys::NodeTag::T_Const)
+                    .is_some_and(|constant| !(*constant).constisnull && (*constant).constvalue.value() != 0)
+            }
+    }
+
+    /// The versions that it was planned for; null for none.
+    pub fn versions(&self) -> *mut pg_sys::Node {
+        if self.function.is_planned { self.argument(2) } else { std::ptr::null_mut() }
+    }
+
     /// An argument.
     fn argument(&self, index: usize) -> *mut pg_sys::Node {
         // SAFETY: the expression outlives this, and has two arguments or more.
@@ -103,10 +123,8 @@ impl Call {
     pub fn reference(&self) -> Option<String> {
         // SAFETY: a node of the expression; the value of a constant is of its type.
         unsafe {
-            let constant = self.model().cast::<pg_sys::Const>();
-            let is_text = (*constant).xpr.type_ == pg_sys::NodeTag::T_Const
-                && !(*constant).constisnull
-                && (*constant).consttype == pg_sys::TEXTOID;
+            let constant = cast::<pg_sys::Const, _>(self.model(), pg_sys::NodeTag::T_Const)?;
+            let is_text = !(*constant).constisnull && (*constant).consttype == pg_sys::TEXTOID;
             is_text.then(|| varlena::text((*constant).constvalue).to_owned())
         }
     }
@@ -153,11 +171,4 @@ unsafe fn named(tuple: pg_sys::HeapTuple) -> Option<&'static ScoringFunction> {
         let symbol = if is_null { "" } else { varlena::text(source) };
         FUNCTIONS.get().iter().find(|function| function.symbol == symbol)
     }
-}
-
-/// # Safety
-/// `list` must be null or a list.
-unsafe fn list_length(list: *const pg_sys::List) -> usize {
-    // SAFETY: as the caller promises.
-    if list.is_null() { 0 } else { usize::try_from(unsafe { (*list).length }).unwrap_or_default() }
 }

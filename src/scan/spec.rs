@@ -29,6 +29,10 @@ pub struct Question {
     pub model: Node,
     /// The features, over the row below.
     pub features: Node,
+    /// The versions that the calls were planned for; null where they were not.
+    pub versions: Node,
+    /// Whether a row stands for its JSON.
+    pub is_as_json: bool,
     /// The functions that ask, one for each call.
     pub asked: Vec<pg_sys::Oid>,
 }
@@ -64,9 +68,11 @@ impl Spec {
             Entry::Token(question) => -1 - i32::try_from(*question).unwrap_or_default(),
         });
         let asked = self.questions.iter().map(|question| {
-            tree::list_of_integers(question.asked.iter().map(|function| function.to_u32().cast_signed()))
+            let asked = question.asked.iter().map(|function| function.to_u32().cast_signed());
+            tree::list_of_integers(std::iter::once(i32::from(question.is_as_json)).chain(asked))
         });
-        let expressions = self.questions.iter().flat_map(|question| [question.model, question.features]);
+        let expressions =
+            self.questions.iter().flat_map(|question| [question.model, question.features, question.versions]);
         let bound = self.bound.iter().flat_map(|bound| [bound.count, bound.offset]);
         // SAFETY: as the caller promises.
         unsafe {
@@ -87,8 +93,11 @@ impl Spec {
             let mut expressions = tree::members::<pg_sys::Node>((*scan).custom_exprs);
             let questions = lists
                 .map_while(|list| {
-                    let asked = tree::integers(list).map(|oid| pg_sys::Oid::from(oid.cast_unsigned())).collect();
-                    Some(Question { model: expressions.next()?, features: expressions.next()?, asked })
+                    let mut numbers = tree::integers(list);
+                    let is_as_json = numbers.next()? != 0;
+                    let asked = numbers.map(|oid| pg_sys::Oid::from(oid.cast_unsigned())).collect();
+                    let (model, features, versions) = (expressions.next()?, expressions.next()?, expressions.next()?);
+                    Some(Question { model, features, versions, is_as_json, asked })
                 })
                 .collect();
             let bound = expressions.next().zip(expressions.next()).map(|(count, offset)| Bound { count, offset });

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use pgrx::pg_sys::{self, NodeTag};
 
+use crate::datum::as_json;
 use crate::datum::features::Spelling;
 use crate::pg::tree::{self, Node};
 use crate::scan::ahead::Statement;
@@ -120,7 +121,8 @@ impl Split {
             // A text is parsed by the server, which raises what is wrong with it at once.
             let is_read = call.function.spelling != Spelling::Text && !call.function.is_pinned;
             let is_there = |node: Node| self.is_column(node);
-            (is_known && is_read && self.known.is_harmless_but(call.features(), &is_there)).then_some(call)
+            let is_plain = !call.is_as_json() || is_plain_json(call.features());
+            (is_known && is_read && is_plain && self.known.is_harmless_but(call.features(), &is_there)).then_some(call)
         }
     }
 
@@ -223,9 +225,18 @@ impl Split {
                 question.asked.len() < spec::ASKED
                     && pg_sys::equal(question.model.cast(), call.model().cast())
                     && pg_sys::equal(question.features.cast(), features.cast())
+                    && pg_sys::equal(question.versions.cast(), call.versions().cast())
+                    && question.is_as_json == call.is_as_json()
             };
             let number = self.questions.iter().position(same).unwrap_or_else(|| {
-                self.questions.push(Question { model: tree::copy(call.model()), features, asked: vec![] });
+                let (model, versions) = (tree::copy(call.model()), tree::copy(call.versions()));
+                self.questions.push(Question {
+                    model,
+                    features,
+                    versions,
+                    is_as_json: call.is_as_json(),
+                    asked: vec![],
+                });
                 self.questions.len() - 1
             });
             let function = (*call.expression()).funcid;
@@ -259,5 +270,16 @@ impl Split {
                 pg_sys::makeTargetEntry(expression, number, std::ptr::null_mut(), false)
             }))
         }
+    }
+}
+
+/// Whether the fields of a row become JSON without anybody's functions, which may raise what is wrong with a row that nobody asks for.
+unsafe fn is_plain_json(features: Node) -> bool {
+    // SAFETY: a node of an expression.
+    unsafe {
+        let row = tree::cast::<pg_sys::RowExpr, _>(features, NodeTag::T_RowExpr);
+        row.is_some_and(|row| {
+            tree::members::<pg_sys::Node>((*row).args).all(|field| as_json::is_plain(pg_sys::exprType(field)))
+        })
     }
 }

@@ -4,6 +4,9 @@ use std::cell::Cell;
 
 use pgrx::{pg_guard, pg_sys};
 
+use crate::scan::call::Call;
+use crate::scan::rewrite;
+
 thread_local! {
     /// Whether a scoring call was seen in the planning that is under way.
     static SEEN: Cell<bool> = const { Cell::new(false) };
@@ -37,8 +40,25 @@ pub unsafe extern "C-unwind" fn e2i_scoring_support(fcinfo: pg_sys::FunctionCall
     unsafe {
         let request = (*fcinfo).args.as_slice(1)[0].value.cast_mut_ptr::<pg_sys::Node>();
         if (*request).type_ == pg_sys::NodeTag::T_SupportRequestSimplify {
-            SEEN.set(true);
+            return pg_sys::Datum::from(simplified(&*request.cast()));
         }
     }
     pg_sys::Datum::from(0)
+}
+
+/// What takes the place of a call; null for nothing. Without a planner there is no plan to be kept up to date: so expressions of
+/// indexes are simplified, and CHECKs.
+///
+/// # Safety
+/// The request must be one of the planner's.
+unsafe fn simplified(request: &pg_sys::SupportRequestSimplify) -> *mut pg_sys::FuncExpr {
+    SEEN.set(true);
+    if request.root.is_null() {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        let call = Call::of(request.fcall.cast());
+        call.and_then(|call| rewrite::rewritten(request.root, &call)).unwrap_or(std::ptr::null_mut())
+    }
 }

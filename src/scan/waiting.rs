@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
-use e2i_core::{Answer, Error, Result};
+use e2i_core::{Answer, Binder, Error, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::catalog::schema::Schema;
 use crate::datum::columns::Columns;
 use crate::datum::features::{Features, Spelling};
+use crate::datum::row::Reading;
 use crate::explain;
 use crate::metrics::clock::Clock;
 use crate::metrics::{counter, statement};
@@ -22,7 +23,7 @@ use crate::scan::call::{self, ScoringFunction};
 use crate::scan::spec::Question;
 use crate::scoring::arm::Asked;
 use crate::scoring::engines::Preference;
-use crate::scoring::{Lease, cache};
+use crate::scoring::{Lease, cache, planned};
 use crate::settings;
 
 /// One row in so many is timed while rows are scored one by one, as it is in calls of their own.
@@ -47,6 +48,8 @@ pub struct Waiting {
     model: *mut pg_sys::ExprState,
     /// As the statement calls the model.
     called: String,
+    /// The versions that they were planned for, an array of texts.
+    versions: Option<pg_sys::Datum>,
     source: Source,
     /// What scores; `None` before the first call.
     scorer: Option<Lease>,
@@ -85,7 +88,7 @@ struct Call {
 /// Where features come from.
 enum Source {
     /// Columns of the row below, constants and what is computed of them.
-    Columns { columns: Columns, fields: Vec<Field>, values: Vec<pg_sys::Datum>, nulls: Vec<bool> },
+    Columns { columns: Columns, reading: Reading, fields: Vec<Field>, values: Vec<pg_sys::Datum>, nulls: Vec<bool> },
     /// One value.
     Value { state: *mut pg_sys::ExprState, spelling: Spelling },
 }
@@ -106,7 +109,7 @@ impl Waiting {
     pub unsafe fn new(question: &Question, parent: *mut pg_sys::PlanState) -> Option<(Self, usize)> {
         let functions: Vec<&'static ScoringFunction> =
             question.asked.iter().filter_map(|oid| call::function(*oid)).collect();
-        let (function, spelling) = (*question.asked.first()?, functions.first()?.spelling);
+        let (function, spelling) = (*question.asked.first()?, functions.first()?.spelling(question.is_as_json));
         if functions.len() != question.asked.len() {
             return None;
         }
@@ -120,11 +123,14 @@ impl Waiting {
         unsafe {
             let (source, needed) = Source::new(question.features, spelling, parent);
             let model = pg_sys::ExecInitExpr(question.model.cast(), parent);
+            let versions = tree::cast::<pg_sys::Const, _>(question.versions, NodeTag::T_Const);
+            let versions = versions.filter(|versions| !(**versions).constisnull);
             let this = Self {
                 function,
                 calls: calls.collect(),
                 model,
                 called: called(question.model),
+                versions: versions.map(|versions| (*versions).constvalue),
                 source,
                 scorer: None,
                 failed: None,
@@ -356,7 +362,7 @@ impl Waiting {
                 found = self.lease(&reference, &can);
             }
         }
-        match found {
+        match found.and_then(|scorer| self.suiting(scorer)) {
             Ok(mut scorer) => {
                 scorer.read_ahead(true);
                 scorer.begin();
@@ -364,6 +370,19 @@ impl Waiting {
             }
             Err(error) => self.failed = Some(error),
         }
+    }
+
+    /// A scorer whose versions find here what they take.
+    fn suiting(&self, scorer: Lease) -> Result<Lease> {
+        let holds_all = |model: &Binder| match &self.source {
+            Source::Columns { columns, .. } => columns.hold_all(model),
+            Source::Value { .. } => false,
+        };
+        if let Some(versions) = self.versions {
+            // SAFETY: a constant of the plan, of that type.
+            unsafe { planned::require(&scorer, versions, holds_all)? };
+        }
+        Ok(scorer)
     }
 
     fn lease(&self, reference: &str, asked: &[Asked]) -> Result<Lease> {
@@ -396,7 +415,12 @@ impl Source {
             });
             let row = tree::cast::<pg_sys::RowExpr, _>(features, NodeTag::T_RowExpr)
                 .filter(|row| (**row).row_typeid == pg_sys::RECORDOID);
-            let Some(row) = row.filter(|_| spelling == Spelling::Row) else {
+            let reading = match spelling {
+                Spelling::Row => Some(Reading::AsRow),
+                Spelling::RowAsJson => Some(Reading::AsJson),
+                _ => None,
+            };
+            let Some((row, reading)) = row.zip(reading) else {
                 return (Self::Value { state: pg_sys::ExecInitExpr(features.cast(), parent), spelling }, needed);
             };
             let arguments: Vec<*mut pg_sys::Node> = tree::members((*row).args).collect();
@@ -418,7 +442,7 @@ impl Source {
                 Field::Computed(pg_sys::ExecInitExpr(argument.cast(), parent))
             });
             let fields = fields.collect();
-            (Self::Columns { columns, fields, values, nulls }, needed)
+            (Self::Columns { columns, reading, fields, values, nulls }, needed)
         }
     }
 
@@ -427,7 +451,7 @@ impl Source {
         // SAFETY: as the callers promise.
         unsafe {
             match self {
-                Self::Columns { columns, fields, values, nulls } => {
+                Self::Columns { columns, reading, fields, values, nulls } => {
                     for (index, field) in fields.iter().enumerate() {
                         match field {
                             Field::Column(column) => {
@@ -441,7 +465,7 @@ impl Source {
                             }
                         }
                     }
-                    Some(Features::of_columns(columns, values, nulls))
+                    Some(Features::of_columns(columns, *reading, values, nulls))
                 }
                 Self::Value { state, spelling } => {
                     let mut is_null = false;

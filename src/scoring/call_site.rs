@@ -94,20 +94,21 @@ impl CallSite {
         (is_sampled || explain::is_timed()).then(|| Clock::start().drawn(!is_new))
     }
 
-    /// What scores rows with a reference, resolved on the first row of a statement.
+    /// What scores rows with a reference, resolved on the first row of a statement, where `check` may refuse it.
     ///
     /// # Errors
-    /// Unknown references, models that do not load, questions that a model cannot answer.
+    /// Unknown references, models that do not load, questions that a model cannot answer, what `check` reports.
     #[inline]
     pub fn scorer(
         &mut self,
         place: impl FnOnce() -> Result<(Schema, Preference)>,
         reference: &str,
         asked: Asked,
+        check: impl FnOnce(&Scorer) -> Result<()>,
     ) -> Result<&mut Scorer> {
         let index = match self.targets.find(reference) {
             Some(index) => index,
-            None => self.resolve(place, reference, asked)?,
+            None => self.resolve(place, reference, asked, check)?,
         };
         let target = self.targets.at(index);
         if target.statement != self.statements {
@@ -126,8 +127,10 @@ impl CallSite {
         place: impl FnOnce() -> Result<(Schema, Preference)>,
         reference: &str,
         asked: Asked,
+        check: impl FnOnce(&Scorer) -> Result<()>,
     ) -> Result<usize> {
         let found = place().and_then(|(schema, preference)| cache::scorer(schema, reference, &[asked], preference));
+        let found = found.and_then(|found| check(&found.0).map(|()| found));
         let (scorer, standing) = found.inspect_err(|error| {
             counter::unresolved(asked.function.unwrap_or(Function::Predict), error.kind());
         })?;

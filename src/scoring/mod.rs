@@ -16,6 +16,7 @@ pub mod compile;
 pub mod engines;
 pub mod golden;
 mod model;
+pub mod planned;
 mod route;
 mod scorer;
 pub mod shadow;

@@ -94,6 +94,14 @@ impl Binder {
         self.places[feature].element
     }
 
+    /// Whether a float is written for a feature as it is: neither whole numbers only, nor what stands for something else.
+    #[inline]
+    #[must_use]
+    pub fn takes_floats(&self, feature: usize) -> bool {
+        let place = self.places[feature];
+        place.element.is_float() && !place.whole && !place.stands_for
+    }
+
     /// How messages call the model.
     #[must_use]
     pub fn model(&self) -> &str {
