@@ -219,7 +219,7 @@ impl Waiting {
         match &self.source {
             Source::Columns { fields, .. } => format!("{} columns", fields.len()),
             Source::Value { spelling, .. } => match spelling {
-                Spelling::Row => "a row".to_owned(),
+                Spelling::Row | Spelling::RowAsJson => "a row".to_owned(),
                 Spelling::Array => "an array".to_owned(),
                 Spelling::Jsonb | Spelling::Text => "a document".to_owned(),
             },

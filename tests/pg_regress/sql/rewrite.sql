@@ -23,7 +23,8 @@ SELECT e2i_register_model('gaps', pg_temp.retyped(11), feature_names => '{a,b,c,
 CREATE TABLE t (id int PRIMARY KEY, a float8, document text, b float8, c real, d int, note text);
 INSERT INTO t SELECT i, i, 'a long text', i / 2.0, 0.1, i, 'good service' FROM generate_series(1, 3) i;
 
--- Every spelling of a row of a table.
+-- Every spelling of a row of a table. (Without the node that scores in batches: it reads the same columns.)
+SET e2i_serve.batch_scan = off;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT e2i_predict('float64', t), e2i_predict('float64:1', t.*) FROM t;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT e2i_predict('float64', to_jsonb(t)), e2i_predict('float64', to_json(t)) FROM t;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT e2i_predict('float64', row_to_json(t)), e2i_predict('float64', row_to_json(t, true)), e2i_predict('float64', row_to_json(t)::jsonb) FROM t;
@@ -49,6 +50,7 @@ EXPLAIN (VERBOSE, COSTS OFF) SELECT e2i_predict('float64', t) FROM t RIGHT JOIN 
 EXPLAIN (VERBOSE, COSTS OFF) SELECT e2i_predict('float64', u) FROM t FULL JOIN t u ON u.id = t.id + 1;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT e2i_predict('float64', t) FROM t LEFT JOIN t u ON u.id = t.id + 1;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT e2i_predict('none', t) FROM t;
+RESET e2i_serve.batch_scan;
 SELECT t.id, e2i_predict('float64', u) IS NULL AS has_no_score FROM t LEFT JOIN t u ON u.id = t.id + 1 ORDER BY 1;
 SELECT t.id, e2i_predict('gaps', to_jsonb(u)) IS NULL AS has_no_score FROM t LEFT JOIN t u ON u.id = t.id + 1 ORDER BY 1;
 
@@ -162,6 +164,7 @@ SELECT pg_temp.blocks($$SELECT e2i_predict('float64', long) FROM long ORDER BY 1
 RESET e2i_serve.rewrite_calls;
 
 -- A plan that is kept follows a deployment, also one whose version needs other columns; a split of traffic and a shadow need theirs, too.
+SET e2i_serve.batch_scan = off;
 SET plan_cache_mode = force_generic_plan;
 PREPARE p AS SELECT e2i_predict('float64', t) FROM t WHERE id = 2;
 EXPLAIN (VERBOSE, COSTS OFF) EXECUTE p;
@@ -220,6 +223,7 @@ EXECUTE p;
 ROLLBACK;
 DEALLOCATE p;
 RESET plan_cache_mode;
+RESET e2i_serve.batch_scan;
 
 DROP TABLE t, long, value, wrong CASCADE;
 DROP TYPE quadruple;
