@@ -14,14 +14,16 @@ mod rewrite;
 mod rows;
 mod spec;
 mod split;
+mod statistics;
 mod support;
 mod waiting;
 
 pub use node::answer;
 pub use spec::asked;
 
-/// Begins to recognise scoring calls, and to change plans; called once, when the library is loaded.
+/// Begins to recognise scoring calls, to change plans, and to look for statistics; called once, when the library is loaded.
 pub fn listen(functions: &'static [call::ScoringFunction]) {
     call::know(functions);
     node::listen();
+    statistics::listen();
 }

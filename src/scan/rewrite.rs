@@ -17,6 +17,7 @@ use e2i_core::reading::Question;
 use pgrx::{IntoDatum, pg_sys};
 
 use crate::catalog::schema::Schema;
+use crate::datum::as_json;
 use crate::datum::row::Reading;
 use crate::pg::role;
 use crate::pg::tree::{Node, cast, list, make, members, tag};
@@ -60,9 +61,13 @@ pub unsafe fn rewritten(root: *mut pg_sys::PlannerInfo, call: &Call) -> Option<*
         let given = Given::of(root, function.spelling, call.features())?;
         let schema = call.schema().ok()?;
         let versions = versions(root, schema, &reference)?;
-        let columns = needed(&given, &versions)?;
+        let mut columns = needed(&given, &versions)?;
         if given.reading == Reading::AsRow && !given.is_whole_row && columns.len() == given.columns.len() {
             return None;
+        }
+        if given.reading == Reading::AsJson && columns.iter().all(|column| is_at_hand(column.expression)) {
+            // All spellings of one object are one expression, of which there may be statistics.
+            columns.sort_by_key(|column| as_json::key(&column.name));
         }
         let original = call.expression();
         let planned = of_plans((*original).funcid, function.question)?;

@@ -22,6 +22,11 @@ pub fn end(outer: bool) -> bool {
     SEEN.replace(outer)
 }
 
+/// Whether the statement that is being planned holds a scoring call.
+pub fn has_seen() -> bool {
+    SEEN.get()
+}
+
 /// Says which calling convention the function has.
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_e2i_scoring_support() -> &'static pg_sys::Pg_finfo_record {
