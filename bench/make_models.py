@@ -4,6 +4,7 @@ ref_trees:  XGBoost binary classifier, 100 trees of depth at most 6, 30 features
 ref_linear: StandardScaler and LogisticRegression, 30 features, with skl2onnx.
 stump:      XGBoost binary classifier, one tree with one branch, 30 features: what a call costs besides the trees.
 mlp:        30-32-16-1 with ReLU and a sigmoid, as three Gemm, the way PyTorch writes it: the fewest nodes it can have.
+transformer: six layers of attention over the 30 features as tokens of 16 numbers, untrained: a graph that is not compiled.
 """
 
 from pathlib import Path
@@ -52,6 +53,34 @@ def network(x, y):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def transformer(width=16, layers=6):
+    random = np.random.default_rng(7)
+    nodes, weights = [], []
+
+    def weight(name, *shape):
+        weights.append(numpy_helper.from_array((random.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32), name))
+        return name
+
+    def node(kind, *inputs, **attributes):
+        nodes.append(helper.make_node(kind, inputs, [f"v{len(nodes)}"], **attributes))
+        return f"v{len(nodes) - 1}"
+
+    weights.append(numpy_helper.from_array(np.array([2], np.int64), "last"))
+    weights.append(numpy_helper.from_array(np.array(width**-0.5, np.float32), "scale"))
+    value = node("Add", node("Mul", node("Unsqueeze", "input", "last"), weight("embed", 1, width)), weight("places", FEATURES, width))
+    for layer in range(layers):
+        query, key, content = (node("MatMul", value, weight(f"{part}{layer}", width, width)) for part in ("query", "key", "content"))
+        attention = node("Softmax", node("Mul", node("MatMul", query, node("Transpose", key, perm=[0, 2, 1])), "scale"), axis=-1)
+        value = node("Add", value, node("MatMul", attention, content))
+        hidden = node("Relu", node("MatMul", value, weight(f"up{layer}", width, 2 * width)))
+        value = node("Add", value, node("MatMul", hidden, weight(f"down{layer}", 2 * width, width)))
+    pooled = node("ReduceMean", value, axes=[1], keepdims=0)
+    nodes.append(helper.make_node("Sigmoid", [node("MatMul", pooled, weight("head", width, 1))], ["probability"]))
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [None, w]) for n, w in (("input", FEATURES), ("probability", 1))]
+    graph = helper.make_graph(nodes, "transformer", ends[:1], ends[1:], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def main():
     x, y = data()
     HERE.mkdir(exist_ok=True)
@@ -64,6 +93,7 @@ def main():
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x, y)
     write("ref_linear", to_onnx(linear, x[:1], options={"zipmap": False}))
     write("mlp", network(x, y))
+    write("transformer", transformer())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Versions are those of tests/models/requirements.txt, and skops 0.16.0. Writes in
 
 rows.f32:  10,000 rows of 30 float32.
 ref.onnx, ref.ubj:  XGBoost, two classes, 100 trees of depth at most 6.
+ref.sql: the same as an expression over the columns f0, f1, …, the way transpilers write it.
 lgb.onnx, lgb.txt:  LightGBM, two classes, 100 trees of 31 leaves.
 big.onnx:  XGBoost, two classes, 500 trees of depth at most 8.
 forest.onnx, forest.skops: a random forest, 100 trees grown to the end.
@@ -18,6 +19,7 @@ codes_xgboost.ubj: XGBoost, a number from 5 features of 300 codes, 200 trees of 
 codes_lightgbm.txt: LightGBM, a number from 6 features of 200 codes, 500 trees of 31 leaves, some 13,000 sets.
 """
 
+import json
 from pathlib import Path
 
 import lightgbm
@@ -86,6 +88,23 @@ def network(name, sizes):
     (HERE / f"{name}.onnx").write_bytes(model.SerializeToString())
 
 
+def as_sql(trained):
+    """Each tree as nested CASE expressions in float32, their sum put through the logistic function."""
+    def case(node):
+        if "leaf" in node:
+            return f"{node['leaf']!r}::float4"
+        below, above = ({child["nodeid"]: child for child in node["children"]}[node[side]] for side in ("yes", "no"))
+        test = f"{node['split']} < {node['split_condition']!r}::float4"
+        if node["missing"] == node["yes"]:
+            test = f"({test} OR {node['split']} IS NULL)"
+        return f"CASE WHEN {test} THEN {case(below)} ELSE {case(above)} END"
+
+    booster = trained.get_booster()
+    base = float(json.loads(booster.save_config())["learner"]["learner_model_param"]["base_score"].strip("[]"))
+    trees = " + ".join(case(json.loads(tree)) for tree in booster.get_dump(dump_format="json"))
+    return f"1 / (1 + exp(-({np.log(base / (1 - base))!s} + {trees})::float8))"
+
+
 def main():
     HERE.mkdir(parents=True, exist_ok=True)
     x, signal = data(20_000, 7)
@@ -99,6 +118,7 @@ def main():
     xgb = {"learning_rate": 0.1, "tree_method": "hist", "n_jobs": 1, "random_state": 7}
     ref = XGBClassifier(n_estimators=100, max_depth=6, **xgb).fit(x, y)
     ref.save_model(HERE / "ref.ubj")
+    (HERE / "ref.sql").write_text(as_sql(ref), encoding="utf-8")
     write("ref.onnx", convert_xgboost(ref, initial_types=kind))
     write("big.onnx", convert_xgboost(XGBClassifier(n_estimators=500, max_depth=8, **xgb).fit(x, y), initial_types=kind))
     five = np.digitize(signal, np.quantile(signal, [0.2, 0.4, 0.6, 0.8]))
