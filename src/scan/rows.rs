@@ -272,7 +272,8 @@ impl Rows {
             _ => 1,
         };
         let wanted = self.wanted.map_or(usize::MAX, |wanted| usize::try_from(wanted).unwrap_or(usize::MAX));
-        let most = if self.is_single { 1 } else { settings::batch_size() };
+        let is_single = self.is_single || self.waiting.iter().all(|waiting| waiting.is_scored_alone());
+        let most = if is_single { 1 } else { settings::batch_size() };
         size.min(most).min(wanted).max(1)
     }
 

@@ -231,6 +231,11 @@ impl Waiting {
         std::mem::take(&mut self.busy)
     }
 
+    /// Whether its rows are scored one by one even where they wait together.
+    pub fn is_scored_alone(&self) -> bool {
+        self.scorer.as_ref().is_some_and(|scorer| !scorer.is_same_together())
+    }
+
     /// Rows of the batch that were asked for.
     pub fn asked(&self) -> usize {
         self.asked

@@ -135,11 +135,15 @@ impl Arm {
         Ok(self.rows)
     }
 
-    /// Scores its rows together. An error is that of its row: the engine keeps it beside the answers, or fails for all, and then each row
+    /// Scores its rows together; those that were read ahead one by one, where a row's bits would depend on those beside it. An error is that of its row: the engine keeps it beside the answers, or fails for all, and then each row
     /// is scored alone when it is asked for.
     #[inline]
     pub fn score(&mut self) {
         self.batch.set_rows(self.rows);
+        if self.is_ahead && self.rows > 1 && !self.model.is_same_together() {
+            self.is_apart = true;
+            return;
+        }
         match self.model.score_rows(&self.batch, self.wanted, &mut self.outputs) {
             Ok(()) => self.count_batch(),
             Err(error) => self.fall_apart(error),

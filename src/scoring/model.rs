@@ -126,6 +126,12 @@ impl LoadedModel {
         self.binder.interface()
     }
 
+    /// Whether a row has the same bits whichever rows are scored with it. So it is with the native engine; with ONNX Runtime where
+    /// registration has found it.
+    pub fn is_same_together(&self) -> bool {
+        self.scorer == Scorer::Native || self.interface().is_same_together
+    }
+
     /// `name:version`.
     pub fn reference(&self) -> &str {
         self.binder.model()

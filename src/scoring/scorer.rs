@@ -141,6 +141,11 @@ impl Scorer {
         &self.arms[0].model
     }
 
+    /// Whether a row has the same bits whichever rows are scored with it.
+    pub fn is_same_together(&self) -> bool {
+        self.models().all(|model| model.is_same_together())
+    }
+
     /// Whether the traffic is split.
     pub fn is_split(&self) -> bool {
         self.traffic.is_split()

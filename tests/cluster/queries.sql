@@ -283,4 +283,16 @@ BEGIN
         END LOOP;
     END LOOP;
 END $$;
+-- Whether the plan has the node.
+CREATE FUNCTION is_batched(statement text) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN ' || statement LOOP
+        IF line LIKE '%E2iScore%' THEN RETURN true; END IF;
+    END LOOP;
+    RETURN false;
+EXCEPTION WHEN OTHERS THEN
+    RETURN false;
+END $$;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA queries TO reader;

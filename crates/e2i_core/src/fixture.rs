@@ -32,6 +32,7 @@ pub(crate) fn regression(features: Vec<Feature>) -> Interface {
         passed_on: vec![],
         rows_at_once: Interface::ROWS_AT_ONCE,
         varies: None,
+        is_same_together: false,
         outputs: vec![],
         label: None,
         main: None,

@@ -419,6 +419,7 @@ mod tests {
             outputs: vec![output("label", ElementType::Text, 1), output("scores", ElementType::Float64, 2)],
             rows_at_once: 1024,
             varies: None,
+            is_same_together: false,
             label: Some(0),
             main: Some(1),
         }

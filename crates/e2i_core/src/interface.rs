@@ -273,6 +273,9 @@ pub struct Interface {
     /// scored one at a time, and nothing may be built on the answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub varies: Option<String>,
+    /// Whether a runtime was found to give rows that are scored together every bit that it gives each alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_same_together: bool,
     /// Which output is the label (class, cluster, verdict), if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<usize>,

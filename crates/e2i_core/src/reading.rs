@@ -340,6 +340,7 @@ mod tests {
             passed_on: vec![],
             rows_at_once: 1024,
             varies: None,
+            is_same_together: false,
             outputs: vec![output("label", ElementType::Int64, 1), output("scores", ElementType::Float32, width)],
             label: Some(0),
             main: Some(1),

@@ -18,6 +18,9 @@ use crate::rows::axis_of_rows;
 /// beside others may take a single row over a threshold.
 const ROWS_THAT_MAY_DIFFER: usize = 8;
 
+/// Rows of a call, besides one and all, that are tried for whether they have the bits of a row alone.
+const FEW: [usize; 4] = [2, 3, 5, 16];
+
 /// A call of a single row that takes as long is the only kind of call there will be: trying more rows would be felt, and
 /// shows nothing that is used. Many times what [`Interface::set_pace`] needs to come to that, so that a machine that stood
 /// still for a moment does not.
@@ -137,17 +140,32 @@ pub fn try_alone(
     rows: &Batch,
     suspect: Option<String>,
 ) -> Result<()> {
+    interface.is_same_together = false;
     if interface.varies.is_none() {
-        interface.varies = match suspect {
-            Some(suspect) => Some(suspect),
-            None => difference(engine, interface, rows)?,
-        };
+        match suspect {
+            Some(suspect) => interface.varies = Some(suspect),
+            None => match difference(engine, interface, rows)? {
+                Together::Differs(why) => interface.varies = Some(why),
+                Together::Rounds => {}
+                Together::Same => interface.is_same_together = true,
+            },
+        }
     }
     engine.follow(interface);
     Ok(())
 }
 
-fn difference(engine: &mut RuntimeEngine, interface: &Interface, rows: &Batch) -> Result<Option<String>> {
+/// How rows are scored together, beside each alone.
+enum Together {
+    /// To every bit the same.
+    Same,
+    /// But for rounding the same, or nobody knows.
+    Rounds,
+    /// Otherwise, and how.
+    Differs(String),
+}
+
+fn difference(engine: &mut RuntimeEngine, interface: &Interface, rows: &Batch) -> Result<Together> {
     let mut one_at_a_time = interface.clone();
     one_at_a_time.varies = Some(String::new());
     engine.follow(&one_at_a_time);
@@ -157,7 +175,7 @@ fn difference(engine: &mut RuntimeEngine, interface: &Interface, rows: &Batch) -
         Err(error) if error.kind() == Kind::Runtime => {
             let known = known_rows(engine, rows)?;
             if known.is_empty() {
-                return Ok(None);
+                return Ok(Together::Rounds);
             }
             engine.score(&rows.picked(&known), OutputSet::BOTH, &mut alone)?;
             known
@@ -172,11 +190,11 @@ fn difference(engine: &mut RuntimeEngine, interface: &Interface, rows: &Batch) -
     if again != alone
         && let (1.., Some(first)) = differing_rows(&again, &alone, moved_answers(engine, &rows, &alone, &mut moved))
     {
-        return Ok(Some(format!("scored twice, {first}")));
+        return Ok(Together::Differs(format!("scored twice, {first}")));
     }
     let may_be_together = interface.inputs.iter().all(|input| !matches!(input.rows, Rows::Single | Rows::Fixed(1)));
     if !may_be_together || rows.rows() < 2 {
-        return Ok(None);
+        return Ok(Together::Rounds);
     }
     let mut together = interface.clone();
     together.rows_at_once = rows.rows();
@@ -184,12 +202,16 @@ fn difference(engine: &mut RuntimeEngine, interface: &Interface, rows: &Batch) -
     let enough = (rows.rows() / ROWS_THAT_MAY_DIFFER).max(2);
     let (forwards, backwards): (Vec<usize>, Vec<usize>) =
         ((0..rows.rows()).collect(), (0..rows.rows()).rev().collect());
+    let mut is_same = again == alone;
     for order in [forwards, backwards] {
         let mut beside = Outputs::default();
         match engine.score(&rows.picked(&order), OutputSet::BOTH, &mut beside) {
             Ok(()) => {}
             Err(error) if error.kind() == Kind::Runtime => {
-                return Ok(Some(format!("it does not score several rows in one call: {}", error.message())));
+                return Ok(Together::Differs(format!(
+                    "it does not score several rows in one call: {}",
+                    error.message()
+                )));
             }
             Err(error) => return Err(error),
         }
@@ -197,14 +219,22 @@ fn difference(engine: &mut RuntimeEngine, interface: &Interface, rows: &Batch) -
         if back == alone {
             continue;
         }
+        is_same = false;
         engine.follow(&one_at_a_time);
         let (count, first) = differing_rows(&back, &alone, moved_answers(engine, &rows, &alone, &mut moved));
         if let (true, Some(first)) = (count >= enough, first) {
-            return Ok(Some(format!("alone and beside others, {first}")));
+            return Ok(Together::Differs(format!("alone and beside others, {first}")));
         }
         engine.follow(&together);
     }
-    Ok(None)
+    // The runtime has other loops for few rows than for many.
+    for few in FEW {
+        together.rows_at_once = few;
+        engine.follow(&together);
+        let mut beside = Outputs::default();
+        is_same = is_same && engine.score(&rows, OutputSet::BOTH, &mut beside).is_ok() && beside == alone;
+    }
+    Ok(if is_same { Together::Same } else { Together::Rounds })
 }
 
 /// The rows that the runtime scores when they are alone.

@@ -33,6 +33,7 @@ pub fn describe(model: &Model, preprocessor: Option<&Model>, options: &Options) 
         outputs: read.outputs,
         rows_at_once: Interface::ROWS_AT_ONCE,
         varies: None,
+        is_same_together: false,
         label: read.label,
         main: read.main,
     };

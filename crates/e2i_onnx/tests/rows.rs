@@ -94,6 +94,37 @@ fn rows_on_another_axis_are_gathered() {
     assert_eq!((middle.main_output().unwrap().rows_axis, middle.varies), (1, None));
 }
 
+/// What is found on some rows holds for others, in calls of any length.
+#[test]
+fn rows_that_keep_their_bits_beside_others_keep_them_in_every_call() {
+    let mut kept = vec![];
+    for name in ["../shape_regression_flat", "../breast_xgboost", "../breast_logistic", "../digits_mlp", "../torch_mlp"]
+    {
+        let (mut interface, mut engine) = proved(name, false);
+        assert_eq!(interface.varies, None, "{name}");
+        if !interface.is_same_together {
+            continue;
+        }
+        kept.push(name);
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/rows");
+        let sample =
+            Model::parse(&std::fs::read(models.join(format!("{name}.onnx"))).unwrap()).unwrap().samples(&interface);
+        let rows = varied(&interface, &sample, 300, false);
+        let mut of_length = |rows_at_once: usize| {
+            interface.rows_at_once = rows_at_once;
+            engine.follow(&interface);
+            let mut outputs = Outputs::default();
+            engine.score(&rows, OutputSet::BOTH, &mut outputs).unwrap();
+            outputs
+        };
+        let alone = of_length(1);
+        for rows_at_once in [2, 4, 7, 64, 300] {
+            assert_eq!(of_length(rows_at_once), alone, "{name}, {rows_at_once} rows a call");
+        }
+    }
+    assert!(kept.contains(&"../breast_xgboost"), "trees add up each row by itself: {kept:?}");
+}
+
 #[test]
 fn the_real_width_wins_over_the_declared_one() {
     assert_eq!(

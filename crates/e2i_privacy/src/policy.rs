@@ -289,6 +289,7 @@ mod tests {
             outputs: vec![],
             rows_at_once: 1,
             varies: None,
+            is_same_together: false,
             label: None,
             main: None,
         };

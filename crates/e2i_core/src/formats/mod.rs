@@ -168,6 +168,7 @@ impl Shape {
             outputs,
             rows_at_once: Interface::ROWS_AT_ONCE,
             varies: None,
+            is_same_together: false,
         })
     }
 }

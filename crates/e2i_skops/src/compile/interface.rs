@@ -224,6 +224,7 @@ impl Compiler {
             outputs,
             rows_at_once: Interface::ROWS_AT_ONCE,
             varies: None,
+            is_same_together: false,
         };
         Ok(Model { interface, plan: self.plan.finish(label, main)?, samples })
     }
