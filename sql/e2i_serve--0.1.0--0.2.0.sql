@@ -105,3 +105,6 @@ COMMENT ON FUNCTION e2i_predict_proba_planned IS 'what a plan calls in place of 
 CREATE FUNCTION e2i_predict_vector_planned(model text, features record, versions text[], as_json boolean) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_planned';
 COMMENT ON FUNCTION e2i_predict_vector_planned IS 'what a plan calls in place of e2i_predict_vector: the columns that its versions need, and the versions that it was planned for';
+
+ALTER TABLE ml_model_registry ADD COLUMN cost real CHECK (cost >= 0 AND cost < 'Infinity');
+COMMENT ON COLUMN ml_model_registry.cost IS 'what a row costs the planner, in units of cpu_operator_cost; NULL is the function''s own';

@@ -52,6 +52,7 @@ CREATE TABLE ml_model_registry (
     tolerance           double precision CHECK (tolerance >= 0 AND tolerance < 'Infinity'),
     registered_by       text NOT NULL DEFAULT current_user,
     registered_at       timestamptz NOT NULL DEFAULT now(),
+    cost                real CHECK (cost >= 0 AND cost < 'Infinity'),
     UNIQUE (model_name, model_version)
 );
 COMMENT ON TABLE ml_model_registry IS 'one row a model version; who may SELECT a row may score with that version';
@@ -85,6 +86,7 @@ COMMENT ON COLUMN ml_model_registry.examples IS 'golden rows that the version wa
 COMMENT ON COLUMN ml_model_registry.tolerance IS 'how far a score may be from them, as given';
 COMMENT ON COLUMN ml_model_registry.registered_by IS 'role that registered it';
 COMMENT ON COLUMN ml_model_registry.registered_at IS 'when it was registered';
+COMMENT ON COLUMN ml_model_registry.cost IS 'what a row costs the planner, in units of cpu_operator_cost; NULL is the function''s own';
 
 CREATE TABLE ml_model_aliases (
     model_name    text NOT NULL,

@@ -30,7 +30,7 @@ const SHARES: Query = Query::new(
 const ANY: Query = Query::new("SELECT 1 FROM {ml}.ml_model_registry LIMIT 1");
 
 const DESCRIBED: Query = Query::of_caller(
-    "SELECT r.model_name, r.model_version, r.interface::text FROM {ml}.ml_model_registry r WHERE r.id = $1",
+    "SELECT r.model_name, r.model_version, r.interface::text, r.cost FROM {ml}.ml_model_registry r WHERE r.id = $1",
 );
 const SEEN: Query =
     Query::of_caller("SELECT r.model_name, r.model_version, r.interface FROM {ml}.ml_model_registry r WHERE r.id = $1");
@@ -54,6 +54,8 @@ pub struct Version {
     pub version: String,
     /// What it takes and gives.
     pub interface: Interface,
+    /// What a row costs the planner, in units of an operator of SQL.
+    pub cost: Option<f32>,
 }
 
 impl Version {
@@ -196,14 +198,15 @@ fn shares(schema: Schema, service: &str) -> Vec<(ModelId, f64)> {
 /// # Errors
 /// [`Kind::UnknownModel`] where row-level security hides it, [`Kind::Privilege`] where SELECT is not granted.
 pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Result<Version> {
-    let (name, version, interface) = if schema.is_whole() {
+    let (name, version, interface, cost) = if schema.is_whole() {
         let texts = of_id(schema, id, |row| {
-            Some((row.get::<String>(c"model_name")?, row.get::<String>(c"model_version")?, row.text(c"interface")?))
+            let (name, version) = (row.get::<String>(c"model_name")?, row.get::<String>(c"model_version")?);
+            Some((name, version, row.text(c"interface")?, row.get::<f32>(c"cost")))
         });
         texts.ok_or_else(|| invisible(reference))?
     } else {
         seen(&DESCRIBED, schema, id, reference, |row| {
-            Some((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?))
+            Some((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?, row.get::<f32>(4)))
         })?
     };
     let interface: Interface =
@@ -214,7 +217,7 @@ pub fn describe(schema: Schema, id: &ModelId, reference: &ModelReference) -> Res
     if interface.format > Interface::FORMAT {
         return Err(unreadable(&name, &version, "it was registered with a newer version of e2i_serve"));
     }
-    Ok(Version { id: *id, name, version, interface })
+    Ok(Version { id: *id, name, version, interface, cost })
 }
 
 /// What `read` makes of the row of a version.

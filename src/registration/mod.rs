@@ -20,6 +20,7 @@
 //! computed again: an upgrade of the code does not change what a registered model means.
 
 pub mod child;
+mod cost;
 pub mod proof;
 pub mod trial;
 pub mod write;

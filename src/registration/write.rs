@@ -20,6 +20,7 @@ use crate::datum::document::Document;
 use crate::pg::lock::{self, Purpose};
 use crate::pg::query::Query;
 use crate::pg::role;
+use crate::registration::cost::cost;
 
 // A number is read from the registry, and from the events of versions that were dropped.
 const GIVEN: Query = Query::new(
@@ -34,10 +35,10 @@ const INSERT: Query = Query::new(
     "INSERT INTO {ml}.ml_model_registry
          (model_name, model_version, framework, task, signature, class_labels, interface, metrics, tags, description,
           artifact_sha256, artifact_size, preprocessor_sha256, preprocessor_size, engine, registered_by, examples, tolerance,
-          algorithm, mlflow_run_id, mlflow_model_uri, trained_at, engine_reason, plan_sha256, plan_size)
+          algorithm, mlflow_run_id, mlflow_model_uri, trained_at, engine_reason, plan_sha256, plan_size, cost)
      VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, '{}'), coalesce($9, '{}'), $10,
              $11, $12, $13, $14, $15, $16, $17, $18,
-             $19, $20, $21, $22, $23, $24, $25)
+             $19, $20, $21, $22, $23, $24, $25, $26)
      ON CONFLICT (model_name, model_version) DO NOTHING RETURNING id",
 );
 const GONE: Query = Query::new(
@@ -207,6 +208,7 @@ pub fn insert(schema: Schema, new: NewVersion<'_>, model: &[u8], preprocessor: O
                 new.engine_reason.into(),
                 plan_hash.into(),
                 new.plan.map(size).into(),
+                cost(new.interface, new.plan).into(),
             ],
             |row| row.get::<Uuid>(1).map(|id| *id.as_bytes()),
         );

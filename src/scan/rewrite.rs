@@ -12,7 +12,6 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use e2i_core::Binder;
 use e2i_core::reading::Question;
 use pgrx::{IntoDatum, pg_sys};
 
@@ -23,14 +22,14 @@ use crate::pg::role;
 use crate::pg::tree::{Node, cast, list, make, members, tag};
 use crate::scan::call::{self, Call};
 use crate::scan::given::{Column, Given};
-use crate::scoring::planned;
+use crate::scoring::planned::{self, Answering};
 use crate::settings;
 
 /// Runs of the planner whose references are kept: one that is under way may call functions whose statements are planned.
 const MAX_RUNS: usize = 16;
 
 /// Versions that may answer to a reference; `None` where that is not to be known.
-type Versions = Option<Rc<[Rc<Binder>]>>;
+type Versions = Option<Rc<[Rc<Answering>]>>;
 
 /// What one run of the planner has learned.
 struct Run {
@@ -91,6 +90,21 @@ pub unsafe fn rewritten(root: *mut pg_sys::PlannerInfo, call: &Call) -> Option<*
     }
 }
 
+/// What a row costs in a call, in units of an operator; `None` where nothing is known of the model.
+///
+/// # Safety
+/// As [`rewritten`].
+pub unsafe fn cost(root: *mut pg_sys::PlannerInfo, call: &Call) -> Option<f64> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if !reads_a_relation(root) {
+            return None;
+        }
+        let versions = versions(root, call.schema().ok()?, &call.reference()?)?;
+        versions.first()?.cost.map(f64::from)
+    }
+}
+
 /// Whether the query, or one around it, reads anything. One that does not may be an expression of a PL/pgSQL function, whose plan is
 /// run again without a look at what has become of it.
 unsafe fn reads_a_relation(root: *mut pg_sys::PlannerInfo) -> bool {
@@ -147,10 +161,10 @@ unsafe fn versions(root: *mut pg_sys::PlannerInfo, schema: Schema, reference: &s
 
 /// The columns that any of the versions needs, and those whose values are worked out, which may fail. `None` where a column is
 /// missing that must be there: the message lists all that were given.
-unsafe fn needed<'g>(given: &'g Given, versions: &[Rc<Binder>]) -> Option<Vec<&'g Column>> {
+unsafe fn needed<'g>(given: &'g Given, versions: &[Rc<Answering>]) -> Option<Vec<&'g Column>> {
     let mut is_needed = vec![false; given.columns.len()];
     for version in versions {
-        let layout = version.layout_by_name(given.columns.iter().map(|column| column.name.as_str())).ok()?;
+        let layout = version.binder.layout_by_name(given.columns.iter().map(|column| column.name.as_str())).ok()?;
         for source in layout.sources().iter().flatten() {
             is_needed[*source as usize] = true;
         }
@@ -193,8 +207,8 @@ unsafe fn row(columns: &[&Column]) -> Node {
 }
 
 /// The references of the versions, an array of texts.
-unsafe fn references(versions: &[Rc<Binder>]) -> Option<Node> {
-    let references: Vec<&str> = versions.iter().map(|version| version.model()).collect();
+unsafe fn references(versions: &[Rc<Answering>]) -> Option<Node> {
+    let references: Vec<&str> = versions.iter().map(|version| version.binder.model()).collect();
     let collation = pg_sys::DEFAULT_COLLATION_OID;
     // SAFETY: the value is an array of texts.
     unsafe {

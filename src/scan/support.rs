@@ -47,6 +47,9 @@ pub unsafe extern "C-unwind" fn e2i_scoring_support(fcinfo: pg_sys::FunctionCall
         if (*request).type_ == pg_sys::NodeTag::T_SupportRequestSimplify {
             return pg_sys::Datum::from(simplified(&*request.cast()));
         }
+        if (*request).type_ == pg_sys::NodeTag::T_SupportRequestCost {
+            return pg_sys::Datum::from(costed(&mut *request.cast()));
+        }
     }
     pg_sys::Datum::from(0)
 }
@@ -66,4 +69,23 @@ unsafe fn simplified(request: &pg_sys::SupportRequestSimplify) -> *mut pg_sys::F
         let call = Call::of(request.fcall.cast());
         call.and_then(|call| rewrite::rewritten(request.root, &call)).unwrap_or(std::ptr::null_mut())
     }
+}
+
+/// Says what a call costs, with the request as the answer; null where nothing is known.
+///
+/// # Safety
+/// The request must be one of the planner's.
+unsafe fn costed(request: &mut pg_sys::SupportRequestCost) -> *mut pg_sys::SupportRequestCost {
+    if request.root.is_null() {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: as the caller promises; reads a setting of the server's.
+    unsafe {
+        let Some(cost) = Call::of(request.node).and_then(|call| rewrite::cost(request.root, &call)) else {
+            return std::ptr::null_mut();
+        };
+        request.startup = 0.0;
+        request.per_tuple = cost * pg_sys::cpu_operator_cost;
+    }
+    request
 }

@@ -24,15 +24,26 @@ use crate::scoring::scorer::Scorer;
 /// Versions of which a session keeps what they take, some hundred bytes a feature.
 const MAX_KNOWN: usize = 64;
 
+/// A version that may answer.
+pub struct Answering {
+    /// What it takes.
+    pub binder: Binder,
+    /// What a row costs the planner, in units of an operator of SQL; `None` for what the function is declared with.
+    pub cost: Option<f32>,
+}
+
+/// Versions, and the number of registry changes since which they are as they were read.
+type Known = (u64, HashMap<ModelId, Rc<Answering>>);
+
 thread_local! {
-    // Never dropped, as what else a session keeps of versions. What a version is never changes.
-    static KNOWN: ManuallyDrop<RefCell<HashMap<ModelId, Rc<Binder>>>> = ManuallyDrop::default();
+    // Never dropped, as what else a session keeps of versions.
+    static KNOWN: ManuallyDrop<RefCell<Known>> = ManuallyDrop::default();
 }
 
 /// The versions that may answer to a reference: the one that is meant, those that share its traffic, the shadow; what the current
 /// statement sees, and what is committed by now, for the plan may be run by a later one. `None` where the caller does not see all
 /// of each row of the registry, and where the reference leads nowhere.
-pub fn versions(schema: Schema, text: &str) -> Option<Vec<Rc<Binder>>> {
+pub fn versions(schema: Schema, text: &str) -> Option<Vec<Rc<Answering>>> {
     if schema.registry() == pg_sys::Oid::INVALID || !schema.is_whole() || !snapshot::is_of_statement() {
         return None;
     }
@@ -56,32 +67,39 @@ pub fn versions(schema: Schema, text: &str) -> Option<Vec<Rc<Binder>>> {
 }
 
 /// Adds what a route leads to, each version once.
-fn add(schema: Schema, reference: &ModelReference, route: &Route, versions: &mut Vec<Rc<Binder>>) -> Option<()> {
+fn add(schema: Schema, reference: &ModelReference, route: &Route, versions: &mut Vec<Rc<Answering>>) -> Option<()> {
     let shares = route.traffic.iter().map(|(id, _)| id);
     for id in std::iter::once(&route.id).chain(shares).chain(route.shadow.as_ref().map(|(id, _)| id)) {
-        let binder = known(schema, id, reference)?;
-        if !versions.iter().any(|other| Rc::ptr_eq(other, &binder)) {
-            versions.push(binder);
+        let version = known(schema, id, reference)?;
+        if !versions.iter().any(|other| Rc::ptr_eq(other, &version)) {
+            versions.push(version);
         }
     }
     Some(())
 }
 
-fn known(schema: Schema, id: &ModelId, reference: &ModelReference) -> Option<Rc<Binder>> {
-    if let Some(binder) = KNOWN.with(|known| known.borrow().get(id).cloned()) {
-        return Some(binder);
+fn known(schema: Schema, id: &ModelId, reference: &ModelReference) -> Option<Rc<Answering>> {
+    let changes = invalidation::registry_changes();
+    let version = KNOWN.with(|known| {
+        let known = known.borrow();
+        if known.0 == changes { known.1.get(id).cloned() } else { None }
+    });
+    if version.is_some() {
+        return version;
     }
     let version = describe(schema, id, reference).ok()?;
     let model = version.reference();
-    let binder = Rc::new(Binder::new(Arc::new(version.interface), model));
+    let binder = Binder::new(Arc::new(version.interface), model);
+    let version = Rc::new(Answering { binder, cost: version.cost });
     KNOWN.with(|known| {
         let mut known = known.borrow_mut();
-        if known.len() >= MAX_KNOWN {
-            known.clear();
+        if known.0 != changes || known.1.len() >= MAX_KNOWN {
+            *known = Known::default();
         }
-        known.insert(*id, binder.clone());
+        known.0 = changes;
+        known.1.insert(*id, version.clone());
     });
-    Some(binder)
+    Some(version)
 }
 
 /// Whether a call that was planned for these versions gives each that scores it what it takes: a version that it was planned for,

@@ -182,6 +182,18 @@ SET e2i_serve.rewrite_calls = off;
 SELECT pg_temp.expected($$e2i_predict('float64', jsonb_build_object('a', a, 'b', b, 'c', c, 'd', d)) > 4000$$) AS as_it_was_written;
 RESET e2i_serve.rewrite_calls;
 
+-- What a model costs is known from when it was registered, and a cheap one is asked first; nothing is loaded for that.
+SELECT e2i_register_model('trees', regress.onnx('breast_xgboost')), e2i_register_model('line', regress.onnx('breast_logistic'));
+SELECT (SELECT cost FROM ml_model_registry WHERE model_name = 'trees') > (SELECT cost FROM ml_model_registry WHERE model_name = 'line') AS trees_cost_more;
+CREATE TABLE vectors (v float8[]);
+SELECT e2i_clear_session_cache() > 0 AS cleared;
+SET e2i_serve.batch_scan = off;
+EXPLAIN (COSTS OFF) SELECT FROM vectors WHERE e2i_predict('trees', v) > 0 AND e2i_predict('line', v) > 0;
+UPDATE ml_model_registry SET cost = NULL;
+EXPLAIN (COSTS OFF) SELECT FROM vectors WHERE e2i_predict('trees', v) > 0 AND e2i_predict('line', v) > 0;
+RESET e2i_serve.batch_scan;
+SELECT count(*) AS loaded FROM e2i_session_cache;
+
 -- A plan that is kept follows a deployment, also one whose version needs other columns; a split of traffic and a shadow need theirs, too.
 SET e2i_serve.batch_scan = off;
 SET plan_cache_mode = force_generic_plan;
@@ -244,7 +256,7 @@ DEALLOCATE p;
 RESET plan_cache_mode;
 RESET e2i_serve.batch_scan;
 
-DROP TABLE t, long, value, wrong, many CASCADE;
+DROP TABLE t, long, value, wrong, many, vectors CASCADE;
 DROP TYPE quadruple;
 DROP OWNED BY regress_rewrite_some;
 DROP ROLE regress_rewrite_none, regress_rewrite_some;

@@ -138,6 +138,12 @@ impl NativeEngine {
         !self.plan.steps.iter().any(|step| step.operator.rounds())
     }
 
+    /// About how much there is to do for a row, in steps of half a nanosecond.
+    #[must_use]
+    pub fn work(&self) -> f64 {
+        self.plan.work()
+    }
+
     /// Sets what is asked before each block of rows: whether to stop.
     pub fn set_probe(&mut self, interrupted: fn() -> bool) {
         self.interrupted = interrupted;

@@ -111,6 +111,17 @@ impl std::ops::Deref for OpenPlan {
 }
 
 impl Plan {
+    /// About how much there is to do for a row, see [`Operator::work`].
+    #[must_use]
+    pub fn work(&self) -> f64 {
+        let work = |step: &Step| {
+            let inputs: Vec<ValueType> = step.inputs.iter().map(|input| self.values[*input as usize]).collect();
+            let written = step.first_output as usize..(step.first_output + step.outputs) as usize;
+            step.operator.work(&inputs, &self.values[written])
+        };
+        self.steps.iter().map(work).sum()
+    }
+
     /// For each step, which of its outputs (a bit each, the lowest the first) `wanted` values need; 0 is none.
     #[must_use]
     pub fn needed(&self, wanted: impl IntoIterator<Item = ValueId>) -> Vec<u64> {

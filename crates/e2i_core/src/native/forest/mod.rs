@@ -177,6 +177,12 @@ impl Forest {
         Ok(())
     }
 
+    /// Branches on the longest ways of a row through all trees.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.sections.topology.steps()
+    }
+
     /// Numbers a row of the input has.
     #[must_use]
     pub fn width(&self) -> usize {

@@ -32,7 +32,7 @@ pub struct Distances {
     columns: usize,
     points: usize,
     /// For each group of 16 points, the first column of each, the second of each, …
-    cells: Section<f32>,
+    pub(super) cells: Section<f32>,
     function: DistanceFunction,
 }
 

@@ -24,7 +24,7 @@ pub struct Machines {
     /// Support vectors of each class.
     supports: Section<u32>,
     /// For each class but one, a coefficient of each support vector.
-    coefficients: Section<f32>,
+    pub(super) coefficients: Section<f32>,
     /// What is added to the sum of each pair.
     offsets: Section<f32>,
     /// Platt's factor and summand of each pair; or none.

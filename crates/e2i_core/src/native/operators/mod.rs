@@ -146,6 +146,25 @@ macro_rules! operators {
 }
 
 impl Operator {
+    /// About how much there is to do for a row: a step for each branch of a tree that it passes and each cell that is read or written,
+    /// a quarter for each product that is added.
+    pub(crate) fn work(&self, inputs: &[ValueType], outputs: &[ValueType]) -> f64 {
+        let cells: usize = inputs.iter().chain(outputs).map(|value| value.width).sum();
+        let product = |linear: &Linear| linear.inputs * linear.outputs;
+        let (steps, products) = match self {
+            Self::Trees(trees) => (trees.forest.steps(), 0),
+            Self::Trained(trees) => (trees.forest.steps(), 0),
+            Self::Linear(linear) => (0, product(linear)),
+            Self::Network(network) => (0, network.layers.iter().map(product).sum()),
+            Self::Distances(distances) => (0, distances.cells.len()),
+            Self::Kernels(kernels) => (0, kernels.vectors.len()),
+            Self::Machines(machines) => (0, machines.coefficients.len()),
+            Self::Neighbours(neighbours) => (0, neighbours.points.len()),
+            _ => (0, 0),
+        };
+        (cells + steps) as f64 + products as f64 / 4.0
+    }
+
     /// Whether it can be given its first output alone where that alone is needed.
     pub(crate) fn writes_first_alone(&self) -> bool {
         matches!(self, Self::Network(_) | Self::Trained(_))

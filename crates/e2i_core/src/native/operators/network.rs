@@ -38,7 +38,7 @@ const MOST_LAYERS: usize = 64;
 pub struct Network {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scale: Option<Scale>,
-    layers: Vec<Linear>,
+    pub(super) layers: Vec<Linear>,
     /// Whether the result is `1 - p` and `p` for the only number `p` of the last layer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     complement: bool,

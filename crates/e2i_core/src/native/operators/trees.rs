@@ -37,7 +37,7 @@ pub(super) fn rows_of<'a>(frame: &Frame<'a>) -> Rows<'a> {
 /// An ensemble as its training library scores it: the predictions, and the class where there are classes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Trained {
-    forest: Box<Forest>,
+    pub(super) forest: Box<Forest>,
     link: Link,
 }
 
@@ -106,7 +106,7 @@ impl Operation for Trained {
 /// An ensemble as an operator of ONNX: the labels where it is a classifier, and the numbers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Trees {
-    forest: Box<Forest>,
+    pub(super) forest: Box<Forest>,
     finish: Finish,
     /// The labels by their index.
     labels: Option<Constants>,

@@ -79,6 +79,11 @@ pub(super) fn compile(
 }
 
 impl TopologySections {
+    /// Branches on the longest ways of a row through all trees.
+    pub(super) fn steps(&self) -> usize {
+        self.walk.steps
+    }
+
     /// Of which kind the nodes are that `walk` passes.
     pub(super) fn nodes(&self) -> WalkNodes {
         self.walk.nodes
