@@ -31,14 +31,14 @@ pub struct Query {
 }
 
 /// A plan that is kept, for the schema it was made for.
-struct Kept {
+struct Prepared {
     plan: pg_sys::SPIPlanPtr,
     schema: pg_sys::Oid,
     name: CString,
 }
 
 thread_local! {
-    static PLANS: RefCell<HashMap<(usize, usize), Kept>> = RefCell::default();
+    static PLANS: RefCell<HashMap<(usize, usize), Prepared>> = RefCell::default();
 }
 
 /// An argument: its type and its value, `None` for NULL.
@@ -181,7 +181,7 @@ impl Query {
         };
         let key = (self.text.as_ptr() as usize, self.text.len());
         let known = PLANS.with_borrow_mut(|plans| {
-            let is_other = |kept: &Kept| kept.schema != schema || kept.name != name;
+            let is_other = |kept: &Prepared| kept.schema != schema || kept.name != name;
             // The extension was moved, or its schema renamed.
             if plans.get(&key).is_some_and(is_other)
                 && let Some(kept) = plans.remove(&key)
@@ -213,7 +213,7 @@ impl Query {
             expect(pg_sys::SPI_keepplan(plan), "SPI_keepplan");
             plan
         };
-        PLANS.with_borrow_mut(|plans| plans.insert(key, Kept { plan, schema, name }));
+        PLANS.with_borrow_mut(|plans| plans.insert(key, Prepared { plan, schema, name }));
         plan
     }
 }

@@ -51,12 +51,12 @@ pub struct RuntimeEngine {
     shapes: Vec<InputShape>,
     bound: Vec<Option<Bound>>,
     /// Output values of the call before, written into again when the next call has the same shape.
-    kept: Kept,
+    kept: Reused,
     memory_bytes: usize,
 }
 
 #[derive(Default)]
-struct Kept {
+struct Reused {
     rows: usize,
     wanted: Option<OutputSet>,
     /// The label and the numbers.
@@ -206,7 +206,7 @@ impl RuntimeEngine {
             one_at_a_time: interface.varies.is_some(),
             shapes: interface.inputs.iter().map(InputShape::new).collect(),
             bound: interface.inputs.iter().map(|_| None).collect(),
-            kept: Kept::default(),
+            kept: Reused::default(),
             memory_bytes: size * BYTES_PER_BYTE + BYTES_PER_SESSION * (1 + usize::from(preprocessor.is_some())),
             preprocessor,
         })
@@ -223,7 +223,7 @@ impl RuntimeEngine {
             self.bound[index] = Some(Bound::bind(kept, tensor, from, rows, &shape.axes).map_err(failed)?);
         }
         if self.kept.rows != rows || self.kept.wanted != Some(wanted) {
-            self.kept = Kept { rows, wanted: Some(wanted), values: [None, None] };
+            self.kept = Reused { rows, wanted: Some(wanted), values: [None, None] };
         }
         let reused = self.kept.values.iter().any(Option::is_some);
         match self.run(wanted) {

@@ -22,7 +22,7 @@ pub struct Model {
     producers: HashMap<String, usize>,
     /// Which nodes read a tensor, each once, in the order of the graph.
     consumers: HashMap<String, Vec<usize>>,
-    constants: HashMap<String, Place>,
+    constants: HashMap<String, ConstantIn>,
     /// Places of the inputs that are no initializers.
     inputs: Vec<usize>,
     /// Domains whose operators the model itself defines.
@@ -32,7 +32,7 @@ pub struct Model {
 
 /// Where a constant is kept.
 #[derive(Clone, Copy)]
-enum Place {
+enum ConstantIn {
     Initializer(usize),
     /// The first output of a Constant node.
     Node(usize),
@@ -70,7 +70,7 @@ impl Model {
         let mut consumers: HashMap<String, Vec<usize>> = HashMap::new();
         let mut constants = HashMap::new();
         for (index, tensor) in graph.initializers.iter().enumerate() {
-            constants.insert(tensor.name.clone(), Place::Initializer(index));
+            constants.insert(tensor.name.clone(), ConstantIn::Initializer(index));
         }
         let is_given = |input: &ValueInfo| !constants.contains_key(&input.name);
         let written_twice = |tensor: &str| {
@@ -99,7 +99,7 @@ impl Model {
                 && let Some(output) = node.outputs.first()
                 && attribute(node, "value").is_some_and(|value| value.tensor.is_some())
             {
-                constants.insert(output.clone(), Place::Node(index));
+                constants.insert(output.clone(), ConstantIn::Node(index));
             }
         }
         let own_domains = proto.functions.iter().map(|function| function.domain.clone()).collect();
@@ -180,8 +180,8 @@ impl Model {
     /// A constant tensor: an initializer or the output of a Constant node.
     pub(crate) fn constant(&self, name: &str) -> Option<&TensorProto> {
         match *self.constants.get(name)? {
-            Place::Initializer(index) => self.graph().initializers.get(index),
-            Place::Node(index) => attribute(self.graph().nodes.get(index)?, "value")?.tensor.as_ref(),
+            ConstantIn::Initializer(index) => self.graph().initializers.get(index),
+            ConstantIn::Node(index) => attribute(self.graph().nodes.get(index)?, "value")?.tensor.as_ref(),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Link {
         self.apply(targets, sums, labels);
     }
 
-    fn apply<N: Trained>(&self, targets: usize, sums: &mut [N], labels: &mut [i64]) {
+    fn apply<N: Library>(&self, targets: usize, sums: &mut [N], labels: &mut [i64]) {
         let mut labels = labels.iter_mut();
         for row in sums.chunks_exact_mut(targets.max(1)) {
             if let Some(divisor) = self.divisor {
@@ -98,7 +98,7 @@ impl Link {
 }
 
 impl Function {
-    fn apply<N: Trained>(self, row: &mut [N]) {
+    fn apply<N: Library>(self, row: &mut [N]) {
         let each = |row: &mut [N], function: fn(N) -> N| row.iter_mut().for_each(|x| *x = function(*x));
         match self {
             Self::Identity => {}
@@ -113,13 +113,13 @@ impl Function {
 }
 
 /// The index of the first greatest number.
-fn greatest<N: Trained>(row: &[N]) -> i64 {
+fn greatest<N: Library>(row: &[N]) -> i64 {
     let best = row.iter().enumerate().fold(0, |best, (index, x)| if *x > row[best] { index } else { best });
     i64::try_from(best).unwrap_or(i64::MAX)
 }
 
 /// The type of the sums, and with it the library whose functions are meant. What neither does in an order of its own is here.
-trait Trained: Float {
+trait Library: Float {
     fn logistic(self, coefficient: f64) -> Self;
     fn softmax(row: &mut [Self]);
     fn exp(self) -> Self;
@@ -127,7 +127,7 @@ trait Trained: Float {
     fn softplus(self) -> Self;
 }
 
-impl Trained for f32 {
+impl Library for f32 {
     fn logistic(self, _coefficient: f64) -> Self {
         xgboost::logistic(self)
     }
@@ -145,7 +145,7 @@ impl Trained for f32 {
     }
 }
 
-impl Trained for f64 {
+impl Library for f64 {
     fn logistic(self, coefficient: f64) -> Self {
         lightgbm::logistic(self, coefficient)
     }

@@ -2,7 +2,7 @@
 
 use e2i_core::native::ValueId;
 use e2i_core::native::operators::{BinaryFunction, Pick, RowFunction};
-use e2i_core::{Column as Values, ElementType, Error, Kind, Result};
+use e2i_core::{Column, ElementType, Error, Kind, Result};
 
 use super::{Compiler, Table, misshapen};
 use crate::node::{Node, Simple};
@@ -127,7 +127,7 @@ impl Compiler {
 
     /// The cells of a table for each label: `width` for each class.
     pub(crate) fn by_label(&mut self, label: ValueId, cells: &[f64], width: usize) -> ValueId {
-        let cells = e2i_core::native::operators::Constants::write(&Values::Float64(cells.to_vec()), self.plan.tables());
+        let cells = e2i_core::native::operators::Constants::write(&Column::Float64(cells.to_vec()), self.plan.tables());
         self.step(Pick { cells, width }, &[label], Self::double(width))
     }
 

@@ -10,7 +10,7 @@ use e2i_core::{ElementType, Error, Kind, Result};
 
 use super::answer::{Answer, Classified, classes_of};
 use super::trees::{Saved, ensemble, weights};
-use super::{Column, Compiler, Table, is_since, misshapen, unsupported};
+use super::{Compiler, Table, TableColumn, is_since, misshapen, unsupported};
 use crate::node::Node;
 
 /// scipy's logit: near one half by what differs from it.
@@ -64,7 +64,7 @@ impl Compiler {
         let width = width.filter(|width| *width > 0).ok_or_else(|| misshapen("its trees"))?;
         let single = self.cast(value, ElementType::Float32);
         let single = self.cast(single, ElementType::Float64);
-        let columns = vec![Column::default(); table.width()];
+        let columns = vec![TableColumn::default(); table.width()];
         let (base, more) = match start(self, node, &Table { value: single, columns })? {
             Start::Numbers(numbers) if numbers.len() == width => (numbers, None),
             Start::Value(value) if self.width_of(value) == width => (vec![0.0; width], Some(value)),

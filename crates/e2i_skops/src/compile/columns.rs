@@ -75,7 +75,7 @@ impl Compiler {
         let value = if node.is_true("validate") { self.checked(table, false, false)? } else { table.value };
         self.take_numbers(table)?;
         let value = self.function(function, value)?;
-        let columns = table.columns.iter().map(|column| super::Column { feature: None, ..*column }).collect();
+        let columns = table.columns.iter().map(|column| super::TableColumn { feature: None, ..*column }).collect();
         Ok(Table { value, columns })
     }
 

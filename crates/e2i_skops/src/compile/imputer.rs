@@ -5,7 +5,7 @@ use e2i_core::native::operators::{BinaryFunction, Impute, UnaryFunction};
 use e2i_core::{ElementType, Result};
 
 use super::inputs::Holds;
-use super::{Column, Compiler, Table, misshapen, unsupported};
+use super::{Compiler, Table, TableColumn, misshapen, unsupported};
 use crate::node::{Node, Simple};
 
 impl Compiler {
@@ -88,7 +88,7 @@ impl Compiler {
     }
 
     /// What stands for missing in a column, where it is no NaN: a text's code in a column of texts.
-    fn mark(&mut self, column: Column, statistic: &Simple, missing: &Simple) -> Result<f64> {
+    fn mark(&mut self, column: TableColumn, statistic: &Simple, missing: &Simple) -> Result<f64> {
         match (missing, statistic) {
             (Simple::Text(_), Simple::Text(_)) => self.cell(column, missing),
             (Simple::Text(_), _) => Err(unsupported("a text stands for what is missing in a column of numbers")),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use e2i_core::Result;
 
-use super::{Column, Compiler, Table, unsupported};
+use super::{Compiler, Table, TableColumn, unsupported};
 use crate::node::Simple;
 
 /// What the values of a feature are.
@@ -59,17 +59,17 @@ impl Input {
 
 impl Compiler {
     /// What messages call a column.
-    pub(crate) fn column_name(&self, column: Column, index: usize) -> String {
+    pub(crate) fn column_name(&self, column: TableColumn, index: usize) -> String {
         let input = column.feature.and_then(|feature| self.inputs.get(feature));
         input.map_or_else(|| format!("{index}"), |input| input.name.clone())
     }
 
     /// What is known of a column's values.
-    pub(crate) fn holds(&self, column: Column) -> Holds {
+    pub(crate) fn holds(&self, column: TableColumn) -> Holds {
         column.feature.and_then(|feature| self.inputs.get(feature)).map_or(Holds::Numbers, |input| input.holds)
     }
 
-    fn hold(&mut self, column: Column, holds: Holds) -> Result<()> {
+    fn hold(&mut self, column: TableColumn, holds: Holds) -> Result<()> {
         let Some(input) = column.feature.and_then(|feature| self.inputs.get_mut(feature)) else { return Ok(()) };
         if input.holds != Holds::Anything && input.holds != holds {
             return Err(unsupported(format!(
@@ -87,7 +87,7 @@ impl Compiler {
     }
 
     /// What stands for a value of a column: a number itself, a text its code; NaN for what is missing.
-    pub(crate) fn cell(&mut self, column: Column, value: &Simple) -> Result<f64> {
+    pub(crate) fn cell(&mut self, column: TableColumn, value: &Simple) -> Result<f64> {
         match value {
             Simple::Text(text) => {
                 self.hold(column, Holds::Texts)?;
@@ -110,7 +110,7 @@ impl Compiler {
     /// Notes the categories of a column, and whether a step refuses others and takes missing values.
     pub(crate) fn note_categories(
         &mut self,
-        column: Column,
+        column: TableColumn,
         categories: &[Simple],
         refuses: bool,
         takes_missing: bool,

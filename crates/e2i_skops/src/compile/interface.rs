@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use e2i_core::native::agreement::Sample;
 use e2i_core::native::{PlanBuilder, ValueType};
 use e2i_core::{
-    Batch, Categories, Category, ClassScores, Classes, Column as Cells, ElementType, Error, Feature, InputTensor,
-    Interface, Kind, OutputTensor, Result, Rows, Task, Unseen,
+    Batch, Categories, Category, ClassScores, Classes, Column, ElementType, Error, Feature, InputTensor, Interface,
+    Kind, OutputTensor, Result, Rows, Task, Unseen,
 };
 
 use super::answer::{Answer, Classified};
 use super::inputs::{Holds, Input};
 use super::libraries::library_features;
-use super::{COLUMNS_AT_MOST, Column, Compiler, Table};
+use super::{COLUMNS_AT_MOST, Compiler, Table, TableColumn};
 use crate::Model;
 use crate::node::{File, Node};
 
@@ -96,7 +96,8 @@ pub(crate) fn compile(file: &File<'_>) -> Result<Model> {
     let value = plan.input(ValueType::new(ElementType::Float64, count));
     let inputs = names.into_iter().map(Input::new).collect();
     let mut compiler = Compiler { plan, inputs, path: vec![] };
-    let columns = (0..count).map(|feature| Column { feature: Some(feature), missing_with: Some(feature) }).collect();
+    let columns =
+        (0..count).map(|feature| TableColumn { feature: Some(feature), missing_with: Some(feature) }).collect();
     let table = Table { value, columns };
     let answer = compiler.answer(root_name(root), root, &table)?;
     compiler.finish(answer)
@@ -232,7 +233,7 @@ impl Compiler {
 
 /// The columns of a table that no step has looked at.
 fn unread(inputs: &[Input], table: &Table) -> Table {
-    let is_unread = |column: &&Column| {
+    let is_unread = |column: &&TableColumn| {
         column.feature.and_then(|feature| inputs.get(feature)).is_some_and(|input| input.holds == Holds::Anything)
     };
     Table { value: table.value, columns: table.columns.iter().filter(is_unread).copied().collect() }
@@ -242,7 +243,7 @@ fn unread(inputs: &[Input], table: &Table) -> Table {
 fn samples(inputs: &[Input], tensors: &[InputTensor]) -> Sample {
     let values: Vec<Option<Vec<f64>>> = inputs.iter().map(Input::samples).collect();
     let mut rows = Batch::new(tensors, SAMPLES);
-    if let Some(Cells::Float64(cells)) = rows.tensors_mut().first_mut().map(|tensor| &mut tensor.values) {
+    if let Some(Column::Float64(cells)) = rows.tensors_mut().first_mut().map(|tensor| &mut tensor.values) {
         for (at, cell) in cells.iter_mut().enumerate() {
             let (row, column) = (at / inputs.len(), at % inputs.len());
             if let Some(values) = values[column].as_ref().filter(|values| !values.is_empty()) {

@@ -3,7 +3,7 @@
 use e2i_core::formats::{self, Trained as Library};
 use e2i_core::native::ValueId;
 use e2i_core::native::operators::{Binary, BinaryFunction, Constants, Trained};
-use e2i_core::{Column as Cells, ElementType, Error, Kind, Result};
+use e2i_core::{Column, ElementType, Error, Kind, Result};
 
 use super::answer::{Answer, Classified, classes_of};
 use super::{Compiler, Table, misshapen, unsupported};
@@ -97,8 +97,8 @@ impl Compiler {
             // In the library's own type.
             let element = self.plan.value(first).element;
             let one = match element {
-                ElementType::Float32 => Cells::Float32(vec![1.0]),
-                _ => Cells::Float64(vec![1.0]),
+                ElementType::Float32 => Column::Float32(vec![1.0]),
+                _ => Column::Float64(vec![1.0]),
             };
             let left = Some(Constants::write(&one, self.plan.tables()));
             let output = self.plan.value(first);

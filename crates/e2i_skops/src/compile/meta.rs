@@ -3,7 +3,7 @@
 use e2i_core::native::arithmetic::sklearn::sum;
 use e2i_core::native::operators::{Beyond, BinaryFunction, Constants, Interpolate, Pick, RowFunction, UnaryFunction};
 use e2i_core::native::{ValueId, ValueType};
-use e2i_core::{Column as Cells, ElementType};
+use e2i_core::{Column, ElementType};
 use e2i_core::{Error, Kind, Result};
 
 use super::answer::{Answer, Classified, classes_of};
@@ -284,7 +284,7 @@ impl Compiler {
         let label = if place == 1 {
             reached
         } else {
-            let cells = Constants::write(&Cells::Int64(vec![1, 0]), self.plan.tables());
+            let cells = Constants::write(&Column::Int64(vec![1, 0]), self.plan.tables());
             let output = ValueType::new(ElementType::Int64, 1);
             self.step(Pick { cells, width: 1 }, &[reached], output)
         };

@@ -32,7 +32,7 @@ use e2i_core::native::operators::{
     RowFunction, Unary, UnaryFunction, WholeRow,
 };
 use e2i_core::native::{PlanBuilder, ValueId, ValueType};
-use e2i_core::{Column as Values, ElementType, Error, Kind, Result};
+use e2i_core::{Column, ElementType, Error, Kind, Result};
 
 use self::inputs::Input;
 pub(crate) use self::interface::compile;
@@ -43,7 +43,7 @@ const COLUMNS_AT_MOST: usize = 1 << 20;
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Column {
+pub(crate) struct TableColumn {
     /// The feature whose cells it holds, unchanged but for missing ones replaced.
     pub(crate) feature: Option<usize>,
     /// The feature that makes it missing where it is missing itself.
@@ -55,12 +55,12 @@ pub(crate) struct Column {
 pub(crate) struct Table {
     /// Its cells; of no meaning without columns.
     pub(crate) value: ValueId,
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Vec<TableColumn>,
 }
 
 impl Table {
     fn computed(value: ValueId, width: usize) -> Self {
-        Self { value, columns: vec![Column::default(); width] }
+        Self { value, columns: vec![TableColumn::default(); width] }
     }
 
     pub(crate) fn width(&self) -> usize {
@@ -147,7 +147,7 @@ impl Compiler {
     }
 
     fn constants(&mut self, cells: &[f64]) -> Constants {
-        Constants::write(&Values::Float64(cells.to_vec()), self.plan.tables())
+        Constants::write(&Column::Float64(cells.to_vec()), self.plan.tables())
     }
 
     /// `value function cells`: one cell, or one for each column.
@@ -200,7 +200,7 @@ impl Compiler {
 
     /// Columns of a table, by index.
     pub(crate) fn gather(&mut self, table: &Table, columns: &[usize]) -> Result<Table> {
-        let kept: Option<Vec<Column>> = columns.iter().map(|column| table.columns.get(*column).copied()).collect();
+        let kept: Option<Vec<TableColumn>> = columns.iter().map(|column| table.columns.get(*column).copied()).collect();
         let kept = kept.ok_or_else(|| misshapen("its columns and those of the step before"))?;
         if kept.len() > COLUMNS_AT_MOST {
             return Err(Error::new(Kind::Limit, format!("it has more than {COLUMNS_AT_MOST} columns")));
@@ -212,7 +212,7 @@ impl Compiler {
     /// Tables side by side.
     pub(crate) fn beside(&mut self, tables: &[Table]) -> Table {
         let tables: Vec<&Table> = tables.iter().filter(|table| !table.columns.is_empty()).collect();
-        let columns: Vec<Column> = tables.iter().flat_map(|table| table.columns.iter().copied()).collect();
+        let columns: Vec<TableColumn> = tables.iter().flat_map(|table| table.columns.iter().copied()).collect();
         let value = match tables.as_slice() {
             [] => 0,
             [one] => one.value,
@@ -294,7 +294,7 @@ impl Compiler {
                 }
             }
         }
-        let name = |column: &Column| self.inputs.get(column.feature?).map(|input| input.name.clone());
+        let name = |column: &TableColumn| self.inputs.get(column.feature?).map(|input| input.name.clone());
         let names: Option<Vec<String>> = table.columns.iter().map(name).collect();
         let finite = Finite { takes_nan, single, names: names.unwrap_or_default() };
         Ok(self.step(finite, &[table.value], Self::double(table.width())))

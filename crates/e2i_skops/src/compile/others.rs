@@ -6,7 +6,7 @@ use e2i_core::{ElementType, Result};
 
 use super::answer::{Answer, Classified, classes_of};
 use super::forests::estimators;
-use super::{Column, Compiler, Table, misshapen, unsupported};
+use super::{Compiler, Table, TableColumn, misshapen, unsupported};
 use crate::node::{Matrix, Node};
 
 impl Compiler {
@@ -90,7 +90,7 @@ impl Compiler {
                 mean = self.both(BinaryFunction::Add, mean, at_end);
             }
         }
-        let columns = table.columns.iter().map(|column| Column { feature: None, ..*column }).collect();
+        let columns = table.columns.iter().map(|column| TableColumn { feature: None, ..*column }).collect();
         Ok(Table { value: mean, columns })
     }
 

@@ -4,7 +4,7 @@ use e2i_core::native::ValueId;
 use e2i_core::native::operators::{Becomes, BinaryFunction, ColumnFunction, Columnwise, Encode, Encoding, RowFunction};
 use e2i_core::{ElementType, Result};
 
-use super::{Column, Compiler, Table, misshapen, unsupported};
+use super::{Compiler, Table, TableColumn, misshapen, unsupported};
 use crate::node::Node;
 
 impl Compiler {
@@ -25,7 +25,7 @@ impl Compiler {
 
     /// A table of the same columns with other numbers.
     fn scaled(table: &Table, value: ValueId) -> Table {
-        Table { value, columns: table.columns.iter().map(|column| Column { feature: None, ..*column }).collect() }
+        Table { value, columns: table.columns.iter().map(|column| TableColumn { feature: None, ..*column }).collect() }
     }
 
     /// A step that moves columns by one list and divides them by another, where its parameters of these names say so.

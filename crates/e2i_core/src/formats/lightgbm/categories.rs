@@ -77,7 +77,7 @@ fn category(value: &Value) -> Result<Category> {
 
 /// What training saw of a column.
 #[derive(Clone, Copy)]
-enum Seen {
+enum ValuesSeen {
     /// Nothing that is known.
     Anything,
     /// Categories up to this code.
@@ -86,7 +86,7 @@ enum Seen {
     Range(f64, f64),
 }
 
-impl Seen {
+impl ValuesSeen {
     /// Whether it may have been the codes of so many categories.
     fn fits(self, categories: usize) -> bool {
         let last = categories as f64 - 1.0;
@@ -99,20 +99,22 @@ impl Seen {
 }
 
 /// `[0:1]`, `-1:2:0` and `none`.
-fn seen(header: &Keys<'_>, width: usize) -> Vec<Seen> {
+fn seen(header: &Keys<'_>, width: usize) -> Vec<ValuesSeen> {
     let read = |info: &str| {
         let numbers = |text: &str| text.split(':').map(str::parse).collect::<std::result::Result<Vec<f64>, _>>().ok();
         let Some(range) = info.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
-            return numbers(info).map_or(Seen::Anything, |codes| Seen::Codes(codes.into_iter().fold(-1.0, f64::max)));
+            return numbers(info)
+                .map_or(ValuesSeen::Anything, |codes| ValuesSeen::Codes(codes.into_iter().fold(-1.0, f64::max)));
         };
         match numbers(range).as_deref() {
-            Some([low, high]) => Seen::Range(*low, *high),
-            _ => Seen::Anything,
+            Some([low, high]) => ValuesSeen::Range(*low, *high),
+            _ => ValuesSeen::Anything,
         }
     };
-    let mut seen: Vec<Seen> = header.get("feature_infos").unwrap_or("").split_ascii_whitespace().map(read).collect();
+    let mut seen: Vec<ValuesSeen> =
+        header.get("feature_infos").unwrap_or("").split_ascii_whitespace().map(read).collect();
     if seen.len() != width {
-        seen = vec![Seen::Anything; width];
+        seen = vec![ValuesSeen::Anything; width];
     }
     seen
 }
@@ -128,8 +130,8 @@ fn columns(stated: &str, width: usize) -> Option<Vec<bool>> {
 }
 
 /// Marks the columns that are seen to be categories.
-fn split_into_sets(width: usize, seen: &[Seen], trees: &[Tree], uses: &[FeatureUse]) -> Vec<bool> {
-    let mut sure: Vec<bool> = seen.iter().map(|seen| matches!(seen, Seen::Codes(_))).collect();
+fn split_into_sets(width: usize, seen: &[ValuesSeen], trees: &[Tree], uses: &[FeatureUse]) -> Vec<bool> {
+    let mut sure: Vec<bool> = seen.iter().map(|seen| matches!(seen, ValuesSeen::Codes(_))).collect();
     sure.resize(width, false);
     for node in trees.iter().flat_map(|tree| &tree.nodes) {
         if let Node::Branch(branch) = node
@@ -144,7 +146,7 @@ fn split_into_sets(width: usize, seen: &[Seen], trees: &[Tree], uses: &[FeatureU
 }
 
 /// The column of each list; `None` where there is not exactly one way. `sure` columns are split into sets.
-fn owners(lists: &[Vec<Category>], sure: &[bool], seen: &[Seen]) -> Option<Vec<usize>> {
+fn owners(lists: &[Vec<Category>], sure: &[bool], seen: &[ValuesSeen]) -> Option<Vec<usize>> {
     let certain: Vec<usize> = (0..sure.len()).filter(|column| sure[*column]).collect();
     let fits = |column: usize, list: usize| seen[column].fits(lists[list].len());
     // How it is unless somebody asked for something else.

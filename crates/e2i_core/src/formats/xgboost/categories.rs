@@ -14,45 +14,45 @@ use crate::error::Result;
 #[derive(Default, serde::Deserialize)]
 pub(super) struct Container {
     #[serde(default)]
-    enc: Vec<Encoding>,
+    enc: Vec<EncodedValues>,
 }
 
 #[derive(serde::Deserialize)]
-struct Encoding {
+struct EncodedValues {
     /// Of texts only.
     #[serde(default)]
     offsets: Option<Vec<i64>>,
-    values: Vec<Number>,
+    values: Vec<AnyNumber>,
 }
 
 /// A number of whichever kind; the bytes of texts are signed.
-enum Number {
+enum AnyNumber {
     Whole(i64),
     Float(f64),
 }
 
-impl<'de> Deserialize<'de> for Number {
+impl<'de> Deserialize<'de> for AnyNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Either;
         impl Visitor<'_> for Either {
-            type Value = Number;
+            type Value = AnyNumber;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number")
             }
 
-            fn visit_i64<E>(self, value: i64) -> std::result::Result<Number, E> {
-                Ok(Number::Whole(value))
+            fn visit_i64<E>(self, value: i64) -> std::result::Result<AnyNumber, E> {
+                Ok(AnyNumber::Whole(value))
             }
 
-            fn visit_u64<E: serde::de::Error>(self, value: u64) -> std::result::Result<Number, E> {
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> std::result::Result<AnyNumber, E> {
                 i64::try_from(value)
-                    .map(Number::Whole)
+                    .map(AnyNumber::Whole)
                     .map_err(|_| E::custom(format!("the category {value} is too large")))
             }
 
-            fn visit_f64<E>(self, value: f64) -> std::result::Result<Number, E> {
-                Ok(Number::Float(value))
+            fn visit_f64<E>(self, value: f64) -> std::result::Result<AnyNumber, E> {
+                Ok(AnyNumber::Float(value))
             }
         }
         deserializer.deserialize_any(Either).map_err(D::Error::custom)
@@ -72,7 +72,7 @@ impl Container {
     }
 }
 
-impl Encoding {
+impl EncodedValues {
     fn read(self) -> std::result::Result<Option<Categories>, String> {
         let values = match &self.offsets {
             Some(offsets) => texts(offsets, &self.values)?,
@@ -83,11 +83,11 @@ impl Encoding {
     }
 }
 
-fn number(value: &Number) -> std::result::Result<Category, String> {
+fn number(value: &AnyNumber) -> std::result::Result<Category, String> {
     match value {
-        Number::Whole(value) => Ok(Category::Whole(*value)),
-        Number::Float(value) if value.is_finite() => Ok(Category::Float(*value)),
-        Number::Float(value) => Err(format!("{value} is no category")),
+        AnyNumber::Whole(value) => Ok(Category::Whole(*value)),
+        AnyNumber::Float(value) if value.is_finite() => Ok(Category::Float(*value)),
+        AnyNumber::Float(value) => Err(format!("{value} is no category")),
     }
 }
 
@@ -95,9 +95,9 @@ fn number(value: &Number) -> std::result::Result<Category, String> {
 /// does not hold them: for texts of a pandas frame XGBoost 3.1 and 3.2 count letters for the offsets where they should count
 /// bytes, and write as many bytes as there are letters. What is lost cannot be told from a right list, which Arrow's frames give,
 /// unless all letters are ASCII's.
-fn texts(offsets: &[i64], bytes: &[Number]) -> std::result::Result<Option<Vec<Category>>, String> {
+fn texts(offsets: &[i64], bytes: &[AnyNumber]) -> std::result::Result<Option<Vec<Category>>, String> {
     let bytes = bytes.iter().map(|byte| match byte {
-        Number::Whole(byte @ -128..=255) => Ok(*byte as u8),
+        AnyNumber::Whole(byte @ -128..=255) => Ok(*byte as u8),
         _ => Err("its categories have something that is no byte".to_owned()),
     });
     let bytes: Vec<u8> = bytes.collect::<std::result::Result<_, _>>()?;

@@ -1,7 +1,7 @@
 //! Distances of a row to points.
 //!
 //! Each distance is a sum over the columns in order, in float32, as ONNX Runtime's support vector machines have it; points
-//! lie side by side in lanes, so that no sum is cut into parts.
+//! lie side by side in lanes, so that no sum is cut into parts. scikit-learn's kernels, which are float64, are [`super::Kernels`].
 
 use std::borrow::Cow;
 

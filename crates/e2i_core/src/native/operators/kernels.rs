@@ -1,4 +1,8 @@
 //! Support vector machines in libsvm's arithmetic, float64: kernels with the support vectors, and what pairs of classes say.
+//!
+//! `.skops` files need scikit-learn's bits, ONNX graphs ONNX Runtime's, whose support vector machines are float32
+//! ([`super::Distances`], [`super::Machines`]): products in another type and order, and other scores of the pairs. One family for both
+//! would be every line twice behind a switch; what they have in common is in [`crate::native::arithmetic::coupling`].
 
 use std::borrow::Cow;
 

@@ -1,6 +1,7 @@
 //! Support vector machines, one for each pair of classes: votes, scores and Platt's probabilities.
 //!
-//! The arithmetic is ONNX Runtime's: float32 products that are summed in float64, and float32 for what is made of the sums.
+//! The arithmetic is ONNX Runtime's: float32 products that are summed in float64, and float32 for what is made of the sums. scikit-learn's
+//! own support vector machines are float64 throughout ([`super::Kernels`] says why they are another family).
 
 use std::borrow::Cow;
 
