@@ -108,3 +108,4 @@ COMMENT ON FUNCTION e2i_predict_vector_planned IS 'what a plan calls in place of
 
 ALTER TABLE ml_model_registry ADD COLUMN cost real CHECK (cost >= 0 AND cost < 'Infinity');
 COMMENT ON COLUMN ml_model_registry.cost IS 'what a row costs the planner, in units of cpu_operator_cost; NULL is the function''s own';
+COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature, one an output, one the engine and why, one a step of the native engine with its kernel, and what both engines took at registration';

@@ -144,7 +144,7 @@ COMMENT ON FUNCTION e2i_check_features(text, anyarray) IS 'what each feature wou
 CREATE FUNCTION e2i_describe_model(model text)
     RETURNS TABLE (kind text, "position" integer, name text, type text, shape text, required boolean, takes_null boolean, "default" jsonb, note text)
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_describe_model_wrapper';
-COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature, one an output, one the engine and why, and one a step of the native engine with its kernel';
+COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature, one an output, one the engine and why, one a step of the native engine with its kernel, and what both engines took at registration';
 
 CREATE FUNCTION e2i_verify_model(model text)
     RETURNS TABLE ("row" integer, output text, expected text, got text, difference double precision, ok boolean)

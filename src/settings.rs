@@ -20,6 +20,9 @@ pub enum EngineChoice {
     /// ONNX Runtime, or an error.
     #[name = c"onnxruntime"]
     OnnxRuntime,
+    /// What registration chose, and ONNX Runtime for batches of a size for which it was faster then.
+    #[name = c"fastest"]
+    Fastest,
 }
 
 /// Which instructions the native engine may use.
@@ -118,8 +121,8 @@ pub fn define() {
     );
     GucRegistry::define_enum_guc(
         c"e2i_serve.engine",
-        c"Which engine scores: auto, native or onnxruntime.",
-        c"auto is what registration chose. Forcing one is for comparing; a model that it cannot score is an error.",
+        c"Which engine scores: auto, native, onnxruntime or fastest.",
+        c"auto is what registration chose. fastest gives batches to ONNX Runtime where it was faster then: the last bits of a score may depend on its batch. Forcing one is for comparing; a model that it cannot score is an error.",
         &ENGINE,
         GucContext::Userset,
         GucFlags::default(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use e2i_core::{Batch, Binder, InputTensor, Interface, OutputTensor, Result, Rows, Scalar};
+use e2i_core::{Batch, Binder, EngineTimes, InputTensor, Interface, OutputTensor, Result, Rows, Scalar};
 use pgrx::datum::JsonB;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -20,7 +20,7 @@ use crate::settings;
 
 /// One row a feature and one an output of a model: name, type, shape, whether it must be given, what stands for NULL. Then
 /// the engine that scores it in this session, with the reason where it is not the native one, and the native engine's steps
-/// with the kernels that run for one row and for many. Declared in `sql/scoring.sql`, because two of its columns bear keywords as names.
+/// with the kernels that run for one row and for many. Last, what both engines took at registration, where both can score it. Declared in `sql/scoring.sql`, because two of its columns bear keywords as names.
 #[pg_extern(sql = false)]
 fn e2i_describe_model(
     model: &str,
@@ -70,7 +70,15 @@ fn e2i_describe_model(
             output_note(&interface, index),
         )
     });
-    let engine = engine.into_iter().map(|(kind, position, name, note)| {
+    let times = interface.engine_times.as_ref().map_or(vec![], |times| {
+        let shown = times
+            .shown()
+            .zip(1..)
+            .map(|((rows, note), position)| ("pace", position, format!("rows {rows}"), Some(note)));
+        let agrees = ("pace", EngineTimes::ROWS.len() + 1, "agreement".to_owned(), Some(times.agreement().to_owned()));
+        shown.chain([agrees]).collect::<Vec<EngineRow>>()
+    });
+    let engine = engine.into_iter().chain(times).map(|(kind, position, name, note)| {
         (kind.to_owned(), number(position), name, None, None, None, None, None, note)
     });
     TableIterator::new(features.chain(outputs).chain(engine).collect::<Vec<_>>())

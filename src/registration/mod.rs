@@ -22,5 +22,6 @@
 pub mod child;
 mod cost;
 pub mod proof;
+mod times;
 pub mod trial;
 pub mod write;

@@ -17,6 +17,7 @@ use e2i_core::{
 use e2i_onnx::{Artifacts, Model, Runtime, RuntimeEngine, SLOW, describe, find_rows, try_alone};
 use serde::{Deserialize, Serialize};
 
+use crate::registration::times;
 use crate::scoring::compile;
 
 /// A model that wants to be registered.
@@ -234,7 +235,14 @@ fn prove_graph(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
     let compiled = compile(candidate, &interface, &mut engine, &rows, || varied(&interface, &sample, compared, true))?;
     match &compiled {
         // Compiled, rows have no neighbours, and the answers are those of the runtime to rows alone.
-        Compiled::Agrees(_) => interface.varies = None,
+        Compiled::Agrees(plan) => {
+            interface.varies = None;
+            if warning.is_none() {
+                let mut native = NativeEngine::open(plan, InstructionSet::best())?;
+                let rows = |count| varied(&interface, &sample, count, false);
+                interface.engine_times = times::measure(&mut native, &mut engine, rows);
+            }
+        }
         Compiled::Not { why, .. } if why.contains(ALONG_THE_ROWS) && interface.varies.is_some() && !is_suspect => {
             interface.varies = Some(why.clone());
         }

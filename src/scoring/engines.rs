@@ -96,7 +96,7 @@ pub fn is_native(stored: &Stored, version: &Version, choice: EngineChoice) -> Re
             Err(Error::new(Kind::Unsupported, message).with_hint("SET e2i_serve.engine = 'auto';"))
         }
         EngineChoice::OnnxRuntime => Ok(false),
-        EngineChoice::Auto | EngineChoice::Native => Ok(is_native),
+        EngineChoice::Auto | EngineChoice::Native | EngineChoice::Fastest => Ok(is_native),
     }
 }
 
@@ -129,6 +129,14 @@ pub fn open_native(
         engine.set_probe(interrupt::pending);
         engine
     }))
+}
+
+/// ONNX Runtime for a version that the native engine scores, too.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_beside(schema: Schema, version: &Version, preference: Preference) -> Result<Box<dyn Engine>> {
+    on_runtime(schema, version, &Stored::find(schema, version)?, preference.threads)
 }
 
 fn on_runtime(schema: Schema, version: &Version, stored: &Stored, threads: usize) -> Result<Box<dyn Engine>> {

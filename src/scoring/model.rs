@@ -20,7 +20,25 @@ use crate::metrics::clock;
 use crate::metrics::counter::{self, Counter};
 use crate::pg::interrupt;
 use crate::scoring::engines::{self, Preference};
-use crate::settings;
+use crate::settings::{self, EngineChoice};
+
+/// ONNX Runtime for the batches of a version whose rows the native engine scores.
+struct ForBatches {
+    /// From how many rows on.
+    from: usize,
+    schema: Schema,
+    version: Version,
+    /// Loaded by the first such batch.
+    engine: RefCell<Option<Box<dyn Engine>>>,
+}
+
+impl ForBatches {
+    fn of(schema: Schema, version: &Version, preference: Preference, engine: &dyn Engine) -> Option<Self> {
+        let may = preference.engine == EngineChoice::Fastest && engine.name() == "native";
+        let from = version.interface.engine_times.as_ref().filter(|_| may)?.faster_on_runtime_from()?;
+        Some(Self { from, schema, version: version.clone(), engine: RefCell::new(None) })
+    }
+}
 
 /// A version with its engine.
 pub struct LoadedModel {
@@ -33,6 +51,7 @@ pub struct LoadedModel {
     /// Binds features to it; holds its interface and reference.
     pub binder: Binder,
     engine: RefCell<Box<dyn Engine>>,
+    for_batches: Option<ForBatches>,
     /// What its engine was chosen by.
     pub preference: Preference,
     /// How long loading took.
@@ -70,12 +89,14 @@ impl LoadedModel {
         clock::loaded(load_time);
         let engine = opened?;
         let scorer = Scorer::named(engine.name());
+        let for_batches = ForBatches::of(schema, version, preference, &*engine);
         Ok(Self {
             id: version.id,
             name: version.name.clone(),
             version: version.version.clone(),
             binder: Binder::new(Arc::new(version.interface.clone()), version.reference()),
             engine: RefCell::new(engine),
+            for_batches,
             preference,
             load_time,
             hits: Cell::new(0),
@@ -137,14 +158,35 @@ impl LoadedModel {
         self.binder.model()
     }
 
-    /// The engine's name.
+    /// The engine's name; both where batches have loaded the other one, too.
     pub fn engine_name(&self) -> &'static str {
-        self.engine.borrow().name()
+        match self.for_batches.as_ref().is_some_and(|batches| batches.engine.borrow().is_some()) {
+            true => "native, onnxruntime",
+            false => self.engine.borrow().name(),
+        }
     }
 
     /// Bytes it holds.
     pub fn memory_bytes(&self) -> usize {
-        self.engine.borrow().memory_bytes()
+        let batches = self.for_batches.as_ref().map(|batches| batches.engine.borrow());
+        let beside = batches.as_ref().and_then(|engine| engine.as_ref()).map_or(0, |engine| engine.memory_bytes());
+        self.engine.borrow().memory_bytes() + beside
+    }
+
+    /// One call to the engine for so many rows.
+    fn score_once(&self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+        let Some(batches) = self.for_batches.as_ref().filter(|batches| batch.rows() >= batches.from) else {
+            return self.engine.borrow_mut().score_rows(batch, wanted, outputs);
+        };
+        if batches.engine.borrow().is_none() {
+            // No borrow is held while the bytes are read.
+            let opened = engines::open_beside(batches.schema, &batches.version, self.preference)?;
+            batches.engine.replace(Some(opened));
+        }
+        match &mut *batches.engine.borrow_mut() {
+            Some(engine) => engine.score_rows(batch, wanted, outputs),
+            None => Ok(()),
+        }
     }
 
     /// Scores a batch; rows that are refused stand in the outputs, where the engine can tell which. Interrupts take effect here, after
@@ -159,7 +201,7 @@ impl LoadedModel {
         };
         loop {
             // The borrow ends before the interrupt is raised.
-            let result = self.engine.borrow_mut().score_rows(batch, wanted, outputs);
+            let result = self.score_once(batch, wanted, outputs);
             match result {
                 // Returns only when the interrupt was withdrawn meanwhile.
                 Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),

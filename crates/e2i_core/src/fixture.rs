@@ -33,6 +33,7 @@ pub(crate) fn regression(features: Vec<Feature>) -> Interface {
         rows_at_once: Interface::ROWS_AT_ONCE,
         varies: None,
         is_same_together: false,
+        engine_times: None,
         outputs: vec![],
         label: None,
         main: None,

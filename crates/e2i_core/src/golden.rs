@@ -420,6 +420,7 @@ mod tests {
             rows_at_once: 1024,
             varies: None,
             is_same_together: false,
+            engine_times: None,
             label: Some(0),
             main: Some(1),
         }

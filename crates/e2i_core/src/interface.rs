@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::categories::Categories;
 use crate::class_scores::{ClassScores, Pair};
+use crate::engine_times::EngineTimes;
 
 /// Element types that features and outputs can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -276,6 +277,9 @@ pub struct Interface {
     /// Whether a runtime was found to give rows that are scored together every bit that it gives each alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_same_together: bool,
+    /// What both engines took at registration, where both can score it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_times: Option<EngineTimes>,
     /// Which output is the label (class, cluster, verdict), if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<usize>,

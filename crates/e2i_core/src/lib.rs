@@ -13,7 +13,7 @@
 //!
 //! [`formats`] reads the files of training libraries, [`native`] computes what they describe.
 //!
-//! Inside, besides: `signature` reads MLflow's signatures, checks and writes them; `categories` and `instant` hold values of a data frame
+//! Inside, besides: [`EngineTimes`] keeps which engine was faster; `signature` reads MLflow's signatures, checks and writes them; `categories` and `instant` hold values of a data frame
 //! and the codes that stand for them, and points in time as texts; `value` and `decimal` are the rules of conversion, in one place;
 //! [`spelling`] is text that is no JSON; [`class_scores`] says what the numbers of a classifier are; `stage` whether a version passes its
 //! gates; [`traffic`] which share of the traffic a row belongs to; [`random`] draws numbers from a seed; `error` is kind, message, detail and hint.
@@ -27,6 +27,7 @@ mod categories;
 pub mod class_scores;
 mod decimal;
 mod engine;
+mod engine_times;
 mod error;
 pub mod evidence;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use categories::{Categories, Category, Unseen};
 pub use class_scores::ClassScores;
 pub use decimal::Decimal;
 pub use engine::{Engine, OutputSet, Outputs};
+pub use engine_times::EngineTimes;
 pub use error::{Error, Kind, Result};
 pub use golden::{Check, Examples};
 pub use interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};

@@ -341,6 +341,7 @@ mod tests {
             rows_at_once: 1024,
             varies: None,
             is_same_together: false,
+            engine_times: None,
             outputs: vec![output("label", ElementType::Int64, 1), output("scores", ElementType::Float32, width)],
             label: Some(0),
             main: Some(1),

@@ -34,6 +34,7 @@ pub fn describe(model: &Model, preprocessor: Option<&Model>, options: &Options) 
         rows_at_once: Interface::ROWS_AT_ONCE,
         varies: None,
         is_same_together: false,
+        engine_times: None,
         label: read.label,
         main: read.main,
     };

@@ -290,6 +290,7 @@ mod tests {
             rows_at_once: 1,
             varies: None,
             is_same_together: false,
+            engine_times: None,
             label: None,
             main: None,
         };

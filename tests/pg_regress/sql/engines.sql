@@ -16,9 +16,9 @@ SELECT model_name, engine, engine_reason FROM ml_model_registry ORDER BY engine 
 
 -- What is done for a row: the engine, its steps and their kernels. Without preferences the instructions are the processor's.
 SET e2i_serve.instruction_set = 'portable';
-SELECT kind, position, name, note FROM e2i_describe_model('breast_logistic') WHERE kind NOT IN ('feature', 'output');
-SELECT kind, position, name, note FROM e2i_describe_model('breast_xgboost') WHERE kind NOT IN ('feature', 'output');
-SELECT kind, position, name, note IS NOT NULL AS says_why FROM e2i_describe_model('running') WHERE kind NOT IN ('feature', 'output');
+SELECT kind, position, name, note FROM e2i_describe_model('breast_logistic') WHERE kind NOT IN ('feature', 'output', 'pace');
+SELECT kind, position, name, note FROM e2i_describe_model('breast_xgboost') WHERE kind NOT IN ('feature', 'output', 'pace');
+SELECT kind, position, name, note IS NOT NULL AS says_why FROM e2i_describe_model('running') WHERE kind NOT IN ('feature', 'output', 'pace');
 RESET e2i_serve.instruction_set;
 
 -- Every instruction set gives the same bits, and ONNX Runtime's: trees and encoders to the last, others to rounding.
@@ -56,7 +56,7 @@ SELECT e2i_predict('running', '[1, 2, 4]');
 CREATE TABLE pinned AS SELECT n, features, e2i_predict_pinned('hcp_churn:1', features) AS score FROM rows WHERE model = 'hcp_churn';
 SET e2i_serve.engine = 'onnxruntime';
 SELECT count(*) > 10 AS rows, count(*) FILTER (WHERE score <> e2i_predict_pinned('hcp_churn:1', features)) AS changed FROM pinned;
-SELECT kind, name, note FROM e2i_describe_model('hcp_churn') WHERE kind NOT IN ('feature', 'output');
+SELECT kind, name, note FROM e2i_describe_model('hcp_churn') WHERE kind NOT IN ('feature', 'output', 'pace');
 RESET e2i_serve.engine;
 DROP TABLE pinned;
 

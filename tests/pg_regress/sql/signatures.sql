@@ -15,7 +15,7 @@ SELECT e2i_register_model('signed', regress.onnx('shape_regression_flat'), signa
     "inputs": "[{\"type\": \"double\", \"name\": \"age\", \"required\": true}, {\"type\": \"long\", \"name\": \"visits\"}, {\"type\": \"float\", \"name\": \"dose\", \"required\": false}, {\"type\": \"float\", \"name\": \"weight\", \"required\": false, \"default\": 70.5}]",
     "outputs": "[{\"type\": \"tensor\", \"tensor-spec\": {\"dtype\": \"float32\", \"shape\": [-1]}}]", "params": null}');
 SELECT e2i_register_model('signed', regress.onnx('shape_regression_flat'), signature => (SELECT signature FROM ml_model_registry WHERE model_name = 'signed'));
-SELECT count(*) AS versions, count(DISTINCT signature) AS signatures, count(DISTINCT interface - 'rows_at_once') AS interfaces FROM ml_model_registry WHERE model_name = 'signed';
+SELECT count(*) AS versions, count(DISTINCT signature) AS signatures, count(DISTINCT interface - '{rows_at_once,engine_times}'::text[]) AS interfaces FROM ml_model_registry WHERE model_name = 'signed';
 SELECT name, type, required, takes_null, "default" FROM e2i_describe_model('signed') WHERE kind = 'feature';
 -- y = 0.5 age - 1.25 visits + 2 dose + 0.125 weight + 0.75
 SELECT e2i_predict('signed', '{"age": 40, "visits": 2, "dose": 1, "weight": 80}') AS all_given,

@@ -169,6 +169,7 @@ impl Shape {
             rows_at_once: Interface::ROWS_AT_ONCE,
             varies: None,
             is_same_together: false,
+            engine_times: None,
         })
     }
 }

@@ -226,6 +226,7 @@ impl Compiler {
             rows_at_once: Interface::ROWS_AT_ONCE,
             varies: None,
             is_same_together: false,
+            engine_times: None,
         };
         Ok(Model { interface, plan: self.plan.finish(label, main)?, samples })
     }

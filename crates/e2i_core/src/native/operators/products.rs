@@ -163,11 +163,9 @@ unsafe fn some_sums<L: Lanes, const BLOCKS: usize, const COUNT: usize>(
     let mut sums = [[L::zero(); BLOCKS]; COUNT];
     let count = row.len() / SUMS;
     for index in 0..count {
-        for sum in 0..COUNT {
+        for (sum, total) in sums.iter_mut().enumerate() {
             // SAFETY: less than `SUMS * count`, which is at most as many as there are, as the caller promises.
-            unsafe {
-                add_products(std::array::from_mut(&mut sums[sum]), &[row], weights, (first + sum) * count + index)
-            };
+            unsafe { add_products(std::array::from_mut(total), &[row], weights, (first + sum) * count + index) };
         }
     }
     for (sum, total) in sums.iter_mut().enumerate() {
