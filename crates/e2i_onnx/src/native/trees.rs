@@ -204,6 +204,7 @@ fn listed_trees(node: &NodeProto, what: &str, targets: usize, precision: Precisi
         return Err(refused(node, "the nodes of a tree are not in one place"));
     }
     let weights = leaf_weights(node, what, targets, precision, &places, count)?;
+    let cover = cover(node, precision, count);
     let mut read = Trees::default();
     for (number, start) in starts.iter().enumerate() {
         let end = starts.get(number + 1).copied().unwrap_or(count);
@@ -268,9 +269,19 @@ fn listed_trees(node: &NodeProto, what: &str, targets: usize, precision: Precisi
             let asked = Asked::from_mode(mode).ok_or_else(|| refused(node, "a node has an unknown mode"))?;
             nodes.push(asked.branch(feature, values[place], tracks_true, (follow(yes[place])?, follow(no[place])?)));
         }
-        read.trees.push(Tree { nodes, cover: vec![] });
+        read.trees.push(Tree { nodes, cover: cover.get(*start..end).unwrap_or(&[]).to_vec() });
     }
     Ok(read)
+}
+
+/// How often each node was met in training; nothing where converters write the same for all of them for want of it.
+fn cover(node: &NodeProto, precision: Precision, count: usize) -> Vec<f64> {
+    // No score depends on it, so nothing is refused for it.
+    let rates = listed(node, ["nodes_hitrates", "nodes_hitrates_as_tensor"], precision).unwrap_or_default();
+    let says = rates.len() == count
+        && rates.iter().all(|rate| rate.is_finite() && *rate >= 0.0)
+        && rates.windows(2).any(|pair| pair[0] != pair[1]);
+    if says { rates } else { vec![] }
 }
 
 /// Whether the nodes below two places look the same to the runtime, which does not look at everything, and if they do,
@@ -333,4 +344,46 @@ fn leaf_weights(
         weights[*place].push(Weight { target, value: *value });
     }
     Ok(weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::Attribute;
+
+    /// A stump whose nodes have these rates.
+    fn cover_with(rates: &[f32]) -> Vec<f64> {
+        let named = |name: &str| Attribute { name: name.into(), ..Attribute::default() };
+        let ints = |name: &str, ints: &[i64]| Attribute { ints: ints.to_vec(), kind: 7, ..named(name) };
+        let floats = |name: &str, floats: &[f32]| Attribute { floats: floats.to_vec(), kind: 6, ..named(name) };
+        let modes = ["BRANCH_LEQ", "LEAF", "LEAF"].map(|mode| mode.as_bytes().to_vec().into()).to_vec();
+        let node = NodeProto {
+            op_type: "TreeEnsembleRegressor".into(),
+            attributes: vec![
+                Attribute { int: 1, kind: 2, ..named("n_targets") },
+                ints("nodes_treeids", &[0; 3]),
+                ints("nodes_nodeids", &[0, 1, 2]),
+                ints("nodes_featureids", &[0; 3]),
+                ints("nodes_truenodeids", &[1, 0, 0]),
+                ints("nodes_falsenodeids", &[2, 0, 0]),
+                Attribute { strings: modes, kind: 8, ..named("nodes_modes") },
+                floats("nodes_values", &[0.5, 0.0, 0.0]),
+                floats("nodes_hitrates", rates),
+                ints("target_treeids", &[0; 2]),
+                ints("target_nodeids", &[1, 2]),
+                ints("target_ids", &[0; 2]),
+                floats("target_weights", &[1.0, 2.0]),
+            ],
+            ..NodeProto::default()
+        };
+        read(&node, ElementType::Float32, 1).unwrap().ensemble.trees[0].cover.clone()
+    }
+
+    #[test]
+    fn rates_are_the_cover_unless_they_say_nothing() {
+        assert_eq!(cover_with(&[30.0, 20.0, 10.0]), [30.0, 20.0, 10.0]);
+        for nothing in [&[][..], &[1.0; 3], &[3.0, 2.0], &[3.0, f32::NAN, 1.0], &[3.0, 4.0, -1.0]] {
+            assert!(cover_with(nothing).is_empty(), "{nothing:?}");
+        }
+    }
 }

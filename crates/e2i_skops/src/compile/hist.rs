@@ -81,7 +81,12 @@ fn tree(predictor: Node<'_>, width: usize, target: u32) -> Result<Tree> {
     if nodes.len() == 0 {
         return Err(broken("it has no nodes"));
     }
-    Ok(Tree { nodes: (0..nodes.len()).map(node).collect::<Result<_>>()?, cover: vec![] })
+    // How many rows came to each node in training.
+    let cover = match nodes.field("count") {
+        Some(Cells::Whole(counts)) => counts.iter().map(|count| *count as f64).collect(),
+        _ => vec![],
+    };
+    Ok(Tree { nodes: (0..nodes.len()).map(node).collect::<Result<_>>()?, cover })
 }
 
 impl Compiler {
@@ -184,5 +189,27 @@ impl Compiler {
     pub(super) fn hist_classifier(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
         let sums = self.hist_sums(node, table)?;
         self.boosted_classes(classes_of(node)?, sums, false, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::File;
+
+    #[test]
+    fn trees_keep_how_many_rows_came_to_their_nodes() {
+        for name in ["hist_2", "old_hist_categories"] {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/skops/");
+            let bytes = std::fs::read(format!("{folder}{name}.skops")).unwrap();
+            let file = File::open(&bytes).unwrap();
+            let iterations = file.root().get("_predictors").unwrap().items().unwrap();
+            let tree = tree(iterations[0].items().unwrap()[0], usize::MAX, 0).unwrap();
+            assert!(tree.cover[0] >= 2.0 && tree.cover.len() == tree.nodes.len(), "{name}");
+            for (node, cover) in tree.nodes.iter().zip(&tree.cover) {
+                let TreeNode::Branch(branch) = node else { continue };
+                assert_eq!(tree.cover[branch.yes as usize] + tree.cover[branch.no as usize], *cover, "{name}");
+            }
+        }
     }
 }

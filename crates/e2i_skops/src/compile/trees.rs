@@ -22,6 +22,8 @@ pub(super) struct Saved {
     feature: Vec<i64>,
     threshold: Vec<f64>,
     missing_left: Vec<i64>,
+    /// The weight of the rows that came to each node in training; empty where it is not written.
+    cover: Vec<f64>,
     /// The cells of each node.
     values: Vec<f64>,
     /// Cells a node.
@@ -59,12 +61,17 @@ impl Saved {
         }
         // Versions before 1.3 had no missing values.
         let missing_left = wholes("missing_go_to_left").unwrap_or_else(|_| vec![0; count]);
+        let cover = match nodes.field("weighted_n_node_samples") {
+            Some(Cells::Double(cover)) if cover.len() == count => cover.clone(),
+            _ => vec![],
+        };
         Ok(Self {
             left: wholes("left_child")?,
             right: wholes("right_child")?,
             feature: wholes("feature")?,
             threshold: threshold.clone(),
             missing_left,
+            cover,
             values: cells,
             width: outputs.saturating_mul(classes),
             outputs,
@@ -103,7 +110,7 @@ impl Saved {
                 no: child(right)?,
             }))
         };
-        Ok(Tree { nodes: (0..self.len()).map(node).collect::<Result<_>>()?, cover: vec![] })
+        Ok(Tree { nodes: (0..self.len()).map(node).collect::<Result<_>>()?, cover: self.cover.clone() })
     }
 }
 
@@ -213,5 +220,33 @@ impl Compiler {
 
     pub(super) fn tree_regressor(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
         Ok(Answer::Values(self.value_trees(node, &[node], table)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::File;
+
+    fn file(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/skops/");
+        std::fs::read(format!("{folder}{name}.skops")).unwrap()
+    }
+
+    #[test]
+    fn trees_keep_what_came_to_their_nodes() {
+        for name in ["forest_regressor", "forest_3", "extra_trees"] {
+            let bytes = file(name);
+            let file = File::open(&bytes).unwrap();
+            let estimators = file.root().get("estimators_").unwrap().items().unwrap();
+            let saved = Saved::read(estimators[0]).unwrap();
+            let tree = saved.tree(usize::MAX, |_| Ok(vec![])).unwrap();
+            assert!(tree.cover[0] >= 2.0 && tree.cover.len() == tree.nodes.len(), "{name}");
+            for (node, cover) in tree.nodes.iter().zip(&tree.cover) {
+                let TreeNode::Branch(branch) = node else { continue };
+                let sides = tree.cover[branch.yes as usize] + tree.cover[branch.no as usize];
+                assert!((sides - cover).abs() < 1e-9 * cover, "{name}: {sides} of {cover}");
+            }
+        }
     }
 }

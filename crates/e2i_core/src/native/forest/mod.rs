@@ -368,26 +368,30 @@ impl Forest {
 impl Forest {
     /// The kernels that it has, each alone, and whether they take blocks of rows.
     fn kernels(&self, set: InstructionSet) -> Vec<(&'static str, Self, bool)> {
-        let only = |rowwise: bool, coded: bool| {
+        let only = |rowwise: bool, answered: bool, coded: bool| {
             let mut forest = self.clone();
             let topology = &mut forest.sections.topology;
             topology.rowwise = topology.rowwise.take().filter(|_| rowwise);
+            topology.answered = topology.answered.take().filter(|_| answered);
             topology.coded = topology.coded.take().filter(|_| coded);
             match forest.tables.as_mut().map(|tables| &mut tables.trees) {
-                Some(TreeTables::Narrow(trees)) => trees.keep(rowwise, coded),
-                Some(TreeTables::Single(trees)) => trees.keep(rowwise, coded),
-                Some(TreeTables::Double(trees)) => trees.keep(rowwise, coded),
+                Some(TreeTables::Narrow(trees)) => trees.keep(rowwise, answered, coded),
+                Some(TreeTables::Single(trees)) => trees.keep(rowwise, answered, coded),
+                Some(TreeTables::Double(trees)) => trees.keep(rowwise, answered, coded),
                 None => {}
             }
             forest
         };
         let topology = &self.sections.topology;
-        let mut kernels = vec![("walk", only(false, false), false)];
+        let mut kernels = vec![("walk", only(false, false, false), false)];
         if topology.coded.is_some() {
-            kernels.push(("coded", only(false, true), false));
+            kernels.push(("coded", only(false, false, true), false));
+        }
+        if topology.answered.is_some() {
+            kernels.push(("all answers at once", only(false, true, false), false));
         }
         if topology.is_rowwise(set) {
-            kernels.push(("a tree at once", only(true, false), false));
+            kernels.push(("a tree at once", only(true, false, false), false));
         }
         if topology.blend.is_some() {
             kernels.push(("blend", self.clone(), true));

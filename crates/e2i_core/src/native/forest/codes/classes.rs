@@ -86,14 +86,27 @@ pub(in crate::native::forest) struct SetPlaces {
     /// First byte of each.
     pub start: Vec<u32>,
     pub features: Vec<ClassFeature>,
+    /// The sets, as they are written.
+    bits: Vec<u8>,
+}
+
+impl SetPlaces {
+    /// Whether a class is in a set of the shape.
+    pub(in crate::native::forest) fn is_in(&self, set: u32, class: u32) -> bool {
+        self.bits[(self.start[set as usize] + class / 8) as usize] >> (class % 8) & 1 == 1
+    }
 }
 
 /// Makes the tables.
 pub(super) fn compile<T: Number>(shape: &Shape, writer: &mut ImageWriter) -> Result<(ClassSections, SetPlaces)> {
     let mut sets_of: Vec<Vec<usize>> = vec![vec![]; shape.features.len()];
     shape.sets.iter().enumerate().for_each(|(number, set)| sets_of[set.feature as usize].push(number));
-    let mut places =
-        SetPlaces { feature: vec![0; shape.sets.len()], start: vec![0; shape.sets.len()], features: vec![] };
+    let mut places = SetPlaces {
+        feature: vec![0; shape.sets.len()],
+        start: vec![0; shape.sets.len()],
+        features: vec![],
+        bits: vec![],
+    };
     let (mut search, mut class_of, mut bits) = (vec![], vec![], vec![]);
     for (feature, sets) in shape.features.iter().zip(&sets_of).filter(|(_, sets)| !sets.is_empty()) {
         let ranges = || sets.iter().map(|set| &shape.sets[*set].ranges);
@@ -149,6 +162,7 @@ pub(super) fn compile<T: Number>(shape: &Shape, writer: &mut ImageWriter) -> Res
         bits: writer.push(&bits),
         starts: writer.push(&places.start),
     };
+    places.bits = bits;
     Ok((classes, places))
 }
 

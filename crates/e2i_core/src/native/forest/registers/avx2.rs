@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::super::number::Number;
-use super::{BLOCK, Register, SEARCHED, Singles, TOGETHER, Vector, Work, below_one_by_one, ranks_in_registers};
+use super::{BLOCK, Register, SEARCHED, Singles, TOGETHER, Vector, Ways, Work, below_one_by_one, ranks_in_registers};
 
 /// AVX2.
 pub(super) struct Avx2;
@@ -38,6 +38,23 @@ impl Vector for Avx2 {
                 ((_mm256_movemask_ps(high) as u32) << 8 | _mm256_movemask_ps(low) as u32).count_ones()
             },
             _ => below_one_by_one(value, numbers),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn way(answers: u32, ways: &Ways) -> u32 {
+        // SAFETY: as promised by the caller; there are as many words as in four registers.
+        unsafe {
+            let given = _mm256_set1_epi32(answers as i32);
+            let mut found = 0;
+            for part in 0..4 {
+                let asked = _mm256_loadu_si256(ways.asked.as_ptr().cast::<__m256i>().add(part));
+                let right = _mm256_loadu_si256(ways.answers.as_ptr().cast::<__m256i>().add(part));
+                let differ = _mm256_and_si256(_mm256_xor_si256(given, right), asked);
+                let same = _mm256_castsi256_ps(_mm256_cmpeq_epi32(differ, _mm256_setzero_si256()));
+                found |= (_mm256_movemask_ps(same) as u32) << (8 * part);
+            }
+            found.trailing_zeros()
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::arch::x86_64::*;
 
 use super::super::number::Number;
-use super::{BLOCK, Bytes, Register, SEARCHED, Singles, TOGETHER, Vector, Work, below_one_by_one, ranks_in_registers};
+use super::{
+    BLOCK, Bytes, Register, SEARCHED, Singles, TOGETHER, Vector, Ways, Work, below_one_by_one, ranks_in_registers,
+};
 
 /// AVX-512 F, BW, DQ and VL, with VBMI or without.
 pub(super) struct Avx512<const VBMI: bool>;
@@ -46,6 +48,22 @@ impl<const VBMI: bool> Vector for Avx512<VBMI> {
                 _mm512_cmp_ps_mask::<_CMP_GT_OQ>(_mm512_set1_ps(value), numbers).count_ones()
             },
             _ => below_one_by_one(value, numbers),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn way(answers: u32, ways: &Ways) -> u32 {
+        // SAFETY: as promised by the caller; there are as many words as in two registers.
+        unsafe {
+            let given = _mm512_set1_epi32(answers as i32);
+            let mut found = 0;
+            for part in 0..2 {
+                let asked = _mm512_loadu_si512(ways.asked.as_ptr().cast::<__m512i>().add(part));
+                let right = _mm512_loadu_si512(ways.answers.as_ptr().cast::<__m512i>().add(part));
+                let same = _mm512_testn_epi32_mask(_mm512_xor_si512(given, right), asked);
+                found |= u32::from(same) << (16 * part);
+            }
+            found.trailing_zeros()
         }
     }
 

@@ -35,6 +35,14 @@ const SEARCHED: usize = 4;
 #[repr(C, align(64))]
 pub(super) struct Bytes(pub [u8; BLOCK]);
 
+/// The ways to up to 32 leaves: which of 32 questions are asked on each, and what is answered.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Ways {
+    pub asked: [u32; 32],
+    pub answers: [u32; 32],
+}
+
 /// Work that is compiled for each set of instructions.
 pub(super) trait Work {
     /// Does it.
@@ -114,6 +122,17 @@ pub(super) trait Vector {
 
     /// How many of some numbers a value exceeds.
     unsafe fn below<T: Number>(value: T, numbers: &[T; TOGETHER]) -> u32;
+
+    /// The leaf whose way goes with some answers, of which there is one.
+    #[inline(always)]
+    unsafe fn way(answers: u32, ways: &Ways) -> u32 {
+        let mut found = 0;
+        for leaf in 0..32 {
+            let differs = (answers ^ ways.answers[leaf]) & ways.asked[leaf] != 0;
+            found |= if differs { 0 } else { leaf as u32 };
+        }
+        found
+    }
 
     /// Adds to the sums of rows the weights at their leaves, of which all are in the table.
     #[inline(always)]
@@ -226,6 +245,11 @@ mod tests {
                         bytes[slot * BLOCK + at..][..V::Register::ROWS].copy_from_slice(&into.0[..V::Register::ROWS]);
                     }
                 }
+                let ways = Ways {
+                    asked: std::array::from_fn(|leaf| (1 << (leaf + 1).min(31)) - 1),
+                    answers: std::array::from_fn(|leaf| (1 << leaf) - 1),
+                };
+                ranks.extend((0..32).map(|leaf| V::way(0xa5a5_a5a4 << leaf << 1 | ((1 << leaf) - 1), &ways)));
                 for size in [1, 7, 16, 17, 31, 32, 33, 64, 100, 128, 200, 256] {
                     let weights: Vec<f64> = (0..size).map(|at| f64::from(at) / 3.0).collect();
                     let singles: Vec<f32> = weights.iter().map(|weight| *weight as f32).collect();

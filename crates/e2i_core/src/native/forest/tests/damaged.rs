@@ -68,6 +68,7 @@ fn tables_of_sets_that_lead_elsewhere_are_refused() {
             "/codes/classes/bits",
             "/codes/classes/starts",
             "/topology/blend/sets",
+            "/topology/answered/firsts",
             "/topology/coded/sets",
             "/topology/coded/small_sets",
             "/topology/coded/large_sets",

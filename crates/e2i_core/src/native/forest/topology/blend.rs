@@ -429,15 +429,17 @@ unsafe fn members<R: Register, const HALVES: usize>(
     out: &mut [Bytes],
 ) {
     for (set, out) in sets.iter().zip(out) {
-        // SAFETY: as promised by the caller: 256 bytes follow wherever a set begins, and no set has more.
+        // Read once: what is written could be the set, for all that the compiler knows.
+        let Membership { start, feature, bytes } = *set;
+        // SAFETY: as promised by the caller; 256 bytes follow wherever a set begins, and no set has more.
         unsafe {
-            let classes = classes.get_unchecked(usize::from(set.feature));
-            let table = bits.as_ptr().add(set.start as usize);
+            let classes = classes.get_unchecked(usize::from(feature));
+            let table = bits.as_ptr().add(start as usize);
             for part in 0..HALVES * BLOCK / 2 / R::ROWS {
                 let at = part * R::ROWS;
                 let places = R::load(classes.byte.0.as_ptr().add(at));
                 let bit = R::load(classes.bit.0.as_ptr().add(at));
-                R::pick(table, set.bytes.into(), places).and(bit).store(out.0.as_mut_ptr().add(at));
+                R::pick(table, bytes.into(), places).and(bit).store(out.0.as_mut_ptr().add(at));
             }
         }
     }

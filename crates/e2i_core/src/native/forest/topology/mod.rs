@@ -1,11 +1,12 @@
 //! Trees as tables, once for each kernel that can take them, and the choice between the kernels.
 //!
 //! `walk` takes all trees; `blend` those of up to 256 leaves, for many rows; `coded` those of few columns, for one row;
-//! `rowwise` trees of depth 6 without sets, for one row. All hand the leaves that they find to a sink; which kernel ran
+//! `rowwise` trees of depth 6 without sets, and `answered` those of up to 32 leaves that ask for many, for one row. All hand the leaves that they find to a sink; which kernel ran
 //! cannot be told from what arrives there.
 //!
 //! What does not belong here: what a branch compares (`codes`), and what a leaf is for (`sinks`).
 
+mod answered;
 mod blend;
 mod coded;
 mod rowwise;
@@ -29,6 +30,7 @@ pub(super) struct TopologySections {
     pub blend: Option<blend::BlendSections>,
     pub coded: Option<coded::CodedSections>,
     pub rowwise: Option<rowwise::RowwiseSections>,
+    pub answered: Option<answered::AnsweredSections>,
     /// Branches of all trees, and how many of them ask for sets.
     branches: usize,
     memberships: usize,
@@ -42,6 +44,7 @@ pub(super) struct Topology<S: WalkNode> {
     blend: Option<blend::Blend>,
     coded: Option<coded::Coded>,
     rowwise: Option<rowwise::Rowwise>,
+    answered: Option<answered::Answered>,
 }
 
 /// Memory that kernels need, kept between calls.
@@ -49,11 +52,14 @@ pub(super) struct Topology<S: WalkNode> {
 pub(super) struct KernelMemory<T> {
     block: blend::BlockMemory,
     numbers: Vec<T>,
+    answers: Vec<u32>,
 }
 
 impl<T> KernelMemory<T> {
     pub(super) fn memory_bytes(&self) -> usize {
-        self.block.memory_bytes() + self.numbers.capacity() * size_of::<T>()
+        self.block.memory_bytes()
+            + self.numbers.capacity() * size_of::<T>()
+            + self.answers.capacity() * size_of::<u32>()
     }
 }
 
@@ -73,6 +79,7 @@ pub(super) fn compile(
         blend: blend::compile(shape, places, classes, columns, writer),
         coded: coded::compile(&branches, writer),
         rowwise: rowwise::compile(&branches, weight, writer),
+        answered: answered::compile(&branches, writer),
         branches: asks().count(),
         memberships: asks().filter(|ask| matches!(ask.asked, Asked::Outside(_))).count(),
     })
@@ -98,12 +105,13 @@ impl TopologySections {
         adds_one: bool,
     ) -> Result<Topology<S>> {
         let columns = codes.bytes().len();
-        let (blend, coded, rowwise) = (&self.blend, &self.coded, &self.rowwise);
+        let (blend, coded, rowwise, answered) = (&self.blend, &self.coded, &self.rowwise, &self.answered);
         Ok(Topology {
             walk: self.walk.open(image, &codes, payloads)?,
             blend: blend.as_ref().map(|blend| blend.open(image, columns, codes.sets(), payloads)).transpose()?,
             coded: coded.as_ref().map(|coded| coded.open(image, columns, codes.sets(), payloads)).transpose()?,
             rowwise: rowwise.as_ref().map(|rowwise| rowwise.open(image, &codes, payloads, adds_one)).transpose()?,
+            answered: answered.as_ref().map(|answered| answered.open(image, &codes, payloads)).transpose()?,
             codes,
         })
     }
@@ -112,6 +120,7 @@ impl TopologySections {
     pub(super) fn kernel(&self, codes: &CodeSections, trees: usize, set: InstructionSet, rows: usize) -> &'static str {
         match self.blended(codes, trees, set, rows) {
             0 if self.is_rowwise(set) => "tree at once (AVX-512 VBMI)",
+            0 if self.answered.is_some() => "all answers at once",
             0 if self.coded.is_some() => "coded walk",
             0 => "interleaved walk",
             _ => match set.level() {
@@ -137,7 +146,7 @@ impl TopologySections {
         // Of a set beside, what its column costs.
         let (branch, membership) = match set.level() {
             InstructionLevel::Portable => (120, 1500),
-            InstructionLevel::Avx2 => (30, 200),
+            InstructionLevel::Avx2 => (30, 120),
             InstructionLevel::Avx512 => (15, 80),
             InstructionLevel::Avx512Vbmi => (15, 40),
         };
@@ -149,7 +158,11 @@ impl TopologySections {
             halves * (branches / 2 + trees * 300) + (bytes + classes) * 1500
         };
         let step = if self.memberships > 0 { 15 } else { 10 };
-        let one = if self.is_rowwise(set) { trees * 30 } else { self.walk.steps * step + trees * 10 };
+        let one = match self.answered {
+            _ if self.is_rowwise(set) => trees * 30,
+            Some(_) => trees * if set.level() == InstructionLevel::Portable { 90 } else { 45 },
+            None => self.walk.steps * step + trees * 10,
+        };
         let read = numbers * 10 + classes * 200;
         let pays = |rows: usize| rows > 0 && block(rows) < rows * (one + read);
         let rest = rows % BLOCK;
@@ -166,7 +179,8 @@ impl TopologySections {
 impl<S: WalkNode> Topology<S> {
     /// Leaves out kernels.
     #[cfg(test)]
-    pub(super) fn keep(&mut self, rowwise: bool, coded: bool) {
+    pub(super) fn keep(&mut self, rowwise: bool, answered: bool, coded: bool) {
+        self.answered = self.answered.take().filter(|_| answered);
         self.rowwise = self.rowwise.take().filter(|_| rowwise);
         self.coded = self.coded.take().filter(|_| coded);
     }
@@ -203,6 +217,10 @@ impl<S: WalkNode> Topology<S> {
             unsafe {
                 rowwise.pass(codes, set, source, first..rows, sink);
             }
+            return;
+        }
+        if let Some(answered) = &self.answered {
+            answered.pass(codes, set, source, first..rows, &mut memory.answers, sink);
             return;
         }
         match &self.coded {
