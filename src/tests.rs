@@ -12,8 +12,8 @@ use pgrx::{direct_function_call_as_datum, pg_sys};
 
 use crate::datum::jsonb::{Container, Value};
 use crate::datum::numeric;
+use crate::pg::child::{self, Limits, Outcome};
 use crate::pg::varlena;
-use crate::registration::child::{self, Limits, Outcome};
 
 /// A value of a type from its text form.
 fn input(function: unsafe fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum, text: &str) -> pg_sys::Datum {

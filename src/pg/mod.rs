@@ -1,4 +1,4 @@
-//! Small safe wrappers over `pg_sys`: backtraces, call sites, the encoding, running plans, failures, interrupts, files that are kept, locks, names of schemas,
+//! Small safe wrappers over `pg_sys`: backtraces, call sites, throw-away processes, the encoding, running plans, failures, interrupts, files that are kept, locks, names of schemas,
 //! processes, queries, changes of relations, roles, settings of the server, shared memory, snapshots, SQLSTATEs, subtransactions, time,
 //! transactions, trees of nodes, variable-length values, wait events, background workers.
 //!
@@ -7,6 +7,7 @@
 
 pub mod backtrace;
 pub mod call_site;
+pub mod child;
 pub mod encoding;
 pub mod executor;
 pub mod failure;

@@ -4,7 +4,7 @@
 //! What may enter: the try-out, its process, what is proved there, and the writing of what was proved. What may not: how a
 //! registered version is found and scored ([`crate::scoring`]).
 //!
-//! In order: `api::register` checks names and size and has the model tried out ([`trial`]); what happens in the process ([`child`]) is
+//! In order: `api::register` checks names and size and has the model tried out ([`trial`]); what happens in the process ([`crate::pg::child`]) is
 //! [`proof`]'s.
 //!
 //! * A graph is decoded and guarded, its interface read and completed with the options and the signature; ONNX Runtime loads it and
@@ -19,7 +19,6 @@
 //! compiled form, a row of the registry, and for the first version a deployment. The interface is stored beside the version and never
 //! computed again: an upgrade of the code does not change what a registered model means.
 
-pub mod child;
 mod cost;
 pub mod proof;
 mod times;

@@ -10,7 +10,7 @@ use e2i_core::{Error, Kind, Result};
 use e2i_onnx::watchdog;
 use pgrx::pg_sys;
 
-use crate::registration::child::{self, Limits, Outcome};
+use crate::pg::child::{self, Limits, Outcome};
 use crate::registration::proof::{Candidate, Proved, prove};
 use crate::settings;
 
@@ -79,19 +79,14 @@ fn out_of_pages(bytes: &[u8]) -> Cow<'_, [u8]> {
     if bytes.len() <= pg_sys::BLCKSZ as usize { Cow::Owned(bytes.to_vec()) } else { Cow::Borrowed(bytes) }
 }
 
-/// What the child writes: the length of a JSON text, the text, and the compiled form as it is.
+/// What the child writes: what was found, and the compiled form behind it.
 fn answer(mut found: Result<Proved>) -> Vec<u8> {
     let plan = found.as_mut().ok().and_then(|proved| proved.plan.take()).unwrap_or_default();
-    let json = serde_json::to_vec(&found).unwrap_or_default();
-    let length = u32::try_from(json.len()).unwrap_or_default();
-    [&length.to_le_bytes()[..], &json, &plan].concat()
+    child::packed(&found, &plan)
 }
 
 fn read_answer(written: &[u8]) -> serde_json::Result<Result<Proved>> {
-    let (length, rest) = written.split_at_checked(4).unwrap_or_default();
-    let length = u32::from_le_bytes(length.try_into().unwrap_or_default()) as usize;
-    let (json, plan) = rest.split_at_checked(length).unwrap_or_default();
-    let mut found = serde_json::from_slice::<Result<Proved>>(json)?;
+    let (mut found, plan) = child::unpacked::<Result<Proved>>(written)?;
     if let Ok(proved) = &mut found {
         proved.plan = (!plan.is_empty()).then(|| plan.to_vec());
     }

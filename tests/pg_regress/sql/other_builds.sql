@@ -29,6 +29,9 @@ SELECT count(*) AS rows, count(*) FILTER (WHERE (graph, sum, trees) IS DISTINCT 
     e2i_predict('sum', ARRAY[i]), e2i_predict('trees', array_fill(i, ARRAY[5])))) AS different FROM expected;
 SELECT model, engine FROM e2i_session_cache ORDER BY model;
 
+-- In a process of its own: the session did not open ONNX Runtime.
+SELECT pg_read_file('/proc/self/maps') LIKE '%libonnxruntime%' AS runtime_is_loaded;
+
 -- A graph is proved against ONNX Runtime. Without it nothing is scored.
 \c -
 SET client_min_messages = warning;

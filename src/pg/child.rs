@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use e2i_core::{Error, Kind, Result};
 use pgrx::{pg_guard, pg_sys};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::pg::interrupt;
 
@@ -101,6 +103,24 @@ pub fn run(limits: &Limits, work: impl FnOnce() -> Vec<u8>) -> Result<Outcome> {
     let mut said = Vec::new();
     complaints.read(&mut said, 64 << 10);
     Ok(outcome(status, written, &String::from_utf8_lossy(&said)))
+}
+
+/// An answer to write: the length of a JSON text, the text, and bytes as they are.
+pub fn packed(head: &impl Serialize, rest: &[u8]) -> Vec<u8> {
+    let json = serde_json::to_vec(head).unwrap_or_default();
+    let length = u32::try_from(json.len()).unwrap_or_default();
+    [&length.to_le_bytes()[..], &json, rest].concat()
+}
+
+/// Such an answer, taken apart.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn unpacked<T: DeserializeOwned>(written: &[u8]) -> serde_json::Result<(T, &[u8])> {
+    let (length, rest) = written.split_at_checked(4).unwrap_or_default();
+    let length = u32::from_le_bytes(length.try_into().unwrap_or_default()) as usize;
+    let (json, rest) = rest.split_at_checked(length).unwrap_or_default();
+    Ok((serde_json::from_slice(json)?, rest))
 }
 
 fn outcome(status: c_int, written: Vec<u8>, said: &str) -> Outcome {
