@@ -105,7 +105,8 @@ unsafe fn whole_row(root: *mut pg_sys::PlannerInfo, var: *mut pg_sys::Var) -> Op
             }
         }
         let query = (*root).parse;
-        if may_be_missing(&*var, query) {
+        // With several sets of groups a row that is grouped by is NULL in some, and its columns are not.
+        if may_be_missing(&*var, query) || !(*query).groupingSets.is_null() {
             return None;
         }
         let entry: *mut pg_sys::RangeTblEntry =

@@ -54,6 +54,10 @@ RESET e2i_serve.batch_scan;
 SELECT t.id, e2i_predict('float64', u) IS NULL AS has_no_score FROM t LEFT JOIN t u ON u.id = t.id + 1 ORDER BY 1;
 SELECT t.id, e2i_predict('gaps', to_jsonb(u)) IS NULL AS has_no_score FROM t LEFT JOIN t u ON u.id = t.id + 1 ORDER BY 1;
 
+-- Grouped by a row, which is NULL in one of two sets.
+SELECT count(*), e2i_predict('float64', t) FROM t GROUP BY GROUPING SETS ((t), ()) ORDER BY 2;
+SELECT count(*), e2i_predict('float64', to_jsonb(t)) FROM t GROUP BY t ORDER BY 2;
+
 -- What a spelling answers, or the whole of its error, rewritten and not.
 CREATE FUNCTION pg_temp.outcome(model text, features text, source text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
