@@ -199,12 +199,12 @@ impl Shape {
 struct Question {
     feature: u32,
     missing_low: bool,
-    condition: Condition,
+    condition: Split,
     yes: u32,
     no: u32,
 }
 
-enum Condition {
+enum Split {
     AtMost(f64),
     In(Ranges),
 }
@@ -285,13 +285,13 @@ impl Builder {
             yes: branch.yes,
             no: branch.no,
         };
-        let Condition::In(ranges) = &mut question.condition else { return question };
+        let Split::In(ranges) = &mut question.condition else { return question };
         let alone = ranges.len();
         while let Node::Branch(next) = &tree.nodes[question.no as usize]
             && parents[question.no as usize] == 1
             && next.yes == question.yes
             && self.features[next.feature as usize] == feature
-            && let Condition::In(more) = condition(&next.test, precision)
+            && let Split::In(more) = condition(&next.test, precision)
         {
             ranges.extend(more);
             question.missing_low |= low(next);
@@ -307,7 +307,7 @@ impl Builder {
     fn ask(&mut self, node: u32, question: Question, yes: Next, no: Next) -> Result<Option<Ask>> {
         let feature = question.feature;
         Ok(Some(match question.condition {
-            Condition::AtMost(bound) => {
+            Split::AtMost(bound) => {
                 let key = (feature, question.missing_low);
                 let column = match self.columns.get(&key) {
                     Some(column) => *column,
@@ -320,8 +320,8 @@ impl Builder {
                 };
                 Ask { node, asked: Asked::AtMost(column, bound), yes, no }
             }
-            Condition::In(ranges) if ranges.is_empty() && !question.missing_low => return Ok(None),
-            Condition::In(ranges) => {
+            Split::In(ranges) if ranges.is_empty() && !question.missing_low => return Ok(None),
+            Split::In(ranges) => {
                 let bits = ranges.iter().map(|(after, to)| (after.map(f64::to_bits), to.to_bits())).collect();
                 let key = (feature, question.missing_low, bits);
                 let set = match self.sets.get(&key) {
@@ -343,7 +343,7 @@ fn index(of: usize) -> Result<u32> {
     u32::try_from(of).map_err(|_| Error::new(Kind::Limit, "a tree of the model has too many nodes"))
 }
 
-fn condition(test: &Test, precision: Precision) -> Condition {
+fn condition(test: &Test, precision: Precision) -> Split {
     let bound = match test {
         Test::LessEqual(threshold) => at_most(*threshold, precision),
         Test::Less(threshold) => below(*threshold, precision),
@@ -355,10 +355,10 @@ fn condition(test: &Test, precision: Precision) -> Condition {
                 .filter(|(after, to)| after.is_none_or(|after| after < *to))
                 .collect();
             joined(&mut ranges);
-            return Condition::In(ranges);
+            return Split::In(ranges);
         }
     };
-    bound.map_or(Condition::In(vec![]), Condition::AtMost)
+    bound.map_or(Split::In(vec![]), Split::AtMost)
 }
 
 /// Sorts ranges and joins those that meet.

@@ -31,7 +31,7 @@ pub(super) unsafe fn run_vbmi(work: impl Work) {
 }
 
 impl<const VBMI: bool> Vector for Avx512<VBMI> {
-    type Register = Rows<VBMI>;
+    type Register = Bytes512<VBMI>;
 
     #[inline(always)]
     unsafe fn ranks<T: Number>(search: (&[T], u32), values: &[T; BLOCK], ranks: &mut [u32; BLOCK]) {
@@ -93,9 +93,9 @@ impl<const VBMI: bool> Vector for Avx512<VBMI> {
 
 /// A register of bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<const VBMI: bool>(__m512i);
+pub(super) struct Bytes512<const VBMI: bool>(__m512i);
 
-impl<const VBMI: bool> Register for Rows<VBMI> {
+impl<const VBMI: bool> Register for Bytes512<VBMI> {
     const ROWS: usize = 64;
     type Mask = __mmask64;
 

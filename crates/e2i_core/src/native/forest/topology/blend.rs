@@ -370,11 +370,11 @@ impl Blend {
         rows: std::ops::Range<usize>,
         sink: &mut impl Sink,
     ) {
-        registers::run(set, Trees { tables: self, bits: &sets.bits, memory, rows, sink });
+        registers::run(set, PassBlock { tables: self, bits: &sets.bits, memory, rows, sink });
     }
 }
 
-struct Trees<'a, K> {
+struct PassBlock<'a, K> {
     tables: &'a Blend,
     bits: &'a [u8],
     memory: &'a mut BlockMemory,
@@ -382,7 +382,7 @@ struct Trees<'a, K> {
     sink: &'a mut K,
 }
 
-impl<K: Sink> Work for Trees<'_, K> {
+impl<K: Sink> Work for PassBlock<'_, K> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         // SAFETY: as promised by the caller.
@@ -390,7 +390,7 @@ impl<K: Sink> Work for Trees<'_, K> {
     }
 }
 
-impl<K: Sink> Trees<'_, K> {
+impl<K: Sink> PassBlock<'_, K> {
     /// # Safety
     /// The processor must have the instructions of `V`.
     #[inline(always)]
