@@ -233,7 +233,7 @@ impl Waiting {
 
     /// Whether its rows are scored one by one even where they wait together.
     pub fn is_scored_alone(&self) -> bool {
-        self.scorer.as_ref().is_some_and(|scorer| !scorer.is_same_together())
+        self.scorer.as_ref().is_some_and(|scorer| !scorer.may_be_together())
     }
 
     /// Rows of the batch that were asked for.

@@ -140,7 +140,7 @@ impl Arm {
     #[inline]
     pub fn score(&mut self) {
         self.batch.set_rows(self.rows);
-        if self.is_ahead && self.rows > 1 && !self.model.is_same_together() {
+        if self.is_ahead && self.rows > 1 && !self.model.may_be_together() {
             self.is_apart = true;
             return;
         }

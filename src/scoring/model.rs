@@ -147,10 +147,12 @@ impl LoadedModel {
         self.binder.interface()
     }
 
-    /// Whether a row has the same bits whichever rows are scored with it. So it is with the native engine; with ONNX Runtime where
-    /// registration has found it.
-    pub fn is_same_together(&self) -> bool {
-        self.scorer == Scorer::Native || self.interface().is_same_together
+    /// Whether rows that are read ahead may be scored together: each has the bits that it has alone, as always with the native engine
+    /// and with ONNX Runtime where registration has found it, or the session wants what is fastest.
+    pub fn may_be_together(&self) -> bool {
+        self.preference.engine == EngineChoice::Fastest
+            || self.scorer == Scorer::Native
+            || self.interface().is_same_together
     }
 
     /// `name:version`.

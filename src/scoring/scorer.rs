@@ -141,9 +141,9 @@ impl Scorer {
         &self.arms[0].model
     }
 
-    /// Whether a row has the same bits whichever rows are scored with it.
-    pub fn is_same_together(&self) -> bool {
-        self.models().all(|model| model.is_same_together())
+    /// Whether rows that are read ahead may be scored together.
+    pub fn may_be_together(&self) -> bool {
+        self.models().all(|model| model.may_be_together())
     }
 
     /// Whether the traffic is split.
