@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 
-use e2i_core::{Binder, Layout, Result, Scalar};
+use e2i_core::{Binder, Lanes, Layout, Result, Scalar, Word};
 use pgrx::pg_sys;
 
 use crate::datum::as_json;
@@ -47,6 +47,22 @@ impl Columns {
     #[inline]
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// How a value stands in a word, where it is a number in one.
+    fn word(&self, column: usize) -> Option<Word> {
+        match self.columns[column].reader {
+            Reader::Float8 => Some(Word::Float64),
+            Reader::Float4 => Some(Word::Float32),
+            Reader::Int4 => Some(Word::Int32),
+            Reader::Int2 => Some(Word::Int16),
+            _ => None,
+        }
+    }
+
+    /// The lanes of a layout, if the columns are such that a row is bound by them.
+    pub fn lanes(&self, layout: &Layout, binder: &Binder) -> Option<Lanes> {
+        binder.lanes(layout, |column| self.word(column))
     }
 
     /// How many there are, with those that are not there any more.

@@ -1,6 +1,6 @@
 //! The second argument of every scoring function, in its four spellings, as one stream of scalars.
 
-use e2i_core::{Batch, Binder, Error, Kind, Layout, Result, Scalar};
+use e2i_core::{Batch, Binder, Error, Kind, Lanes, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
 use crate::datum::array::ArraySource;
@@ -100,7 +100,7 @@ pub struct FeatureSource {
     json: JsonSource,
     row: RowSource,
     array: ArraySource,
-    columns: Option<(u64, Layout)>,
+    columns: Option<KnownColumns>,
     zone: Zone,
 }
 
@@ -126,14 +126,12 @@ impl FeatureSource {
             // SAFETY: as above.
             Form::Array(datum) => unsafe { self.array.scan(binder, datum, strict, &mut sink) },
             Form::Columns(columns, reading, values, nulls) => {
-                if self.columns.as_ref().is_none_or(|(known, _)| *known != columns.number()) {
-                    self.columns = Some((columns.number(), columns.layout(binder, strict)?));
-                }
-                let Some((_, layout)) = &self.columns else { return Ok(()) };
+                let zone = self.zone;
+                let Some(KnownColumns { layout, .. }) = self.known(binder, columns, strict)? else { return Ok(()) };
                 // SAFETY: values of these columns, by the promise of `of_columns`; the layout is of them and the binder.
                 unsafe {
                     match reading {
-                        Reading::AsRow => columns.scan(layout, binder, self.zone, values, nulls, &mut sink),
+                        Reading::AsRow => columns.scan(layout, binder, zone, values, nulls, &mut sink),
                         Reading::AsJson => columns.scan_as_json(layout, binder, values, nulls, &mut sink),
                     }
                 }
@@ -142,16 +140,40 @@ impl FeatureSource {
         }
     }
 
+    /// What is known about columns.
+    #[inline]
+    fn known(&mut self, binder: &Binder, columns: &Columns, strict: Strictness) -> Result<Option<&KnownColumns>> {
+        if self.columns.as_ref().is_none_or(|known| known.number != columns.number()) {
+            let layout = columns.layout(binder, strict)?;
+            let lanes = columns.lanes(&layout, binder);
+            self.columns = Some(KnownColumns { number: columns.number(), layout, lanes });
+        }
+        Ok(self.columns.as_ref())
+    }
+
     /// Binds one row into `batch`.
     ///
     /// # Errors
     /// As [`FeatureSource::scan`], and values that do not fit.
     #[inline]
     pub fn bind(&mut self, binder: &Binder, features: Features<'_>, batch: &mut Batch, row: usize) -> Result<()> {
+        if let Form::Columns(columns, Reading::AsRow, values, nulls) = features.0
+            && let Some(KnownColumns { lanes: Some(lanes), .. }) = self.known(binder, columns, Strictness::Strict)?
+            && binder.set_row(lanes, batch, row, |column| values[column].value() as u64, nulls)
+        {
+            return Ok(());
+        }
         self.scan(binder, features, Strictness::Strict, |feature, value| {
             binder.set(batch, row, feature, value.unwrap_or(Scalar::Missing))
         })
     }
+}
+
+/// What is known about the columns seen last.
+struct KnownColumns {
+    number: u64,
+    layout: Layout,
+    lanes: Option<Lanes>,
 }
 
 /// Sets of keys that are remembered. Documents in which one of a few keys may be missing have a handful.

@@ -87,6 +87,8 @@ struct Call {
 
 /// Where features come from.
 enum Source {
+    /// So many columns of the row below, as they stand there among others.
+    Slot { columns: Columns, reading: Reading, count: usize, width: usize },
     /// Columns of the row below, constants and what is computed of them.
     Columns { columns: Columns, reading: Reading, fields: Vec<Field>, values: Vec<pg_sys::Datum>, nulls: Vec<bool> },
     /// One value.
@@ -217,6 +219,7 @@ impl Waiting {
     /// How features reach the model.
     pub fn features(&self) -> String {
         match &self.source {
+            Source::Slot { count, .. } => format!("{count} columns"),
             Source::Columns { fields, .. } => format!("{} columns", fields.len()),
             Source::Value { spelling, .. } => match spelling {
                 Spelling::Row | Spelling::RowAsJson => "a row".to_owned(),
@@ -380,7 +383,7 @@ impl Waiting {
     /// A scorer whose versions find here what they take.
     fn suiting(&self, scorer: Lease) -> Result<Lease> {
         let holds_all = |model: &Binder| match &self.source {
-            Source::Columns { columns, .. } => columns.hold_all(model),
+            Source::Slot { columns, .. } | Source::Columns { columns, .. } => columns.hold_all(model),
             Source::Value { .. } => false,
         };
         if let Some(versions) = self.versions {
@@ -433,6 +436,9 @@ impl Source {
             let columns = Columns::new(arguments.iter().enumerate().map(|(index, argument)| {
                 Some((names.get(index).map_or("", String::as_str), pg_sys::exprType(*argument)))
             }));
+            if let Some(columns) = Self::as_they_stand(&arguments, &names, needed) {
+                return (Self::Slot { columns, reading, count: arguments.len(), width: needed }, needed);
+            }
             let mut values = vec![pg_sys::Datum::from(0); arguments.len()];
             let mut nulls = vec![false; arguments.len()];
             let fields = arguments.iter().enumerate().map(|(index, argument)| {
@@ -451,11 +457,34 @@ impl Source {
         }
     }
 
+    /// The columns of the row below, if these are some of them in the same order.
+    unsafe fn as_they_stand(arguments: &[*mut pg_sys::Node], names: &[String], width: usize) -> Option<Columns> {
+        let (mut columns, mut last) = (vec![None; width], 0);
+        for (index, argument) in arguments.iter().enumerate() {
+            // SAFETY: expressions of the plan.
+            let (column, type_oid) = unsafe {
+                let column = tree::cast::<pg_sys::Var, _>(*argument, NodeTag::T_Var)?;
+                (usize::try_from((*column).varattno).ok()?, (*column).vartype)
+            };
+            if column <= last {
+                return None;
+            }
+            last = column;
+            *columns.get_mut(column - 1)? = Some((names.get(index)?.as_str(), type_oid));
+        }
+        Some(Columns::new(columns.into_iter()))
+    }
+
     /// The features of the row below; `None` where they are NULL.
     unsafe fn features(&mut self, below: Below) -> Option<Features<'_>> {
         // SAFETY: as the callers promise.
         unsafe {
             match self {
+                Self::Slot { columns, reading, width, .. } => {
+                    let values = std::slice::from_raw_parts((*below.slot).tts_values, *width);
+                    let nulls = std::slice::from_raw_parts((*below.slot).tts_isnull, *width);
+                    Some(Features::of_columns(columns, *reading, values, nulls))
+                }
                 Self::Columns { columns, reading, fields, values, nulls } => {
                     for (index, field) in fields.iter().enumerate() {
                         match field {
@@ -484,7 +513,7 @@ impl Source {
     /// Whether the row below has features.
     unsafe fn is_given(&mut self, below: Below) -> bool {
         match self {
-            Self::Columns { .. } => true,
+            Self::Slot { .. } | Self::Columns { .. } => true,
             // SAFETY: as the callers promise.
             Self::Value { .. } => unsafe { self.features(below).is_some() },
         }

@@ -4,6 +4,10 @@
 //! row then costs one conversion a feature. Everything that can be wrong with a value is reported here, with model,
 //! feature, value and what was expected.
 
+mod lanes;
+
+pub use lanes::{Lanes, Word};
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
