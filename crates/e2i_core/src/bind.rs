@@ -5,7 +5,6 @@
 //! feature, value and what was expected.
 
 mod lanes;
-
 pub use lanes::{Lanes, Word};
 
 use std::collections::HashMap;
