@@ -81,7 +81,7 @@ struct Call {
     place: Result<usize>,
     /// Whether the statement's request was counted.
     is_counted: bool,
-    /// The last row that it asked for, to know rows that are asked for the first time.
+    /// Whether it has not asked for the row that is handed on yet.
     is_first: bool,
 }
 
@@ -163,10 +163,8 @@ impl Waiting {
         }
     }
 
-    /// Takes the row below as the only one, to be bound when it is asked for. Whether there are features.
-    ///
-    /// # Safety
-    /// The row must stay as it is until the next [`Waiting::begin`].
+    /// Takes the row below as the only one, to be bound when it is asked for. The row must stay as it is until the next
+    /// [`Waiting::begin`]: [`Waiting::hand_on`] and [`Waiting::answer`] read it.
     pub fn wait(&mut self, below: Below) {
         self.below = Some(below);
     }
@@ -197,7 +195,7 @@ impl Waiting {
     /// The row of this number is handed on: whether it has features.
     ///
     /// # Safety
-    /// As [`Waiting::wait`].
+    /// The row that waits alone, if one does, must be as it was.
     pub unsafe fn hand_on(&mut self, row: usize) -> bool {
         self.row = row;
         self.calls.iter_mut().for_each(|call| call.is_first = true);
