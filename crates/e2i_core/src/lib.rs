@@ -16,7 +16,8 @@
 //! Inside, besides: [`EngineTimes`] keeps which engine was faster; `signature` reads MLflow's signatures, checks and writes them; `categories` and `instant` hold values of a data frame
 //! and the codes that stand for them, and points in time as texts; `value` and `decimal` are the rules of conversion, in one place;
 //! [`spelling`] is text that is no JSON; [`class_scores`] says what the numbers of a classifier are; `stage` whether a version passes its
-//! gates; [`traffic`] which share of the traffic a row belongs to; [`random`] draws numbers from a seed; `error` is kind, message, detail and hint.
+//! gates; [`traffic`] which share of the traffic a row belongs to; [`Targets`] says which column takes what of an answer, [`feature_hash`] whether a
+//! row's features are those of before; [`random`] draws numbers from a seed; `error` is kind, message, detail and hint.
 //!
 //! What does not belong here: graph formats (see `e2i_onnx`), storage, sessions, SQL.
 
@@ -30,6 +31,7 @@ mod engine;
 mod engine_times;
 mod error;
 pub mod evidence;
+mod feature_hash;
 #[cfg(test)]
 mod fixture;
 pub mod formats;
@@ -46,6 +48,7 @@ mod reference;
 mod signature;
 pub mod spelling;
 mod stage;
+mod targets;
 pub mod traffic;
 mod value;
 
@@ -58,6 +61,7 @@ pub use decimal::Decimal;
 pub use engine::{Engine, OutputSet, Outputs};
 pub use engine_times::EngineTimes;
 pub use error::{Error, Kind, Result};
+pub use feature_hash::feature_hash;
 pub use golden::{Check, Examples};
 pub use interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
 pub use kept::Kept;
@@ -66,4 +70,5 @@ pub use options::Options;
 pub use reference::{ModelReference, Selector};
 pub use signature::Signature;
 pub use stage::{Facts, Gate, Stage};
+pub use targets::{Targets, Written};
 pub use value::{Scalar, ValueProblem};
