@@ -25,7 +25,7 @@ ISOLATION_OPTS = --inputdir=tests/isolation --outputdir=tests/isolation --load-e
 EXTRA_CLEAN    = tests/pg_regress/results tests/isolation/results
 
 export PGRX_PG_CONFIG_PATH ?= $(shell command -v $(PG_CONFIG))
-export PG_MAJOR E2I_MODELS TEST
+export PG_MAJOR E2I_MODELS TEST BATCH_SCAN
 
 .DEFAULT_GOAL := all
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -55,8 +55,9 @@ uninstall: uninstall-library
 uninstall-library:
 	rm -rf '$(DESTDIR)$(pkglibdir)/$(EXTENSION).so' '$(DESTDIR)$(pkglibdir)/$(EXTENSION)'
 
-# A setting rather than an environment variable reaches every session, isolation specs' included.
-installcheck: export PGOPTIONS += -c e2i_test.models=$(E2I_MODELS)
+# A setting rather than an environment variable reaches every session, isolation specs' included. BATCH_SCAN=off runs the tests
+# without the plan node that scores in batches; they print the same.
+installcheck: export PGOPTIONS += -c e2i_test.models=$(E2I_MODELS) $(if $(BATCH_SCAN),-c e2i_serve.batch_scan=$(BATCH_SCAN))
 else
 all install uninstall installcheck:
 	@echo "No PGXS from '$(PG_CONFIG)': install the server headers of PostgreSQL, or say PG_CONFIG=/path/to/pg_config"; exit 1
@@ -87,7 +88,7 @@ bench:          ## nanoseconds a row, next to the runtime alone
 	@scripts/bench
 unit: target/onnxruntime/libonnxruntime.so target/onnx_backend/version ## the pure crates' tests and the house rules (no PostgreSQL)
 	cargo test --workspace --exclude $(EXTENSION)
-sql:            ## TEST=name: build, install, run one pg_regress test on the kept dev cluster
+sql:            ## TEST=name: build, install, run one pg_regress test on the kept dev cluster; BATCH_SCAN=off: each row alone
 	@scripts/dev sql "$(TEST)"
 rust:           ## TEST=name: the same for one test of src/tests.rs, or for all
 	@scripts/dev rust "$(TEST)"

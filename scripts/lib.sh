@@ -136,10 +136,10 @@ cluster_start() {
     }
 }
 
-# Runs `make installcheck` in the world, on the copied tests; shows what differed.
+# Runs `make installcheck` in the world, on the copied tests; shows what differed. BATCH_SCAN=off: without batches in scans.
 cluster_installcheck() {
     local status=0 diffs
-    in_world make -s -C "$CLUSTER/src" installcheck PG_CONFIG="$PGBIN/pg_config" E2I_MODELS="$MODELS" "$@" || status=$?
+    in_world make -s -C "$CLUSTER/src" installcheck PG_CONFIG="$PGBIN/pg_config" E2I_MODELS="$MODELS" BATCH_SCAN="${BATCH_SCAN:-}" "$@" || status=$?
     if ((status)); then
         for diffs in "$HOST_CLUSTER"/src/tests/*/regression.diffs "$HOST_CLUSTER"/src/tests/isolation/output_iso/regression.diffs; do
             if outside test -s "$diffs"; then outside cat "$diffs"; fi

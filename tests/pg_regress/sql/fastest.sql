@@ -58,6 +58,7 @@ SELECT array_agg(e2i_predict_proba('digits', features) ORDER BY n) = (SELECT alo
 SET client_min_messages = warning;
 SET e2i_serve.engine = 'fastest';
 LOAD 'e2i_serve';
+SET e2i_serve.batch_scan = on;
 SET e2i_serve.batch_size = 64;
 SELECT max(abs(a - b)) < 1e-5 AS close
 FROM (SELECT array_agg(e2i_predict_proba('digits', features) ORDER BY n) AS batched FROM digit) scan, kept, unnest(batched, alone) AS pair (a, b);

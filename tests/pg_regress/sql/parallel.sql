@@ -12,6 +12,7 @@ ANALYZE customers;
 -- EXPLAIN without ANALYZE neither loads nor runs a model, unless the planner wants to know how large a constant is.
 \c -
 SET client_min_messages = warning;
+SET e2i_serve.batch_scan = on;
 EXPLAIN (COSTS OFF) SELECT id, e2i_predict('hist', c) FROM customers c WHERE e2i_predict('hist', c) > 0.5 ORDER BY 2 DESC LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT e2i_predict('unknown', c) FROM customers c;
 SELECT count(*) FROM e2i_session_cache;

@@ -1,6 +1,11 @@
 -- Scans that score in batches: EXPLAIN shows the node, and every statement gives what it gives without.
 \set VERBOSITY terse
 SET client_min_messages = warning;
+-- The suite is run without the node, too.
+\set batch_scan `echo ${BATCH_SCAN:-on}`
+SELECT count(*) IS NOT NULL AS loaded FROM e2i_session_cache;
+SELECT current_setting('e2i_serve.batch_scan') = :'batch_scan' AS is_as_asked;
+SET e2i_serve.batch_scan = on;
 CALL regress.begin_anew();
 CREATE SCHEMA scan;
 SET search_path = scan, public;
@@ -18,7 +23,7 @@ EXPLAIN (VERBOSE, COSTS OFF) SELECT id, e2i_predict('linear', p) FROM points p W
 EXPLAIN (VERBOSE, COSTS OFF) SELECT region, avg(e2i_predict('linear', p)) FROM points p GROUP BY region;
 SET e2i_serve.batch_scan = off;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id, e2i_predict('linear', p) FROM points p WHERE region = 'r1' AND e2i_predict('linear', p) > 40;
-RESET e2i_serve.batch_scan;
+SET e2i_serve.batch_scan = on;
 
 -- What a statement gives: its rows until an error, and the error.
 CREATE FUNCTION outcome(statement text) RETURNS text LANGUAGE plpgsql AS $$

@@ -2,6 +2,7 @@
 -- while they run.
 \set VERBOSITY terse
 SET client_min_messages = warning;
+SET e2i_serve.batch_scan = on;
 CALL regress.begin_anew();
 CREATE SCHEMA scan;
 SET search_path = scan, public;
@@ -181,7 +182,7 @@ SET e2i_serve.batch_scan = off;
 SELECT count(*), sum(round(e2i_predict('linear:1', p))) FROM points p;
 SELECT count(*) FROM points p WHERE e2i_predict('linear:1', p) > 20;
 SELECT id, e2i_predict('linear:1', p) FROM points p ORDER BY 2 DESC, 1 LIMIT 3;
-RESET e2i_serve.batch_scan;
+SET e2i_serve.batch_scan = on;
 
 DROP OWNED BY regress_scan;
 DROP ROLE regress_scan;
