@@ -191,13 +191,16 @@ impl Ensemble {
         tree.depths().map(|_| ())
     }
 
+    /// The value of a feature as nodes see it, of a row of [`Ensemble::width`] numbers; `None` is missing.
+    #[must_use]
+    pub fn value(&self, row: &[f64], feature: FeatureUse) -> Option<f64> {
+        value_as_read(self.compared_in.round(row[feature.column as usize]), feature.missing)
+    }
+
     /// The nodes at which one row ends, one a tree. As for [`Ensemble::sums`].
     #[must_use]
     pub fn leaves(&self, row: &[f64]) -> Vec<usize> {
-        let value = |feature: u32| {
-            let FeatureUse { column, missing } = self.features[feature as usize];
-            value_as_read(self.compared_in.round(row[column as usize]), missing)
-        };
+        let value = |feature: u32| self.value(row, self.features[feature as usize]);
         self.trees.iter().map(|tree| tree.leaf(value)).collect()
     }
 
