@@ -25,7 +25,8 @@ from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import *
-from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
+from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import *
 from sklearn.model_selection import GridSearchCV
@@ -75,10 +76,25 @@ def mixed():
     return frame
 
 
-SETS = {"numbers": numeric(False), "holes": numeric(True), "mixed": mixed()}
+WORDS = """the quick brown fox isn't slow 12 a3 _x naïve café Straße ΣΑΣ İstanbul e-mail don't über ½ Ⅷ क्षि x² 北京 ПРИВЕТ fiancé und 3.14 WAIT wait
+not good bad ugly late refund order broken thanks again invoice paid unpaid customer angry happy call back""".split()
+
+
+def notes():
+    own = np.random.default_rng(16)
+    text = lambda: " ".join(own.choice(WORDS, int(own.integers(1, 12))))
+    frame = pd.DataFrame({"note": pd.Series([text() for _ in range(TRAIN)], dtype=object), "title": pd.Series([text() for _ in range(TRAIN)], dtype=object)})
+    frame["amount"] = own.normal(0, 10, TRAIN).round(2)
+    return frame
+
+
+SETS = {"notes": notes(), "numbers": numeric(False), "holes": numeric(True), "mixed": mixed()}
 
 
 def target(frame, classes):
+    if "note" in frame:
+        angry = frame["note"].str.count("bad|ugly|angry|broken|WAIT") - frame["note"].str.count("good|happy|thanks") + frame["amount"] / 20
+        return np.asarray(angry) if classes == 0 else np.minimum(np.digitize(angry, [-0.5, 0.5]), classes - 1)
     base = np.nan_to_num(frame["score"]) + np.nan_to_num(frame["tenure"]) / 30 - np.nan_to_num(frame["balance"]) / 2000
     noisy = base + rng.normal(0, 0.4, len(frame))
     if classes == 0:
@@ -89,9 +105,23 @@ def target(frame, classes):
 TARGETS = {(name, count): target(frame, count) for name, frame in SETS.items() for count in (0, 2, 3, 9)}
 
 
+TEXTS = ["", " ", "a", "the", "The QUICK\u2003 brown\tfox\x1c\x1dend  x", "e\u0301te\u0301 cafe\u0301 naïve", "ΟΔΟΣ ΣΑΣ. ΣΑΣ", "İSTANBUL Iı ß ẞ", "ﬁne ½ Ⅷ ² x² ①Ⓐ", "क्षि हिन्दी",
+         "北京 ПРИВЕТ мир", "a_b __ _ 1_000", "don't isn't e-mail", "x\u200dy z\u00a0w\u0085v", "bad bad bad good", "\U0001d400\U0001f600 emoji", "wait WAIT Wait", "a" * 300, "nul\x00byte", "ǅ ŉ ΐ"]
+
+
 def hostile(name):
     frame = SETS[name]
     rows = []
+    if name == "notes":
+        own = np.random.default_rng(17)
+        for index in range(ROWS):
+            row = frame.iloc[int(own.integers(TRAIN))].to_dict()
+            if index < 2 * len(TEXTS):
+                row["title" if index % 2 else "note"] = TEXTS[index // 2]
+            if index == 47:
+                row["note"] = row["title"] = None
+            rows.append(row)
+        return rows
     extremes = [0.0, -0.0, 1e-45, -1e-45, 1e-300, 3.4e38, -3.4e38, 1e39, 1e300, 16777217.0, 0.1, math.inf, -math.inf, math.nan, 1e6, -1e6]
     for index in range(ROWS):
         row = frame.iloc[int(rng.integers(TRAIN))].to_dict()
@@ -132,11 +162,13 @@ def shown(label):
 def answer(model, kind, row):
     try:
         frame = pd.DataFrame([row], columns=list(row))
-        for column in ("city", "plan"):
+        for column in ("city", "plan", "note", "title"):
             if column in frame:
                 frame[column] = pd.Series([row[column]], dtype=object)
         if kind == "unnamed":
             frame = frame.to_numpy(dtype=float)
+        elif kind == "note":
+            frame = [row["note"]]
         out = {}
         is_transformer = not hasattr(model, "predict")
         if is_transformer:
@@ -158,7 +190,7 @@ def answer(model, kind, row):
         if numbers is not None:
             out["numbers"] = [None if math.isnan(x) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(x, x) for x in np.asarray(numbers, dtype=float).ravel().tolist()]
         return out
-    except (ValueError, OverflowError, TypeError) as error:
+    except (ValueError, OverflowError, TypeError, AttributeError) as error:
         return {"error": str(error).splitlines()[0][:90]}
 
 
@@ -183,22 +215,32 @@ def add(name, data, classes, model, tolerance=1e-12, text=None, unnamed=False, s
         y = y == 1
     elif text == "object":
         y = np.array([["low", "high", "mid"][value] for value in y], dtype=object)
-    x = frame.to_numpy(dtype=float) if unnamed else frame
+    x = frame.to_numpy(dtype=float) if unnamed else list(frame["note"]) if text == "note" else frame
     model.fit(x, y)
     path = Path(sys.argv[1]) / f"{name}.skops"
     how = {} if store else {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 9}
     skops.io.dump(model, path, **how)
-    kind = "unnamed" if unnamed else "named"
+    kind = "unnamed" if unnamed else text
     answers = [answer(model, kind, row) for row in EVALUATED[data]]
     if "neighbours" in name:
         # Far away from all points, distances are equal, and which of them count is not defined.
         for at, row in enumerate(EVALUATED[data]):
             if "error" not in answers[at] and max(abs(value) for value in row.values()) > 1e12:
                 answers[at] = {"undefined": True}
-    models[name] = {"data": data, "tolerance": tolerance, "answers": answers}
+    models[name] = {"data": data, "tolerance": tolerance, "answers": answers} | ({"features": ["note"]} if text == "note" else {})
     refused = sum("error" in answer for answer in answers)
     write()
     print(f"{name:32} {path.stat().st_size:8} bytes, {refused} of {ROWS} refused", flush=True)
+
+
+class Sparse(SGDClassifier):
+    """Coefficients kept sparse."""
+
+    def fit(self, x, y):
+        return super().fit(x, y).sparsify()
+
+
+Sparse.__module__, Sparse.__qualname__, Sparse.__name__ = SGDClassifier.__module__, "SGDClassifier", "SGDClassifier"
 
 
 def numbers(*steps):
@@ -219,7 +261,7 @@ EXACT = 0
 OLD = """pipeline_nested columns_selector encode_infrequent_drop encode_ordinal_infrequent encode_plain impute_median union logistic_ovr
 logistic_multinomial logistic_multi logistic_binary logistic_cv sgd_log_loss_3 sgd_modified_huber_3 lda_3 tree_binary tree_holes tree_extra
 forest_3 boosting_2 boosting_exponential boosting_3 boosting_init hist_2 hist_categories hist_gamma isolation_features ada_2 ada_3 ada_linear
-bagging mlp_relu voting_soft voting_hard stacking_2 calibrated_sigmoid calibrated_isotonic dummy""".split()
+bagging mlp_relu text_count text_tfidf text_columns text_hashing voting_soft voting_hard stacking_2 calibrated_sigmoid calibrated_isotonic dummy""".split()
 
 # Pipelines.
 add(v + "pipeline_mixed_logistic", "mixed", 2, Pipeline([("prepare", table()), ("classify", LogisticRegression())]), text="text")
@@ -383,6 +425,27 @@ add(v + "qda_3", "numbers", 3, QuadraticDiscriminantAnalysis(), 1e-11, text="tex
 add(v + "quantile", "holes", 0, QuantileTransformer(n_quantiles=40), 1e-15)
 add(v + "one_vs_one", "numbers", 3, OneVsOneClassifier(scaled(LinearSVC())))
 add(v + "one_class_sgd", "numbers", 0, scaled(SGDOneClassSVM(random_state=0)))
+
+# Texts.
+vectorizers = {
+    "count": CountVectorizer(), "count_binary": CountVectorizer(binary=True, ngram_range=(1, 2), stop_words="english"), "count_stops": CountVectorizer(stop_words=["the", "bad", "wait"], lowercase=False, ngram_range=(2, 3), max_features=60),
+    "count_char": CountVectorizer(analyzer="char", ngram_range=(1, 2), max_features=120), "count_char_wb": CountVectorizer(analyzer="char_wb", ngram_range=(2, 4), strip_accents="ascii", max_features=150),
+    "count_letters": CountVectorizer(token_pattern=r"(?u)\b[^\d\W]{2,}\b", strip_accents="unicode"), "count_any": CountVectorizer(token_pattern=r"\S+"), "count_hyphens": CountVectorizer(token_pattern=r"\b[\w'-]+\b"),
+    "count_group": CountVectorizer(token_pattern=r"\b(\w\w+)\b"), "count_listed": CountVectorizer(vocabulary=["bad", "good", "naïve", "σας", "i̇stanbul"]),
+    "tfidf": TfidfVectorizer(), "tfidf_plain": TfidfVectorizer(norm=None, smooth_idf=False, sublinear_tf=True), "tfidf_l1": TfidfVectorizer(norm="l1", use_idf=False, ngram_range=(1, 2), max_features=80),
+    "hashing": HashingVectorizer(n_features=64), "hashing_counts": HashingVectorizer(n_features=32, alternate_sign=False, norm=None, ngram_range=(1, 3), analyzer="char_wb"), "hashing_binary": HashingVectorizer(n_features=32, binary=True, norm="l1", stop_words="english"),
+}
+for name, vectorizer in vectorizers.items():
+    add(v + "text_" + name, "notes", 2, make_pipeline(vectorizer), 0 if name.startswith("count") or name == "hashing_counts" else 1e-15, text="note")
+add(v + "text_logistic", "notes", 2, make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression()), text="note")
+add(v + "text_bayes", "notes", 3, make_pipeline(CountVectorizer(), TfidfTransformer(), MultinomialNB()), text="note")
+add(v + "text_columns", "notes", 3, make_pipeline(ColumnTransformer([
+    ("words", TfidfVectorizer(max_features=30), "note"), ("letters", Pipeline([("count", CountVectorizer(analyzer="char", max_features=20)), ("svd", TruncatedSVD(3, random_state=0))]), "title"),
+    ("rest", StandardScaler(), ["amount"])]), SGDClassifier(random_state=0)))
+add(v + "text_union", "notes", 2, make_pipeline(FeatureUnion([("a", TfidfVectorizer()), ("b", HashingVectorizer(n_features=16, analyzer="char_wb", ngram_range=(3, 3)))]), MaxAbsScaler(), LinearSVC()), text="note")
+add(v + "text_forest", "notes", 2, make_pipeline(CountVectorizer(max_features=20), SelectKBest(chi2, k=8), RandomForestClassifier(4, max_depth=4, random_state=0)), EXACT, text="note")
+add(v + "text_support", "notes", 2, make_pipeline(TfidfVectorizer(), SVC()), 1e-11, text="note")
+add(v + "sparse_coefficients", "numbers", 3, scaled(Sparse()))
 
 if NEW:
     from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV

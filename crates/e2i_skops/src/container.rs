@@ -4,6 +4,7 @@
 //! file at most (a schema deflates to a tenth). Nothing is written anywhere, so that a name is a name and no path.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
 use e2i_core::{Error, Kind, Result};
@@ -14,6 +15,9 @@ const TIMES: usize = 64;
 
 /// Members of a file; a forest of 1,000 trees has 5,000.
 const MEMBERS_AT_MOST: usize = 1_000_000;
+
+/// Members of an archive inside the file; a sparse matrix has six.
+const NESTED_AT_MOST: usize = 16;
 
 /// The name of the member that describes the others.
 pub(crate) const SCHEMA: &str = "schema.json";
@@ -51,6 +55,9 @@ pub(crate) trait Members {
 
     /// The bytes of a member.
     fn read(&self, name: &str) -> Result<Vec<u8>>;
+
+    /// The members of a member that is an archive itself, as those of a sparse matrix are.
+    fn unpack(&self, name: &str) -> Result<HashMap<String, Vec<u8>>>;
 }
 
 impl Members for Archive<'_> {
@@ -61,6 +68,27 @@ impl Members for Archive<'_> {
     fn read(&self, name: &str) -> Result<Vec<u8>> {
         let mut zip = self.zip.borrow_mut();
         let index = zip.index_for_name(name).ok_or_else(|| broken(format!("it has no member {name:?}")))?;
+        self.member(&mut zip, index, name)
+    }
+
+    fn unpack(&self, name: &str) -> Result<HashMap<String, Vec<u8>>> {
+        let bytes = self.read(name)?;
+        let inside = |error: &dyn std::fmt::Display| broken(format!("member {name:?}: {error}"));
+        if claimed_members(&bytes).is_none_or(|claimed| claimed > NESTED_AT_MOST) {
+            return Err(inside(&"it is no archive of a few members"));
+        }
+        let mut zip = ZipArchive::new(Cursor::new(bytes.as_slice())).map_err(|error| inside(&error))?;
+        let names = zip.file_names().map(|name| name.map(std::borrow::Cow::into_owned));
+        let names: Vec<String> = names.collect::<std::result::Result<_, _>>().map_err(|error| inside(&error))?;
+        let one =
+            |(index, own): (usize, String)| Ok((own.clone(), self.member(&mut zip, index, &format!("{name}/{own}"))?));
+        names.into_iter().enumerate().map(one).collect()
+    }
+}
+
+impl Archive<'_> {
+    /// The bytes of a member of this archive, or of one inside it: both are of what may still be unpacked.
+    fn member(&self, zip: &mut ZipArchive<Cursor<&[u8]>>, index: usize, name: &str) -> Result<Vec<u8>> {
         let mut member = zip.by_index(index).map_err(|error| broken(format!("member {name:?}: {error}")))?;
         if member.encrypted() {
             return Err(broken(format!("member {name:?} is encrypted")));

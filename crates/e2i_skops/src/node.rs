@@ -65,6 +65,11 @@ impl<'b> File<'b> {
         Ok(file)
     }
 
+    /// Whether a text stands anywhere in the schema.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        self.symbols.find(text).is_some()
+    }
+
     pub(crate) fn root(&self) -> Node<'_> {
         Node { archive: &self.archive, symbols: &self.symbols, json: &self.root }
     }
@@ -379,8 +384,78 @@ impl<'f> Node<'f> {
         self.items()?.into_iter().map(Self::whole).collect()
     }
 
+    /// A sparse matrix: compressed rows or columns, or a cell each.
+    pub(crate) fn sparse(self) -> Result<Sparse> {
+        if self.loader() != "SparseMatrixNode" {
+            return Err(self.wrong("a sparse matrix"));
+        }
+        let members = self.archive.unpack(self.text_member("file"))?;
+        let array = |name: &str| -> Result<Array> {
+            let bytes = members.get(&format!("{name}.npy"));
+            npy::read(bytes.ok_or_else(|| broken(format!("a sparse matrix has no {name}")))?)
+        };
+        let places = |name: &str| -> Result<Vec<usize>> {
+            let places = array(name)?.wholes().unwrap_or_default().into_iter();
+            places.map(|place| usize::try_from(place).map_err(|_| self.wrong("a sparse matrix"))).collect()
+        };
+        let format = match array("format")?.cells {
+            npy::Cells::Text(format) => format.into_iter().next().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let data = array("data")?.numbers().ok_or_else(|| self.wrong("a sparse matrix"))?;
+        let [rows, columns] = places("shape")?[..] else { return Err(self.wrong("a sparse matrix")) };
+        let cells: Vec<(usize, usize, f64)> = match format.as_str() {
+            "csr" | "csc" => {
+                let (indices, starts) = (places("indices")?, places("indptr")?);
+                let outer = if format == "csr" { rows } else { columns };
+                let fits = starts.len() == outer.saturating_add(1)
+                    && starts.is_sorted()
+                    && starts.first() == Some(&0)
+                    && starts.last() == Some(&data.len())
+                    && indices.len() == data.len();
+                if !fits {
+                    return Err(self.wrong("a sparse matrix"));
+                }
+                let of = |at: usize| (starts[at]..starts[at + 1]).map(move |cell| (at, cell));
+                let turned = |(at, cell): (usize, usize)| match format.as_str() {
+                    "csr" => (at, indices[cell], data[cell]),
+                    _ => (indices[cell], at, data[cell]),
+                };
+                (0..outer).flat_map(of).map(turned).collect()
+            }
+            "coo" => {
+                let (down, across) = (places("row")?, places("col")?);
+                if [down.len(), across.len()] != [data.len(); 2] {
+                    return Err(self.wrong("a sparse matrix"));
+                }
+                down.into_iter().zip(across).zip(data).map(|((row, column), cell)| (row, column, cell)).collect()
+            }
+            // A diagonal, and nothing else.
+            "dia" => {
+                if places("offsets")? != [0] || data.len() > rows.min(columns) {
+                    return Err(self.wrong("a sparse matrix with one diagonal"));
+                }
+                data.into_iter().enumerate().map(|(at, cell)| (at, at, cell)).collect()
+            }
+            other => return Err(broken(format!("a sparse matrix in the format {other:?}"))),
+        };
+        if cells.iter().any(|(row, column, _)| *row >= rows || *column >= columns) {
+            return Err(self.wrong("a sparse matrix"));
+        }
+        Ok(Sparse { rows, columns, cells })
+    }
+
     /// A matrix: its cells row by row, with as many rows and columns.
     pub(crate) fn matrix(self) -> Result<Matrix> {
+        if self.loader() == "SparseMatrixNode" {
+            let Sparse { rows, columns, cells: given } = self.sparse()?;
+            let all = rows.checked_mul(columns).filter(|all| *all <= DENSE_AT_MOST).ok_or_else(|| {
+                Error::new(Kind::Limit, format!("a sparse matrix of {rows} rows and {columns} columns is too large"))
+            })?;
+            let mut cells = vec![0.0; all];
+            given.into_iter().for_each(|(row, column, cell)| cells[row * columns + column] += cell);
+            return Ok(Matrix { rows, columns, cells });
+        }
         let array = self.array()?;
         let (rows, columns) = match array.shape.as_slice() {
             [rows, columns] => (*rows, *columns),
@@ -389,6 +464,17 @@ impl<'f> Node<'f> {
         };
         Ok(Matrix { rows, columns, cells: array.numbers().ok_or_else(|| self.wrong("an array of numbers"))? })
     }
+}
+
+/// Most cells of a sparse matrix that is made a dense one.
+const DENSE_AT_MOST: usize = 16 << 20;
+
+/// A matrix of which most cells are 0.
+pub(crate) struct Sparse {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// Row, column and number of the others.
+    pub(crate) cells: Vec<(usize, usize, f64)>,
 }
 
 /// A matrix of numbers.

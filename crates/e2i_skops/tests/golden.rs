@@ -94,12 +94,19 @@ fn answers_are_scikit_learns() {
             let binder = Binder::new(Arc::new(model.interface.clone()), "m");
             let tolerance = golden["tolerance"].as_f64().unwrap();
             let rows = data[golden["data"].as_str().unwrap()]["rows"].as_array().unwrap();
+            let given = &data[golden["data"].as_str().unwrap()]["columns"];
+            // A model of one text takes nothing else of a row.
+            let taken = golden.get("features").unwrap_or(given).as_array().unwrap();
+            let given = given.as_array().unwrap();
+            let taken: Vec<usize> =
+                taken.iter().map(|name| given.iter().position(|given| given == name).unwrap()).collect();
             let mut worst = (0.0, String::new());
             for set in InstructionSet::available() {
                 let mut engine =
                     NativeEngine::open(&model.plan, set).unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 for (at, (row, expected)) in rows.iter().zip(golden["answers"].as_array().unwrap()).enumerate() {
-                    let got = answer(&model, &mut engine, &binder, row.as_array().unwrap());
+                    let row: Vec<Value> = taken.iter().map(|at| row[*at].clone()).collect();
+                    let got = answer(&model, &mut engine, &binder, &row);
                     compared += 1;
                     let why = match (&got, expected.get("error")) {
                         (Err(_), Some(_)) => continue,
@@ -127,7 +134,7 @@ fn answers_are_scikit_learns() {
                             }
                         }
                     };
-                    wrong.push(format!("{name}, {set}, row {at} {row}: {why}"));
+                    wrong.push(format!("{name}, {set}, row {at} {row:?}: {why}"));
                     break;
                 }
             }

@@ -13,15 +13,10 @@ impl Compiler {
         let indices = node.get("_transformer_to_input_indices")?;
         let mut parts = vec![];
         for transformer in node.get("transformers_")?.items()? {
-            let [name, estimator, columns] = transformer.items()?[..] else {
+            let [name, estimator, _] = transformer.items()?[..] else {
                 return Err(misshapen("its transformers"));
             };
             let name = name.text()?;
-            if columns.text().is_ok() {
-                return Err(unsupported(format!(
-                    "the column of {name:?} is given by itself, as text to be split into words, which is not read"
-                )));
-            }
             let instead = estimator.text().unwrap_or_default();
             let taken = indices.entry(&name).ok_or_else(|| misshapen("its transformers and columns"))?;
             let taken = taken.wholes()?.into_iter().map(|index| usize::try_from(index).unwrap_or(usize::MAX));

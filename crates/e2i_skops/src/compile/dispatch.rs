@@ -16,9 +16,11 @@ type Predict = fn(&mut Compiler, Node<'_>, &Table) -> Result<Answer>;
 const TRANSFORMERS: &[(&str, &str, Transform)] = &[
     ("sklearn", "Binarizer", Compiler::binarizer),
     ("sklearn", "ColumnTransformer", Compiler::column_transformer),
+    ("sklearn", "CountVectorizer", Compiler::count_vectorizer),
     ("sklearn", "FeatureUnion", Compiler::feature_union),
     ("sklearn", "FunctionTransformer", Compiler::function_transformer),
     ("sklearn", "GenericUnivariateSelect", Compiler::selector),
+    ("sklearn", "HashingVectorizer", Compiler::hashing_vectorizer),
     ("sklearn", "IncrementalPCA", Compiler::projection),
     ("sklearn", "KBinsDiscretizer", Compiler::discretizer),
     ("sklearn", "MaxAbsScaler", Compiler::max_abs_scaler),
@@ -43,6 +45,8 @@ const TRANSFORMERS: &[(&str, &str, Transform)] = &[
     ("sklearn", "SimpleImputer", Compiler::simple_imputer),
     ("sklearn", "StandardScaler", Compiler::standard_scaler),
     ("sklearn", "TargetEncoder", Compiler::target_encoder),
+    ("sklearn", "TfidfTransformer", Compiler::tfidf_transformer),
+    ("sklearn", "TfidfVectorizer", Compiler::tfidf_vectorizer),
     ("sklearn", "TruncatedSVD", Compiler::projection),
     ("sklearn", "VarianceThreshold", Compiler::selector),
 ];

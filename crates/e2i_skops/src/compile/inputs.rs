@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use e2i_core::Result;
+use e2i_core::native::ValueId;
 
 use super::{Compiler, Table, TableColumn, unsupported};
 use crate::node::Simple;
@@ -16,7 +17,21 @@ pub(crate) enum Holds {
     /// No step said.
     Anything,
     Numbers,
+    /// Categories that are texts.
     Texts,
+    /// Texts that are made of words.
+    Words,
+}
+
+impl Holds {
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Anything => "anything",
+            Self::Numbers => "numbers",
+            Self::Texts => "categories",
+            Self::Words => "words",
+        }
+    }
 }
 
 /// A feature of the model.
@@ -32,6 +47,8 @@ pub(crate) struct Input {
     pub(crate) refuses_unseen: Option<bool>,
     /// Numbers that are categories of a step that refuses others.
     pub(crate) numbers: Vec<f64>,
+    /// Its place among the features that are texts made of words.
+    pub(crate) place: Option<usize>,
 }
 
 impl Input {
@@ -44,6 +61,7 @@ impl Input {
             codes: HashMap::new(),
             refuses_unseen: None,
             numbers: vec![],
+            place: None,
         }
     }
 
@@ -73,8 +91,10 @@ impl Compiler {
         let Some(input) = column.feature.and_then(|feature| self.inputs.get_mut(feature)) else { return Ok(()) };
         if input.holds != Holds::Anything && input.holds != holds {
             return Err(unsupported(format!(
-                "column {:?} is read as texts by one step and as numbers by another",
-                input.name
+                "column {:?} is read as {} by one step and as {} by another",
+                input.name,
+                input.holds.shown(),
+                holds.shown()
             )));
         }
         input.holds = holds;
@@ -84,6 +104,19 @@ impl Compiler {
     /// Says that all columns are numbers.
     pub(crate) fn take_numbers(&mut self, table: &Table) -> Result<()> {
         table.columns.iter().try_for_each(|column| self.hold(*column, Holds::Numbers))
+    }
+
+    /// The texts of a column that are made of words. `sampled` are some that occur.
+    pub(crate) fn words(&mut self, column: TableColumn, sampled: Vec<String>) -> Result<ValueId> {
+        self.hold(column, Holds::Words)?;
+        let input = column.feature.and_then(|feature| self.inputs.get_mut(feature));
+        let (Some(input), Some(texts)) = (input, self.texts) else {
+            return Err(unsupported("words of texts that another step computed are not read"));
+        };
+        input.takes_missing = false;
+        input.texts.extend(sampled);
+        let place = input.place.ok_or_else(|| unsupported("words of texts that another step computed are not read"))?;
+        Ok(self.pick(texts, &[place]))
     }
 
     /// What stands for a value of a column: a number itself, a text its code; NaN for what is missing.

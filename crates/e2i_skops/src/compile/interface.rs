@@ -12,6 +12,7 @@ use e2i_core::{
 use super::answer::{Answer, Classified};
 use super::inputs::{Holds, Input};
 use super::libraries::library_features;
+use super::texts::{VECTORIZERS, is_vectorizer, sample_texts};
 use super::{COLUMNS_AT_MOST, Compiler, Table, TableColumn};
 use crate::Model;
 use crate::node::{File, Node};
@@ -26,6 +27,9 @@ const INNER: [&str; 6] = ["best_estimator_", "estimator_", "steps", "transformer
 fn fitted_to(node: Node<'_>, depth: usize) -> Result<Option<(usize, Option<Vec<String>>)>> {
     if depth == 0 {
         return Ok(None);
+    }
+    if is_vectorizer(node) {
+        return Ok(Some((1, Some(vec!["text".to_owned()]))));
     }
     let names = node
         .some("feature_names_in_")
@@ -92,15 +96,42 @@ pub(crate) fn compile(file: &File<'_>) -> Result<Model> {
     if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
         return Err(Error::new(Kind::BadModel, format!("the model has two features named {twice:?}")));
     }
-    let mut plan = PlanBuilder::default();
-    let value = plan.input(ValueType::new(ElementType::Float64, count));
-    let inputs = names.into_iter().map(Input::new).collect();
-    let mut compiler = Compiler { plan, inputs, path: vec![] };
-    let columns =
-        (0..count).map(|feature| TableColumn { feature: Some(feature), missing_with: Some(feature) }).collect();
-    let table = Table { value, columns };
-    let answer = compiler.answer(root_name(root), root, &table)?;
-    compiler.finish(answer)
+    // Which features are texts made of words is known when all steps are: until then each may be.
+    let mut words = vec![];
+    if VECTORIZERS.iter().any(|class| file.mentions(class)) {
+        let mut compiler = Compiler::new(&names, &(0..count).collect::<Vec<_>>(), &(0..count).collect::<Vec<_>>());
+        compiler.whole(root)?;
+        words = (0..count).filter(|feature| compiler.inputs[*feature].holds == Holds::Words).collect();
+    }
+    let numbers: Vec<usize> = (0..count).filter(|feature| !words.contains(feature)).collect();
+    let mut compiler = Compiler::new(&names, &numbers, &words);
+    let answer = compiler.whole(root)?;
+    compiler.finish(answer, &numbers, &words)
+}
+
+impl Compiler {
+    /// A compiler of a model whose features are numbers, or texts made of words; or nobody knows yet, and they are both.
+    fn new(names: &[String], numbers: &[usize], words: &[usize]) -> Self {
+        let mut plan = PlanBuilder::default();
+        let mut inputs: Vec<Input> = names.iter().cloned().map(Input::new).collect();
+        let value = (!numbers.is_empty()).then(|| plan.input(ValueType::new(ElementType::Float64, numbers.len())));
+        let texts = (!words.is_empty()).then(|| plan.input(ValueType::new(ElementType::Text, words.len())));
+        words.iter().enumerate().for_each(|(place, feature)| inputs[*feature].place = Some(place));
+        let mut compiler = Self { plan, inputs, texts, path: vec![], features: 0 };
+        if let Some(value) = value {
+            // A column for each feature, so that a step finds its own; of those that are no numbers nothing reads it.
+            let place = |feature| numbers.iter().position(|number| *number == feature).unwrap_or(0);
+            compiler.features = compiler.pick(value, &(0..names.len()).map(place).collect::<Vec<_>>());
+        }
+        compiler
+    }
+
+    /// What the outermost estimator answers.
+    fn whole(&mut self, root: Node<'_>) -> Result<Answer> {
+        let column = |feature| TableColumn { feature: Some(feature), missing_with: Some(feature) };
+        let table = Table { value: self.features, columns: (0..self.inputs.len()).map(column).collect() };
+        self.answer(root_name(root), root, &table)
+    }
 }
 
 /// How the outermost estimator is called: nothing but steps inside it has a name.
@@ -147,6 +178,22 @@ impl Input {
         }
     }
 
+    /// A feature that is a text made of words.
+    fn text(&self, tensor: usize, position: usize) -> Feature {
+        Feature {
+            name: self.name.clone(),
+            tensor,
+            position,
+            element: ElementType::Text,
+            required: true,
+            takes_missing: self.takes_missing,
+            whole: false,
+            instant: false,
+            categories: None,
+            default: None,
+        }
+    }
+
     /// Values that the model takes, if it does not take any number.
     fn samples(&self) -> Option<Vec<f64>> {
         let missing = self.takes_missing.then_some(f64::NAN);
@@ -163,7 +210,7 @@ impl Input {
 }
 
 impl Compiler {
-    fn finish(mut self, answer: Answer) -> Result<Model> {
+    fn finish(mut self, answer: Answer, numbers: &[usize], words: &[usize]) -> Result<Model> {
         if let Answer::Table(table) = &answer {
             // What passes through unread comes out as a number.
             self.take_numbers(&unread(&self.inputs, table))?;
@@ -203,14 +250,29 @@ impl Compiler {
                 (Task::Other, None, None, Some(table.value), outputs)
             }
         };
-        let features: Vec<Feature> = self.inputs.iter().enumerate().map(|(at, input)| input.feature(at)).collect();
-        let inputs = vec![InputTensor {
-            name: "features".to_owned(),
-            element: ElementType::Float64,
-            shape: vec![features.len()],
-            rows: Rows::Free,
-        }];
-        let samples = samples(&self.inputs, &inputs);
+        let place = |feature| numbers.iter().position(|number| *number == feature).unwrap_or(0);
+        let tensor = usize::from(!numbers.is_empty());
+        let features: Vec<Feature> = self
+            .inputs
+            .iter()
+            .enumerate()
+            .map(|(at, input)| match input.place {
+                Some(position) => input.text(tensor, position),
+                None => input.feature(place(at)),
+            })
+            .collect();
+        let inputs: Vec<InputTensor> =
+            [("features", ElementType::Float64, numbers), ("texts", ElementType::Text, words)]
+                .into_iter()
+                .filter(|(.., features)| !features.is_empty())
+                .map(|(name, element, features)| InputTensor {
+                    name: name.to_owned(),
+                    element,
+                    shape: vec![features.len()],
+                    rows: Rows::Free,
+                })
+                .collect();
+        let samples = samples(&self.inputs, &inputs, numbers, words);
         let interface = Interface {
             format: Interface::FORMAT,
             task,
@@ -232,26 +294,42 @@ impl Compiler {
     }
 }
 
-/// The columns of a table that no step has looked at.
+/// The columns of a table that are features as they are.
 fn unread(inputs: &[Input], table: &Table) -> Table {
-    let is_unread = |column: &&TableColumn| {
-        column.feature.and_then(|feature| inputs.get(feature)).is_some_and(|input| input.holds == Holds::Anything)
-    };
-    Table { value: table.value, columns: table.columns.iter().filter(is_unread).copied().collect() }
+    let is_feature = |column: &&TableColumn| column.feature.and_then(|feature| inputs.get(feature)).is_some();
+    Table { value: table.value, columns: table.columns.iter().filter(is_feature).copied().collect() }
 }
 
 /// Rows that take each value of a category in turn.
-fn samples(inputs: &[Input], tensors: &[InputTensor]) -> Sample {
-    let values: Vec<Option<Vec<f64>>> = inputs.iter().map(Input::samples).collect();
+fn samples(inputs: &[Input], tensors: &[InputTensor], numbers: &[usize], words: &[usize]) -> Sample {
+    let values: Vec<Option<Vec<f64>>> = numbers.iter().map(|feature| inputs[*feature].samples()).collect();
+    let texts: Vec<Vec<String>> = words.iter().map(|feature| sample_texts(&inputs[*feature].texts)).collect();
     let mut rows = Batch::new(tensors, SAMPLES);
-    if let Some(Column::Float64(cells)) = rows.tensors_mut().first_mut().map(|tensor| &mut tensor.values) {
-        for (at, cell) in cells.iter_mut().enumerate() {
-            let (row, column) = (at / inputs.len(), at % inputs.len());
-            if let Some(values) = values[column].as_ref().filter(|values| !values.is_empty()) {
-                // Columns in different steps, so that not all of them begin again together.
-                *cell = values[(row * (2 * column + 1) + column) % values.len()];
+    for tensor in rows.tensors_mut() {
+        // Columns in different steps, so that not all of them begin again together.
+        let turn = |row: usize, column: usize| row * (2 * column + 1) + column;
+        match &mut tensor.values {
+            Column::Float64(cells) => {
+                for (at, cell) in cells.iter_mut().enumerate() {
+                    let (row, column) = (at / values.len(), at % values.len());
+                    if let Some(values) = values[column].as_ref().filter(|values| !values.is_empty()) {
+                        *cell = values[turn(row, column) % values.len()];
+                    }
+                }
             }
+            Column::Text(cells) => {
+                for (at, cell) in cells.iter_mut().enumerate() {
+                    let (row, column) = (at / texts.len(), at % texts.len());
+                    cell.clone_from(&texts[column][turn(row, column) % texts[column].len()]);
+                }
+            }
+            _ => {}
         }
     }
-    Sample { rows, closed: vec![values.iter().map(Option::is_some).collect()] }
+    let closed = |column: &Column, width| match column {
+        Column::Float64(_) => values.iter().map(Option::is_some).collect(),
+        _ => vec![false; width],
+    };
+    let closed = rows.tensors().iter().map(|tensor| closed(&tensor.values, tensor.width)).collect();
+    Sample { rows, closed }
 }

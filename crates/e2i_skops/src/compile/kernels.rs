@@ -31,11 +31,7 @@ impl Compiler {
     /// The kernels of a row with the support vectors.
     fn kernels(&mut self, node: Node<'_>, table: &Table) -> Result<(ValueId, usize)> {
         let value = self.checked(table, false, false)?;
-        let given = node.get("support_vectors_")?;
-        if given.loader() == "SparseMatrixNode" {
-            return Err(unsupported("support vectors of a sparse matrix are not read"));
-        }
-        let vectors = given.matrix()?;
+        let vectors = node.get("support_vectors_")?.matrix()?;
         if vectors.columns != table.width() || vectors.rows == 0 {
             return Err(misshapen("its support vectors and columns"));
         }
@@ -121,11 +117,7 @@ impl Compiler {
     /// The mean of what the nearest rows of the training data stand for.
     fn nearest(&mut self, node: Node<'_>, table: &Table, targets: &[f64], width: usize) -> Result<ValueId> {
         let value = self.checked(table, false, false)?;
-        let given = node.get("_fit_X")?;
-        if given.loader() == "SparseMatrixNode" {
-            return Err(unsupported("rows of a sparse matrix are not read"));
-        }
-        let points = given.matrix()?;
+        let points = node.get("_fit_X")?.matrix()?;
         if points.cells.len() > POINTS_AT_MOST {
             let message = format!("it keeps {} rows, which are too many to look through for each score", points.rows);
             return Err(Error::new(Kind::Limit, message));

@@ -24,7 +24,9 @@ mod linear;
 mod meta;
 mod network;
 mod others;
+mod pattern;
 mod scalers;
+mod texts;
 mod trees;
 
 use e2i_core::native::operators::{
@@ -73,6 +75,10 @@ pub(crate) struct Compiler {
     plan: PlanBuilder,
     /// What the model takes, in order.
     inputs: Vec<Input>,
+    /// The texts that are made of words.
+    texts: Option<ValueId>,
+    /// The features as numbers, a column each.
+    features: ValueId,
     /// The steps that lead to the one that is compiled.
     path: Vec<String>,
 }

@@ -48,6 +48,7 @@ mod select;
 mod softmax;
 #[cfg(test)]
 mod table_tests;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -79,6 +80,7 @@ pub use reduce::{ArgExtreme, Reduce, Reduction};
 pub use scale::Scale;
 pub use select::{Fill, Select};
 pub use softmax::Softmax;
+pub use terms::{Accents, Analyzer, LONGEST_TERM, Pattern, Ranges, TermPlaces, TermWeights, Terms, listed_terms};
 pub use text::{Case, Characters, Recase, Word, WordCounts};
 pub use trees::{Trained, Trees};
 pub use unary::{Clip, Unary, UnaryFunction};
@@ -186,6 +188,7 @@ impl Operator {
                 | Self::Normalize(_)
                 | Self::Reduce(_)
                 | Self::Softmax(_)
+                | Self::TermWeights(_)
                 | Self::Unary(_)
                 | Self::WholeRow(_)
         )
@@ -253,6 +256,10 @@ operators! {
     Select,
     /// Probabilities from scores.
     Softmax,
+    /// Terms of a text counted.
+    Terms,
+    /// Counts of terms weighed.
+    TermWeights,
     /// Trees as their training library scores them.
     Trained,
     /// Trees as a graph's operators score them.

@@ -176,7 +176,31 @@ fn moved() -> Vec<Case> {
         case("counted words", &one(Text, 1), &one(Float32, 2), reference!(String => Float32, count), |tables| {
             WordCounts::new(words(), &[(&["a"][..], 0), (&["a", "b"][..], 1)], 1, false, tables).unwrap().into()
         }),
+        terms(
+            "terms",
+            Some(Accents::Unicode),
+            2,
+            reference!(String => Float64, |texts| {
+                count(texts).into_iter().map(f64::from).collect()
+            }),
+        ),
+        terms("hashed terms", None, 5, None),
     ]
+}
+
+/// "a", and "a" before "b", counted or all terms hashed.
+fn terms(name: &'static str, accents: Option<Accents>, width: usize, reference: Option<Reference>) -> Case {
+    case(name, &[value(Text, 1)], &[value(Float64, width)], reference, move |tables| {
+        let letters = tables.push(&['a' as u32, 'z' as u32]);
+        let pattern = Pattern { sets: vec![letters], least: 1, most: None, boundaries: [false; 2], letters };
+        let stop_words = Constants::write(&texts(&["unknown"]), tables);
+        let Constants::Text(stop_words) = stop_words else { unreachable!() };
+        let (analyzer, places) = match accents {
+            Some(_) => (Analyzer::Words { pattern, stop_words }, listed_terms(vec![("a b", 1), ("a", 0)], tables)),
+            None => (Analyzer::CharactersOfWords, TermPlaces::Hashed { signed: true }),
+        };
+        Terms { lowercase: false, accents, analyzer, least: 1, most: 2, places, once: false }.into()
+    })
 }
 
 /// How often "a" stands in a text, and "a" before "b".
@@ -335,6 +359,10 @@ fn of_rows() -> Vec<Case> {
         normalize(Norm::Max),
         normalize(Norm::L1),
         normalize(Norm::L2),
+        case("term weights", &[value(Float64, 3)], &[value(Float64, 3)], None, |tables| {
+            let rarity = Some(tables.push(&numbers(3, 20)));
+            TermWeights { sublinear: true, rarity, norm: Some(Norm::L2) }.into()
+        }),
         case("monomials", &[value(Float64, 3)], &[value(Float64, 3)], reference!(f64 => Float64, products), |tables| {
             Monomials::new(&[vec![], vec![0, 2], vec![1, 1, 0]], tables).into()
         }),
