@@ -6,6 +6,7 @@
 //! * [`api`]: the SQL-callable functions, one file a chapter of the manual;
 //! * [`scan`]: what planner and executor make of scoring calls;
 //! * [`scoring`]: which version a reference means for this call, and the loaded models of this backend;
+//! * [`on_write`]: triggers that score rows when they are written;
 //! * [`registration`]: how a model gets in;
 //! * [`catalog`]: the registry's tables, privileges, invalidation;
 //! * [`datum`]: values from and to PostgreSQL's own binary forms, without logic;
@@ -24,6 +25,7 @@ mod error;
 mod explain;
 mod inference_log;
 mod metrics;
+mod on_write;
 mod pg;
 mod registration;
 mod scan;
@@ -42,6 +44,7 @@ pgrx::extension_sql_file!("../sql/scoring.sql", name = "scoring", requires = ["t
 pgrx::extension_sql_file!("../sql/lifecycle.sql", name = "lifecycle", requires = ["tables", e2i_transition_stage]);
 pgrx::extension_sql_file!("../sql/keep.sql", name = "keep", requires = [e2i_load_library]);
 pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", requires = ["lifecycle", "keep"]);
+pgrx::extension_sql_file!("../sql/on_write.sql", name = "on_write", requires = ["registry"]);
 pgrx::extension_sql_file!("../sql/rights.sql", name = "rights", finalize);
 
 /// Runs when the library is loaded. Nothing here starts a thread, opens a file or touches ONNX Runtime: in

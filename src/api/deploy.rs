@@ -10,6 +10,7 @@ use crate::catalog::model::{Version, describe, identify};
 use crate::catalog::schema::Schema;
 use crate::catalog::stage::{Transition, transition};
 use crate::error::{OrRaise, given};
+use crate::on_write::stale;
 use crate::pg::role;
 use crate::scoring::golden;
 
@@ -40,7 +41,8 @@ fn e2i_deploy(
         let version = Version::find(schema, &reference)?;
         let service = service.unwrap_or(&version.name);
         check_visible(schema, service)?;
-        deploy(schema, &version, service, record, reason, || golden::still_proves(schema, &version).map(drop))
+        let prove = || golden::still_proves(schema, &version).map(drop);
+        deploy(schema, &version, service, record, reason, prove).inspect(|deployment| tell_stale(schema, deployment))
     };
     TableIterator::once(row(run().or_raise()))
 }
@@ -61,6 +63,13 @@ fn parse_on_failure(on_failure: &str) -> Result<bool> {
         other => {
             Err(Error::new(Kind::BadOption, format!("unknown on_failure {other:?}")).with_hint("One of error, record."))
         }
+    }
+}
+
+/// Says which tables have scores of the version before.
+fn tell_stale(schema: Schema, deployment: &Deployment) {
+    if deployment.status == "active" {
+        stale::tell(schema, &deployment.service, &deployment.tag);
     }
 }
 
@@ -96,7 +105,7 @@ fn e2i_rollback(
         let to = schema.as_owner(|| service.earlier(&target))?;
         let version = describe(schema, &to.model, &ModelReference::parse(&to.tag)?)?;
         golden::still_proves(schema, &version)?;
-        schema.as_owner(|| service.roll_back(to, reason))
+        schema.as_owner(|| service.roll_back(to, reason)).inspect(|deployment| tell_stale(schema, deployment))
     };
     TableIterator::once(row(run().or_raise()))
 }

@@ -12,6 +12,7 @@ mod describe;
 mod export;
 mod inference_log;
 mod metrics;
+mod on_write;
 mod register;
 mod score;
 mod serve;

@@ -18,6 +18,7 @@ pub mod lock;
 pub mod namespace;
 pub mod process;
 pub mod query;
+pub mod relation;
 pub mod relcache;
 pub mod role;
 pub mod shared;

@@ -22,3 +22,8 @@ pub fn quoted(name: &CStr) -> String {
     // SAFETY: takes a C string and returns it, or a palloc'd one.
     unsafe { CStr::from_ptr(pg_sys::quote_identifier(name.as_ptr())).to_string_lossy().into_owned() }
 }
+
+/// The same of a name that is no C string yet; one with a zero byte names nothing and is given back as it is.
+pub fn quoted_name(name: &str) -> String {
+    CString::new(name).map_or_else(|_| name.to_owned(), |name| quoted(&name))
+}

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use e2i_core::traffic::{Split, Traffic};
-use e2i_core::{Answer, Error, Kind, Result};
+use e2i_core::{Answer, Error, Kind, Result, feature_hash};
 use e2i_metrics::Function;
 
 use crate::datum::features::Features;
@@ -282,6 +282,13 @@ impl Scorer {
     /// The version that scored a row.
     pub fn model(&self, row: usize) -> &Rc<LoadedModel> {
         &self.arms[self.rows[row].arm].model
+    }
+
+    /// The hash of a row's features, as the version that scores it is given them; `None` for a row that could not be bound.
+    pub fn features_hash(&self, row: usize) -> Option<i64> {
+        let Row { arm, place, error, .. } = &self.rows[row];
+        let arm = &self.arms[*arm];
+        error.is_none().then(|| feature_hash(arm.model.interface(), &arm.batch, *place))
     }
 
     /// Whether the active version can answer what is asked at this place.
