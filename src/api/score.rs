@@ -3,7 +3,7 @@
 //! for, and whether the row stands for its JSON.
 
 use e2i_core::reading::Question;
-use e2i_core::{Answer, Error, Kind, ModelReference, Result, Selector};
+use e2i_core::{Error, Kind, ModelReference, Result, Selector};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::schema::Schema;
@@ -41,7 +41,7 @@ unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, function: &ScoringFunction) -
                 scan::asked((*(*fcinfo).flinfo).fn_expr).map_or_else(|| Site::Alone(CallSite::default()), Site::Asking);
         }
         let answer = match site {
-            Site::Asking(number) => scan::answer(features, *number, place)?,
+            Site::Asking(number) => return scan::answer(features, *number, place),
             Site::Alone(site) => {
                 let reference = varlena::text(arguments[0].value);
                 let clock = site.enter(place);
@@ -60,11 +60,7 @@ unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, function: &ScoringFunction) -
             }
             Site::New => return Err(Error::new(Kind::Internal, "a call has no place")),
         };
-        Ok(match answer {
-            Answer::Number(number) => pg_sys::Datum::from(number.to_bits()),
-            Answer::Label(label) => result::text(&label),
-            Answer::Numbers(numbers) => result::float8_array(&numbers),
-        })
+        Ok(result::answer(&answer))
     }
 }
 

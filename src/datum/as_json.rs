@@ -92,7 +92,7 @@ fn is_common(float: f64) -> bool {
 }
 
 /// Whether floats are written with all their digits.
-fn is_whole_in_text() -> bool {
+pub fn is_whole_in_text() -> bool {
     // SAFETY: reads a setting of the server's.
     unsafe { pg_sys::extra_float_digits > 0 }
 }

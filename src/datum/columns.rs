@@ -54,8 +54,10 @@ impl Columns {
         match self.columns[column].reader {
             Reader::Float8 => Some(Word::Float64),
             Reader::Float4 => Some(Word::Float32),
+            Reader::Int8 => Some(Word::Int64),
             Reader::Int4 => Some(Word::Int32),
             Reader::Int2 => Some(Word::Int16),
+            Reader::Bool => Some(Word::Bool),
             _ => None,
         }
     }

@@ -4,12 +4,14 @@ use e2i_core::{Batch, Binder, Error, Kind, Lanes, Layout, Result, Scalar};
 use pgrx::pg_sys;
 
 use crate::datum::array::ArraySource;
+use crate::datum::as_json;
 use crate::datum::columns::Columns;
 use crate::datum::json_text;
 use crate::datum::jsonb::{Container, Value};
 use crate::datum::layout::{Strictness, nested, required};
 use crate::datum::row::{Reading, RowSource};
 use crate::datum::scalar::Zone;
+use crate::datum::stored::Stored;
 use crate::pg::varlena;
 
 /// How the features are spelled; fixed by the SQL function that is called.
@@ -146,9 +148,47 @@ impl FeatureSource {
         if self.columns.as_ref().is_none_or(|known| known.number != columns.number()) {
             let layout = columns.layout(binder, strict)?;
             let lanes = columns.lanes(&layout, binder);
-            self.columns = Some(KnownColumns { number: columns.number(), layout, lanes });
+            self.columns = Some(KnownColumns { number: columns.number(), layout, lanes, stored: None });
         }
         Ok(self.columns.as_ref())
+    }
+
+    /// Learns where columns that were bound already stand in the rows of a slot, to be bound as they are stored.
+    ///
+    /// # Safety
+    /// `columns` must be those of the slot's rows in their order, and its description stay as long as such rows are bound.
+    pub unsafe fn learn(&mut self, columns: &Columns, slot: *mut pg_sys::TupleTableSlot) {
+        let Some(KnownColumns { number, lanes: Some(lanes), stored, .. }) = &mut self.columns else { return };
+        // SAFETY: as the caller promises.
+        unsafe {
+            if *number == columns.number() && !stored.as_ref().is_some_and(|stored| stored.is_of(slot)) {
+                *stored = Some(Stored::new(lanes, (*slot).tts_tupleDescriptor));
+            }
+        }
+    }
+
+    /// Binds one row into `batch` as it is stored, without its being taken apart: whether that could be done. If not, part of it may
+    /// be written.
+    ///
+    /// # Safety
+    /// As [`FeatureSource::learn`]; the slot must hold a row.
+    #[inline]
+    pub unsafe fn bind_stored(
+        &self,
+        columns: &Columns,
+        reading: Reading,
+        slot: *mut pg_sys::TupleTableSlot,
+        batch: &mut Batch,
+        row: usize,
+    ) -> bool {
+        let Some(KnownColumns { number, stored: Some(stored), .. }) = &self.columns else { return false };
+        // SAFETY: as the caller promises.
+        unsafe {
+            *number == columns.number()
+                && stored.is_of(slot)
+                && has_plain(reading)
+                && (stored.row(slot)).is_some_and(|(lanes, bytes)| lanes.set_row(batch, row, reading.is_json(), bytes))
+        }
     }
 
     /// Binds one row into `batch`.
@@ -157,9 +197,10 @@ impl FeatureSource {
     /// As [`FeatureSource::scan`], and values that do not fit.
     #[inline]
     pub fn bind(&mut self, binder: &Binder, features: Features<'_>, batch: &mut Batch, row: usize) -> Result<()> {
-        if let Form::Columns(columns, Reading::AsRow, values, nulls) = features.0
+        if let Form::Columns(columns, reading, values, nulls) = features.0
             && let Some(KnownColumns { lanes: Some(lanes), .. }) = self.known(binder, columns, Strictness::Strict)?
-            && binder.set_row(lanes, batch, row, |column| values[column].value() as u64, nulls)
+            && has_plain(reading)
+            && binder.set_row(lanes, batch, row, reading.is_json(), |column| values[column].value() as u64, nulls)
         {
             return Ok(());
         }
@@ -169,11 +210,19 @@ impl FeatureSource {
     }
 }
 
+/// Whether numbers of columns can be plain: those of JSON are not while the server writes floats without all their digits.
+#[inline]
+fn has_plain(reading: Reading) -> bool {
+    !reading.is_json() || as_json::is_whole_in_text()
+}
+
 /// What is known about the columns seen last.
 struct KnownColumns {
     number: u64,
     layout: Layout,
     lanes: Option<Lanes>,
+    /// Where they stand in stored rows.
+    stored: Option<Stored>,
 }
 
 /// Sets of keys that are remembered. Documents in which one of a few keys may be missing have a handful.

@@ -15,3 +15,4 @@ pub mod numeric;
 pub mod result;
 pub mod row;
 pub mod scalar;
+pub mod stored;

@@ -1,21 +1,59 @@
 //! Results as datums.
 
+use e2i_core::Answer;
 use pgrx::pg_sys;
+
+/// An answer: a `float8`, a `text`, a `float8[]`.
+#[inline]
+pub fn answer(answer: &Answer) -> pg_sys::Datum {
+    match answer {
+        Answer::Number(number) => pg_sys::Datum::from(number.to_bits()),
+        Answer::Label(label) => text(label),
+        Answer::Numbers(numbers) => float8_array(numbers),
+    }
+}
+
+/// Bytes before the elements of an array: its header, the length of its dimension and where that begins.
+const BEFORE_ELEMENTS: usize = size_of::<pg_sys::ArrayType>() + 2 * size_of::<i32>();
+
+// The elements stand where the server looks for them: at the next multiple of eight.
+const _: () = assert!(BEFORE_ELEMENTS.is_multiple_of(8));
 
 /// A `float8[]` of one dimension.
 pub fn float8_array(numbers: &[f64]) -> pg_sys::Datum {
-    let mut elements: Vec<pg_sys::Datum> = numbers.iter().map(|number| pg_sys::Datum::from(number.to_bits())).collect();
-    // SAFETY: the elements are float8 datums by value, as the arguments say; the array is a copy.
+    // SAFETY: room for the array is made before it is written; one of no elements has no dimension.
     unsafe {
-        let array = pg_sys::construct_array(
-            elements.as_mut_ptr(),
-            elements.len() as i32,
-            pg_sys::FLOAT8OID,
-            8,
-            true,
-            b'd' as _,
-        );
-        pg_sys::Datum::from(array)
+        match numbers {
+            [] => pg_sys::Datum::from(pg_sys::construct_empty_array(pg_sys::FLOAT8OID)),
+            _ => write_float8_array(pg_sys::palloc(float8_array_size(numbers.len())).cast(), numbers),
+        }
+    }
+}
+
+/// Bytes of a `float8[]` of so many elements, at least one.
+pub fn float8_array_size(elements: usize) -> usize {
+    BEFORE_ELEMENTS + elements * size_of::<f64>()
+}
+
+/// Writes a `float8[]` of one dimension, as the server's `construct_array` does.
+///
+/// # Safety
+/// `place` must have room for [`float8_array_size`] and be aligned to eight bytes; there must be at least one number, and no more than
+/// an array holds.
+#[inline]
+pub unsafe fn write_float8_array(place: *mut u8, numbers: &[f64]) -> pg_sys::Datum {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let array = place.cast::<pg_sys::ArrayType>();
+        pgrx::varlena::set_varsize_4b(array.cast(), float8_array_size(numbers.len()) as i32);
+        (*array).ndim = 1;
+        (*array).dataoffset = 0;
+        (*array).elemtype = pg_sys::FLOAT8OID;
+        let dimension = place.add(size_of::<pg_sys::ArrayType>()).cast::<i32>();
+        *dimension = numbers.len() as i32;
+        *dimension.add(1) = 1;
+        std::ptr::copy_nonoverlapping(numbers.as_ptr(), place.add(BEFORE_ELEMENTS).cast(), numbers.len());
+        pg_sys::Datum::from(place)
     }
 }
 

@@ -115,6 +115,14 @@ pub enum Reading {
     AsJson,
 }
 
+impl Reading {
+    /// Whether they are what JSON holds of them.
+    #[inline]
+    pub fn is_json(self) -> bool {
+        self == Self::AsJson
+    }
+}
+
 /// A composite value, with its row type.
 ///
 /// # Safety

@@ -51,6 +51,11 @@ impl Place {
         unsafe { Self { memory: (*(*fcinfo).flinfo).fn_mcxt, expression: (*(*fcinfo).flinfo).fn_expr } }
     }
 
+    /// Of a call that a node of a plan answers by itself, with the memory of the plan.
+    pub fn in_plan(memory: pg_sys::MemoryContext, expression: *mut pg_sys::Node) -> Self {
+        Self { memory, expression }
+    }
+
     /// What tells the plan's memory from that of others under way.
     pub fn memory(&self) -> usize {
         self.memory as usize

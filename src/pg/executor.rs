@@ -89,6 +89,23 @@ pub unsafe fn clear(slot: *mut pg_sys::TupleTableSlot) -> *mut pg_sys::TupleTabl
     }
 }
 
+/// Says that a slot holds a row, all of whose columns are written into what is returned, values and whether they are NULL.
+///
+/// # Safety
+/// As [`next`]; the slot must be of the kind whose rows are values side by side.
+#[inline]
+pub unsafe fn begin_row(slot: *mut pg_sys::TupleTableSlot) -> (*mut pg_sys::Datum, *mut bool) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if (*slot).tts_flags & pg_sys::TTS_FLAG_SHOULDFREE as u16 != 0 {
+            clear(slot);
+        }
+        (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+        (*slot).tts_nvalid = (*(*slot).tts_tupleDescriptor).natts as i16;
+        ((*slot).tts_values, (*slot).tts_isnull)
+    }
+}
+
 /// Frees what was made for the row before.
 ///
 /// # Safety

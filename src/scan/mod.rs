@@ -10,12 +10,15 @@ mod expression;
 mod given;
 mod node;
 mod plan;
+mod ready;
 mod rewrite;
 mod rows;
+mod source;
 mod spec;
 mod split;
 mod statistics;
 mod support;
+mod target;
 mod waiting;
 
 pub use node::answer;

@@ -5,10 +5,11 @@
 
 use std::ffi::{CStr, CString, c_int};
 
-use e2i_core::{Answer, Result};
+use e2i_core::Result;
 use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
+use crate::error::OrRaise;
 use crate::pg::call_site::Place;
 use crate::pg::{executor, sqlstate, tree};
 use crate::scan::plan;
@@ -142,19 +143,23 @@ unsafe extern "C-unwind" fn execute(node: *mut pg_sys::CustomScanState) -> *mut 
         let (state, rows) = (&raw mut (*node).ss.ps, (*node.cast::<State>()).rows);
         let slot = (*node).ss.ss_ScanTupleSlot;
         let (context, projection) = ((*state).ps_ExprContext, (*state).ps_ProjInfo);
+        let result = if projection.is_null() { slot } else { (*projection).pi_state.resultslot };
         loop {
             executor::interrupt();
+            if (*rows).hand_on_ready(result) {
+                return result;
+            }
             executor::forget(context);
             if !(*rows).has_next() {
                 read(rows, (*state).lefttree);
                 note(rows, (*state).instrument);
                 if !(*rows).has_next() {
-                    return executor::clear(if projection.is_null() {
-                        slot
-                    } else {
-                        (*projection).pi_state.resultslot
-                    });
+                    return executor::clear(result);
                 }
+            }
+            if (*rows).is_plain() {
+                hand_on_plain(rows, executor::clear(result), (*context).ecxt_per_tuple_memory);
+                return result;
             }
             hand_on(rows, slot);
             (*context).ecxt_scantuple = slot;
@@ -181,8 +186,13 @@ unsafe fn read(rows: *mut Rows, child: *mut pg_sys::PlanState) {
             if below.is_null() {
                 return (*rows).end();
             }
-            executor::take_apart(below, (*rows).needed());
-            if !take(rows, below) {
+            let is_stored = (*rows).bind_stored(below);
+            executor::take_apart(below, (*rows).needed(is_stored));
+            let is_next = match is_stored && (*rows).is_kept_by_value() {
+                true => (*rows).take_stored(below),
+                false => take(rows, below, is_stored),
+            };
+            if !is_next {
                 return;
             }
             executor::interrupt();
@@ -209,15 +219,36 @@ unsafe extern "C-unwind" fn prepare(rows: *mut Rows) {
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn take(rows: *mut Rows, below: *mut pg_sys::TupleTableSlot) -> bool {
+unsafe extern "C-unwind" fn take(rows: *mut Rows, below: *mut pg_sys::TupleTableSlot, is_stored: bool) -> bool {
     // SAFETY: called by `read`.
-    sqlstate::keeping(|| unsafe { (*rows).take(below) })
+    sqlstate::keeping(|| unsafe {
+        match is_stored {
+            true => (*rows).take_stored(below),
+            false => (*rows).take(below),
+        }
+    })
 }
 
 #[pg_guard]
 unsafe extern "C-unwind" fn hand_on(rows: *mut Rows, slot: *mut pg_sys::TupleTableSlot) {
     // SAFETY: called by `execute`.
     sqlstate::keeping(|| unsafe { (*rows).hand_on(slot) });
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn hand_on_plain(
+    rows: *mut Rows,
+    slot: *mut pg_sys::TupleTableSlot,
+    memory: pg_sys::MemoryContext,
+) {
+    // SAFETY: called by `execute`.
+    sqlstate::keeping(|| unsafe {
+        let before = pg_sys::MemoryContextSwitchTo(memory);
+        let handed = (*rows).hand_on_plain(slot);
+        pg_sys::MemoryContextSwitchTo(before);
+        handed
+    })
+    .or_raise();
 }
 
 /// Without a guard, as [`plan`].
@@ -280,14 +311,14 @@ unsafe extern "C-unwind" fn explain(
     }
 }
 
-/// The answer to a call for the row that its token stands for.
+/// The answer to a call for the row that its token stands for, as what the function returns.
 ///
 /// # Errors
 /// Those of the scalar call.
 ///
 /// # Safety
 /// `token` must be the value of a token of the node, which evaluates the call.
-pub unsafe fn answer(token: pg_sys::Datum, asked: usize, place: Place) -> Result<Answer> {
+pub unsafe fn answer(token: pg_sys::Datum, asked: usize, place: Place) -> Result<pg_sys::Datum> {
     // SAFETY: as the caller promises; nothing else holds what waits while expressions are evaluated.
     unsafe { (*token.cast_mut_ptr::<Waiting>()).answer(asked, place) }
 }

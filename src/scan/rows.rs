@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use e2i_core::Result;
 use pgrx::pg_sys;
 
-use crate::pg::tree;
+use crate::pg::{executor, tree};
+use crate::scan::source::Below;
 use crate::scan::spec::{Bound, Entry, Spec};
-use crate::scan::waiting::{Below, Waiting};
+use crate::scan::target::{self, Target};
+use crate::scan::waiting::Waiting;
 use crate::settings;
 
 /// Rows that are read ahead, of one node.
@@ -14,17 +17,20 @@ pub struct Rows {
     /// The plan below.
     child: *mut pg_sys::PlanState,
     entries: Vec<Entry>,
+    /// What is handed on, where no expression is evaluated for that.
+    target: Option<Vec<Target>>,
     kept: Vec<Kept>,
+    is_kept_by_value: bool,
     /// Tokens point to them: they stay where they are.
     waiting: Vec<Waiting>,
     context: *mut pg_sys::ExprContext,
     /// Holds copies of what is kept by reference.
     memory: pg_sys::MemoryContext,
-    /// The largest column of the row below that is needed.
+    /// The largest column of the row below that is needed, and of those that are kept.
     needed: i16,
-    /// What is kept of each row, side by side.
-    values: Vec<pg_sys::Datum>,
-    nulls: Vec<bool>,
+    needed_kept: i16,
+    /// What is kept of each row, side by side; `None` for NULL.
+    values: Vec<Option<pg_sys::Datum>>,
     /// Rows that are there, and how many of them were handed on.
     count: usize,
     next: usize,
@@ -37,6 +43,8 @@ pub struct Rows {
     is_ended: bool,
     /// Whether rows are read ahead at all.
     is_single: bool,
+    /// Whether all that is handed on of this batch is there.
+    is_ready: bool,
 }
 
 /// A column of the row below that is kept.
@@ -62,8 +70,16 @@ impl Rows {
             let spec = Spec::read((*parent).plan.cast());
             let mut needed = 0;
             let mut waiting = vec![];
+            let query = (*estate).es_query_cxt;
+            let memory = pg_sys::AllocSetContextCreateExtended(
+                query,
+                c"e2i_serve rows that wait".as_ptr(),
+                pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+                pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+                pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+            );
             for question in &spec.questions {
-                if let Some((rows, columns)) = Waiting::new(question, parent) {
+                if let Some((rows, columns)) = Waiting::new(question, parent, memory) {
                     waiting.push(rows);
                     needed = needed.max(columns);
                 }
@@ -80,24 +96,21 @@ impl Rows {
                     Entry::Token(_) => None,
                 })
                 .collect();
-            needed = kept.iter().map(|kept| kept.column).fold(needed, usize::max);
+            let needed_kept = kept.iter().map(|kept| kept.column).fold(0, usize::max);
+            let column = |number: usize| i16::try_from(number).unwrap_or(i16::MAX);
             let state = |node: tree::Node| pg_sys::ExecInitExpr(node.cast(), parent);
             Self {
                 child,
+                target: target::of(node, &spec.entries, query),
                 entries: spec.entries,
+                is_kept_by_value: kept.iter().all(|kept| kept.is_by_value),
                 kept,
                 waiting,
                 context: pg_sys::CreateExprContext(estate),
-                memory: pg_sys::AllocSetContextCreateExtended(
-                    (*estate).es_query_cxt,
-                    c"e2i_serve rows that wait".as_ptr(),
-                    pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
-                    pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
-                    pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-                ),
-                needed: i16::try_from(needed).unwrap_or(i16::MAX),
+                memory,
+                needed: column(needed.max(needed_kept)),
+                needed_kept: column(needed_kept),
                 values: vec![],
-                nulls: vec![],
                 count: 0,
                 next: 0,
                 size: 1,
@@ -106,6 +119,7 @@ impl Rows {
                 is_begun: false,
                 is_ended: false,
                 is_single: !(*estate).es_epq_active.is_null(),
+                is_ready: false,
             }
         }
     }
@@ -113,7 +127,7 @@ impl Rows {
     /// Forgets everything: the plan below begins anew.
     pub fn restart(&mut self) {
         (self.count, self.next, self.size) = (0, 0, 1);
-        (self.is_begun, self.is_ended) = (false, false);
+        (self.is_begun, self.is_ended, self.is_ready) = (false, false, false);
         self.waiting.iter_mut().for_each(|waiting| waiting.begin());
     }
 
@@ -152,10 +166,96 @@ impl Rows {
         self.is_ended = true;
     }
 
-    /// How many columns of the row below are needed.
+    /// How many columns of the row below are needed, of one that was bound as it is stored or of another.
     #[inline]
-    pub fn needed(&self) -> i16 {
-        self.needed
+    pub fn needed(&self, is_stored: bool) -> i16 {
+        if is_stored { self.needed_kept } else { self.needed }
+    }
+
+    /// Whether what is kept is kept without making copies.
+    #[inline]
+    pub fn is_kept_by_value(&self) -> bool {
+        self.is_kept_by_value
+    }
+
+    /// Whether no expression is evaluated for what is handed on: [`Rows::hand_on_plain`] does that.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.target.is_some()
+    }
+
+    /// Puts what is handed on of the next row into the slot of the result, if there is one for which all answers are there: whether it
+    /// did. Calls nothing of the server's that may raise an error.
+    ///
+    /// # Safety
+    /// The slot must be that of the node's result.
+    #[inline]
+    pub unsafe fn hand_on_ready(&mut self, slot: *mut pg_sys::TupleTableSlot) -> bool {
+        let Some(target) = &self.target else { return false };
+        let row = self.next;
+        if !self.is_ready || row >= self.count || !self.waiting.iter().all(Waiting::is_current) {
+            return false;
+        }
+        self.next += 1;
+        if let Some(wanted) = &mut self.wanted {
+            *wanted = wanted.saturating_sub(1);
+        }
+        self.waiting.iter_mut().for_each(|waiting| waiting.hand_on_ready(row));
+        // SAFETY: as the caller promises; the slot has a place for each column.
+        unsafe {
+            let (values, nulls) = executor::begin_row(slot);
+            for (place, target) in target.iter().enumerate() {
+                let value = match target {
+                    Target::Kept(kept) => self.values.get(row * self.kept.len() + kept).copied().flatten(),
+                    Target::Answer(question, call, _) => {
+                        self.waiting.get(*question).and_then(|waiting| waiting.take_ready(*call))
+                    }
+                };
+                *values.add(place) = value.unwrap_or(pg_sys::Datum::null());
+                *nulls.add(place) = value.is_none();
+            }
+        }
+        true
+    }
+
+    /// Puts what is handed on of the next row into the slot of the result, which is empty.
+    ///
+    /// # Errors
+    /// Those of the calls.
+    ///
+    /// # Safety
+    /// There must be a row, and [`Rows::is_plain`]; what is made is so in the current memory.
+    pub unsafe fn hand_on_plain(&mut self, slot: *mut pg_sys::TupleTableSlot) -> Result<()> {
+        let Some(target) = &self.target else { return Ok(()) };
+        let row = self.next;
+        self.next += 1;
+        if let Some(wanted) = &mut self.wanted {
+            *wanted = wanted.saturating_sub(1);
+        }
+        // SAFETY: as the caller promises; the slot has a place for each column.
+        unsafe {
+            for waiting in &mut self.waiting {
+                waiting.hand_on(row);
+            }
+            for (place, target) in target.iter().enumerate() {
+                let value = match target {
+                    Target::Kept(kept) => self.values[row * self.kept.len() + kept],
+                    Target::Answer(question, call, asking) => match &mut self.waiting[*question] {
+                        waiting if waiting.is_given() => Some(waiting.answer(*call, *asking)?),
+                        _ => None,
+                    },
+                };
+                *(*slot).tts_values.add(place) = value.unwrap_or(pg_sys::Datum::null());
+                *(*slot).tts_isnull.add(place) = value.is_none();
+            }
+            executor::begin_row(slot);
+        }
+        self.is_ready = row == 0
+            && target.iter().all(|target| match target {
+                Target::Kept(_) => true,
+                Target::Answer(question, call, _) => self.waiting[*question].is_ready(*call),
+            });
+        Ok(())
     }
 
     /// Puts the next row into the slot.
@@ -175,8 +275,8 @@ impl Rows {
             for (place, entry) in self.entries.iter().enumerate() {
                 match entry {
                     Entry::Kept(_) => {
-                        *values.add(place) = self.values[kept];
-                        *nulls.add(place) = self.nulls[kept];
+                        *values.add(place) = self.values[kept].unwrap_or(pg_sys::Datum::null());
+                        *nulls.add(place) = self.values[kept].is_none();
                         kept += 1;
                     }
                     Entry::Token(question) => {
@@ -205,8 +305,8 @@ impl Rows {
             pg_sys::MemoryContextReset((*self.context).ecxt_per_tuple_memory);
         }
         (self.count, self.next) = (0, 0);
+        self.is_ready = false;
         self.values.clear();
-        self.nulls.clear();
     }
 
     /// Takes a row of the plan below; whether it is to be asked for another.
@@ -224,7 +324,34 @@ impl Rows {
             }
             self.keep(slot, self.size > 1);
             self.count += 1;
-            self.count < self.size && !self.is_full()
+            self.count < self.size && (self.is_kept_by_value || !self.is_full())
+        }
+    }
+
+    /// Binds a row of the plan below as it is stored, if that can be done: whether it was. [`Rows::take_stored`] is to take it then, or
+    /// [`Rows::take`]. Calls nothing of the server's that may raise an error.
+    ///
+    /// # Safety
+    /// As [`Rows::prepare`]; the slot must hold a row.
+    #[inline]
+    pub unsafe fn bind_stored(&mut self, slot: *mut pg_sys::TupleTableSlot) -> bool {
+        // SAFETY: as the caller promises.
+        self.size > 1 && self.waiting.iter_mut().all(|waiting| unsafe { waiting.bind_stored(slot) })
+    }
+
+    /// Takes a row that was bound as it is stored; whether another is to be asked for. Calls nothing of the server's that may raise an
+    /// error where [`Rows::is_kept_by_value`].
+    ///
+    /// # Safety
+    /// As [`Rows::take`], but only what is kept must be taken apart.
+    #[inline]
+    pub unsafe fn take_stored(&mut self, slot: *mut pg_sys::TupleTableSlot) -> bool {
+        self.waiting.iter_mut().for_each(Waiting::take_stored);
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.keep(slot, true);
+            self.count += 1;
+            self.count < self.size && (self.is_kept_by_value || !self.is_full())
         }
     }
 
@@ -247,9 +374,11 @@ impl Rows {
             unsafe {
                 let value = *(*slot).tts_values.add(kept.column - 1);
                 let is_null = *(*slot).tts_isnull.add(kept.column - 1);
-                let is_there = !is_null && is_copied && !kept.is_by_value;
-                self.values.push(if is_there { copied(value, kept.length, self.memory) } else { value });
-                self.nulls.push(is_null);
+                self.values.push(match is_null {
+                    true => None,
+                    false if is_copied && !kept.is_by_value => Some(copied(value, kept.length, self.memory)),
+                    false => Some(value),
+                });
             }
         }
     }

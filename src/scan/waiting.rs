@@ -5,14 +5,12 @@
 
 use std::time::Duration;
 
-use e2i_core::{Answer, Binder, Error, Result};
+use e2i_core::{Binder, Error, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::catalog::schema::Schema;
-use crate::datum::columns::Columns;
-use crate::datum::features::{Features, Spelling};
-use crate::datum::row::Reading;
+use crate::datum::result;
 use crate::explain;
 use crate::metrics::clock::Clock;
 use crate::metrics::{counter, statement};
@@ -20,6 +18,8 @@ use crate::pg::call_site::Place;
 use crate::pg::tree;
 use crate::pg::{snapshot, varlena};
 use crate::scan::call::{self, ScoringFunction};
+use crate::scan::ready::Ready;
+use crate::scan::source::{Below, Source};
 use crate::scan::spec::Question;
 use crate::scoring::arm::Asked;
 use crate::scoring::engines::Preference;
@@ -32,15 +32,6 @@ const ROWS_A_TIMING: u64 = 64;
 /// No row of the scorer.
 const NONE: u32 = u32::MAX;
 
-/// Where a row below is, and in which memory expressions over it are evaluated.
-#[derive(Clone, Copy)]
-pub struct Below {
-    /// The row.
-    pub slot: *mut pg_sys::TupleTableSlot,
-    /// For the expressions.
-    pub context: *mut pg_sys::ExprContext,
-}
-
 /// Rows of one model, bound or to be bound. What a token points to.
 pub struct Waiting {
     function: pg_sys::Oid,
@@ -51,6 +42,8 @@ pub struct Waiting {
     /// The versions that they were planned for, an array of texts.
     versions: Option<pg_sys::Datum>,
     source: Source,
+    /// Where answers are made that are there before they are asked for.
+    memory: pg_sys::MemoryContext,
     /// What scores; `None` before the first call.
     scorer: Option<Lease>,
     /// Why nothing does.
@@ -62,8 +55,11 @@ pub struct Waiting {
     /// Rows of the scorer's.
     bound: u32,
     is_scored: bool,
-    /// The row that is handed on.
+    /// The row that is handed on, and whether a call has asked for it.
     row: usize,
+    is_asked: bool,
+    /// Whether it has features.
+    is_given: bool,
     /// The row below, where it waits alone and is not bound.
     below: Option<Below>,
     /// Rows of this batch that were asked for.
@@ -81,34 +77,20 @@ struct Call {
     place: Result<usize>,
     /// Whether the statement's request was counted.
     is_counted: bool,
-    /// Whether it has not asked for the row that is handed on yet.
-    is_first: bool,
-}
-
-/// Where features come from.
-enum Source {
-    /// So many columns of the row below, as they stand there among others.
-    Slot { columns: Columns, reading: Reading, count: usize, width: usize },
-    /// Columns of the row below, constants and what is computed of them.
-    Columns { columns: Columns, reading: Reading, fields: Vec<Field>, values: Vec<pg_sys::Datum>, nulls: Vec<bool> },
-    /// One value.
-    Value { state: *mut pg_sys::ExprState, spelling: Spelling },
-}
-
-enum Field {
-    /// A column of the row below.
-    Column(usize),
-    /// A constant, which is there already.
-    Constant,
-    Computed(*mut pg_sys::ExprState),
+    /// The answers for the rows of a batch, where there are several and no more is to be done than to take one.
+    ready: Ready,
 }
 
 impl Waiting {
     /// Rows of a question; the largest column of the row below that they need.
     ///
     /// # Safety
-    /// The question must be of the plan of `parent`.
-    pub unsafe fn new(question: &Question, parent: *mut pg_sys::PlanState) -> Option<(Self, usize)> {
+    /// The question must be of the plan of `parent`; `memory` must stay as long as rows wait.
+    pub unsafe fn new(
+        question: &Question,
+        parent: *mut pg_sys::PlanState,
+        memory: pg_sys::MemoryContext,
+    ) -> Option<(Self, usize)> {
         let functions: Vec<&'static ScoringFunction> =
             question.asked.iter().filter_map(|oid| call::function(*oid)).collect();
         let (function, spelling) = (*question.asked.first()?, functions.first()?.spelling(question.is_as_json));
@@ -119,7 +101,7 @@ impl Waiting {
             asked: function.asked(),
             place: Ok(index),
             is_counted: false,
-            is_first: false,
+            ready: Ready::default(),
         });
         // SAFETY: as the caller promises.
         unsafe {
@@ -134,6 +116,7 @@ impl Waiting {
                 called: called(question.model),
                 versions: versions.map(|versions| (*versions).constvalue),
                 source,
+                memory,
                 scorer: None,
                 failed: None,
                 user: pg_sys::Oid::INVALID,
@@ -141,6 +124,8 @@ impl Waiting {
                 bound: 0,
                 is_scored: false,
                 row: 0,
+                is_asked: false,
+                is_given: false,
                 below: None,
                 asked: 0,
                 busy: Duration::ZERO,
@@ -158,6 +143,7 @@ impl Waiting {
         self.below = None;
         self.row = 0;
         self.asked = 0;
+        self.calls.iter_mut().for_each(|call| call.ready.begin());
         if let Some(scorer) = &mut self.scorer {
             scorer.begin();
         }
@@ -189,6 +175,35 @@ impl Waiting {
                 }
             };
             self.places.push(place);
+            if let (Source::Slot { columns, .. }, Some(scorer)) = (&self.source, &mut self.scorer) {
+                scorer.learn(columns, below.slot);
+            }
+        }
+    }
+
+    /// Binds a row of several as it is stored, without its columns' being taken apart: whether that could be done. It is not one of
+    /// the rows before [`Waiting::take_stored`]. Calls nothing of the server's that may raise an error.
+    ///
+    /// # Safety
+    /// A slot of the plan below that holds a row.
+    #[inline]
+    pub unsafe fn bind_stored(&mut self, slot: *mut pg_sys::TupleTableSlot) -> bool {
+        match (&self.source, &mut self.scorer) {
+            // SAFETY: as the caller promises.
+            (Source::Slot { columns, reading, .. }, Some(scorer)) => unsafe {
+                scorer.bind_stored(columns, *reading, slot)
+            },
+            _ => false,
+        }
+    }
+
+    /// Takes the row that was bound as it is stored.
+    #[inline]
+    pub fn take_stored(&mut self) {
+        if let Some(scorer) = &mut self.scorer {
+            scorer.take_stored();
+            self.places.push(self.bound);
+            self.bound += 1;
         }
     }
 
@@ -198,12 +213,19 @@ impl Waiting {
     /// The row that waits alone, if one does, must be as it was.
     pub unsafe fn hand_on(&mut self, row: usize) -> bool {
         self.row = row;
-        self.calls.iter_mut().for_each(|call| call.is_first = true);
-        match self.below {
+        self.is_asked = false;
+        self.is_given = match self.below {
             // SAFETY: as the caller promises.
             Some(below) => unsafe { self.source.is_given(below) },
             None => self.places.get(row).is_none_or(|place| *place != NONE),
-        }
+        };
+        self.is_given
+    }
+
+    /// Whether the row that is handed on has features.
+    #[inline]
+    pub fn is_given(&self) -> bool {
+        self.is_given
     }
 
     /// The version with its engine, or as the statement calls it if nothing was scored.
@@ -216,15 +238,7 @@ impl Waiting {
 
     /// How features reach the model.
     pub fn features(&self) -> String {
-        match &self.source {
-            Source::Slot { count, .. } => format!("{count} columns"),
-            Source::Columns { fields, .. } => format!("{} columns", fields.len()),
-            Source::Value { spelling, .. } => match spelling {
-                Spelling::Row | Spelling::RowAsJson => "a row".to_owned(),
-                Spelling::Array => "an array".to_owned(),
-                Spelling::Jsonb | Spelling::Text => "a document".to_owned(),
-            },
-        }
+        self.source.described()
     }
 
     /// What scoring took since this was asked last.
@@ -242,21 +256,54 @@ impl Waiting {
         self.asked
     }
 
-    /// The answer to a call for the row that is handed on.
+    /// Whether the answers to a call are there for all rows.
+    pub fn is_ready(&self, call: usize) -> bool {
+        self.calls.get(call).is_some_and(|call| call.ready.is_made())
+    }
+
+    /// Whether the role that asks now is the one for which the model was looked up.
+    #[inline]
+    pub fn is_current(&self) -> bool {
+        self.user == snapshot::user() && self.failed.is_none()
+    }
+
+    /// A row is handed on for which all calls that ask have their answers ready.
+    #[inline]
+    pub fn hand_on_ready(&mut self, row: usize) {
+        self.row = row;
+        self.is_asked = true;
+        self.asked += 1;
+    }
+
+    /// The answer to a call for the row that is handed on, if it was made with those of the whole batch; it is counted.
+    #[inline]
+    pub fn take_ready(&self, call: usize) -> Option<pg_sys::Datum> {
+        let call = self.calls.get(call)?;
+        let (answer, place) = (call.ready.get(self.row)?, call.place.as_ref().ok()?);
+        self.scorer.as_ref()?.count(*place);
+        Some(answer)
+    }
+
+    /// The answer to a call for the row that is handed on, as what the function returns, in the current memory or where answers are
+    /// made for the whole batch.
     ///
     /// # Errors
     /// Those of the scalar call.
     ///
     /// # Safety
     /// `place` must be that of the call.
-    pub unsafe fn answer(&mut self, call: usize, place: Place) -> Result<Answer> {
+    pub unsafe fn answer(&mut self, call: usize, place: Place) -> Result<pg_sys::Datum> {
         if call >= self.calls.len() {
             return Err(Error::new(e2i_core::Kind::Internal, "a call asks for a row that nobody has read"));
         }
-        if self.calls.iter().all(|call| call.is_first) {
+        if !std::mem::replace(&mut self.is_asked, true) {
             self.asked += 1;
         }
-        self.calls[call].is_first = false;
+        if self.is_current()
+            && let Some(answer) = self.take_ready(call)
+        {
+            return Ok(answer);
+        }
         // SAFETY: as the caller promises; the row below stays while it waits alone.
         unsafe {
             let is_new = !self.calls[call].is_counted;
@@ -293,11 +340,19 @@ impl Waiting {
             }
             let row = self.places.get(self.row).copied().unwrap_or_default();
             let answer = scorer.answer(row as usize, number);
+            let (ready, rows) = (&mut self.calls[call].ready, self.places.len());
+            if rows > 1
+                && rows == self.bound as usize
+                && !ready.is_tried()
+                && let Some((model, question, outputs)) = scorer.together(number)
+            {
+                ready.make(model, question, outputs, rows, self.memory);
+            }
             if let Some(clock) = clock {
                 self.busy += clock.read().busy;
                 scorer.time_rows(&clock, number, timed);
             }
-            answer
+            answer.map(|answer| result::answer(&answer))
         }
     }
 
@@ -318,7 +373,7 @@ impl Waiting {
     }
 
     #[cold]
-    fn unresolved(&self, call: usize, error: Error) -> Result<Answer> {
+    fn unresolved(&self, call: usize, error: Error) -> Result<pg_sys::Datum> {
         counter::unresolved(self.calls[call].asked.function.unwrap_or(Function::Predict), error.kind());
         Err(error)
     }
@@ -407,117 +462,6 @@ impl Waiting {
     }
 }
 
-impl Source {
-    /// Where features come from, and the largest column of the row below that is needed.
-    unsafe fn new(features: *mut pg_sys::Node, spelling: Spelling, parent: *mut pg_sys::PlanState) -> (Self, usize) {
-        // SAFETY: an expression of the plan; each node is read as what its tag says.
-        unsafe {
-            let mut needed = 0;
-            tree::has(features, &mut |node| {
-                if let Some(column) = tree::cast::<pg_sys::Var, _>(node, NodeTag::T_Var) {
-                    needed = needed.max(usize::try_from((*column).varattno).unwrap_or_default());
-                }
-                None
-            });
-            let row = tree::cast::<pg_sys::RowExpr, _>(features, NodeTag::T_RowExpr)
-                .filter(|row| (**row).row_typeid == pg_sys::RECORDOID);
-            let reading = match spelling {
-                Spelling::Row => Some(Reading::AsRow),
-                Spelling::RowAsJson => Some(Reading::AsJson),
-                _ => None,
-            };
-            let Some((row, reading)) = row.zip(reading) else {
-                return (Self::Value { state: pg_sys::ExecInitExpr(features.cast(), parent), spelling }, needed);
-            };
-            let arguments: Vec<*mut pg_sys::Node> = tree::members((*row).args).collect();
-            let names: Vec<String> = tree::members::<pg_sys::Node>((*row).colnames).map(|name| text(name)).collect();
-            let columns = Columns::new(arguments.iter().enumerate().map(|(index, argument)| {
-                Some((names.get(index).map_or("", String::as_str), pg_sys::exprType(*argument)))
-            }));
-            if let Some(columns) = Self::as_they_stand(&arguments, &names, needed) {
-                return (Self::Slot { columns, reading, count: arguments.len(), width: needed }, needed);
-            }
-            let mut values = vec![pg_sys::Datum::from(0); arguments.len()];
-            let mut nulls = vec![false; arguments.len()];
-            let fields = arguments.iter().enumerate().map(|(index, argument)| {
-                if let Some(column) = tree::cast::<pg_sys::Var, _>(*argument, NodeTag::T_Var) {
-                    return Field::Column(usize::try_from((*column).varattno).unwrap_or_default());
-                }
-                if let Some(constant) = tree::cast::<pg_sys::Const, _>(*argument, NodeTag::T_Const) {
-                    values[index] = (*constant).constvalue;
-                    nulls[index] = (*constant).constisnull;
-                    return Field::Constant;
-                }
-                Field::Computed(pg_sys::ExecInitExpr(argument.cast(), parent))
-            });
-            let fields = fields.collect();
-            (Self::Columns { columns, reading, fields, values, nulls }, needed)
-        }
-    }
-
-    /// The columns of the row below, if these are some of them in the same order.
-    unsafe fn as_they_stand(arguments: &[*mut pg_sys::Node], names: &[String], width: usize) -> Option<Columns> {
-        let (mut columns, mut last) = (vec![None; width], 0);
-        for (index, argument) in arguments.iter().enumerate() {
-            // SAFETY: expressions of the plan.
-            let (column, type_oid) = unsafe {
-                let column = tree::cast::<pg_sys::Var, _>(*argument, NodeTag::T_Var)?;
-                (usize::try_from((*column).varattno).ok()?, (*column).vartype)
-            };
-            if column <= last {
-                return None;
-            }
-            last = column;
-            *columns.get_mut(column - 1)? = Some((names.get(index)?.as_str(), type_oid));
-        }
-        Some(Columns::new(columns.into_iter()))
-    }
-
-    /// The features of the row below; `None` where they are NULL.
-    unsafe fn features(&mut self, below: Below) -> Option<Features<'_>> {
-        // SAFETY: as the callers promise.
-        unsafe {
-            match self {
-                Self::Slot { columns, reading, width, .. } => {
-                    let values = std::slice::from_raw_parts((*below.slot).tts_values, *width);
-                    let nulls = std::slice::from_raw_parts((*below.slot).tts_isnull, *width);
-                    Some(Features::of_columns(columns, *reading, values, nulls))
-                }
-                Self::Columns { columns, reading, fields, values, nulls } => {
-                    for (index, field) in fields.iter().enumerate() {
-                        match field {
-                            Field::Column(column) => {
-                                values[index] = *(*below.slot).tts_values.add(column - 1);
-                                nulls[index] = *(*below.slot).tts_isnull.add(column - 1);
-                            }
-                            Field::Constant => {}
-                            Field::Computed(state) => {
-                                values[index] =
-                                    pg_sys::ExecEvalExprSwitchContext(*state, below.context, &raw mut nulls[index]);
-                            }
-                        }
-                    }
-                    Some(Features::of_columns(columns, *reading, values, nulls))
-                }
-                Self::Value { state, spelling } => {
-                    let mut is_null = false;
-                    let value = pg_sys::ExecEvalExprSwitchContext(*state, below.context, &raw mut is_null);
-                    (!is_null).then(|| Features::of_datum(*spelling, value))
-                }
-            }
-        }
-    }
-
-    /// Whether the row below has features.
-    unsafe fn is_given(&mut self, below: Below) -> bool {
-        match self {
-            Self::Slot { .. } | Self::Columns { .. } => true,
-            // SAFETY: as the callers promise.
-            Self::Value { .. } => unsafe { self.features(below).is_some() },
-        }
-    }
-}
-
 /// How a statement calls a model: the constant, or which parameter.
 unsafe fn called(model: *mut pg_sys::Node) -> String {
     // SAFETY: an expression of the plan; a constant that is not NULL is a text.
@@ -532,10 +476,4 @@ unsafe fn called(model: *mut pg_sys::Node) -> String {
         tree::cast::<pg_sys::Param, _>(model, NodeTag::T_Param)
             .map_or_else(String::new, |parameter| format!("${}", (*parameter).paramid))
     }
-}
-
-/// The text of a node that is a string.
-unsafe fn text(node: *mut pg_sys::Node) -> String {
-    // SAFETY: names of columns are such nodes, with a C string.
-    unsafe { std::ffi::CStr::from_ptr((*node.cast::<pg_sys::String>()).sval).to_string_lossy().into_owned() }
 }

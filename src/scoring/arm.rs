@@ -6,8 +6,11 @@ use std::time::Duration;
 use e2i_core::reading::{self, Question, needed};
 use e2i_core::{Answer, Batch, Error, OutputSet, Outputs, Result};
 use e2i_metrics::Function;
+use pgrx::pg_sys;
 
+use crate::datum::columns::Columns;
 use crate::datum::features::{FeatureSource, Features};
+use crate::datum::row::Reading;
 use crate::datum::scalar::Zone;
 use crate::metrics::counter::Counter;
 use crate::scoring::model::LoadedModel;
@@ -135,6 +138,39 @@ impl Arm {
         Ok(self.rows)
     }
 
+    /// Binds a row as [`Arm::bind`] does, as it is stored, if it can be: whether it was. See [`Arm::learn`].
+    ///
+    /// # Safety
+    /// As [`FeatureSource::bind_stored`].
+    #[inline]
+    pub unsafe fn bind_stored(
+        &mut self,
+        columns: &Columns,
+        reading: Reading,
+        slot: *mut pg_sys::TupleTableSlot,
+    ) -> bool {
+        if self.batch.rows() <= self.rows {
+            self.batch.set_rows(self.rows + 1);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.source.bind_stored(columns, reading, slot, &mut self.batch, self.rows) }
+    }
+
+    /// Learns where columns stand in stored rows.
+    ///
+    /// # Safety
+    /// As [`FeatureSource::learn`].
+    pub unsafe fn learn(&mut self, columns: &Columns, slot: *mut pg_sys::TupleTableSlot) {
+        // SAFETY: as the caller promises.
+        unsafe { self.source.learn(columns, slot) };
+    }
+
+    /// What is asked at this place, and what came of all rows, none of which is refused; `None` where each is scored alone.
+    pub fn together(&self, asked: usize) -> Option<(Question, &Outputs)> {
+        let is_whole = !self.is_apart && self.outputs.refused.is_empty();
+        is_whole.then_some((self.calls[asked].question, &self.outputs))
+    }
+
     /// Scores its rows together; those that were read ahead one by one, where a row's bits would depend on those beside it. An error is that of its row: the engine keeps it beside the answers, or fails for all, and then each row
     /// is scored alone when it is asked for.
     #[inline]
@@ -203,7 +239,7 @@ impl Arm {
 
     /// Counts the call that asked for a row, and the row if it was scored alone.
     #[inline]
-    fn count(&self, asked: usize) {
+    pub fn count(&self, asked: usize) {
         let call = &self.calls[asked];
         let Some(counter) = &call.counter else { return };
         match (self.rows == 1 || self.is_apart || self.is_ahead, call.is_of_payloads()) {

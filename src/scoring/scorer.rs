@@ -7,11 +7,15 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use e2i_core::reading::Question;
 use e2i_core::traffic::{Split, Traffic};
-use e2i_core::{Answer, Error, Kind, Result, feature_hash};
+use e2i_core::{Answer, Error, Kind, Outputs, Result, feature_hash};
 use e2i_metrics::Function;
+use pgrx::pg_sys;
 
+use crate::datum::columns::Columns;
 use crate::datum::features::Features;
+use crate::datum::row::Reading;
 use crate::explain;
 use crate::inference_log::record::{self, Capacity, Log, Outcome};
 use crate::metrics::clock::Clock;
@@ -49,6 +53,8 @@ pub struct Scorer {
     log: Option<Log>,
     /// Whether it has all that its lineup may have.
     is_whole: bool,
+    /// Whether one version scores all rows, with nothing beside: neither logged nor compared.
+    is_alone: bool,
     /// What was counted when its counters were found.
     counted: counter::Mode,
     rows: Vec<Row>,
@@ -111,7 +117,9 @@ impl Scorer {
         let (shadow, sample) = shadow.unzip();
         let traffic = Traffic::new(split, sample.unwrap_or_default());
         let (asked, counted) = (asked.to_vec(), counter::mode());
-        Ok(Self { asked, service, arms, traffic, shadow, log, is_whole, counted, rows: Vec::with_capacity(1) })
+        let is_alone = arms.len() == 1 && !traffic.is_split() && shadow.is_none() && log.is_none();
+        let rows = Vec::with_capacity(1);
+        Ok(Self { asked, service, arms, traffic, shadow, log, is_whole, is_alone, counted, rows })
     }
 
     /// Whether it is as a new one with this engine would be, for the same lineup.
@@ -187,6 +195,61 @@ impl Scorer {
         let is_scored = row.error.is_none();
         self.rows.push(row);
         is_scored
+    }
+
+    /// Binds the next row as it is stored, if it can be: whether it was. It is not one of the rows before [`Scorer::take_stored`].
+    ///
+    /// # Safety
+    /// `columns` must be those of the slot's rows in their order, and the slot hold a row.
+    #[inline]
+    pub unsafe fn bind_stored(
+        &mut self,
+        columns: &Columns,
+        reading: Reading,
+        slot: *mut pg_sys::TupleTableSlot,
+    ) -> bool {
+        match &mut self.arms[..] {
+            // SAFETY: as the caller promises.
+            [only] if self.is_alone => unsafe { only.bind_stored(columns, reading, slot) },
+            _ => false,
+        }
+    }
+
+    /// Takes the row that was bound as it is stored.
+    #[inline]
+    pub fn take_stored(&mut self) {
+        if let [only, ..] = &mut self.arms[..] {
+            self.rows.push(Row { place: only.rows, ..Row::default() });
+            only.rows += 1;
+        }
+    }
+
+    /// Learns where columns stand in the rows of a slot.
+    ///
+    /// # Safety
+    /// As [`Scorer::bind_stored`]; the description of the slot's rows must stay as long as such rows are bound.
+    pub unsafe fn learn(&mut self, columns: &Columns, slot: *mut pg_sys::TupleTableSlot) {
+        if let [only] = &mut self.arms[..] {
+            // SAFETY: as the caller promises.
+            unsafe { only.learn(columns, slot) };
+        }
+    }
+
+    /// What came of all rows for what is asked at this place, where an answer is no more than read off it: the version, the question
+    /// and the outputs. Who reads an answer there counts it by [`Scorer::count`].
+    pub fn together(&self, asked: usize) -> Option<(&LoadedModel, Question, &Outputs)> {
+        let [only] = &self.arms[..] else { return None };
+        let is_whole = self.is_alone && only.rows == self.rows.len() && self.rows.iter().all(|row| row.error.is_none());
+        let (question, outputs) = only.together(asked).filter(|_| is_whole)?;
+        Some((&*only.model, question, outputs))
+    }
+
+    /// Counts an answer that was read off the outputs.
+    #[inline]
+    pub fn count(&self, asked: usize) {
+        if let [only] = &self.arms[..] {
+            only.count(asked);
+        }
     }
 
     /// Draws the calls that are logged.

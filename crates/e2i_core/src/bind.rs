@@ -5,7 +5,7 @@
 //! feature, value and what was expected.
 
 mod lanes;
-pub use lanes::{Lanes, Word};
+pub use lanes::{Lanes, StoredLanes, Word};
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -54,7 +54,7 @@ mod value;
 
 pub use answer::Answer;
 pub use batch::{Batch, Cell, Column, Tensor};
-pub use bind::{Binder, Lanes, Layout, Word};
+pub use bind::{Binder, Lanes, Layout, StoredLanes, Word};
 pub use categories::{Categories, Category, Unseen};
 pub use class_scores::ClassScores;
 pub use decimal::Decimal;
