@@ -3,7 +3,7 @@
 
 CREATE VIEW e2i_rights AS
     WITH members (object, name) AS (
-        SELECT CASE d.classid WHEN 'pg_proc'::regclass THEN 'FUNCTION ' || d.objid::regprocedure
+        SELECT CASE d.classid WHEN 'pg_proc'::regclass THEN CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || d.objid::regprocedure
                    WHEN 'pg_type'::regclass THEN 'TYPE ' || d.objid::regtype
                    ELSE CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || d.objid::regclass END,
                coalesce(p.proname, t.typname, c.relname)
@@ -17,18 +17,21 @@ CREATE VIEW e2i_rights AS
             'e2i_predict_planned', 'e2i_predict_label_planned', 'e2i_predict_proba_planned', 'e2i_predict_vector_planned',
             'e2i_serve', 'e2i_check_features', 'e2i_describe_model', 'e2i_verify_model', 'e2i_model_classes', 'e2i_version_at', 'e2i_prewarm',
             'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library', 'e2i_score_row', 'e2i_score_on_write',
-            'e2i_score_on_write_off', 'e2i_score_triggers', 'e2i_features_hash', 'e2i_answering_versions', 'e2i_stale_scores']),
-        ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights', 'e2i_scored_on_write']),
+            'e2i_score_on_write_off', 'e2i_score_triggers', 'e2i_features_hash', 'e2i_answering_versions', 'e2i_stale_scores',
+            'e2i_score_table', 'e2i_score_problem', 'e2i_cancel_scoring_job']),
+        ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights', 'e2i_scored_on_write', 'e2i_scoring_progress',
+            'e2i_scoring_errors']),
         ('everybody', 'USAGE', ARRAY['deployment_status_enum']),
         ('scorer', 'SELECT', ARRAY['ml_model_registry']),
         ('deployer', 'EXECUTE', ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias',
             'e2i_drop_alias', 'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
             'e2i_health', 'e2i_shadow_report']),
         ('deployer', 'SELECT', ARRAY['ml_model_aliases', 'ml_bentoml_services', 'ml_stage_policies', 'ml_model_events',
-            'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats']),
+            'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats',
+            'ml_scoring_jobs', 'ml_scoring_schedules']),
         ('admin', 'EXECUTE', ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics',
             'e2i_set_inference_log', 'e2i_export_model']),
-        ('admin', 'SELECT', ARRAY['ml_inference_log']),
+        ('admin', 'SELECT', ARRAY['ml_inference_log', 'ml_scoring_job_errors']),
         ('admin', 'INSERT, UPDATE, DELETE', ARRAY['ml_stage_policies', 'ml_health_limits']),
         ('pg_monitor', 'EXECUTE', ARRAY['e2i_serving_counters', 'e2i_prometheus_metrics', 'e2i_health']),
         ('pg_monitor', 'SELECT', ARRAY['e2i_serving_stats'])
@@ -69,7 +72,7 @@ BEGIN
     -- What is made is everybody's where it is a function, or where somebody has altered the default privileges.
     FOR it IN
         SELECT r.object FROM e2i_rights r GROUP BY r.object
-        HAVING bool_and(r.kind <> 'everybody') AND (r.object LIKE 'FUNCTION %'
+        HAVING bool_and(r.kind <> 'everybody') AND (r.object ~ '^(FUNCTION|PROCEDURE) '
             OR EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass(substring(r.object FROM '^\w+ (.*)')) AND c.relacl IS NOT NULL))
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', it.object);

@@ -12,6 +12,7 @@
 //! * [`datum`]: values from and to PostgreSQL's own binary forms, without logic;
 //! * [`metrics`]: what is counted meanwhile, and its way into tables;
 //! * [`inference_log`]: sampled rows with their answers, on their way into a table;
+//! * [`jobs`]: tables scored batch by batch;
 //! * [`worker`]: the background workers that do the writing;
 //! * [`explain`]: what `EXPLAIN (ANALYZE)` says of it;
 //! * [`pg`]: small safe wrappers over `pg_sys`; [`settings`], [`error`].
@@ -24,6 +25,7 @@ mod datum;
 mod error;
 mod explain;
 mod inference_log;
+mod jobs;
 mod metrics;
 mod on_write;
 mod pg;
@@ -41,6 +43,7 @@ pgrx::pg_module_magic!(name, version);
 
 pgrx::extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
 pgrx::extension_sql_file!("../sql/scoring.sql", name = "scoring", requires = ["tables"]);
+pgrx::extension_sql_file!("../sql/jobs.sql", name = "jobs", requires = ["scoring"]);
 pgrx::extension_sql_file!("../sql/lifecycle.sql", name = "lifecycle", requires = ["tables", e2i_transition_stage]);
 pgrx::extension_sql_file!("../sql/keep.sql", name = "keep", requires = [e2i_load_library]);
 pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", requires = ["lifecycle", "keep"]);

@@ -87,6 +87,9 @@ static INFERENCE_LOG_BUFFER: GucSetting<i32> = GucSetting::<i32>::new(4 * 1024);
 /// A month.
 static INFERENCE_LOG_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30);
 
+/// A year: which version scored a table when is asked long after, and a job is a row.
+static SCORING_JOB_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(365);
+
 /// Off: who drops the extension to install it anew does not mean the models.
 static ALLOW_DROP: GucSetting<bool> = GucSetting::<bool>::new(false);
 
@@ -218,6 +221,16 @@ pub fn define() {
         c"Days for which rows of ml_inference_log are kept; 0 is for ever.",
         c"Partitions of days before are dropped by the background worker.",
         &INFERENCE_LOG_RETENTION,
+        0,
+        36_500,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"e2i_serve.scoring_job_retention",
+        c"Days for which scoring jobs that have ended are kept in ml_scoring_jobs, with their errors; 0 is for ever.",
+        c"Older ones are dropped when a job begins.",
+        &SCORING_JOB_RETENTION,
         0,
         36_500,
         GucContext::Sighup,
@@ -429,6 +442,11 @@ pub fn inference_log_slots() -> usize {
 /// How long the inference log is kept; `None` is for ever.
 pub fn inference_log_retention_days() -> Option<i32> {
     Some(INFERENCE_LOG_RETENTION.get()).filter(|days| *days > 0)
+}
+
+/// How long scoring jobs are kept that have ended; `None` is for ever.
+pub fn scoring_job_retention_days() -> Option<i32> {
+    Some(SCORING_JOB_RETENTION.get()).filter(|days| *days > 0)
 }
 
 /// The trace that rows belong to: of a traceparent (W3C Trace Context, section 3.2: `00-trace-parent-flags`) the second part.

@@ -11,6 +11,7 @@ mod deploy;
 mod describe;
 mod export;
 mod inference_log;
+mod jobs;
 mod metrics;
 mod on_write;
 mod register;

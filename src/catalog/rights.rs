@@ -6,7 +6,7 @@ use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
 /// What an admin may do beyond a deployer; `sql/rights.sql` grants it.
-const ADMINISTERING: [&str; 7] = [
+const ADMINISTERING: [&str; 8] = [
     "e2i_drop_model",
     "e2i_archive_expired",
     "e2i_serving_stats_reset",
@@ -14,10 +14,11 @@ const ADMINISTERING: [&str; 7] = [
     "e2i_set_inference_log",
     "e2i_export_model",
     "ml_inference_log",
+    "ml_scoring_job_errors",
 ];
 
 /// What a deployer may do.
-const DEPLOYING: [&str; 24] = [
+const DEPLOYING: [&str; 26] = [
     "e2i_register_model",
     "e2i_annotate_model",
     "e2i_deploy",
@@ -42,6 +43,8 @@ const DEPLOYING: [&str; 24] = [
     "e2i_models",
     "e2i_services",
     "e2i_serving_stats",
+    "ml_scoring_jobs",
+    "ml_scoring_schedules",
 ];
 
 static PREVIOUS: OnceCell<pg_sys::emit_log_hook_type> = OnceCell::new();

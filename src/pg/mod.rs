@@ -1,5 +1,5 @@
-//! Small safe wrappers over `pg_sys`: backtraces, call sites, throw-away processes, the encoding, running plans, failures, interrupts, files that are kept, locks, names of schemas,
-//! processes, queries, changes of relations, roles, settings of the server, shared memory, snapshots, SQLSTATEs, subtransactions, time,
+//! Small safe wrappers over `pg_sys`: backtraces, call sites, throw-away processes, work that commits, the encoding, running plans, failures, interrupts, files that are kept, locks, names of schemas,
+//! processes, queries, changes of relations, roles, settings of the server, shared memory, snapshots, SQLSTATEs, statements of the caller, subtransactions, time,
 //! transactions, trees of nodes, variable-length values, wait events, background workers.
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
@@ -8,6 +8,7 @@
 pub mod backtrace;
 pub mod call_site;
 pub mod child;
+pub mod commits;
 pub mod encoding;
 pub mod executor;
 pub mod failure;
@@ -24,6 +25,7 @@ pub mod role;
 pub mod shared;
 pub mod snapshot;
 pub mod sqlstate;
+pub mod statement;
 pub mod subtransaction;
 pub mod table;
 pub mod time;

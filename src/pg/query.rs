@@ -50,6 +50,23 @@ impl<T: IntoDatum> From<T> for Argument {
     }
 }
 
+impl Argument {
+    /// A value of a type that only the server knows.
+    pub fn typed(of_type: pg_sys::Oid, value: Option<pg_sys::Datum>) -> Self {
+        Self(of_type, value)
+    }
+
+    /// Its type.
+    pub fn of_type(&self) -> pg_sys::Oid {
+        self.0
+    }
+
+    /// Its value; `None` for NULL.
+    pub fn value(&self) -> Option<pg_sys::Datum> {
+        self.1
+    }
+}
+
 /// One row of a result; columns count from 1.
 pub struct Row {
     tuple: pg_sys::HeapTuple,
@@ -64,6 +81,15 @@ impl Row {
         unsafe {
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &raw mut is_null);
             T::from_datum(datum, is_null)
+        }
+    }
+
+    /// What a column's type writes, under the settings of now; `None` for NULL.
+    pub fn text(&self, column: i32) -> Option<String> {
+        // SAFETY: as above; the text is null or a palloc'd C string.
+        unsafe {
+            let text = pg_sys::SPI_getvalue(self.tuple, self.descriptor, column);
+            (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
         }
     }
 
@@ -242,8 +268,8 @@ pub fn under_latest<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The rows of the statement that was just run.
-fn rows<R>(mut read: impl FnMut(&Row) -> R) -> Vec<R> {
+/// The rows of the statement that was just run, while SPI holds them.
+pub fn rows<R>(mut read: impl FnMut(&Row) -> R) -> Vec<R> {
     // SAFETY: called while SPI holds the result, which lives until SPI_finish.
     unsafe {
         let table = pg_sys::SPI_tuptable;

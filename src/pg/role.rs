@@ -35,3 +35,16 @@ pub fn name(role: pg_sys::Oid) -> String {
     // SAFETY: returns a palloc'd C string, or raises an error for a role that does not exist.
     unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(role, false)) }.to_string_lossy().into_owned()
 }
+
+/// Whether the current role has the rights of a role of this name.
+pub fn may_act_as(name: &str) -> bool {
+    let Ok(name) = std::ffi::CString::new(name) else { return false };
+    // SAFETY: catalog look-ups; told not to raise an error for a role that is gone.
+    unsafe {
+        let role = pg_sys::get_role_oid(name.as_ptr(), true);
+        match role == pg_sys::Oid::INVALID {
+            true => pg_sys::superuser(),
+            false => pg_sys::has_privs_of_role(current(), role),
+        }
+    }
+}

@@ -68,6 +68,18 @@ pub fn take_lost() -> bool {
     LOST.take() != 0
 }
 
+/// The code of the error that was just caught, if pgrx does not know it; it is then forgotten, see [`lose`].
+pub fn take_code() -> Option<c_int> {
+    Some(LOST.take()).filter(|code| *code != 0)
+}
+
+/// Before an error that was caught is raised again: the code that it had.
+pub fn lose(code: c_int) {
+    LOST.set(code);
+    // SAFETY: the node that restores lives as long as the process.
+    unsafe { pg_sys::error_context_stack = restoring(pg_sys::error_context_stack) };
+}
+
 /// Puts the stack of error contexts back.
 struct Leave(*mut pg_sys::ErrorContextCallback);
 

@@ -1,0 +1,203 @@
+//! Scoring jobs: `e2i_score_table`, `e2i_cancel_scoring_job`, and what is wrong with a row that cannot be scored.
+
+use std::time::Duration;
+
+use e2i_core::{Error, Kind, Result};
+use pgrx::datum::Interval;
+use pgrx::prelude::*;
+use pgrx::{pg_guard, pg_sys};
+
+use crate::catalog::schema::Schema;
+use crate::datum::document::Document;
+use crate::datum::features::{Features, Spelling};
+use crate::error::{OrRaise, code, given, raise, without_nulls};
+use crate::jobs::asked::Asked;
+use crate::jobs::job::{OnError, Options};
+use crate::jobs::targets::{self, What};
+use crate::jobs::{cancel, score_table};
+use crate::pg::commits::{Ground, as_procedure, may_commit};
+use crate::pg::{call_site, sqlstate, varlena};
+use crate::scoring::CallSite;
+use crate::scoring::arm::Asked as Question;
+use crate::scoring::engines::Preference;
+
+/// Most processes of a job.
+const WORKERS: i32 = 64;
+
+/// Scores a table's rows batch by batch. Declared in `sql/jobs.sql`.
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
+fn e2i_score_table(
+    model: Option<&str>,
+    table: Option<pg_sys::Oid>,
+    target: Option<&str>,
+    targets: Option<Document<'_>>,
+    into_table: Option<&str>,
+    key: Option<Vec<Option<String>>>,
+    condition: Option<&str>,
+    batch_rows: Option<i32>,
+    on_error: Option<&str>,
+    max_errors: Option<i64>,
+    locked: Option<&str>,
+    only_changed: Option<bool>,
+    stale_only: Option<bool>,
+    follow: Option<bool>,
+    workers: Option<i32>,
+    pause: Option<Interval>,
+    max_lag: Option<Interval>,
+    restart: Option<bool>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) {
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_change(fcinfo) };
+    let read = || -> Result<Asked> {
+        let model = given(model, "model")?.to_owned();
+        let table = given(table, "table")?;
+        let targets = targets.map(|targets| targets.read("targets")).transpose()?;
+        Ok(Asked {
+            model,
+            table,
+            targets: targets::parse(target, targets.as_ref(), into_table.is_some())?,
+            into: into_table.map(str::to_owned),
+            key: key.map(|key| without_nulls("key", key)).transpose()?,
+            condition: condition.map(str::to_owned),
+            options: Options {
+                batch_rows: batch_rows.map(|rows| positive("batch_rows", rows.into())).transpose()?,
+                on_error: parse_on_error(on_error, max_errors)?,
+                max_errors,
+                skips_locked: parse_locked(locked)?,
+                only_changed: only_changed.unwrap_or(false),
+                stale_only: stale_only.unwrap_or(false),
+                follow: follow.unwrap_or(false),
+                workers: parse_workers(workers)?,
+                pause: pause.map(|pause| milliseconds("pause", &pause)).transpose()?.unwrap_or(0),
+                max_lag: max_lag.map(|lag| milliseconds("max_lag", &lag)).transpose()?,
+                created: false,
+            },
+            restart: restart.unwrap_or(false),
+            schedule: None,
+        })
+    };
+    let asked = read().or_raise();
+    // SAFETY: as above.
+    if !unsafe { may_commit(fcinfo) } {
+        raise(&cannot_commit());
+    }
+    as_procedure(|| score_table(schema, &asked, Ground::Procedure));
+}
+
+fn cannot_commit() -> Error {
+    Error::new(Kind::WrongState, "e2i_score_table commits batch by batch, and cannot do so inside a transaction block or a function")
+        .with_hint(
+            "CALL it by itself, outside of BEGIN and COMMIT; in one transaction: UPDATE customers c SET churn_score = e2i_predict('churn', c);",
+        )
+}
+
+fn positive(name: &str, number: i64) -> Result<u64> {
+    u64::try_from(number)
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| Error::new(Kind::BadOption, format!("{name} is at least 1, got {number}")))
+}
+
+fn parse_workers(workers: Option<i32>) -> Result<usize> {
+    let workers = workers.unwrap_or(1);
+    usize::try_from(workers)
+        .ok()
+        .filter(|_| (1..=WORKERS).contains(&workers))
+        .ok_or_else(|| Error::new(Kind::BadOption, format!("workers is from 1 to {WORKERS}, got {workers}")))
+}
+
+fn parse_on_error(on_error: Option<&str>, max_errors: Option<i64>) -> Result<OnError> {
+    if let Some(most) = max_errors.filter(|most| *most < 0) {
+        return Err(Error::new(Kind::BadOption, format!("max_errors is at least 0, got {most}")));
+    }
+    match on_error {
+        None if max_errors.is_some() => Ok(OnError::Skip),
+        None => Ok(OnError::Stop),
+        Some("stop") if max_errors.is_some() => {
+            Err(Error::new(Kind::BadOption, "max_errors is for on_error => 'skip'").with_hint("Leave one of them out."))
+        }
+        Some("stop") => Ok(OnError::Stop),
+        Some("skip") => Ok(OnError::Skip),
+        Some(other) => {
+            Err(Error::new(Kind::BadOption, format!("unknown on_error {other:?}")).with_hint("One of stop, skip."))
+        }
+    }
+}
+
+fn parse_locked(locked: Option<&str>) -> Result<bool> {
+    match locked.unwrap_or("wait") {
+        "wait" => Ok(false),
+        "skip" => Ok(true),
+        other => Err(Error::new(Kind::BadOption, format!("unknown locked {other:?}")).with_hint("One of wait, skip.")),
+    }
+}
+
+fn milliseconds(name: &str, interval: &Interval) -> Result<u64> {
+    u64::try_from(interval.as_micros() / 1000).map(|it| Duration::from_millis(it).as_millis() as u64).map_err(|_| {
+        Error::new(Kind::BadOption, format!("{name} is negative")).with_hint(format!("{name} => '100 ms'"))
+    })
+}
+
+/// Has a job end after the batch that it is at. Declared in `sql/jobs.sql`.
+#[pg_extern(sql = false)]
+fn e2i_cancel_scoring_job(id: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) -> String {
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_change(fcinfo) };
+    given(id, "id").and_then(|id| cancel(schema, id)).or_raise()
+}
+
+/// Says which calling convention the function has.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_e2i_score_problem() -> &'static pg_sys::Pg_finfo_record {
+    const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &VERSION_1
+}
+
+/// See the function of the same name in `sql/jobs.sql`.
+///
+/// # Safety
+/// Called by the server only.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn e2i_score_problem(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: the server calls with a valid fcinfo.
+    match sqlstate::keeping(|| unsafe { problem(fcinfo) }).or_raise() {
+        Some(problem) => problem.into_datum().unwrap_or(pg_sys::Datum::from(0)),
+        None => {
+            // SAFETY: as above.
+            unsafe { (*fcinfo).isnull = true };
+            pg_sys::Datum::from(0)
+        }
+    }
+}
+
+/// What is wrong with a row; that the model is not there, or cannot be asked this, is an error.
+unsafe fn problem(fcinfo: pg_sys::FunctionCallInfo) -> Result<Option<Vec<Option<String>>>> {
+    // SAFETY: as the caller promises, with the three arguments of the declaration, none of them NULL.
+    unsafe {
+        let arguments = (*fcinfo).args.as_slice(3);
+        let site: &mut CallSite = call_site::state(fcinfo);
+        let place = call_site::Place::of_call(fcinfo);
+        let asked = Question { question: Some(What::asking(varlena::text(arguments[2].value))?), function: None };
+        site.enter(place);
+        let found = || Ok((Schema::of_call(fcinfo), Preference::current()));
+        let scorer = site.scorer(found, varlena::text(arguments[0].value), asked, |_| Ok(()))?;
+        let scored = scorer.score_one(Features::of_datum(Spelling::Row, arguments[1].value));
+        Ok(scored.err().filter(|error| error.kind() != Kind::Interrupted).map(|error| told(&error)))
+    }
+}
+
+/// SQLSTATE, message, the feature that the message names, and whether the row holds personal data that is refused.
+fn told(error: &Error) -> Vec<Option<String>> {
+    let message = error.message();
+    let feature = message.split_once("feature \"").and_then(|(_, rest)| rest.split_once('"')).map(|(name, _)| name);
+    let is_blocked = message.contains(" holds personal data (");
+    vec![
+        Some(code(error.kind())),
+        Some(message.to_owned()),
+        feature.map(str::to_owned),
+        is_blocked.then(|| "blocked".to_owned()),
+    ]
+}

@@ -1,0 +1,271 @@
+//! The statements of a job, written as the caller would write them: nothing is renamed, so that a condition may name the table.
+
+use e2i_core::Result;
+use pgrx::PgMemoryContexts;
+
+use crate::jobs::job::{Job, Key, OnError, Tally};
+use crate::jobs::ledger::RowError;
+use crate::jobs::source::{Column, Table, literal, quoted};
+use crate::jobs::targets::{Target, Terms, What};
+use crate::pg::query::{Argument, Row};
+use crate::pg::statement::{in_common_forms, parsed, run};
+
+/// A condition with its arguments.
+struct Range {
+    text: String,
+    arguments: Vec<Argument>,
+}
+
+fn list(key: &[Column]) -> String {
+    key.iter().map(Column::quoted).collect::<Vec<_>>().join(", ")
+}
+
+fn key_of(row: &Row, columns: usize) -> Key {
+    in_common_forms(|| (1..=columns).map(|column| row.text(column as i32).unwrap_or_default()).collect())
+}
+
+impl Job {
+    /// The key's columns, of the table that is read.
+    fn key_list(&self) -> String {
+        let alone = &self.source.alone;
+        self.key.iter().map(|column| format!("{alone}.{}", column.quoted())).collect::<Vec<_>>().join(", ")
+    }
+
+    fn range(&self, after: Option<&Key>, upto: Option<&Key>) -> Range {
+        let mut range = Range { text: String::new(), arguments: vec![] };
+        for (operator, bound) in [(">", after), ("<=", upto)] {
+            let Some(bound) = bound else { continue };
+            let first = range.arguments.len();
+            in_common_forms(|| {
+                range.arguments.extend(self.key.iter().zip(bound).map(|(column, text)| parsed(column.of_type, text)));
+            });
+            let numbers: Vec<String> = (first + 1..=range.arguments.len()).map(|number| format!("${number}")).collect();
+            let and = if range.text.is_empty() { "" } else { " AND " };
+            range.text += &format!("{and}({}) {operator} ({})", self.key_list(), numbers.join(", "));
+        }
+        if range.text.is_empty() {
+            range.text = "true".to_owned();
+        }
+        range
+    }
+
+    /// Which rows of a range are meant.
+    fn meant(&self, range: &str) -> String {
+        let mut text = range.to_owned();
+        if let Some(condition) = &self.condition {
+            // What ends in a comment ends with its line.
+            text += &format!(" AND ({condition}\n)");
+        }
+        if self.options.stale_only {
+            text += &format!(" AND {}", self.is_stale());
+        }
+        text
+    }
+
+    /// Whether a row was not scored by this version.
+    fn is_stale(&self) -> String {
+        let Some(target) = self.targets.iter().find(|target| target.what == What::Version) else {
+            return "true".to_owned();
+        };
+        let (column, version) = (quoted(&target.column), literal(&self.version));
+        let alone = &self.source.alone;
+        match &self.into {
+            None => format!("{alone}.{column} IS DISTINCT FROM {version}"),
+            Some(table) => {
+                let same = self.key.iter().map(|it| format!("e2i_scored.{0} = {alone}.{0}", it.quoted()));
+                let same = same.collect::<Vec<_>>().join(" AND ");
+                format!(
+                    "NOT EXISTS (SELECT FROM {} e2i_scored WHERE {same} AND e2i_scored.{column} = {version})",
+                    table.name
+                )
+            }
+        }
+    }
+
+    /// Has the server look at the condition, so that what is wrong with it is said before anything is begun.
+    pub fn check_condition(&self) {
+        run(&format!("SELECT FROM {} WHERE {} LIMIT 0", self.source.name, self.meant("true")), &[], |_| ());
+    }
+
+    /// The last key that there is.
+    pub fn last_key(&self) -> Option<Key> {
+        let order: Vec<String> =
+            self.key.iter().map(|column| format!("{}.{} DESC", self.source.alone, column.quoted())).collect();
+        let sql = format!("SELECT {} FROM {} ORDER BY {} LIMIT 1", self.key_list(), self.source.name, order.join(", "));
+        run(&sql, &[], |row| key_of(row, self.key.len())).1.pop()
+    }
+
+    /// Rows of a range that are meant.
+    pub fn count(&self, after: Option<&Key>, upto: Option<&Key>) -> i64 {
+        let range = self.range(after, upto);
+        let sql = format!("SELECT count(*) FROM {} WHERE {}", self.source.name, self.meant(&range.text));
+        run(&sql, &range.arguments, |row| row.get::<i64>(1).unwrap_or(0)).1.pop().unwrap_or(0)
+    }
+
+    /// The key that stands so many rows further, if the range has as many.
+    pub fn key_at(&self, after: Option<&Key>, upto: &Key, rows: u64) -> Option<Key> {
+        let range = self.range(after, Some(upto));
+        let keys = self.key_list();
+        let (table, offset) = (&self.source.name, rows.saturating_sub(1));
+        let sql = format!("SELECT {keys} FROM {table} WHERE {} ORDER BY {keys} OFFSET {offset} LIMIT 1", range.text);
+        run(&sql, &range.arguments, |row| key_of(row, self.key.len())).1.pop()
+    }
+
+    /// An expression that says what is wrong with a row.
+    fn problem(&self) -> String {
+        let (schema, version, row) = (self.schema.quoted(), literal(&self.version), format!("{}.*", self.source.alone));
+        let asked = self.targets.iter().filter(|target| target.what.question().is_some());
+        let problems = asked
+            .map(|target| format!("{schema}.e2i_score_problem({version}, {row}, {})", literal(target.what.name())));
+        format!("coalesce({})", problems.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Scores a range and writes it; with `is_careful`, row by row, those that cannot be scored being kept as errors.
+    pub fn score(&self, after: Option<&Key>, upto: &Key, is_careful: bool) -> (Tally, Vec<RowError>) {
+        let range = self.range(after, Some(upto));
+        let meant = self.meant(&range.text);
+        let errors = if is_careful { self.problems(&meant, &range.arguments) } else { vec![] };
+        let blocked = errors.iter().filter(|error| error.is_blocked).count() as i64;
+        let failed = errors.len() as i64 - blocked;
+        let problem = is_careful.then(|| self.problem());
+        let (schema, row) = (self.schema.quoted(), format!("{}.*", self.source.alone));
+        let terms = Terms { schema: &schema, version: &self.version, row: &row, problem: problem.as_deref() };
+        let values: Vec<(&Target, String)> =
+            self.targets.iter().map(|target| (target, target.what.expression(&terms))).collect();
+        let sees_all = !self.options.only_changed && !self.options.skips_locked;
+        let seen = if sees_all { 0 } else { self.count(after, Some(upto)) };
+        let (locked, written) = match &self.into {
+            Some(table) => (None, run(&self.insert(table, &values, &meant), &range.arguments, |_| ()).0 as i64),
+            None if self.options.skips_locked => {
+                let sql = self.update_unlocked(&values, &meant);
+                let counts = |row: &Row| (row.get::<i64>(1).unwrap_or(0), row.get::<i64>(2).unwrap_or(0));
+                let (locked, written) = run(&sql, &range.arguments, counts).1.pop().unwrap_or_default();
+                (Some(locked), written)
+            }
+            None => (None, run(&self.update(&values, &meant), &range.arguments, |_| ()).0 as i64),
+        };
+        let handled = locked.unwrap_or(if self.options.only_changed { seen.max(written) } else { written });
+        let skipped = locked.map_or(0, |locked| (seen - locked).max(0));
+        let done = (handled - failed - blocked).max(0);
+        (Tally { done, written, failed, blocked, skipped, retried: 0 }, errors)
+    }
+
+    fn assignments(&self, values: &[(&Target, String)]) -> String {
+        let each = values.iter().map(|(target, value)| format!("{} = {value}", quoted(&target.column)));
+        each.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether a row would change; not for when it was scored alone.
+    fn changes(&self, table: &str, values: &[(&Target, String)]) -> String {
+        let each = values.iter().filter(|(target, _)| target.what != What::ScoredAt);
+        let each = each.map(|(target, value)| format!("{table}.{} IS DISTINCT FROM {value}", quoted(&target.column)));
+        format!("({})", each.collect::<Vec<_>>().join(" OR "))
+    }
+
+    fn update(&self, values: &[(&Target, String)], meant: &str) -> String {
+        let (table, alone) = (&self.source.name, &self.source.alone);
+        let changed = match self.options.only_changed {
+            true => format!(" AND {}", self.changes(alone, values)),
+            false => String::new(),
+        };
+        format!("UPDATE {table} SET {} WHERE {meant}{changed}", self.assignments(values))
+    }
+
+    /// The same for rows that nobody has locked; answers how many those were, and how many were written.
+    fn update_unlocked(&self, values: &[(&Target, String)], meant: &str) -> String {
+        let (table, alone, keys) = (&self.source.name, &self.source.alone, self.key_list());
+        let same = self.key.iter().map(|column| format!("{alone}.{0} = e2i_locked.{0}", column.quoted()));
+        let mut condition = same.collect::<Vec<_>>().join(" AND ");
+        if self.options.only_changed {
+            condition += &format!(" AND {}", self.changes(alone, values));
+        }
+        format!(
+            "WITH e2i_locked AS MATERIALIZED (SELECT {keys} FROM {table} WHERE {meant} FOR NO KEY UPDATE OF {alone} SKIP LOCKED),
+                e2i_written AS (UPDATE {table} SET {} FROM e2i_locked WHERE {condition} RETURNING 1)
+             SELECT (SELECT count(*) FROM e2i_locked), (SELECT count(*) FROM e2i_written)",
+            self.assignments(values)
+        )
+    }
+
+    fn insert(&self, table: &Table, values: &[(&Target, String)], meant: &str) -> String {
+        let columns: Vec<String> = values.iter().map(|(target, _)| quoted(&target.column)).collect();
+        let expressions: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
+        let mut sql = format!(
+            "INSERT INTO {} ({}, {}) SELECT {}, {} FROM {} WHERE {meant}",
+            table.name,
+            list(&self.key),
+            columns.join(", "),
+            self.key_list(),
+            expressions.join(", "),
+            self.source.name
+        );
+        if self.is_upsert(table) {
+            let set: Vec<String> = columns.iter().map(|column| format!("{column} = EXCLUDED.{column}")).collect();
+            sql += &format!(" ON CONFLICT ({}) DO UPDATE SET {}", list(&self.key), set.join(", "));
+            if self.options.only_changed {
+                let given = values.iter().map(|(target, _)| (*target, format!("EXCLUDED.{}", quoted(&target.column))));
+                sql += &format!(" WHERE {}", self.changes(&table.alone, &given.collect::<Vec<_>>()));
+            }
+        }
+        sql
+    }
+
+    /// Whether rows that are there are written over: not in a table that the job has made, where none are.
+    fn is_upsert(&self, table: &Table) -> bool {
+        !self.options.created && table.is_unique(&self.key)
+    }
+
+    /// Rows that cannot be scored. Where they are written they are locked, so that they stay so.
+    fn problems(&self, meant: &str, arguments: &[Argument]) -> Vec<RowError> {
+        let (table, alone, columns) = (&self.source.name, &self.source.alone, self.key.len());
+        let lock = match (&self.into, self.options.skips_locked) {
+            (Some(_), _) => String::new(),
+            (None, false) => format!(" FOR NO KEY UPDATE OF {alone}"),
+            (None, true) => format!(" FOR NO KEY UPDATE OF {alone} SKIP LOCKED"),
+        };
+        let sql = format!(
+            "SELECT {}, e2i_found.p[1], e2i_found.p[2], e2i_found.p[3], e2i_found.p[4],
+                left(to_jsonb({alone}.*) ->> CASE WHEN e2i_found.p[4] IS NULL THEN e2i_found.p[3] END, 200)
+             FROM {table} CROSS JOIN LATERAL (SELECT {} AS p OFFSET 0) AS e2i_found
+             WHERE {meant} AND e2i_found.p IS NOT NULL{lock}",
+            self.key_list(),
+            self.problem()
+        );
+        let text = |row: &Row, place: usize| row.get::<String>((columns + place) as i32);
+        let found = run(&sql, arguments, |row| RowError {
+            key: key_of(row, columns),
+            code: text(row, 1).unwrap_or_default(),
+            message: text(row, 2).unwrap_or_default(),
+            feature: text(row, 3),
+            value: text(row, 5),
+            is_blocked: text(row, 4).is_some(),
+        });
+        found.1
+    }
+
+    /// Whether errors of rows are kept.
+    pub fn keeps_errors(&self) -> bool {
+        self.options.on_error == OnError::Skip
+    }
+
+    /// Makes the table that is to be written, with the key of the one that is read.
+    pub fn create(&self, name: &str) {
+        let mut columns: Vec<String> =
+            self.key.iter().map(|column| format!("{} {} NOT NULL", column.quoted(), column.type_name)).collect();
+        columns.extend(self.targets.iter().map(|it| format!("{} {}", quoted(&it.column), it.what.type_name())));
+        run(&format!("CREATE TABLE {name} ({}, PRIMARY KEY ({}))", columns.join(", "), list(&self.key)), &[], |_| ());
+    }
+}
+
+/// Runs `f` in memory that is given back with it.
+pub fn in_own_memory<R>(f: impl FnOnce() -> R) -> R {
+    let mut context = PgMemoryContexts::new("e2i_serve scoring batch");
+    // SAFETY: what is made inside is used inside; an ERROR deletes the context with its parent.
+    unsafe { context.switch_to(|_| f()) }
+}
+
+/// A table by a name as SQL writes it; `None` if there is none.
+pub fn found(name: &str) -> Result<Option<Table>> {
+    let oid = run("SELECT pg_catalog.to_regclass($1)::oid", &[name.into()], |row| row.get::<pgrx::pg_sys::Oid>(1));
+    oid.1.into_iter().flatten().next().map(Table::find).transpose()
+}
