@@ -42,7 +42,8 @@ fn e2i_deploy(
         let service = service.unwrap_or(&version.name);
         check_visible(schema, service)?;
         let prove = || golden::still_proves(schema, &version).map(drop);
-        deploy(schema, &version, service, record, reason, prove).inspect(|deployment| tell_stale(schema, deployment))
+        deploy(schema, &version, service, record, reason, prove)
+            .inspect(|deployment| tell_stale(schema, deployment, &version))
     };
     TableIterator::once(row(run().or_raise()))
 }
@@ -67,9 +68,9 @@ fn parse_on_failure(on_failure: &str) -> Result<bool> {
 }
 
 /// Says which tables have scores of the version before.
-fn tell_stale(schema: Schema, deployment: &Deployment) {
+fn tell_stale(schema: Schema, deployment: &Deployment, version: &Version) {
     if deployment.status == "active" {
-        stale::tell(schema, &deployment.service, &deployment.tag);
+        stale::tell(schema, &deployment.service, version);
     }
 }
 
@@ -105,7 +106,7 @@ fn e2i_rollback(
         let to = schema.as_owner(|| service.earlier(&target))?;
         let version = describe(schema, &to.model, &ModelReference::parse(&to.tag)?)?;
         golden::still_proves(schema, &version)?;
-        schema.as_owner(|| service.roll_back(to, reason)).inspect(|deployment| tell_stale(schema, deployment))
+        schema.as_owner(|| service.roll_back(to, reason)).inspect(|deployment| tell_stale(schema, deployment, &version))
     };
     TableIterator::once(row(run().or_raise()))
 }

@@ -10,7 +10,9 @@ use crate::pg::query::Query;
 const TRIGGERS: Query = Query::new(
     "SELECT t.tgrelid, t.tgname::text, t.tgargs, t.tgenabled::text,
             ARRAY(SELECT a.attname::text FROM unnest(t.tgattr::smallint[]) WITH ORDINALITY w (number, place)
-                  JOIN pg_attribute a ON (a.attrelid, a.attnum) = (t.tgrelid, w.number) ORDER BY w.place)
+                  JOIN pg_attribute a ON (a.attrelid, a.attnum) = (t.tgrelid, w.number) ORDER BY w.place),
+            ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.tgrelid AND a.attnum > 0 AND NOT a.attisdropped
+                  AND a.attnum <> ALL (t.tgattr::smallint[]) ORDER BY a.attnum)
      FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
      WHERE p.proname = 'e2i_score_row' AND p.pronamespace = $1 AND NOT t.tgisinternal AND t.tgparentid = 0
        AND ($2 IS NULL OR t.tgrelid = $2)
@@ -30,6 +32,8 @@ pub struct Installed {
     pub fires: &'static str,
     /// The columns whose update has a row scored anew.
     pub watched: Vec<String>,
+    /// The others.
+    pub unwatched: Vec<String>,
 }
 
 /// Those of a table, or of all. One that somebody has made by hand, and that says nothing to do, is none.
@@ -42,8 +46,9 @@ pub fn list(schema: Schema, table: Option<pg_sys::Oid>) -> Vec<Installed> {
             "A" => "always",
             _ => "origin",
         };
-        let watched = row.get::<Vec<String>>(5).unwrap_or_default();
-        Some(Installed { table: row.get(1)?, trigger: row.get(2)?, order, fires, watched })
+        let names = |column| row.get::<Vec<String>>(column).unwrap_or_default();
+        let (watched, unwatched) = (names(5), names(6));
+        Some(Installed { table: row.get(1)?, trigger: row.get(2)?, order, fires, watched, unwatched })
     });
     found.into_iter().flatten().collect()
 }

@@ -77,6 +77,19 @@ SET client_min_messages = notice;
 SELECT version FROM e2i_rollback('sum');
 SET client_min_messages = warning;
 RESET ROLE;
+-- A version that takes a column which the triggers do not watch.
+CREATE TABLE wider (x real, y real, score float8);
+SELECT e2i_register_model('wide', regress.plus(1));
+SELECT e2i_score_on_write('wider', 'wide', 'score');
+SELECT e2i_register_model('wide', regress.plus(2), feature_names => '{y}');
+SET client_min_messages = notice;
+SELECT version FROM e2i_deploy('wide:2');
+SET client_min_messages = warning;
+INSERT INTO wider VALUES (10, 20) RETURNING score;
+UPDATE wider SET y = 30 RETURNING score;
+SELECT e2i_score_on_write('wider', 'wide', targets => '{"score":"score"}', on_error => 'error');
+UPDATE wider SET y = 30 RETURNING score;
+DROP TABLE wider;
 -- A version that shares the traffic is not another one.
 SELECT e2i_score_on_write('two', 'sum', targets => '{"score": "one", "version": "version"}');
 SELECT e2i_set_traffic('sum', '{"sum:1": 0.5, "sum:2": 0.5}');
