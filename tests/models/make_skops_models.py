@@ -37,9 +37,13 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_selection import *
-from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, ExpSineSquared, Matern, RationalQuadratic, WhiteKernel
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, MultiOutputRegressor, RegressorChain
 from sklearn.naive_bayes import *
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSVM
 from sklearn.tree import *
 
@@ -176,8 +180,12 @@ def answer(model, kind, row):
             numbers = numbers.toarray() if hasattr(numbers, "toarray") else numbers
         else:
             label = np.asarray(model.predict(frame))
-            is_cluster = hasattr(model, "n_clusters") or hasattr(model, "steps") and hasattr(model[-1], "n_clusters")
-            if hasattr(model, "classes_") or hasattr(model, "offset_") or is_cluster:
+            last = model[-1] if hasattr(model, "steps") else model
+            is_cluster = hasattr(last, "n_clusters")
+            is_mixture = hasattr(last, "covariance_type")
+            # Of several outputs there is no one label.
+            is_several = "Chain" in type(last).__name__ or type(last).__name__ == "MultiOutputClassifier"
+            if is_mixture or not is_several and hasattr(model, "classes_") or hasattr(model, "offset_") or is_cluster:
                 out["label"] = shown(label[0])
             if hasattr(model, "predict_proba"):
                 numbers = model.predict_proba(frame)
@@ -187,6 +195,8 @@ def answer(model, kind, row):
                 numbers = model.decision_function(frame)
             else:
                 numbers = None if "label" in out else label
+            if is_several and hasattr(model, "predict_proba"):
+                numbers = model.predict_proba(frame)
         if numbers is not None:
             out["numbers"] = [None if math.isnan(x) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(x, x) for x in np.asarray(numbers, dtype=float).ravel().tolist()]
         return out
@@ -204,25 +214,27 @@ def write():
     GOLDEN.write_text(json.dumps(golden, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
-def add(name, data, classes, model, tolerance=1e-12, text=None, unnamed=False, store=False):
+def add(name, data, classes, model, tolerance=1e-12, text=None, unnamed=False, store=False, few=None):
     if (ONLY and name not in ONLY) or (not NEW and name.removeprefix("old_") not in OLD):
         return
     frame = SETS[data].copy()
     y = TARGETS[data, classes]
-    if text == "text":
+    if text in ("text", "text9"):
         y = np.array([f"class {value}" for value in y])
     elif text == "bool":
         y = y == 1
+    elif text == "several":
+        y = np.column_stack([y, TARGETS[data, 3] > 0 if classes else np.sin(y), TARGETS[data, 2]])
     elif text == "object":
         y = np.array([["low", "high", "mid"][value] for value in y], dtype=object)
     x = frame.to_numpy(dtype=float) if unnamed else list(frame["note"]) if text == "note" else frame
-    model.fit(x, y)
+    model.fit(x[:few], y[:few])
     path = Path(sys.argv[1]) / f"{name}.skops"
     how = {} if store else {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 9}
     skops.io.dump(model, path, **how)
     kind = "unnamed" if unnamed else text
     answers = [answer(model, kind, row) for row in EVALUATED[data]]
-    if "neighbours" in name:
+    if "neighbours" in name or "local" in name:
         # Far away from all points, distances are equal, and which of them count is not defined.
         for at, row in enumerate(EVALUATED[data]):
             if "error" not in answers[at] and max(abs(value) for value in row.values()) > 1e12:
@@ -261,7 +273,8 @@ EXACT = 0
 OLD = """pipeline_nested columns_selector encode_infrequent_drop encode_ordinal_infrequent encode_plain impute_median union logistic_ovr
 logistic_multinomial logistic_multi logistic_binary logistic_cv sgd_log_loss_3 sgd_modified_huber_3 lda_3 tree_binary tree_holes tree_extra
 forest_3 boosting_2 boosting_exponential boosting_3 boosting_init hist_2 hist_categories hist_gamma isolation_features ada_2 ada_3 ada_linear
-bagging mlp_relu text_count text_tfidf text_columns text_hashing voting_soft voting_hard stacking_2 calibrated_sigmoid calibrated_isotonic dummy""".split()
+bagging mlp_relu splines_linear quantile_normal impute_neighbours select_model_forest ada_regressor process_matern_15 process_classifier_2 mixture_full mixture_bayes_diag local_outliers bayes_categorical
+several_classes chain_classes chain_values output_code text_count text_tfidf text_columns text_hashing voting_soft voting_hard stacking_2 calibrated_sigmoid calibrated_isotonic dummy""".split()
 
 # Pipelines.
 add(v + "pipeline_mixed_logistic", "mixed", 2, Pipeline([("prepare", table()), ("classify", LogisticRegression())]), text="text")
@@ -425,6 +438,47 @@ add(v + "qda_3", "numbers", 3, QuadraticDiscriminantAnalysis(), 1e-11, text="tex
 add(v + "quantile", "holes", 0, QuantileTransformer(n_quantiles=40), 1e-15)
 add(v + "one_vs_one", "numbers", 3, OneVsOneClassifier(scaled(LinearSVC())))
 add(v + "one_class_sgd", "numbers", 0, scaled(SGDOneClassSVM(random_state=0)))
+
+for extrapolation in ("error", "constant", "linear", "continue", "periodic"):
+    add(v + "splines_" + extrapolation, "numbers", 0, SplineTransformer(4, degree=1 if extrapolation == "continue" else 3, extrapolation=extrapolation, knots="quantile", include_bias=extrapolation != "linear", sparse_output=extrapolation == "constant"), 1e-14)
+add(v + "splines_line", "numbers", 0, SplineTransformer(3, degree=1, extrapolation="linear"), 1e-14)
+add(v + "quantile_normal", "holes", 0, QuantileTransformer(n_quantiles=40, output_distribution="normal"), 1e-13)
+add(v + "functions_more", "numbers", 0, make_pipeline(FunctionTransformer(np.clip, kw_args={"a_min": -3, "a_max": 1e3}), FunctionTransformer(np.arctan), FunctionTransformer(np.round, kw_args={"decimals": 2}), FunctionTransformer(np.nan_to_num, kw_args={"nan": -1.0})), 1e-15)
+add(v + "impute_neighbours", "holes", 0, KNNImputer(n_neighbors=3), 1e-12)
+add(v + "impute_neighbours_distance", "holes", 0, KNNImputer(n_neighbors=4, weights="distance", add_indicator=True), 1e-11)
+for name, selector in {
+    "linear": SelectFromModel(Ridge()), "lasso": SelectFromModel(Lasso(0.01)), "forest": SelectFromModel(RandomForestRegressor(4, max_depth=4, random_state=0), threshold="1.25*median"),
+    "boosting": SelectFromModel(GradientBoostingRegressor(n_estimators=5, random_state=0), max_features=2, threshold=-np.inf), "tree": SelectFromModel(DecisionTreeRegressor(max_depth=5, random_state=0), threshold="median"),
+}.items():
+    add(v + "select_model_" + name, "numbers", 0, make_pipeline(selector, DecisionTreeRegressor(max_depth=3, random_state=0)), EXACT)
+add(v + "ada_regressor", "numbers", 0, AdaBoostRegressor(n_estimators=7, random_state=0), EXACT)
+kernels = {
+    "rbf": ConstantKernel(2.0) * RBF([1.0, 2.0, 1.0, 0.5, 3.0]) + WhiteKernel(0.1), "matern_05": Matern(nu=0.5) + WhiteKernel(0.1), "matern_15": Matern(nu=1.5) + WhiteKernel(0.1), "matern_25": Matern(2.0, nu=2.5) + WhiteKernel(0.1),
+    "rational": RationalQuadratic(1.0, 0.7) + WhiteKernel(0.2), "dot": DotProduct(1.0) ** 2 + WhiteKernel(0.5), "sine": ExpSineSquared(2.0, 3.0) * RBF() + WhiteKernel(0.3),
+}
+for name, kernel in kernels.items():
+    few = Pipeline([("s", StandardScaler()), ("g", GaussianProcessRegressor(kernel, optimizer=None, normalize_y=name != "dot"))])
+    add(v + "process_" + name, "numbers", 0, few, 1e-10, few=60)
+for classes in (2, 3):
+    add(v + f"process_classifier_{classes}", "numbers", classes, scaled(GaussianProcessClassifier(1.5 * RBF(1.2), optimizer=None)), 1e-10, few=40, text="text" if classes == 3 else None)
+for kind in ("full", "tied", "diag", "spherical"):
+    add(v + "mixture_" + kind, "numbers", 0, scaled(GaussianMixture(3, covariance_type=kind, random_state=0)), 1e-11)
+    add(v + "mixture_bayes_" + kind, "numbers", 0, scaled(BayesianGaussianMixture(n_components=3, covariance_type=kind, random_state=0, weight_concentration_prior_type="dirichlet_distribution" if kind == "diag" else "dirichlet_process")), 1e-11)
+add(v + "local_outliers", "numbers", 0, scaled(LocalOutlierFactor(7, novelty=True)), 1e-11)
+add(v + "neighbours_cosine", "numbers", 2, scaled(KNeighborsClassifier(3, metric="cosine")), 1e-11)
+add(v + "bayes_categorical", "numbers", 3, make_pipeline(KBinsDiscretizer(4, encode="ordinal"), CategoricalNB()))
+add(v + "bayes_categorical_raw", "mixed", 3, make_pipeline(ColumnTransformer([("v", "passthrough", ["visits", "active"])]), CategoricalNB()))
+add(v + "several_classes", "numbers", 2, MultiOutputClassifier(DecisionTreeClassifier(max_depth=3, random_state=0)), EXACT, text="several")
+add(v + "several_classes_linear", "numbers", 2, scaled(MultiOutputClassifier(LinearSVC())), text="several")
+add(v + "several_values", "numbers", 0, MultiOutputRegressor(Ridge()), text="several")
+add(v + "several_linear", "numbers", 0, LinearRegression(), text="several")
+add(v + "several_forest", "numbers", 0, RandomForestRegressor(4, max_depth=4, random_state=0), EXACT, text="several")
+add(v + "chain_classes", "numbers", 2, scaled(ClassifierChain(LogisticRegression(), order=[2, 0, 1])), text="several")
+add(v + "chain_values", "numbers", 0, scaled(RegressorChain(Ridge(), order=[1, 2, 0])), text="several")
+add(v + "output_code", "numbers", 9, scaled(OutputCodeClassifier(LogisticRegression(), code_size=2, random_state=0)), text="text9")
+if NEW:
+    add("calibrated_temperature_2", "numbers", 2, CalibratedClassifierCV(scaled(LinearSVC()), cv=2, method="temperature"))
+    add("calibrated_temperature_3", "numbers", 3, CalibratedClassifierCV(RandomForestClassifier(5, max_depth=3, random_state=0), cv=2, method="temperature"))
 
 # Texts.
 vectorizers = {

@@ -31,10 +31,11 @@ pub(crate) enum Answer {
         verdict: ValueId,
         score: ValueId,
     },
-    /// The number of a cluster as int64, and distances.
+    /// The number of a cluster as int64, and a number for each, which are named.
     Clusters {
         label: ValueId,
-        distances: ValueId,
+        scores: ValueId,
+        name: &'static str,
     },
     /// A transformer's output.
     Table(Table),

@@ -1,13 +1,13 @@
 //! Naive Bayes: the logarithm of each class's likelihood, and their shares.
 
-use e2i_core::Result;
 use e2i_core::native::ValueId;
 use e2i_core::native::arithmetic::sklearn::sum;
-use e2i_core::native::operators::{BinaryFunction, RowFunction};
+use e2i_core::native::operators::{Becomes, BinaryFunction, Encode, Encoding, RowFunction};
+use e2i_core::{ElementType, Result};
 
 use super::answer::{Answer, Classified, classes_of};
 use super::{Compiler, Table, misshapen};
-use crate::node::{Matrix, Node};
+use crate::node::{Matrix, Node, Simple};
 
 impl Compiler {
     fn by_likelihood(&mut self, node: Node<'_>, likelihood: ValueId) -> Result<Answer> {
@@ -16,7 +16,7 @@ impl Compiler {
             return Err(misshapen("its classes"));
         }
         let label = self.greatest(likelihood);
-        let probabilities = self.row(RowFunction::Softmax, likelihood)?;
+        let probabilities = self.row(RowFunction::Posteriors, likelihood)?;
         Ok(Answer::Classes(Classified { classes, label, decision: None, probabilities: Some(probabilities) }))
     }
 
@@ -42,6 +42,49 @@ impl Compiler {
             parts.push(self.with(BinaryFunction::Add, moved, &[prior.ln()]));
         }
         let likelihood = self.join(&parts);
+        self.by_likelihood(node, likelihood)
+    }
+
+    pub(super) fn categorical_bayes(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        let value = self.checked(table, false, false)?;
+        let (given, priors) = (node.get("feature_log_prob_")?.items()?, node.get("class_log_prior_")?.numbers()?);
+        let count = priors.len();
+        if given.len() != table.width() || count == 0 {
+            return Err(misshapen("its categories and columns"));
+        }
+        // A category is the whole part of a number.
+        let whole = self.cast(value, ElementType::Int64);
+        let whole = self.cast(whole, ElementType::Float64);
+        let mut encodings = vec![];
+        for (index, logs) in given.into_iter().enumerate() {
+            let logs = logs.matrix()?.transposed();
+            if logs.columns != count {
+                return Err(misshapen("its classes and categories"));
+            }
+            encodings.push(Encoding {
+                name: self.column_name(table.columns[index], index),
+                categories: (0..logs.rows).map(|at| (at as f64, Becomes::Place(at as u32))).collect(),
+                missing: Becomes::Refused,
+                unknown: Becomes::Refused,
+                width: count,
+                cells: logs.cells,
+            });
+            let known: Vec<Simple> = (0..logs.rows).map(|at| Simple::Whole(at as i64)).collect();
+            self.note_categories(table.columns[index], &known, true, false);
+        }
+        let operator = Encode::new(&encodings, self.plan.tables());
+        let width = operator.width();
+        let all = self.step(operator, &[whole], Self::double(width));
+        let mut sum = None;
+        for column in 0..encodings.len() {
+            let own = self.pick(all, &(column * count..(column + 1) * count).collect::<Vec<_>>());
+            sum = Some(match sum {
+                None => own,
+                Some(sum) => self.both(BinaryFunction::Add, sum, own),
+            });
+        }
+        let sum = sum.ok_or_else(|| misshapen("its columns"))?;
+        let likelihood = self.with(BinaryFunction::Add, sum, &priors);
         self.by_likelihood(node, likelihood)
     }
 

@@ -1,7 +1,7 @@
 //! Columns taken apart and put together: `ColumnTransformer`, `FeatureUnion`, `FunctionTransformer`.
 
 use e2i_core::native::ValueId;
-use e2i_core::native::operators::{BinaryFunction, Elementary, RowFunction, UnaryFunction};
+use e2i_core::native::operators::{BinaryFunction, Elementary, Impute, RowFunction, UnaryFunction};
 use e2i_core::{Error, Kind, Result};
 
 use super::{Compiler, Table, misshapen, unsupported};
@@ -61,17 +61,64 @@ impl Compiler {
 
     pub(super) fn function_transformer(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
         let Some(function) = node.some("func") else { return Ok(table.clone()) };
-        if node.some("kw_args").is_some_and(|arguments| arguments.entries().is_ok_and(|entries| !entries.is_empty())) {
-            return Err(unsupported("a function with arguments of its own (kw_args) is not read"));
-        }
+        let arguments = node.some("kw_args").map(Node::entries).transpose()?.unwrap_or_default();
         if table.columns.is_empty() {
             return Ok(table.clone());
         }
         let value = if node.is_true("validate") { self.checked(table, false, false)? } else { table.value };
         self.take_numbers(table)?;
-        let value = self.function(function, value)?;
+        let value = if arguments.is_empty() {
+            self.function(function, value)?
+        } else {
+            self.function_with(function, &arguments, value)?
+        };
         let columns = table.columns.iter().map(|column| super::TableColumn { feature: None, ..*column }).collect();
         Ok(Table { value, columns })
+    }
+
+    /// A function of numpy with arguments.
+    fn function_with(&mut self, function: Node<'_>, arguments: &[(&str, Node<'_>)], value: ValueId) -> Result<ValueId> {
+        let names = |known: &[&str]| arguments.iter().all(|(name, _)| known.contains(name));
+        let argument = |name: &str| -> Result<Option<f64>> {
+            let given = arguments.iter().find(|(own, _)| *own == name).map(|(_, node)| *node);
+            given.filter(|node| !node.is_none()).map(Node::number).transpose()
+        };
+        let name = function.class();
+        let is_known = function.is_of("numpy") && function.loader() == "FunctionNode";
+        match name {
+            "clip" if is_known && names(&["a_min", "a_max", "min", "max"]) => {
+                let low = argument("a_min")?.or(argument("min")?).unwrap_or(f64::NEG_INFINITY);
+                let high = argument("a_max")?.or(argument("max")?).unwrap_or(f64::INFINITY);
+                Ok(self.clip(value, low, high))
+            }
+            "round" | "around" if is_known && names(&["decimals"]) => {
+                let decimals = argument("decimals")?.unwrap_or(0.0);
+                if decimals.trunc() != decimals || !(0.0..=22.0).contains(&decimals) {
+                    return Err(unsupported(format!("rounding to {decimals} decimals is not read")));
+                }
+                let scale = 10f64.powi(decimals as i32);
+                let scaled = self.with(BinaryFunction::Multiply, value, &[scale]);
+                let rounded = self.each(UnaryFunction::Round, scaled);
+                Ok(self.with(BinaryFunction::Divide, rounded, &[scale]))
+            }
+            "nan_to_num" if is_known && names(&["nan", "posinf", "neginf", "copy"]) => {
+                let high = argument("posinf")?.unwrap_or(f64::MAX);
+                let low = argument("neginf")?.unwrap_or(f64::MIN);
+                let mut value = value;
+                for (from, to) in
+                    [(f64::NAN, argument("nan")?.unwrap_or(0.0)), (f64::INFINITY, high), (f64::NEG_INFINITY, low)]
+                {
+                    let width = self.width_of(value);
+                    let (missing, replacements) = (self.constants(&[from]), self.constants(&vec![to; width]));
+                    value = self.step(Impute { missing, replacements }, &[value], Self::double(width));
+                }
+                Ok(value)
+            }
+            _ => Err(unsupported(format!(
+                "the function {name:?} of {} with arguments of its own (kw_args) is not read",
+                function.module()
+            ))),
+        }
     }
 
     /// A function of numpy or scipy that is named.
@@ -87,6 +134,7 @@ impl Compiler {
             "sign" => return Ok(self.each(UnaryFunction::Sign, value)),
             "tanh" => return Ok(self.each(UnaryFunction::HyperbolicTangent, value)),
             "reciprocal" => return Ok(self.each(UnaryFunction::Reciprocal, value)),
+            "rint" => return Ok(self.each(UnaryFunction::Round, value)),
             "square" => return Ok(self.both(BinaryFunction::Multiply, value, value)),
             "expit" => return self.row(RowFunction::Expit, value),
             "log1p" => Elementary::Log1p,
@@ -97,11 +145,19 @@ impl Compiler {
             "sin" => Elementary::Sine,
             "cos" => Elementary::Cosine,
             "arcsinh" => Elementary::ArcSinh,
+            "tan" => Elementary::Tangent,
+            "arcsin" => Elementary::ArcSine,
+            "arccos" => Elementary::ArcCosine,
+            "arctan" => Elementary::ArcTangent,
+            "sinh" => Elementary::HyperbolicSine,
+            "cosh" => Elementary::HyperbolicCosine,
+            "exp2" => Elementary::Exponential2,
+            "trunc" | "fix" => Elementary::Truncate,
             name => {
                 let message = format!("the function {name:?} of {} is not read", function.module());
                 return Err(Error::new(Kind::Unsupported, message).with_detail(
                     "Read are numpy's log, log1p, log2, log10, exp, expm1, sqrt, cbrt, square, abs, sign, floor, ceil, \
-                     negative, reciprocal, sin, cos, tanh and arcsinh, scipy's expit, and no function at all.",
+                     negative, reciprocal, rint, trunc, exp2, the trigonometric and hyperbolic ones, clip, nan_to_num and round, scipy's expit, and no function at all.",
                 ));
             }
         };

@@ -202,7 +202,7 @@ impl Compiler {
         let squares = self.product(both, &sums, &[])?;
         let squares = self.clip(squares, 0.0, f64::INFINITY);
         let distances = self.each(UnaryFunction::SquareRoot, squares);
-        Ok(Answer::Clusters { label, distances })
+        Ok(Answer::Clusters { label, scores: distances, name: "distances" })
     }
 }
 

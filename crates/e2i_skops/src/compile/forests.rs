@@ -1,7 +1,7 @@
 //! Many estimators of one kind, added up: forests, isolation forests, AdaBoost.
 
 use e2i_core::native::arithmetic::sklearn::sum;
-use e2i_core::native::operators::{BinaryFunction, RowFunction};
+use e2i_core::native::operators::{BinaryFunction, RowFunction, WeightedMedian};
 use e2i_core::native::{Node as TreeNode, Precision, Tree, ValueId};
 use e2i_core::{Error, Kind, Result};
 
@@ -155,6 +155,25 @@ impl Compiler {
         };
         let classified = self.by_decision(classes, decision)?;
         Ok(Answer::Classes(Classified { probabilities: Some(probabilities), ..classified }))
+    }
+
+    /// The estimate up to which there is half of the weight.
+    pub(super) fn ada_boost_regressor(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        let (estimators, weights) = (estimators(node)?, node.get("estimator_weights_")?.numbers()?);
+        let weights = weights.get(..estimators.len()).ok_or_else(|| misshapen("its estimators and their weights"))?;
+        if !weights.iter().all(|weight| weight.is_finite()) {
+            return Err(misshapen("its estimators and their weights"));
+        }
+        let mut given = vec![];
+        for (index, estimator) in estimators.iter().enumerate() {
+            given.push(self.answer(&format!("estimators_[{index}]"), *estimator, table)?.values()?);
+        }
+        let all = self.join(&given);
+        if self.width_of(all) != weights.len() {
+            return Err(misshapen("its estimators and their weights"));
+        }
+        let weights = self.plan.table(weights);
+        Ok(Answer::Values(self.step(WeightedMedian { weights }, &[all], Self::double(1))))
     }
 
     /// Bagging is not the sum of trees of one table: each estimator has columns of its own.

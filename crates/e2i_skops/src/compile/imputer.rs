@@ -10,7 +10,7 @@ use crate::node::{Node, Simple};
 
 impl Compiler {
     /// 1 where a cell of the chosen columns is missing, else 0.
-    fn indicator(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+    pub(super) fn indicator(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
         let chosen = node.get("features_")?.wholes()?;
         let chosen: Vec<usize> = chosen.into_iter().map(|index| usize::try_from(index).unwrap_or(usize::MAX)).collect();
         let part = self.gather(table, &chosen)?;

@@ -236,11 +236,10 @@ impl Compiler {
                 let outputs = vec![output("label", ElementType::Int64, 1), output("score", ElementType::Float64, 1)];
                 (Task::Anomaly, None, Some(verdict), Some(score), outputs)
             }
-            Answer::Clusters { label, distances } => {
-                let width = self.width_of(distances);
-                let outputs =
-                    vec![output("label", ElementType::Int64, 1), output("distances", ElementType::Float64, width)];
-                (Task::Clustering, None, Some(label), Some(distances), outputs)
+            Answer::Clusters { label, scores, name } => {
+                let width = self.width_of(scores);
+                let outputs = vec![output("label", ElementType::Int64, 1), output(name, ElementType::Float64, width)];
+                (Task::Clustering, None, Some(label), Some(scores), outputs)
             }
             Answer::Table(table) if table.columns.is_empty() => {
                 return Err(Error::new(Kind::BadModel, "the model gives no columns"));

@@ -9,7 +9,7 @@ use super::{Compiler, Table, misshapen, unsupported};
 use crate::node::{Matrix, Node};
 
 /// Most numbers of the points that nearest ones are looked for in, each time a row is scored.
-const POINTS_AT_MOST: usize = 4 << 20;
+pub(super) const POINTS_AT_MOST: usize = 4 << 20;
 
 fn kernel(node: Node<'_>) -> Result<Kernel> {
     let name = node.get("kernel")?.text().map_err(|_| unsupported("a kernel that is a function is not read"))?;
@@ -25,6 +25,22 @@ fn kernel(node: Node<'_>) -> Result<Kernel> {
         }
         other => return Err(unsupported(format!("the kernel {other:?} is not read"))),
     })
+}
+
+/// How far apart rows are.
+pub(super) fn metric(node: Node<'_>) -> Result<Metric> {
+    let metric = match node.get("effective_metric_")?.text()?.as_str() {
+        "euclidean" | "l2" => Metric::Euclidean,
+        "manhattan" | "cityblock" | "l1" => Metric::Manhattan,
+        "chebyshev" => Metric::Chebyshev,
+        "cosine" => Metric::Cosine,
+        "minkowski" => Metric::Minkowski(node.get("p")?.number()?),
+        other => return Err(unsupported(format!("the metric {other:?} is not read"))),
+    };
+    if node.some("effective_metric_params_").is_some_and(|more| more.entry("w").is_some_and(|w| !w.is_none())) {
+        return Err(unsupported("weights of columns in a metric are not read"));
+    }
+    Ok(metric)
 }
 
 impl Compiler {
@@ -122,16 +138,7 @@ impl Compiler {
             let message = format!("it keeps {} rows, which are too many to look through for each score", points.rows);
             return Err(Error::new(Kind::Limit, message));
         }
-        let metric = match node.get("effective_metric_")?.text()?.as_str() {
-            "euclidean" | "l2" => Metric::Euclidean,
-            "manhattan" | "cityblock" | "l1" => Metric::Manhattan,
-            "chebyshev" => Metric::Chebyshev,
-            "minkowski" => Metric::Minkowski(node.get("p")?.number()?),
-            other => return Err(unsupported(format!("the metric {other:?} is not read"))),
-        };
-        if node.some("effective_metric_params_").is_some_and(|more| more.entry("w").is_some_and(|w| !w.is_none())) {
-            return Err(unsupported("weights of columns in a metric are not read"));
-        }
+        let metric = metric(node)?;
         let by_distance = match node.get("weights")?.text().as_deref() {
             Ok("distance") => true,
             Ok("uniform") => false,

@@ -182,6 +182,22 @@ impl Compiler {
         if given.classes.len() != count {
             return Err(Error::new(Kind::Unsupported, "one of its estimators has not seen every class"));
         }
+        if let [calibrator] = calibrators[..]
+            && calibrator.class() == "_TemperatureScaling"
+        {
+            let beta = calibrator.get("beta_")?.number()?;
+            let logits = match (given.decision, given.probabilities) {
+                (Some(decision), _) if count == 2 => return self.row(RowFunction::SoftmaxPair(beta), decision),
+                (Some(decision), _) => decision,
+                (None, Some(probabilities)) => {
+                    let above = self.with(BinaryFunction::Add, probabilities, &[1e-12]);
+                    self.each(UnaryFunction::Logarithm, above)
+                }
+                (None, None) => return Err(unsupported("its estimator gives no scores")),
+            };
+            let scaled = self.with(BinaryFunction::Multiply, logits, &[beta]);
+            return self.row(RowFunction::Softmax, scaled);
+        }
         let scores = match (given.decision, given.probabilities) {
             (Some(decision), _) => decision,
             (None, Some(probabilities)) if count == 2 => self.pick(probabilities, &[1]),

@@ -1,13 +1,18 @@
 //! Estimators of few lines: quadratic discriminants, quantiles, one class against one other, one class by stochastic gradients.
 
 use e2i_core::native::arithmetic::sklearn::sum;
-use e2i_core::native::operators::{Beyond, BinaryFunction, Interpolate, Pairing, Pairs, RowFunction, UnaryFunction};
+use e2i_core::native::operators::{
+    Beyond, BinaryFunction, Elementary, Interpolate, Pairing, Pairs, RowFunction, UnaryFunction,
+};
 use e2i_core::{ElementType, Result};
 
 use super::answer::{Answer, Classified, classes_of};
 use super::forests::estimators;
 use super::{Compiler, Table, TableColumn, misshapen, unsupported};
 use crate::node::{Matrix, Node};
+
+/// How near to the end of the quantiles is the end.
+const BORDER: f64 = 1e-7;
 
 impl Compiler {
     pub(super) fn quadratic_discriminant(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
@@ -51,9 +56,11 @@ impl Compiler {
 
     /// Quantiles by the mean of the lines from below and from above, which differ where quantiles are equal.
     pub(super) fn quantile_transformer(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
-        if node.option("output_distribution").as_deref() != Some("uniform") {
-            return Err(unsupported("another output_distribution than 'uniform' is not read"));
-        }
+        let is_normal = match node.get("output_distribution")?.text()?.as_str() {
+            "uniform" => false,
+            "normal" => true,
+            other => return Err(unsupported(format!("the output_distribution {other:?} is not known"))),
+        };
         let value = self.checked(table, true, false)?;
         let quantiles = node.get("quantiles_")?.matrix()?;
         let references = node.get("references_")?.numbers()?;
@@ -79,9 +86,15 @@ impl Compiler {
         let both = self.both(BinaryFunction::Subtract, up, down);
         let mut mean = self.with(BinaryFunction::Multiply, both, &[0.5]);
         // The ends themselves are 0 and 1, however many quantiles are equal there.
-        for (row, end) in [(0, 0.0), (rows - 1, 1.0)] {
+        for (row, end) in [(rows - 1, 1.0), (0, 0.0)] {
             let ends: Vec<f64> = columns.iter().map(|own| own[row]).collect();
-            let at_end = self.with(BinaryFunction::Equal, value, &ends);
+            let at_end = if is_normal {
+                // What is nearly there, too.
+                let moved = self.with(BinaryFunction::Add, value, &[if end > 0.0 { BORDER } else { -BORDER }]);
+                self.with(if end > 0.0 { BinaryFunction::Greater } else { BinaryFunction::Less }, moved, &ends)
+            } else {
+                self.with(BinaryFunction::Equal, value, &ends)
+            };
             let at_end = self.cast(at_end, ElementType::Float64);
             let opposite = self.with(BinaryFunction::Multiply, at_end, &[-1.0]);
             let elsewhere = self.with(BinaryFunction::Add, opposite, &[1.0]);
@@ -89,6 +102,12 @@ impl Compiler {
             if end > 0.0 {
                 mean = self.both(BinaryFunction::Add, mean, at_end);
             }
+        }
+        if is_normal {
+            let quantile = |p: f64| RowFunction::Each(Elementary::NormalQuantile).of(&[p]);
+            let ends = [BORDER - f64::EPSILON, 1.0 - (BORDER - f64::EPSILON)].map(|p| quantile(p)[0]);
+            mean = self.row(RowFunction::Each(Elementary::NormalQuantile), mean)?;
+            mean = self.clip(mean, ends[0], ends[1]);
         }
         let columns = table.columns.iter().map(|column| TableColumn { feature: None, ..*column }).collect();
         Ok(Table { value: mean, columns })

@@ -24,6 +24,8 @@ pub(super) struct Saved {
     missing_left: Vec<i64>,
     /// The weight of the rows that came to each node in training; empty where it is not written.
     cover: Vec<f64>,
+    /// How mixed the rows of each node were; empty where it is not written.
+    impurity: Vec<f64>,
     /// The cells of each node.
     values: Vec<f64>,
     /// Cells a node.
@@ -65,7 +67,12 @@ impl Saved {
             Some(Cells::Double(cover)) if cover.len() == count => cover.clone(),
             _ => vec![],
         };
+        let impurity = match nodes.field("impurity") {
+            Some(Cells::Double(impurity)) if impurity.len() == count => impurity.clone(),
+            _ => vec![],
+        };
         Ok(Self {
+            impurity,
             left: wholes("left_child")?,
             right: wholes("right_child")?,
             feature: wholes("feature")?,
@@ -80,6 +87,27 @@ impl Saved {
 
     pub(super) fn len(&self) -> usize {
         self.threshold.len()
+    }
+
+    /// How much less mixed rows are for what each of `width` columns was asked.
+    pub(super) fn importances(&self, width: usize) -> Result<Vec<f64>> {
+        let mut importances = vec![0.0; width];
+        if [self.cover.len(), self.impurity.len()] != [self.len(); 2] {
+            return Err(broken("it does not say how mixed its rows were"));
+        }
+        let mixed = |node: i64| {
+            let node = usize::try_from(node).ok().filter(|node| *node < self.len());
+            node.map(|node| self.cover[node] * self.impurity[node]).ok_or_else(|| broken("a node leads nowhere"))
+        };
+        for (node, (left, right)) in (0..).zip(self.left.iter().zip(&self.right)).filter(|(_, (left, _))| **left != -1)
+        {
+            let feature = usize::try_from(self.feature[node as usize]).ok();
+            let importance = feature.and_then(|feature| importances.get_mut(feature));
+            *importance.ok_or_else(|| broken("a node reads no column"))? +=
+                mixed(node)? - mixed(*left)? - mixed(*right)?;
+        }
+        importances.iter_mut().for_each(|importance| *importance /= self.cover[0]);
+        Ok(importances)
     }
 
     /// The cells of a node.

@@ -27,6 +27,7 @@ mod number;
 pub(in crate::native) mod onnxruntime;
 pub(crate) mod own;
 pub mod sklearn;
+pub(in crate::native) mod special;
 pub(in crate::native) mod xgboost;
 
 pub(crate) use number::{Arithmetic, Float};

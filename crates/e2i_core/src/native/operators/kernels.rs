@@ -24,6 +24,10 @@ use crate::native::value::broken;
 pub enum Kernel {
     /// Their product.
     Linear,
+    /// How far apart they are.
+    Distance,
+    /// The square of that.
+    SquaredDistance,
     /// `(gamma · product + coef0)^degree`.
     Polynomial {
         /// Factor.
@@ -50,13 +54,13 @@ pub enum Kernel {
 impl Kernel {
     fn of(self, x: &[f64], y: &[f64]) -> f64 {
         let product = || x.iter().zip(y).fold(0.0, |sum, (x, y)| sum + x * y);
+        let square = || x.iter().zip(y).fold(0.0, |sum, (x, y)| sum + (x - y) * (x - y));
         match self {
+            Self::Distance => square().sqrt(),
+            Self::SquaredDistance => square(),
             Self::Linear => product(),
             Self::Polynomial { gamma, coef0, degree } => power(gamma * product() + coef0, degree),
-            Self::Radial { gamma } => {
-                let square = x.iter().zip(y).fold(0.0, |sum, (x, y)| sum + (x - y) * (x - y));
-                (-gamma * square).exp()
-            }
+            Self::Radial { gamma } => (-gamma * square()).exp(),
             Self::Sigmoid { gamma, coef0 } => (gamma * product() + coef0).tanh(),
         }
     }

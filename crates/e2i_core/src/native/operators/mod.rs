@@ -27,6 +27,7 @@ mod columns;
 mod columnwise;
 mod constants;
 mod distances;
+mod donors;
 mod encode;
 mod finite;
 mod frame;
@@ -46,6 +47,7 @@ mod reduce;
 mod scale;
 mod select;
 mod softmax;
+mod splines;
 #[cfg(test)]
 mod table_tests;
 mod terms;
@@ -64,6 +66,7 @@ pub use columns::{Concat, Gather};
 pub use columnwise::{ColumnFunction, Columnwise};
 pub use constants::{Constants, Texts, Values};
 pub use distances::{DistanceFunction, Distances};
+pub use donors::{Donors, Outliers, WeightedMedian};
 pub use encode::{Becomes, Encode, Encoding};
 pub use finite::Finite;
 pub(crate) use frame::{Cells, Frame, Scratch};
@@ -80,6 +83,7 @@ pub use reduce::{ArgExtreme, Reduce, Reduction};
 pub use scale::Scale;
 pub use select::{Fill, Select};
 pub use softmax::Softmax;
+pub use splines::{Continuation, Splines};
 pub use terms::{Accents, Analyzer, LONGEST_TERM, Pattern, Ranges, TermPlaces, TermWeights, Terms, listed_terms};
 pub use text::{Case, Characters, Recase, Word, WordCounts};
 pub use trees::{Trained, Trees};
@@ -162,6 +166,8 @@ impl Operator {
             Self::Kernels(kernels) => (0, kernels.vectors.len()),
             Self::Machines(machines) => (0, machines.coefficients.len()),
             Self::Neighbours(neighbours) => (0, neighbours.points.len()),
+            Self::Donors(donors) => (0, donors.points.len()),
+            Self::Outliers(outliers) => (0, outliers.points.len()),
             _ => (0, 0),
         };
         (cells + steps) as f64 + products as f64 / 4.0
@@ -179,15 +185,18 @@ impl Operator {
             self,
             Self::Columnwise(_)
                 | Self::Distances(_)
+                | Self::Donors(_)
                 | Self::Kernels(_)
                 | Self::Linear(_)
                 | Self::Machines(_)
                 | Self::Neighbours(_)
+                | Self::Outliers(_)
                 | Self::Pairs(_)
                 | Self::Network(_)
                 | Self::Normalize(_)
                 | Self::Reduce(_)
                 | Self::Softmax(_)
+                | Self::Splines(_)
                 | Self::TermWeights(_)
                 | Self::Unary(_)
                 | Self::WholeRow(_)
@@ -212,6 +221,8 @@ operators! {
     Concat,
     /// Distances to points.
     Distances,
+    /// Missing numbers replaced by those of the nearest rows.
+    Donors,
     /// Categories that are numbers, column by column.
     Encode,
     /// The same cells in every row.
@@ -242,6 +253,8 @@ operators! {
     Normalize,
     /// A category as zeros and a one.
     OneHot,
+    /// How much denser it is around the nearest points.
+    Outliers,
     /// A number for each class from pairs of classes.
     Pairs,
     /// A cell of a table by its index.
@@ -256,6 +269,8 @@ operators! {
     Select,
     /// Probabilities from scores.
     Softmax,
+    /// Splines of each column.
+    Splines,
     /// Terms of a text counted.
     Terms,
     /// Counts of terms weighed.
@@ -266,6 +281,8 @@ operators! {
     Trees,
     /// One cell into one.
     Unary,
+    /// The number in the middle of the weight.
+    WeightedMedian,
     /// A function of a whole row.
     WholeRow,
     /// Words of a text counted.

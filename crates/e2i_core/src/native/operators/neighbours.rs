@@ -24,24 +24,33 @@ pub enum Metric {
     Chebyshev,
     /// The root of that power of the sum of the powers.
     Minkowski(f64),
+    /// One minus the cosine of the angle between them; points at zero are 1 apart from all.
+    Cosine,
 }
 
 impl Metric {
     /// A number that is greater the farther two points are apart.
-    fn rank(self, x: &[f64], y: &[f64]) -> f64 {
+    pub(super) fn rank(self, x: &[f64], y: &[f64]) -> f64 {
         let apart = x.iter().zip(y).map(|(x, y)| (x - y).abs());
         match self {
             Self::Euclidean => apart.fold(0.0, |sum, apart| sum + apart * apart),
             Self::Manhattan => apart.fold(0.0, |sum, apart| sum + apart),
             Self::Chebyshev => apart.fold(0.0, f64::max),
             Self::Minkowski(power) => apart.fold(0.0, |sum, apart| sum + apart.powf(power)),
+            Self::Cosine => {
+                let norm = |cells: &[f64]| cells.iter().fold(0.0, |sum, x| sum + x * x).sqrt();
+                let unit = |norm: f64| if norm == 0.0 { 1.0 } else { norm };
+                let (own, other) = (unit(norm(x)), unit(norm(y)));
+                let product = x.iter().zip(y).fold(0.0, |sum, (x, y)| sum + x / own * (y / other));
+                (1.0 - product).clamp(0.0, 2.0)
+            }
         }
     }
 
-    fn distance(self, rank: f64) -> f64 {
+    pub(super) fn distance(self, rank: f64) -> f64 {
         match self {
             Self::Euclidean => rank.sqrt(),
-            Self::Manhattan | Self::Chebyshev => rank,
+            Self::Manhattan | Self::Chebyshev | Self::Cosine => rank,
             Self::Minkowski(power) => rank.powf(1.0 / power),
         }
     }

@@ -372,7 +372,19 @@ fn of_rows() -> Vec<Case> {
         whole("difference", 2, RowFunction::Difference, reference!(f64 => Float64, |x| vec![-x[0] + x[1]])),
         whole("complement", 1, RowFunction::Complement, reference!(f64 => Float64, |x| vec![1.0 - x[0], x[0]])),
         whole("isolation", 1, RowFunction::Isolation { all: 3.0, offset: 0.5 }, None),
+        whole("posteriors", 9, RowFunction::Posteriors, None),
         whole("centred", 9, RowFunction::Centred, None),
+        whole("normal quantile", 3, RowFunction::Each(Elementary::NormalQuantile), None),
+        case("weighted median", &[value(Float64, 4)], &[value(Float64, 1)], None, |tables| {
+            WeightedMedian { weights: tables.push(&[0.5, 1.0, 0.25, 2.0]) }.into()
+        }),
+        case("splines", &[value(Float64, 2)], &[value(Float64, 6)], None, |tables| {
+            let knots: Vec<f64> = (0..2).flat_map(|_| (-3..=4).map(f64::from)).collect();
+            let identity = (0..16).map(|at| f64::from(u8::from(at / 4 == at % 4))).collect::<Vec<f64>>();
+            let cells = tables.push(&[identity.clone(), identity].concat());
+            let knots = tables.push(&knots);
+            Splines { degree: 3, beyond: Continuation::Linear, count: 4, leaves_last: true, knots, cells }.into()
+        }),
         whole("sine", 3, RowFunction::Each(Elementary::Sine), each!(f64 => Float64, f64::sin)),
         case("squared distances", &[value(Float32, 3)], &[value(Float32, 18)], Some(Box::new(squares)), |tables| {
             let points: Vec<f32> = numbers(54, 10).iter().map(|x| *x as f32).collect();
@@ -541,5 +553,16 @@ fn of_models() -> Vec<Case> {
         trees(PostTransform::Probit),
         neighbours(Metric::Euclidean, true),
         neighbours(Metric::Minkowski(3.0), false),
+        neighbours(Metric::Cosine, false),
+        case("donors", &[value(Float64, 2)], &[value(Float64, 2)], None, |tables| {
+            let points: Vec<f64> = numbers(20, 21).into_iter().map(|x| if x < 0.1 { f64::NAN } else { x }).collect();
+            let (points, means) = (tables.push(&points), tables.push(&[0.25, 0.75]));
+            Donors { count: 3, by_distance: true, points, means }.into()
+        }),
+        case("outliers", &[value(Float64, 2)], &[value(Float64, 1)], None, |tables| {
+            let [points, reach, densities] =
+                [(20, 22), (10, 23), (10, 24)].map(|(count, from)| tables.push(&numbers(count, from)));
+            Outliers { metric: Metric::Euclidean, count: 3, points, reach, densities }.into()
+        }),
     ]
 }

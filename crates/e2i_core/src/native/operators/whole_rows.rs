@@ -11,6 +11,7 @@ use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::interface::ElementType;
 use crate::native::arithmetic::sklearn::{expit, softmax, sum};
+use crate::native::arithmetic::special::{erf, normal_quantile};
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
@@ -35,6 +36,26 @@ pub enum Elementary {
     Cosine,
     /// The inverse hyperbolic sine.
     ArcSinh,
+    /// The tangent.
+    Tangent,
+    /// The inverse sine.
+    ArcSine,
+    /// The inverse cosine.
+    ArcCosine,
+    /// The inverse tangent.
+    ArcTangent,
+    /// The hyperbolic sine.
+    HyperbolicSine,
+    /// The hyperbolic cosine.
+    HyperbolicCosine,
+    /// 2^x.
+    Exponential2,
+    /// The whole number towards 0.
+    Truncate,
+    /// The error function.
+    Erf,
+    /// The quantile of the normal distribution.
+    NormalQuantile,
 }
 
 impl Elementary {
@@ -48,6 +69,16 @@ impl Elementary {
             Self::Sine => x.sin(),
             Self::Cosine => x.cos(),
             Self::ArcSinh => x.asinh(),
+            Self::Tangent => x.tan(),
+            Self::ArcSine => x.asin(),
+            Self::ArcCosine => x.acos(),
+            Self::ArcTangent => x.atan(),
+            Self::HyperbolicSine => x.sinh(),
+            Self::HyperbolicCosine => x.cosh(),
+            Self::Exponential2 => x.exp2(),
+            Self::Truncate => x.trunc(),
+            Self::Erf => erf(x),
+            Self::NormalQuantile => normal_quantile(x),
         }
     }
 }
@@ -95,6 +126,8 @@ pub enum RowFunction {
     LogDeviations,
     /// Each minus the mean of all.
     Centred,
+    /// The exponential of each minus the logarithm of the sum of all exponentials.
+    Posteriors,
 }
 
 fn divided(row: &[f64], into: &mut [f64], by: f64) {
@@ -179,6 +212,12 @@ impl RowFunction {
                 let mean = share * sum(into);
                 let factor = row.len() as f64 - 1.0;
                 into.iter_mut().for_each(|y| *y = factor * (*y - mean));
+            }
+            Self::Posteriors => {
+                let greatest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                row.iter().zip(into.iter_mut()).for_each(|(x, y)| *y = (x - greatest).exp());
+                let all = greatest + sum(into).ln();
+                row.iter().zip(into).for_each(|(x, y)| *y = (x - all).exp());
             }
             Self::Centred => {
                 let mean = sum(row) / row.len() as f64;
