@@ -110,12 +110,86 @@ CREATE FUNCTION e2i_predict_vector_planned(model text, features record, versions
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_planned';
 COMMENT ON FUNCTION e2i_predict_vector_planned IS 'what a plan calls in place of e2i_predict_vector: the columns that its versions need, and the versions that it was planned for';
 
+-- Scores that are written with their rows, and how many are stale.
+--
+-- What is installed stands in the server's catalog of triggers and nowhere else. All of it runs with the caller's rights: installing
+-- takes the rights of CREATE TRIGGER, and who writes a row must see the model that scores it.
+
+-- Fires for each row that is written; its argument is what e2i_score_on_write was called with.
+CREATE FUNCTION e2i_score_row() RETURNS trigger
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_score_row';
+COMMENT ON FUNCTION e2i_score_row IS 'trigger: scores a row before it is written; installed by e2i_score_on_write';
+
+CREATE FUNCTION e2i_score_on_write("table" regclass, model text, target text DEFAULT NULL, targets jsonb DEFAULT NULL,
+        on_error text DEFAULT 'error', on_apply boolean DEFAULT false) RETURNS text
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_score_on_write_wrapper';
+COMMENT ON FUNCTION e2i_score_on_write IS 'has the rows of a table scored when they are inserted or a feature is updated, by a trigger, and returns its name';
+
+CREATE FUNCTION e2i_score_on_write_off("table" regclass, model text DEFAULT NULL, target text DEFAULT NULL) RETURNS integer
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_score_on_write_off_wrapper';
+COMMENT ON FUNCTION e2i_score_on_write_off IS 'drops the triggers that score the rows of a table, or those of one model or column, and returns how many';
+
+CREATE FUNCTION e2i_score_triggers()
+    RETURNS TABLE ("table" regclass, model text, targets jsonb, on_error text, fires text, trigger text, watched text[])
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'e2i_score_triggers_wrapper';
+COMMENT ON FUNCTION e2i_score_triggers IS 'what the view e2i_scored_on_write shows, with the columns whose update has a row scored anew';
+
+CREATE VIEW e2i_scored_on_write AS
+    SELECT "table", model, targets, on_error, fires, trigger FROM e2i_score_triggers();
+GRANT SELECT ON e2i_scored_on_write TO PUBLIC;
+COMMENT ON VIEW e2i_scored_on_write IS 'tables whose rows are scored when they are written, one row a trigger';
+COMMENT ON COLUMN e2i_scored_on_write."table" IS 'the table';
+COMMENT ON COLUMN e2i_scored_on_write.model IS 'the reference of the model that scores';
+COMMENT ON COLUMN e2i_scored_on_write.targets IS 'which column takes what';
+COMMENT ON COLUMN e2i_scored_on_write.on_error IS 'what becomes of a row that cannot be scored: error or null';
+COMMENT ON COLUMN e2i_scored_on_write.fires IS 'origin: for writes here; always: also for what arrives by replication; replica: for that only; disabled';
+COMMENT ON COLUMN e2i_scored_on_write.trigger IS 'the trigger''s name';
+
+CREATE FUNCTION e2i_features_hash(model text, features record) RETURNS bigint
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_features_hash';
+COMMENT ON FUNCTION e2i_features_hash IS 'a hash of what a model is given of a row, always the same for the same features; NULL for a row that the model does not take';
+
+CREATE FUNCTION e2i_answering_versions(model text) RETURNS text[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_answering_versions_wrapper';
+COMMENT ON FUNCTION e2i_answering_versions IS 'the versions that may answer to a reference now: the one that is meant, then those that share its traffic';
+
+CREATE FUNCTION e2i_stale_scores("table" regclass, model text DEFAULT NULL, targets jsonb DEFAULT NULL)
+    RETURNS TABLE (scored_by text, deployed text, "rows" bigint, stale bigint, unscored bigint, other_version bigint, changed bigint)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
+    kept record;
+    versions text[];
+    is_known boolean := false;
+BEGIN
+    FOR kept IN EXECUTE format('SELECT DISTINCT k.model, k.targets ->> ''version'' AS version, k.targets ->> ''features_hash'' AS hash FROM (
+            SELECT w.model, w.targets FROM %1$I.e2i_scored_on_write w WHERE $3 IS NULL AND w."table" = $1
+            UNION ALL SELECT $2, $3 WHERE $3 IS NOT NULL) k
+        WHERE k.targets ->> ''version'' IS NOT NULL AND ($2 IS NULL OR k.model = $2) ORDER BY 1, 2', home) USING $1, $2, $3
+    LOOP
+        EXECUTE format('SELECT %I.e2i_answering_versions($1)', home) INTO versions USING kept.model;
+        RETURN QUERY EXECUTE format(
+            'SELECT $1, $2[1], s.all_rows, s.none + s.other + s.changed, s.none, s.other, s.changed FROM (
+                 SELECT count(*) AS all_rows, count(*) FILTER (WHERE t.%1$I IS NULL) AS none,
+                     count(*) FILTER (WHERE t.%1$I::text <> ALL ($2)) AS other,
+                     count(*) FILTER (WHERE t.%1$I::text = ANY ($2) AND %2$s) AS changed
+                 FROM %3$s t) s',
+            kept.version,
+            CASE WHEN kept.hash IS NULL THEN 'false' ELSE format('t.%I IS DISTINCT FROM %I.e2i_features_hash($1, t)', kept.hash, home) END,
+            $1) USING kept.model, versions;
+        is_known := true;
+    END LOOP;
+    IF NOT is_known THEN
+        RAISE EXCEPTION 'nothing is known of versions that scored table %', $1
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('Name the model and the column that keeps its version: SELECT * FROM e2i_stale_scores(%L, %L, targets => %L);',
+                      $1, coalesce($2, 'churn'), '{"version": "churn_version"}');
+    END IF;
+END;
+$$;
+COMMENT ON FUNCTION e2i_stale_scores IS 'how many rows of a table have no score, one of a version that is not deployed, or one of other features';
+
 ALTER TABLE ml_model_registry ADD COLUMN cost real CHECK (cost >= 0 AND cost < 'Infinity');
 COMMENT ON COLUMN ml_model_registry.cost IS 'what a row costs the planner, in units of cpu_operator_cost; NULL is the function''s own';
 COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature, one an output, one the engine and why, one a step of the native engine with its kernel, and what both engines took at registration';
-
-            'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library', 'e2i_score_row', 'e2i_score_on_write',
-            'e2i_score_on_write_off', 'e2i_score_triggers', 'e2i_features_hash', 'e2i_answering_versions', 'e2i_stale_scores',
-            'e2i_score_table', 'e2i_score_problem', 'e2i_cancel_scoring_job']),
-        ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights', 'e2i_scored_on_write', 'e2i_scoring_progress',
-            'e2i_scoring_errors']),

@@ -13,7 +13,7 @@ use crate::on_write::plain::require_plain;
 use crate::on_write::row;
 use crate::pg::namespace::quoted_name;
 use crate::pg::relation::{self, Held};
-use crate::pg::{query, sqlstate};
+use crate::pg::statement;
 use crate::scoring::cache;
 use crate::scoring::engines::Preference;
 
@@ -110,6 +110,6 @@ fn literal(text: &str) -> Result<String> {
     Ok(quoted.to_string_lossy().into_owned())
 }
 
-fn run(statement: &str) {
-    sqlstate::keeping(|| query::execute_once(statement));
+fn run(sql: &str) {
+    statement::run(sql, &[], |_| ());
 }
