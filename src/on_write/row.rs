@@ -128,7 +128,9 @@ pub unsafe fn score(
         pg_sys::heap_deform_tuple(tuple, descriptor, site.values.as_mut_ptr(), site.nulls.as_mut_ptr());
         let answered = site.answer(&known, schema);
         let answered = match answered {
-            Err(error) if known.order.on_error == OnError::Error => return Err(told(error, trigger)),
+            Err(error) if known.order.on_error == OnError::Error || ends_all(error.kind()) => {
+                return Err(told(error, trigger));
+            }
             answered => answered,
         };
         if let Err(error) = &answered {
@@ -136,6 +138,12 @@ pub unsafe fn score(
         }
         write(&known, site.lease.as_ref(), &answered, tuple, descriptor).map_err(|error| told(error, trigger))
     }
+}
+
+/// Whether an error says nothing of the row, so that no row is written without a score for it: the statement is to be tried again,
+/// or to end.
+fn ends_all(kind: Kind) -> bool {
+    matches!(kind, Kind::Interrupted | Kind::Conflict | Kind::Memory | Kind::Internal)
 }
 
 impl Site {

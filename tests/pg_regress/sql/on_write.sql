@@ -51,6 +51,16 @@ SELECT e2i_score_on_write('visits', 'linear', targets => '{"score": "score", "ve
 INSERT INTO visits (id, a, b, c) VALUES (30, 1, 2, 3), (31, 1, NULL, 3) RETURNING id, score, version, scored_at, hash, note;
 UPDATE visits SET b = 1, d = 1 WHERE id > 29 RETURNING id, score, version, note;
 
+-- A cancel is not such an error. (y = x, in about a second a row.)
+SELECT e2i_register_model('slow', regress.onnx('shape_slow'), feature_names => '{x}');
+CREATE TABLE slowly (x real, score float8);
+SELECT e2i_score_on_write('slowly', 'slow', 'score', on_error => 'null');
+SET statement_timeout = '300ms';
+INSERT INTO slowly VALUES (7);
+RESET statement_timeout;
+SELECT count(*) FROM slowly;
+DROP TABLE slowly;
+
 -- Another version is deployed: what its scores were is known.
 SELECT e2i_score_on_write('visits', 'linear', targets => '{"score": "score", "version": "version", "features_hash": "hash"}');
 SELECT e2i_register_model('linear', regress.onnx('shape_regression_flat'), feature_names => '{d,c,b,a}');
