@@ -5,6 +5,7 @@
 
 mod ahead;
 mod arguments;
+mod bounds;
 pub mod call;
 mod expression;
 mod given;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use e2i_core::reading::{self, Question, needed};
-use e2i_core::{Answer, Batch, Error, OutputSet, Outputs, Result};
+use e2i_core::{Answer, Batch, Error, Known, OutputSet, Outputs, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
@@ -13,7 +13,7 @@ use crate::datum::features::{FeatureSource, Features};
 use crate::datum::row::Reading;
 use crate::datum::scalar::Zone;
 use crate::metrics::counter::Counter;
-use crate::scoring::model::LoadedModel;
+use crate::scoring::model::{LoadedModel, Pruned};
 
 /// Something that is asked of every row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Arm {
     /// Whether rows are bound that may never be asked for: each is counted with its answer, as one that is scored alone.
     pub is_ahead: bool,
     source: FeatureSource,
+    /// Scores its rows, as something is known of them.
+    pruned: Option<Rc<Pruned>>,
     calls: Vec<Call>,
     wanted: OutputSet,
     outputs: Outputs,
@@ -93,6 +95,7 @@ impl Arm {
             busy: Duration::ZERO,
             is_ahead: false,
             source,
+            pruned: None,
             calls,
             wanted,
             outputs: Outputs::default(),
@@ -115,6 +118,16 @@ impl Arm {
     /// Whether it can answer what is asked at this place.
     pub fn gives(&self, asked: usize) -> bool {
         self.calls[asked].is_given
+    }
+
+    /// Something is known of the rows that come, or, without that, nothing any more.
+    pub fn know(&mut self, known: Option<&Known>) {
+        self.pruned = known.filter(|known| !known.cells.is_empty()).and_then(|known| self.model.pruned(known));
+    }
+
+    /// What scores its rows where something is known of them and that is of use.
+    pub fn pruned(&self) -> Option<&Pruned> {
+        self.pruned.as_deref()
     }
 
     /// Forgets its rows.
@@ -180,7 +193,7 @@ impl Arm {
             self.is_apart = true;
             return;
         }
-        match self.model.score_rows(&self.batch, self.wanted, &mut self.outputs) {
+        match self.model.score_rows_by(self.pruned.as_deref(), &self.batch, self.wanted, &mut self.outputs) {
             Ok(()) => self.count_batch(),
             Err(error) => self.fall_apart(error),
         }

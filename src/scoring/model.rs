@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2i_core::reading::Question;
-use e2i_core::{Answer, Batch, Binder, Engine, Error, Interface, Kind, OutputSet, Outputs, Result};
+use e2i_core::{Answer, Batch, Binder, Engine, Error, Interface, Kind, Known, OutputSet, Outputs, Result};
 use e2i_metrics::{Function, Scorer};
 
 use crate::catalog::model::{ModelId, Version};
@@ -40,6 +40,27 @@ impl ForBatches {
     }
 }
 
+/// Of how many sets of what may be known a loaded model keeps its engine.
+const MOST_PRUNED: usize = 8;
+
+/// The share of the branches that may be left: less than a tenth fewer are not worth a look at each row.
+const MOST_LEFT: f64 = 0.9;
+
+/// An engine for rows of which something is known, with the same answers as the model's to all.
+pub struct Pruned(RefCell<Box<dyn Engine>>);
+
+impl Pruned {
+    /// Branches of the model's trees, and how many of them are left.
+    pub fn nodes(&self) -> Option<(usize, usize)> {
+        self.0.borrow().nodes()
+    }
+
+    /// The code that does most of the work for batches of so many rows.
+    pub fn kernel(&self, rows: usize) -> Option<String> {
+        self.0.borrow().kernel(rows)
+    }
+}
+
 /// A version with its engine.
 pub struct LoadedModel {
     /// The version's identity.
@@ -52,6 +73,8 @@ pub struct LoadedModel {
     pub binder: Binder,
     engine: RefCell<Box<dyn Engine>>,
     for_batches: Option<ForBatches>,
+    /// For rows of which something is known, the last ones first; `None` where nothing is gained.
+    pruned: RefCell<Vec<(Known, Option<Rc<Pruned>>)>>,
     /// What its engine was chosen by.
     pub preference: Preference,
     /// How long loading took.
@@ -97,6 +120,7 @@ impl LoadedModel {
             binder: Binder::new(Arc::new(version.interface.clone()), version.reference()),
             engine: RefCell::new(engine),
             for_batches,
+            pruned: RefCell::default(),
             preference,
             load_time,
             hits: Cell::new(0),
@@ -172,13 +196,45 @@ impl LoadedModel {
     pub fn memory_bytes(&self) -> usize {
         let batches = self.for_batches.as_ref().map(|batches| batches.engine.borrow());
         let beside = batches.as_ref().and_then(|engine| engine.as_ref()).map_or(0, |engine| engine.memory_bytes());
-        self.engine.borrow().memory_bytes() + beside
+        let pruned = self.pruned.borrow();
+        let pruned = pruned.iter().filter_map(|(_, pruned)| pruned.as_ref());
+        let pruned: usize = pruned.map(|pruned| pruned.0.borrow().memory_bytes()).sum();
+        self.engine.borrow().memory_bytes() + beside + pruned
     }
 
-    /// One call to the engine for so many rows.
-    fn score_once(&self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+    /// The engine for rows of which something is known, made when it is asked for first; `None` where too little is left out to be of use.
+    pub fn pruned(&self, known: &Known) -> Option<Rc<Pruned>> {
+        if let Some((_, pruned)) = self.pruned.borrow().iter().find(|(other, _)| other == known) {
+            return pruned.clone();
+        }
+        // Nobody needs it: what goes wrong is no error of the statement.
+        let made = self.engine.borrow().pruned(known).ok().flatten();
+        let is_of_use = |engine: &dyn Engine| {
+            engine.nodes().is_some_and(|(all, left)| left as f64 <= all as f64 * MOST_LEFT)
+        };
+        let made = made.filter(|engine| is_of_use(&**engine)).map(|engine| Rc::new(Pruned(RefCell::new(engine))));
+        let mut pruned = self.pruned.borrow_mut();
+        pruned.truncate(MOST_PRUNED - 1);
+        pruned.insert(0, (known.clone(), made.clone()));
+        made
+    }
+
+    /// The code that does most of the work for batches of so many rows.
+    pub fn kernel(&self, rows: usize) -> Option<String> {
+        self.engine.borrow().kernel(rows)
+    }
+
+    /// One call to an engine for so many rows.
+    fn score_once(
+        &self,
+        pruned: Option<&Pruned>,
+        batch: &Batch,
+        wanted: OutputSet,
+        outputs: &mut Outputs,
+    ) -> Result<()> {
         let Some(batches) = self.for_batches.as_ref().filter(|batches| batch.rows() >= batches.from) else {
-            return self.engine.borrow_mut().score_rows(batch, wanted, outputs);
+            let engine = pruned.map_or(&self.engine, |pruned| &pruned.0);
+            return engine.borrow_mut().score_rows(batch, wanted, outputs);
         };
         if batches.engine.borrow().is_none() {
             // No borrow is held while the bytes are read.
@@ -197,13 +253,27 @@ impl LoadedModel {
     /// # Errors
     /// What the engine reports.
     pub fn score_rows(&self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
+        self.score_rows_by(None, batch, wanted, outputs)
+    }
+
+    /// The same by an engine that [`LoadedModel::pruned`] has made, if one is given.
+    ///
+    /// # Errors
+    /// What the engine reports.
+    pub fn score_rows_by(
+        &self,
+        pruned: Option<&Pruned>,
+        batch: &Batch,
+        wanted: OutputSet,
+        outputs: &mut Outputs,
+    ) -> Result<()> {
         let named = |error: Error| match error.kind() {
             Kind::Runtime => error.of_model(self.reference()),
             _ => error,
         };
         loop {
             // The borrow ends before the interrupt is raised.
-            let result = self.score_once(batch, wanted, outputs);
+            let result = self.score_once(pruned, batch, wanted, outputs);
             match result {
                 // Returns only when the interrupt was withdrawn meanwhile.
                 Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),

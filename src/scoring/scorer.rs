@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use e2i_core::reading::Question;
 use e2i_core::traffic::{Split, Traffic};
-use e2i_core::{Answer, Error, Kind, Outputs, Result, feature_hash};
+use e2i_core::{Answer, Binder, Error, Kind, Known, Outputs, Result, feature_hash};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
@@ -177,7 +177,27 @@ impl Scorer {
         self.arms.iter_mut().chain(&mut self.shadow).for_each(|arm| {
             arm.is_ahead = is_ahead;
             arm.busy = Duration::ZERO;
+            arm.know(None);
         });
+    }
+
+    /// Something is known of the rows that come, until [`Scorer::read_ahead`]; `known` says what, by what binds them. No answer
+    /// depends on it.
+    pub fn know(&mut self, known: impl Fn(&Binder) -> Option<Known>) {
+        for arm in self.arms.iter_mut().chain(&mut self.shadow) {
+            let known = known(&arm.model.binder);
+            arm.know(known.as_ref());
+        }
+    }
+
+    /// Branches of the trees of the version that is meant, and how many of them are left for the rows of which something is known; the
+    /// code that does most of the work for so many rows.
+    pub fn described(&self, rows: usize) -> (Option<(usize, usize)>, Option<String>) {
+        let Some(arm) = self.arms.first() else { return (None, None) };
+        match arm.pruned() {
+            Some(pruned) => (pruned.nodes(), pruned.kernel(rows)),
+            None => (None, arm.model.kernel(rows)),
+        }
     }
 
     /// Forgets the rows of before.

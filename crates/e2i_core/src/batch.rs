@@ -223,6 +223,11 @@ impl Batch {
         Self { rows, tensors }
     }
 
+    /// A batch of these tensors, which have so many rows.
+    pub(crate) fn of(rows: usize, tensors: Vec<Tensor>) -> Self {
+        Self { rows, tensors }
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {

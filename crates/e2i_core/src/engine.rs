@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
+use crate::known::Known;
 
 /// Which outputs a caller needs; an engine need not compute the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,25 @@ pub trait Engine {
     /// # Errors
     /// [`crate::Kind::Interrupted`] when the caller asked to stop, otherwise what the runtime reported.
     fn score_rows(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()>;
+
+    /// The code that does most of the work for batches of so many rows, for people; `None` where it is not known.
+    fn kernel(&self, _rows: usize) -> Option<String> {
+        None
+    }
+
+    /// Branches of the model's trees, and how many of them are left for rows that are as it is known; `None` without trees.
+    fn nodes(&self) -> Option<(usize, usize)> {
+        None
+    }
+
+    /// The same model with the same answers to all rows, to the bit, and faster for those that are as it is known; `None` where
+    /// nothing can be left out. What it holds besides this one is its memory.
+    ///
+    /// # Errors
+    /// What making it reports.
+    fn pruned(&self, _known: &Known) -> Result<Option<Box<dyn Engine>>> {
+        Ok(None)
+    }
 
     /// The same for callers that have no use for some of the rows.
     ///

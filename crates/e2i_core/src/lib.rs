@@ -15,7 +15,7 @@
 //!
 //! Inside, besides: [`EngineTimes`] keeps which engine was faster; `signature` reads MLflow's signatures, checks and writes them; `categories` and `instant` hold values of a data frame
 //! and the codes that stand for them, and points in time as texts; `value` and `decimal` are the rules of conversion, in one place;
-//! [`spelling`] is text that is no JSON; [`class_scores`] says what the numbers of a classifier are; `stage` whether a version passes its
+//! [`spelling`] is text that is no JSON; [`known`] is what a query says of rows before they are read; [`class_scores`] says what the numbers of a classifier are; `stage` whether a version passes its
 //! gates; [`traffic`] which share of the traffic a row belongs to; [`Targets`] says which column takes what of an answer, [`feature_hash`] whether a
 //! row's features are those of before; [`random`] draws numbers from a seed; `error` is kind, message, detail and hint.
 //!
@@ -39,6 +39,7 @@ mod golden;
 mod instant;
 mod interface;
 mod kept;
+pub mod known;
 mod names;
 pub mod native;
 mod options;
@@ -65,6 +66,7 @@ pub use feature_hash::feature_hash;
 pub use golden::{Check, Examples};
 pub use interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
 pub use kept::Kept;
+pub use known::{Given, Known, Said};
 pub use names::quoted;
 pub use options::Options;
 pub use reference::{ModelReference, Selector};

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::forest::Forest;
 use super::instruction_set::InstructionSet;
 use super::operators::{Cells, Frame, Scratch};
 use super::plan::{OpenPlan, Plan};
+use super::pruned;
 use super::value::ValueType;
 use crate::batch::{Batch, Column, Tensor};
 use crate::engine::{Engine, OutputSet, Outputs};
 use crate::error::{Error, Kind, Result};
 use crate::interface::ElementType;
+use crate::known::Known;
 
 /// Most rows that are computed at once.
 const BLOCK_ROWS: usize = 1024;
@@ -102,6 +105,8 @@ pub struct NativeEngine {
     refused: BTreeMap<usize, Error>,
     /// Whether the caller wants to be interrupted; asked before each block.
     interrupted: fn() -> bool,
+    /// Whether the image is that of another engine.
+    is_lent: bool,
 }
 
 impl NativeEngine {
@@ -110,7 +115,11 @@ impl NativeEngine {
     /// # Errors
     /// [`Kind::BadModel`] for bytes that are no image of a plan.
     pub fn open(image: &[u8], set: InstructionSet) -> Result<Self> {
-        let plan = OpenPlan::open(image)?;
+        Ok(Self::of(OpenPlan::open(image)?, set))
+    }
+
+    /// One that computes an open plan.
+    pub(super) fn of(plan: OpenPlan, set: InstructionSet) -> Self {
         let schedules = [OutputSet::LABEL, OutputSet::MAIN, OutputSet::BOTH].map(|wanted| Schedule::new(&plan, wanted));
         let row_bytes: usize = plan.values.iter().skip(plan.inputs).map(bytes_a_row).sum();
         let block_rows = (BLOCK_BYTES / row_bytes.max(1)).clamp(1, BLOCK_ROWS);
@@ -127,9 +136,10 @@ impl NativeEngine {
             scratch: Scratch::default(),
             refused: BTreeMap::new(),
             interrupted: || false,
+            is_lent: false,
         };
         engine.hold(1);
-        Ok(engine)
+        engine
     }
 
     /// Whether every engine that follows the model's definition gives the same bits.
@@ -264,7 +274,31 @@ impl Engine for NativeEngine {
         let steps = self.plan.steps.len() * size_of::<super::plan::Step>()
             + self.plan.values.len() * (size_of::<ValueType>() + size_of::<Column>())
             + self.schedules.iter().map(|schedule| schedule.steps.len() * size_of::<Scheduled>()).sum::<usize>();
-        size_of::<Self>() + self.plan.image().memory_bytes() + cells * self.rows + steps + self.scratch.memory_bytes()
+        let forests = self.plan.steps.iter().filter_map(|step| step.operator.forest());
+        size_of::<Self>()
+            + if self.is_lent { 0 } else { self.plan.image().memory_bytes() }
+            + forests.map(Forest::beside_bytes).sum::<usize>()
+            + cells * self.rows
+            + steps
+            + self.scratch.memory_bytes()
+    }
+
+    fn kernel(&self, rows: usize) -> Option<String> {
+        let most = self.plan.steps.iter().max_by(|a, b| self.plan.work_of(a).total_cmp(&self.plan.work_of(b)))?;
+        Some(most.operator.kernel(self.set, rows.min(self.block_rows)).into_owned())
+    }
+
+    fn nodes(&self) -> Option<(usize, usize)> {
+        let forests = self.plan.steps.iter().filter_map(|step| step.operator.forest());
+        forests.map(Forest::branches).reduce(|all, of| (all.0 + of.0, all.1 + of.1))
+    }
+
+    fn pruned(&self, known: &Known) -> Result<Option<Box<dyn Engine>>> {
+        let Some(plan) = pruned::plan(&self.plan, self.set, known)? else { return Ok(None) };
+        let mut engine = Self::of(plan, self.set);
+        engine.interrupted = self.interrupted;
+        engine.is_lent = true;
+        Ok(Some(Box::new(engine)))
     }
 
     fn score_rows(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {

@@ -123,7 +123,8 @@ impl ImageWriter {
 #[repr(C, align(64))]
 struct Line([u8; ALIGNMENT]);
 
-/// An opened image.
+/// An opened image. A copy is the same bytes.
+#[derive(Clone)]
 pub struct Image {
     lines: Arc<Vec<Line>>,
     /// Where the tables begin and end.

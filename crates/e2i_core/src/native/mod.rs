@@ -18,7 +18,7 @@
 //! `ensemble` is trees as data with a scorer written to be read, which every kernel is tested against; `forest` an ensemble compiled into
 //! tables, and its kernels; `link` and `classifier` lead from the raw sums of trees to predictions and labels;
 //! `arithmetic` says whose order of operations each softmax, logistic function and sum has;
-//! `plan` and `fuse` are the steps, and steps that become one; `image` is the block of bytes; [`NativeEngine`] runs a plan block by block;
+//! `plan` and `fuse` are the steps, and steps that become one; `pruned` is a plan for rows of which something is known; `image` is the block of bytes; [`NativeEngine`] runs a plan block by block;
 //! `instruction_set` says which instructions kernels may use; [`agreement`] has rows to try two engines on.
 //!
 //! What does not belong here: file formats, and anything that knows where an image is kept.
@@ -36,6 +36,7 @@ mod instruction_set;
 mod link;
 pub mod operators;
 mod plan;
+mod pruned;
 mod trained;
 mod value;
 mod vectorised;

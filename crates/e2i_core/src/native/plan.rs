@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::forest::Forest;
 use super::image::Image;
 use super::operators::Operator;
 use super::value::{ValueId, ValueType, broken};
@@ -100,6 +101,23 @@ impl OpenPlan {
     pub(super) fn image(&self) -> &Image {
         &self.image
     }
+
+    /// The same plan up to a value, which is its numbers.
+    pub(super) fn up_to(&self, main: ValueId) -> Self {
+        let plan = Plan { label: None, main: Some(main), ..self.plan.clone() };
+        Self { plan, image: self.image.clone() }
+    }
+
+    /// The same plan with other forests, in steps of these numbers, which are like those that were there.
+    pub(super) fn with_forests(&self, forests: Vec<(usize, Forest)>) -> Self {
+        let mut plan = self.plan.clone();
+        for (step, forest) in forests {
+            if let Some(place) = plan.steps.get_mut(step).and_then(|step| step.operator.forest_mut()) {
+                *place = forest;
+            }
+        }
+        Self { plan, image: self.image.clone() }
+    }
 }
 
 impl std::ops::Deref for OpenPlan {
@@ -114,12 +132,18 @@ impl Plan {
     /// About how much there is to do for a row, see [`Operator::work`].
     #[must_use]
     pub fn work(&self) -> f64 {
-        let work = |step: &Step| {
-            let inputs: Vec<ValueType> = step.inputs.iter().map(|input| self.values[*input as usize]).collect();
-            let written = step.first_output as usize..(step.first_output + step.outputs) as usize;
-            step.operator.work(&inputs, &self.values[written])
-        };
-        self.steps.iter().map(work).sum()
+        self.steps.iter().map(|step| self.work_of(step)).sum()
+    }
+
+    /// The same for one of its steps.
+    pub(super) fn work_of(&self, step: &Step) -> f64 {
+        let written = step.first_output as usize..(step.first_output + step.outputs) as usize;
+        step.operator.work(&self.inputs_of(step), &self.values[written])
+    }
+
+    /// What a step reads.
+    pub(super) fn inputs_of(&self, step: &Step) -> Vec<ValueType> {
+        step.inputs.iter().map(|input| self.values[*input as usize]).collect()
     }
 
     /// For each step, which of its outputs (a bit each, the lowest the first) `wanted` values need; 0 is none.

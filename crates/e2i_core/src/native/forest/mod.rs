@@ -3,7 +3,7 @@
 //! [`Forest::compile`] brings an [`Ensemble`] to one form (`shape`) and makes tables of it in three layers: `codes` turn rows
 //! or columns of numbers into what branches compare; `topology` has the trees, once for each kernel that can take them, and
 //! finds leaves; `sinks` are what becomes of leaves: sums, their indexes, what each tree says. `paths` is made beside, of the
-//! shape. `registers` is what kernels do
+//! shape; `read_back` makes an ensemble of tables again, and `pruned` one with fewer branches for rows of which something is known. `registers` is what kernels do
 //! with the instructions of a processor. Which kernel runs depends on the shape, the number of rows and the instructions; what
 //! comes out does not: weights are added tree by tree in the order of the model, in the model's type.
 //!
@@ -15,6 +15,8 @@
 mod codes;
 mod number;
 mod paths;
+mod pruned;
+mod read_back;
 mod registers;
 mod shape;
 mod sinks;
@@ -22,17 +24,21 @@ mod sinks;
 mod tests;
 mod topology;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use self::codes::{CodeSections, RowMajor};
 pub use self::codes::{Rows, Strided};
 pub use self::paths::{Condition, Path, PathFeature, Paths};
+use self::pruned::Pruned;
 use self::sinks::{EachTree, Indexes, LeafSections, Leaves, Sink, Sums};
 use self::topology::{Double, KernelMemory, Narrow, Single, Topology, TopologySections, WalkNode, WalkNodes};
 use super::ensemble::{Ensemble, Precision};
 use super::image::{Image, ImageWriter};
 use super::instruction_set::InstructionSet;
 use crate::error::{Error, Kind, Result};
+use crate::known::Numbers;
 
 /// Where sums are written: for each row one number a target, in the type in which the ensemble adds.
 #[derive(Debug)]
@@ -80,6 +86,12 @@ pub struct Forest {
     sections: Sections,
     #[serde(skip)]
     tables: Option<Tables>,
+    /// Bytes of the image that the tables lie in.
+    #[serde(skip)]
+    image_bytes: usize,
+    /// What is left of it for rows that are like most.
+    #[serde(skip)]
+    pruned: Option<Arc<Pruned>>,
 }
 
 /// Where the tables lie in an image.
@@ -144,7 +156,8 @@ impl Forest {
             }
         };
         let (compared_in, added_in) = (ensemble.compared_in, ensemble.added_in);
-        Ok(Self { sections: Sections { codes, topology, leaves, compared_in, added_in }, tables: None })
+        let sections = Sections { codes, topology, leaves, compared_in, added_in };
+        Ok(Self { sections, tables: None, image_bytes: 0, pruned: None })
     }
 
     /// Finds the tables in an image and keeps them: nothing that scoring relies on is taken on trust.
@@ -174,7 +187,31 @@ impl Forest {
             _ => return Err(number::broken("the type")),
         };
         self.tables = Some(Tables { trees, leaves });
+        self.image_bytes = image.memory_bytes();
         Ok(())
+    }
+
+    /// The same forest, faster for rows whose columns are as it is known; `None` if that decides no branch. The sums of all rows
+    /// stay what they are, also of those that are otherwise: what is known is looked at in each. `known` are columns of the input
+    /// and what they can be, each once.
+    ///
+    /// # Errors
+    /// As [`Forest::ensemble`] and [`Forest::compile`].
+    pub fn pruned(&self, known: &[(usize, Numbers)]) -> Result<Option<Self>> {
+        let pruned = Pruned::of(self, known)?;
+        Ok(pruned.map(|pruned| Self { pruned: Some(Arc::new(pruned)), ..self.clone() }))
+    }
+
+    /// Branches of all trees, and how many of them are left for rows that are as it is known.
+    #[must_use]
+    pub fn branches(&self) -> (usize, usize) {
+        let branches = |forest: &Self| forest.sections.topology.branches();
+        (branches(self), self.pruned.as_ref().map_or(branches(self), |pruned| branches(&pruned.forest)))
+    }
+
+    /// Bytes of tables that do not lie in the image.
+    pub(in crate::native) fn beside_bytes(&self) -> usize {
+        self.pruned.as_ref().map_or(0, |pruned| pruned.memory_bytes())
     }
 
     /// Branches on the longest ways of a row through all trees.
@@ -216,6 +253,9 @@ impl Forest {
     /// The kernel that scores so many rows, or most of them.
     #[must_use]
     pub fn kernel(&self, set: InstructionSet, rows: usize) -> &'static str {
+        if let Some(pruned) = &self.pruned {
+            return pruned.forest.kernel(set, rows);
+        }
         self.sections.topology.kernel(&self.sections.codes, self.trees(), set, rows)
     }
 
@@ -240,6 +280,12 @@ impl Forest {
         scratch: &mut Scratch,
         out: SumsMut<'_>,
     ) -> Result<()> {
+        if let Some(pruned) = &self.pruned
+            && input.are(rows, self.width())
+            && pruned.fits(input, rows)
+        {
+            return pruned.forest.sums(set, input, rows, scratch, out);
+        }
         self.sums_of(set, input, (rows, self.blended(set, rows)), scratch, out)
     }
 

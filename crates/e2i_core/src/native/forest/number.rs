@@ -36,6 +36,8 @@ pub(super) trait Number:
     fn from_f64(value: f64) -> Self;
     fn from_single(value: f32) -> Self;
     fn to_f64(self) -> f64;
+    /// The next number of the type above.
+    fn above(self) -> Self;
     fn is_none(self) -> bool;
     fn is_nan(self) -> bool;
     /// Whether it counts as zero where zero is missing.
@@ -80,6 +82,10 @@ macro_rules! number {
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 f64::from(self)
+            }
+
+            fn above(self) -> Self {
+                self.next_up()
             }
 
             #[inline(always)]
@@ -155,6 +161,15 @@ pub(super) fn missing_code(missing: Missing) -> u32 {
         Missing::Nan => NAN_ALONE,
         Missing::Nothing => NOTHING,
         Missing::NanAndZero => NAN_AND_ZERO,
+    }
+}
+
+/// The same, back.
+pub(super) fn missing_of(code: u32) -> Missing {
+    match code {
+        NAN_ALONE => Missing::Nan,
+        NOTHING => Missing::Nothing,
+        _ => Missing::NanAndZero,
     }
 }
 

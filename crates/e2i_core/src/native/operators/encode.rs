@@ -105,6 +105,15 @@ impl Encode {
         Self { columns, keys: tables.push(&keys), places: tables.push(&places), cells: tables.push(&cells) }
     }
 
+    /// The column that a cell of what comes out is made of.
+    pub(super) fn column_of(&self, cell: usize) -> Option<usize> {
+        let mut end = 0;
+        self.columns.iter().position(|column| {
+            end += column.width;
+            cell < end
+        })
+    }
+
     /// Cells a row of what comes out.
     #[must_use]
     pub fn width(&self) -> usize {

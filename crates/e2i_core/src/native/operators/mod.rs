@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::forest::Forest;
 use super::image::Image;
 use super::instruction_set::InstructionSet;
 use super::value::ValueType;
@@ -171,6 +172,66 @@ impl Operator {
             _ => (0, 0),
         };
         (cells + steps) as f64 + products as f64 / 4.0
+    }
+
+    /// Its trees, if it has any.
+    pub(crate) fn forest(&self) -> Option<&Forest> {
+        match self {
+            Self::Trees(trees) => Some(&trees.forest),
+            Self::Trained(trees) => Some(&trees.forest),
+            _ => None,
+        }
+    }
+
+    /// The same, to be replaced.
+    pub(crate) fn forest_mut(&mut self) -> Option<&mut Forest> {
+        match self {
+            Self::Trees(trees) => Some(&mut trees.forest),
+            Self::Trained(trees) => Some(&mut trees.forest),
+            _ => None,
+        }
+    }
+
+    /// The one cell of an input, by the input's number, on which a cell of the first output depends; nothing where it is not known to
+    /// be one.
+    pub(crate) fn made_of(
+        &self,
+        image: &Image,
+        inputs: &[ValueType],
+        output: ValueType,
+        cell: usize,
+    ) -> Option<(usize, usize)> {
+        match self {
+            Self::Gather(gather) => Some((0, *image.slice(gather.columns).get(cell)? as usize)),
+            Self::Concat(_) => {
+                let mut before = 0;
+                inputs.iter().enumerate().find_map(|(input, of)| {
+                    let place = cell.checked_sub(before).filter(|place| *place < of.width);
+                    before += of.width;
+                    Some((input, place?))
+                })
+            }
+            Self::Encode(encode) => Some((0, encode.column_of(cell)?)),
+            // As many cells in a row for each cell.
+            Self::Binarize(_)
+            | Self::Binary(_)
+            | Self::Cast(_)
+            | Self::Clip(_)
+            | Self::Columnwise(_)
+            | Self::Impute(_)
+            | Self::Interpolate(_)
+            | Self::Lookup(_)
+            | Self::OneHot(_)
+            | Self::Pick(_)
+            | Self::Recase(_)
+            | Self::Scale(_)
+            | Self::Unary(_) => {
+                let [input] = inputs else { return None };
+                let each = output.width.checked_div(input.width).filter(|each| each * input.width == output.width)?;
+                Some((0, cell.checked_div(each)?))
+            }
+            _ => None,
+        }
     }
 
     /// Whether it can be given its first output alone where that alone is needed.

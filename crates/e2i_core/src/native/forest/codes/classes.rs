@@ -7,12 +7,14 @@
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-use super::super::number::{CARRIED_MAX, NAN_AND_ZERO, Number, Numbers, as_read, broken, missing_code};
+use super::super::number::{CARRIED_MAX, NAN_AND_ZERO, Number, Numbers, as_read, broken, missing_code, missing_of};
 use super::super::registers::BLOCK;
 use super::super::shape::{Ranges, Shape};
-use super::columns::{LEVELS, levels_for, search_places, search_tree};
+use super::Question;
+use super::columns::{LEVELS, intervals, levels_for, search_places, search_tree};
 use super::source::SourceRow;
 use crate::error::{Error, Kind, Result};
+use crate::native::ensemble::{FeatureUse, Test};
 use crate::native::image::{Image, ImageWriter, Section, Table};
 
 /// Bytes of sets of a model at most.
@@ -268,6 +270,21 @@ impl<T: Number> Classes<T> {
         }
         let class = self.class_of[feature.classes as usize + place - (1usize << levels)];
         if missing { feature.absent } else { class }
+    }
+
+    /// What a branch asks whose answer is yes within a set of this feature.
+    pub(super) fn within(&self, feature: usize, set: u32) -> Option<Question> {
+        let of = self.sets.features.get(feature)?;
+        let start = *self.sets.starts.get(set as usize)? as usize;
+        let is_in = |class: u32| {
+            self.sets.bits.get(start + class as usize / 8).is_some_and(|byte| byte >> (class % 8) & 1 == 1)
+        };
+        let class = |rank: u32| self.class_of[of.classes as usize + rank as usize];
+        Some(Question {
+            feature: FeatureUse { column: of.column, missing: missing_of(of.missing) },
+            test: Test::Member(intervals(self.search_of(of), |rank| is_in(class(rank)))),
+            missing_yes: is_in(of.absent),
+        })
     }
 
     /// For a block of ranks, the byte of a set that their classes are in, and their bit in it. For features whose sets have

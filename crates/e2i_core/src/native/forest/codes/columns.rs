@@ -12,11 +12,13 @@ use std::collections::HashMap;
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-use super::super::number::{NAN_ALONE, NAN_AND_ZERO, Number, Numbers, as_read, broken, missing_code};
+use super::super::number::{NAN_ALONE, NAN_AND_ZERO, Number, Numbers, as_read, broken, missing_code, missing_of};
 use super::super::registers::BLOCK;
 use super::super::shape::{Asked, Column, Shape};
+use super::Question;
 use super::source::SourceRow;
 use crate::error::{Error, Kind, Result};
+use crate::native::ensemble::{FeatureUse, Test};
 use crate::native::image::{Image, ImageWriter, Section, Table};
 
 /// Thresholds that one column of bytes tells apart.
@@ -211,6 +213,29 @@ fn place_in_search(rank: usize, levels: u32) -> usize {
     (1 << level) + (rank >> (ends_in + 1))
 }
 
+/// The closed intervals of the values whose ranks, by a search tree, are in a set.
+pub(super) fn intervals<T: Number>((search, levels): (&[T], u32), is_in: impl Fn(u32) -> bool) -> Vec<(f64, f64)> {
+    let ranks = 1usize << levels;
+    let bound = |rank: usize| search[place_in_search(rank, levels)];
+    let mut intervals: Vec<(f64, f64)> = vec![];
+    let mut is_open = false;
+    for rank in 0..ranks {
+        let after = rank.checked_sub(1).map(bound);
+        // Nothing is above infinity, with which the thresholds are filled up.
+        if !is_in(rank as u32) || after.is_some_and(|after| after.to_f64() == f64::INFINITY) {
+            is_open = false;
+            continue;
+        }
+        let to = if rank + 1 < ranks { bound(rank).to_f64() } else { f64::INFINITY };
+        match intervals.last_mut().filter(|_| is_open) {
+            Some(last) => last.1 = to,
+            None => intervals.push((after.map_or(f64::NEG_INFINITY, |after| after.above().to_f64()), to)),
+        }
+        is_open = true;
+    }
+    intervals
+}
+
 /// A bit for each rank: whether values of this rank are in the set.
 fn members(column: &Column, bounds: &[f64]) -> Vec<u32> {
     let mut bits = vec![0u32; (bounds.len() + 1).next_power_of_two().div_ceil(32)];
@@ -303,6 +328,19 @@ impl<T: Number> Columns<T> {
                 };
             }
         }
+    }
+
+    /// What a branch that compares a column of numbers asks.
+    pub(super) fn at_most(&self, column: usize, threshold: f64) -> Option<Question> {
+        let output = self.numbers.get(column)?;
+        let source = self.sources.get(self.sources.partition_point(|source| source.numbers[1] as usize <= column))?;
+        let feature = FeatureUse { column: source.column, missing: missing_of(source.missing) };
+        let test = if output.flags & SET == 0 {
+            Test::LessEqual(threshold)
+        } else {
+            Test::Member(intervals(self.search_of(source), |rank| self.is_member(output, rank)))
+        };
+        Some(Question { feature, test, missing_yes: output.flags & MISSING_LOW != 0 })
     }
 
     /// How many thresholds a value exceeds.

@@ -25,6 +25,7 @@ use super::number::{NAN_ALONE, Number, as_read};
 use super::registers::{self, BLOCK, Bytes, Vector, Work};
 use super::shape::Shape;
 use crate::error::Result;
+use crate::native::ensemble::{FeatureUse, Test};
 use crate::native::image::{Image, ImageWriter};
 use crate::native::instruction_set::InstructionSet;
 
@@ -42,6 +43,15 @@ pub(super) struct Codes<T> {
     columns: columns::Columns<T>,
     counted: counted::Counted<T>,
     classes: classes::Classes<T>,
+}
+
+/// What a branch asks, read back from the tables.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    pub feature: FeatureUse,
+    pub test: Test,
+    /// Whether the answer is yes for a missing value.
+    pub missing_yes: bool,
 }
 
 /// The codes of the rows of a block.
@@ -112,6 +122,16 @@ impl<T: Number> Codes<T> {
 
     pub(super) fn sets(&self) -> &Sets {
         &self.classes.sets
+    }
+
+    /// What a branch that compares a column asks, read back.
+    pub(super) fn at_most(&self, column: usize, threshold: f64) -> Option<Question> {
+        self.columns.at_most(column, threshold)
+    }
+
+    /// What a branch asks whose answer is yes within a set, read back; the column is that of its class.
+    pub(super) fn within(&self, column: usize, set: u32) -> Option<Question> {
+        self.classes.within(column.checked_sub(self.columns.numbers.len())?, set)
     }
 
     /// Writes the numbers that branches of a row compare; classes are carried by NaN.

@@ -252,6 +252,23 @@ impl LeafSections {
 }
 
 impl<A: Number> Leaves<A> {
+    /// How answers become one, what is added to each target, and whether that is first.
+    pub(in crate::native::forest) fn rule(&self) -> (Aggregate, &[f64], bool) {
+        let aggregate = match self.rule {
+            Rule::Sum => Aggregate::Sum,
+            Rule::Average => Aggregate::Average,
+            Rule::Least => Aggregate::Min,
+            Rule::Greatest => Aggregate::Max,
+        };
+        (aggregate, &self.base, self.base_first)
+    }
+
+    /// What a leaf adds, read back; of weights that change nothing none or all.
+    pub(in crate::native::forest) fn weights(&self, tree: usize, leaf: u32) -> Vec<Weight> {
+        let there = self.of_leaf(tree, leaf).filter(|(_, weight)| !weight.is_none());
+        there.map(|(target, weight)| Weight { target: target as u32, value: weight.to_f64() }).collect()
+    }
+
     /// What a target begins with.
     #[inline(always)]
     fn start(&self, target: usize) -> A {

@@ -2,6 +2,7 @@
 //! new case is an ensemble and some rows.
 mod damaged;
 mod paths;
+mod pruned;
 mod random;
 
 use self::random::{STYLES, Style, cases, ensemble, rows, singles};

@@ -14,7 +14,7 @@ mod walk;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::walk::{Double, Narrow, Single, WalkNode, WalkNodes};
+pub(super) use self::walk::{Double, Narrow, Passed, Single, WalkNode, WalkNodes};
 use super::codes::{CodeSections, Codes, ColumnPlaces, SetPlaces, Source};
 use super::registers::BLOCK;
 use super::shape::{Asked, Shape};
@@ -89,6 +89,11 @@ impl TopologySections {
     /// Branches on the longest ways of a row through all trees.
     pub(super) fn steps(&self) -> usize {
         self.walk.steps
+    }
+
+    /// Branches of all trees.
+    pub(super) fn branches(&self) -> usize {
+        self.branches
     }
 
     /// Of which kind the nodes are that `walk` passes.
@@ -183,6 +188,16 @@ impl<S: WalkNode> Topology<S> {
         self.answered = self.answered.take().filter(|_| answered);
         self.rowwise = self.rowwise.take().filter(|_| rowwise);
         self.coded = self.coded.take().filter(|_| coded);
+    }
+
+    /// What branches compare.
+    pub(super) fn codes(&self) -> &Codes<S::Number> {
+        &self.codes
+    }
+
+    /// The nodes of a tree, the root first.
+    pub(super) fn nodes_read_back(&self, tree: usize) -> Vec<Passed> {
+        self.walk.nodes_read_back(tree)
     }
 
     /// Passes rows through all trees, `blended` of them in blocks.

@@ -272,7 +272,35 @@ fn is_sound<S: WalkNode>(node: &S, numbers: usize, sets: &Sets, payload: &Payloa
     threshold.carried() < payload.leaves
 }
 
+/// A node as it can be read back.
+pub(in crate::native::forest) enum Passed {
+    /// The leaf of this number.
+    Leaf(u32),
+    /// Whether the number of a column is at most a threshold; where it is, `left` follows, else the one after.
+    AtMost { column: usize, threshold: f64, left: u32 },
+    /// Whether the class of a column, the classes counted, is outside of a set; what follows likewise.
+    Outside { column: usize, set: u32, left: u32 },
+}
+
 impl<S: WalkNode> Walk<S> {
+    /// The nodes of a tree, the root first, with columns counted as [`Codes::read_numbers`] writes them.
+    pub(super) fn nodes_read_back(&self, tree: usize) -> Vec<Passed> {
+        let read = |node: &S| {
+            let (threshold, left) = (node.threshold(), node.left() as u32);
+            match (threshold.is_nan(), threshold.names()) {
+                (false, _) => Passed::AtMost { column: node.column(), threshold: threshold.to_f64(), left },
+                (true, true) => Passed::Outside { column: node.column(), set: threshold.carried(), left },
+                (true, false) => Passed::Leaf(threshold.carried()),
+            }
+        };
+        let nodes = self.nodes_of(&self.spans[tree]);
+        match nodes {
+            // The place before a root that is a leaf.
+            [first, root, ..] if matches!(read(first), Passed::Leaf(_)) => vec![read(root)],
+            _ => nodes.iter().map(read).collect(),
+        }
+    }
+
     /// Walks rows. `numbers` is memory that is kept. The codes must be those with which the tables were opened.
     pub(super) fn pass(
         &self,
