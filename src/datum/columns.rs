@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 
-use e2i_core::{Binder, Lanes, Layout, Result, Scalar, Word};
+use e2i_core::{Binder, Known, Lanes, Layout, Result, Said, Scalar, Word};
 use pgrx::pg_sys;
 
 use crate::datum::as_json;
@@ -161,6 +161,16 @@ impl Columns {
         let features = &binder.interface().features;
         members.sort_by_key(|feature| (sources[*feature].is_none(), as_json::key(&features[*feature].name)));
         members.into_iter().try_for_each(|feature| feed(feature, sources[feature])).and(fed)
+    }
+
+    /// The type of one.
+    pub fn type_of(&self, column: usize) -> pg_sys::Oid {
+        self.columns[column].type_oid
+    }
+
+    /// What is known of the cells of a model's batch, from what is said of each of them.
+    pub fn known(&self, binder: &Binder, said: impl Fn(usize) -> Vec<Said>) -> Known {
+        binder.known(&binder.match_names(self.names.iter().map(String::as_str)), said)
     }
 
     /// Whether each feature of a model is among them.

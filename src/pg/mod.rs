@@ -9,6 +9,7 @@ pub mod backtrace;
 pub mod call_site;
 pub mod child;
 pub mod commits;
+pub mod constraints;
 pub mod encoding;
 pub mod executor;
 pub mod failure;

@@ -301,6 +301,13 @@ unsafe extern "C-unwind" fn explain(
         }
         let instrument = (*node).ss.ps.instrument;
         if (*state).analyze && !instrument.is_null() {
+            let is_full = (*state).verbose || !is_text;
+            if let Some(nodes) = rows.nodes(is_full) {
+                text(c"Nodes", &nodes);
+            }
+            if let Some(kernels) = rows.kernels().filter(|_| is_full) {
+                text(c"Kernel", &kernels);
+            }
             number(c"Batches", (*instrument).ntuples2 as i64);
             if (*state).timing {
                 (*instrument).nfiltered2 += rows.take_busy().as_secs_f64();

@@ -138,6 +138,29 @@ impl Rows {
         models.join(", ")
     }
 
+    /// Branches of their trees, and how many are left where something is known of the rows; nothing for one without trees. All of
+    /// them, or those of which some are left out.
+    pub fn nodes(&self, all: bool) -> Option<String> {
+        // Who reads it may have another encoding, without arrows.
+        // SAFETY: reads a setting of the session.
+        let is_utf8 = unsafe { pg_sys::pg_get_client_encoding() } == pg_sys::pg_enc::PG_UTF8.cast_signed();
+        let arrow = if is_utf8 { "→" } else { "->" };
+        let nodes = self.waiting.iter().filter_map(|waiting| waiting.described().0);
+        let mut nodes: Vec<String> = nodes
+            .filter(|(before, left)| all || left < before)
+            .map(|(before, left)| if left < before { format!("{before} {arrow} {left}") } else { before.to_string() })
+            .collect();
+        nodes.dedup();
+        (!nodes.is_empty()).then(|| nodes.join(", "))
+    }
+
+    /// What does most of their work.
+    pub fn kernels(&self) -> Option<String> {
+        let mut kernels: Vec<String> = self.waiting.iter().filter_map(|waiting| waiting.described().1).collect();
+        kernels.dedup();
+        (!kernels.is_empty()).then(|| kernels.join(", "))
+    }
+
     /// How features reach them.
     pub fn features(&self) -> String {
         let mut features: Vec<String> = self.waiting.iter().map(Waiting::features).collect();

@@ -1,11 +1,13 @@
 //! Where the features of rows come from, over the rows of the plan below.
 
+use e2i_core::{Binder, Known};
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::datum::columns::Columns;
 use crate::datum::features::{Features, Spelling};
 use crate::datum::row::Reading;
 use crate::pg::tree;
+use crate::scan::bounds::{self, Bounds};
 
 /// Where a row below is, and in which memory expressions over it are evaluated.
 #[derive(Clone, Copy)]
@@ -103,6 +105,24 @@ impl Source {
             *columns.get_mut(column - 1)? = Some((names.get(index)?.as_str(), type_oid));
         }
         Some(Columns::new(columns.into_iter()))
+    }
+
+    /// What the plan below says of the features of its rows.
+    pub fn known(&self, binder: &Binder, bounds: &Bounds) -> Option<Known> {
+        match self {
+            Self::Slot { columns, .. } => Some(columns.known(binder, |source| bounds.said(source + 1))),
+            Self::Columns { columns, fields, values, nulls, .. } => {
+                Some(columns.known(binder, |source| match fields[source] {
+                    Field::Column(column) => bounds.said(column),
+                    // SAFETY: a constant of that type.
+                    Field::Constant => unsafe {
+                        bounds::of_constant(columns.type_of(source), values[source], nulls[source])
+                    },
+                    Field::Computed(_) => vec![],
+                }))
+            }
+            Self::Value { .. } => None,
+        }
     }
 
     /// The features of the row below; `None` where they are NULL.

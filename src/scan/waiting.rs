@@ -17,6 +17,7 @@ use crate::metrics::{counter, statement};
 use crate::pg::call_site::Place;
 use crate::pg::tree;
 use crate::pg::{snapshot, varlena};
+use crate::scan::bounds::Bounds;
 use crate::scan::call::{self, ScoringFunction};
 use crate::scan::ready::Ready;
 use crate::scan::source::{Below, Source};
@@ -37,11 +38,12 @@ pub struct Waiting {
     function: pg_sys::Oid,
     calls: Vec<Call>,
     model: *mut pg_sys::ExprState,
-    /// As the statement calls the model.
+    /// The version that it was planned for, or as the statement calls the model.
     called: String,
     /// The versions that they were planned for, an array of texts.
     versions: Option<pg_sys::Datum>,
     source: Source,
+    bounds: Bounds,
     /// Where answers are made that are there before they are asked for.
     memory: pg_sys::MemoryContext,
     /// What scores; `None` before the first call.
@@ -108,14 +110,17 @@ impl Waiting {
             let (source, needed) = Source::new(question.features, spelling, parent);
             let model = pg_sys::ExecInitExpr(question.model.cast(), parent);
             let versions = tree::cast::<pg_sys::Const, _>(question.versions, NodeTag::T_Const);
-            let versions = versions.filter(|versions| !(**versions).constisnull);
+            let versions = versions.filter(|versions| !(**versions).constisnull).map(|versions| (*versions).constvalue);
             let this = Self {
                 function,
                 calls: calls.collect(),
                 model,
-                called: called(question.model),
-                versions: versions.map(|versions| (*versions).constvalue),
+                called: versions
+                    .and_then(|versions| planned::only(versions))
+                    .unwrap_or_else(|| called(question.model)),
+                versions,
                 source,
+                bounds: Bounds::new((*parent).lefttree),
                 memory,
                 scorer: None,
                 failed: None,
@@ -228,12 +233,17 @@ impl Waiting {
         self.is_given
     }
 
-    /// The version with its engine, or as the statement calls it if nothing was scored.
+    /// The version with its engine; before anything was scored the one that it was planned for, or as the statement calls the model.
     pub fn model(&self) -> String {
         match &self.scorer {
             Some(scorer) => format!("{} ({})", scorer.active().reference(), scorer.active().engine_name()),
             None => self.called.clone(),
         }
+    }
+
+    /// Branches of its trees, with how many of them are left for these rows, and its kernel; nothing before anything was scored.
+    pub fn described(&self) -> (Option<(usize, usize)>, Option<String>) {
+        self.scorer.as_ref().map_or((None, None), |scorer| scorer.described(settings::batch_size()))
     }
 
     /// How features reach the model.
@@ -334,6 +344,9 @@ impl Waiting {
                 {
                     scorer.bind(features);
                     self.places.push(0);
+                }
+                if self.bounds.is_time(self.bound, scorer.pruning_pays_from()) {
+                    scorer.know(|binder| self.source.known(binder, &self.bounds));
                 }
                 scorer.score();
                 self.is_scored = true;

@@ -43,9 +43,6 @@ impl ForBatches {
 /// Of how many sets of what may be known a loaded model keeps its engine.
 const MOST_PRUNED: usize = 8;
 
-/// The share of the branches that may be left: less than a tenth fewer are not worth a look at each row.
-const MOST_LEFT: f64 = 0.9;
-
 /// An engine for rows of which something is known, with the same answers as the model's to all.
 pub struct Pruned(RefCell<Box<dyn Engine>>);
 
@@ -75,6 +72,8 @@ pub struct LoadedModel {
     for_batches: Option<ForBatches>,
     /// For rows of which something is known, the last ones first; `None` where nothing is gained.
     pruned: RefCell<Vec<(Known, Option<Rc<Pruned>>)>>,
+    /// From how many rows on it may pay to make one of these.
+    pub pruning_pays_from: f64,
     /// What its engine was chosen by.
     pub preference: Preference,
     /// How long loading took.
@@ -118,6 +117,7 @@ impl LoadedModel {
             name: version.name.clone(),
             version: version.version.clone(),
             binder: Binder::new(Arc::new(version.interface.clone()), version.reference()),
+            pruning_pays_from: engine.pruning_pays_from(),
             engine: RefCell::new(engine),
             for_batches,
             pruned: RefCell::default(),
@@ -209,10 +209,7 @@ impl LoadedModel {
         }
         // Nobody needs it: what goes wrong is no error of the statement.
         let made = self.engine.borrow().pruned(known).ok().flatten();
-        let is_of_use = |engine: &dyn Engine| {
-            engine.nodes().is_some_and(|(all, left)| left as f64 <= all as f64 * MOST_LEFT)
-        };
-        let made = made.filter(|engine| is_of_use(&**engine)).map(|engine| Rc::new(Pruned(RefCell::new(engine))));
+        let made = made.map(|engine| Rc::new(Pruned(RefCell::new(engine))));
         let mut pruned = self.pruned.borrow_mut();
         pruned.truncate(MOST_PRUNED - 1);
         pruned.insert(0, (known.clone(), made.clone()));

@@ -102,6 +102,16 @@ fn known(schema: Schema, id: &ModelId, reference: &ModelReference) -> Option<Rc<
     Some(version)
 }
 
+/// The version that a call was planned for, if it is one. `versions` is an array of texts.
+///
+/// # Safety
+/// `versions` must be a valid value of that type.
+pub unsafe fn only(versions: pg_sys::Datum) -> Option<String> {
+    // SAFETY: as the caller promises.
+    let mut versions: Vec<String> = unsafe { FromDatum::from_datum(versions, false) }?;
+    versions.pop().filter(|_| versions.is_empty())
+}
+
 /// Whether a call that was planned for these versions gives each that scores it what it takes: a version that it was planned for,
 /// or one of whose features `holds_all` says that none is missing. `versions` is an array of texts.
 ///

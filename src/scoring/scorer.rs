@@ -181,6 +181,11 @@ impl Scorer {
         });
     }
 
+    /// From how many rows on it may pay to [`Scorer::know`] something of them.
+    pub fn pruning_pays_from(&self) -> f64 {
+        self.arms.first().map_or(f64::INFINITY, |arm| arm.model.pruning_pays_from)
+    }
+
     /// Something is known of the rows that come, until [`Scorer::read_ahead`]; `known` says what, by what binds them. No answer
     /// depends on it.
     pub fn know(&mut self, known: impl Fn(&Binder) -> Option<Known>) {

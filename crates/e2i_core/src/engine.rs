@@ -81,8 +81,13 @@ pub trait Engine {
         None
     }
 
+    /// From how many rows on [`Engine::pruned`] may save the time that it takes to make.
+    fn pruning_pays_from(&self) -> f64 {
+        f64::INFINITY
+    }
+
     /// The same model with the same answers to all rows, to the bit, and faster for those that are as it is known; `None` where
-    /// nothing can be left out. What it holds besides this one is its memory.
+    /// too little can be left out. What it holds besides this one is its memory.
     ///
     /// # Errors
     /// What making it reports.

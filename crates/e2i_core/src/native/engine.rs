@@ -293,6 +293,14 @@ impl Engine for NativeEngine {
         forests.map(Forest::branches).reduce(|all, of| (all.0 + of.0, all.1 + of.1))
     }
 
+    fn pruning_pays_from(&self) -> f64 {
+        // To make a branch takes some microseconds of a processor; of a row's time, steps of half a nanosecond, perhaps a quarter is saved.
+        const NANOSECONDS_A_BRANCH: f64 = 2_000.0;
+        self.nodes().map_or(f64::INFINITY, |(branches, _)| {
+            branches as f64 * NANOSECONDS_A_BRANCH / (self.work() * 0.5 * 0.25).max(1.0)
+        })
+    }
+
     fn pruned(&self, known: &Known) -> Result<Option<Box<dyn Engine>>> {
         let Some(plan) = pruned::plan(&self.plan, self.set, known)? else { return Ok(None) };
         let mut engine = Self::of(plan, self.set);

@@ -16,7 +16,7 @@ use crate::engine::{Engine, OutputSet, Outputs};
 use crate::error::Result;
 use crate::known::{Known, Numbers, Possible};
 
-/// The same plan, faster for rows that are as it is known; `None` where that decides no branch.
+/// The same plan, faster for rows that are as it is known; `None` where that decides few branches.
 pub(super) fn plan(plan: &OpenPlan, set: InstructionSet, known: &Known) -> Result<Option<OpenPlan>> {
     let mut forests: Vec<(usize, Forest)> = vec![];
     for (number, step) in plan.steps.iter().enumerate() {

@@ -191,7 +191,7 @@ impl Forest {
         Ok(())
     }
 
-    /// The same forest, faster for rows whose columns are as it is known; `None` if that decides no branch. The sums of all rows
+    /// The same forest, faster for rows whose columns are as it is known; `None` if that decides few branches. The sums of all rows
     /// stay what they are, also of those that are otherwise: what is known is looked at in each. `known` are columns of the input
     /// and what they can be, each once.
     ///

@@ -12,6 +12,9 @@ use crate::error::Result;
 use crate::known::Numbers;
 use crate::native::ensemble::{Branch, FeatureUse, Missing, Node, Precision, Test, Tree, ZERO, value_as_read};
 
+/// The share of the branches that may be left: less than a tenth fewer are not worth a look at each row.
+const MOST_LEFT: f64 = 0.9;
+
 /// What is left of a forest, and of which rows that is right.
 #[derive(Debug)]
 pub(super) struct Pruned {
@@ -21,7 +24,7 @@ pub(super) struct Pruned {
 }
 
 impl Pruned {
-    /// Of an opened forest; `None` where nothing is decided. `known` are columns of its input and what they can be, each once.
+    /// Of an opened forest; `None` where too little is decided. `known` are columns of its input and what they can be, each once.
     pub(super) fn of(forest: &Forest, known: &[(usize, Numbers)]) -> Result<Option<Self>> {
         let mut ensemble = forest.ensemble()?;
         let compared_in = ensemble.compared_in;
@@ -39,8 +42,12 @@ impl Pruned {
             used[place] |= answer.is_some();
             answer
         };
+        let before = branches(&ensemble.trees);
         ensemble.trees.iter_mut().for_each(|tree| *tree = pruned(tree, &mut decide));
         ensemble.features = features;
+        if branches(&ensemble.trees) as f64 > before as f64 * MOST_LEFT {
+            return Ok(None);
+        }
         let mut used = used.into_iter();
         relied_upon.retain(|_| used.next().unwrap_or(true));
         if relied_upon.is_empty() {
@@ -143,6 +150,10 @@ fn decided(branch: &Branch, missing: Missing, possible: &Numbers) -> Option<bool
 
 fn answer(branch: &Branch, missing: Missing, value: f64) -> bool {
     value_as_read(value, missing).map_or(branch.missing_yes, |value| branch.test.holds(value))
+}
+
+fn branches(trees: &[Tree]) -> usize {
+    trees.iter().flat_map(|tree| &tree.nodes).filter(|node| matches!(node, Node::Branch(_))).count()
 }
 
 /// A tree without the branches that are decided.
