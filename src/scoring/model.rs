@@ -216,6 +216,11 @@ impl LoadedModel {
         made
     }
 
+    /// Branches of its trees; see [`Pruned::nodes`].
+    pub fn nodes(&self) -> Option<(usize, usize)> {
+        self.engine.borrow().nodes()
+    }
+
     /// The code that does most of the work for batches of so many rows.
     pub fn kernel(&self, rows: usize) -> Option<String> {
         self.engine.borrow().kernel(rows)

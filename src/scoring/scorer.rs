@@ -201,7 +201,7 @@ impl Scorer {
         let Some(arm) = self.arms.first() else { return (None, None) };
         match arm.pruned() {
             Some(pruned) => (pruned.nodes(), pruned.kernel(rows)),
-            None => (None, arm.model.kernel(rows)),
+            None => (arm.model.nodes(), arm.model.kernel(rows)),
         }
     }
 
