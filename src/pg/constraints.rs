@@ -24,10 +24,8 @@ pub unsafe fn checks(relation: pg_sys::Relation) -> *mut pg_sys::List {
         (0..count).map(|number| &*(*constraints).check.add(number)).filter(|check| check.ccvalid).fold(
             std::ptr::null_mut(),
             |all, check| {
-                let expression = pg_sys::eval_const_expressions(
-                    std::ptr::null_mut(),
-                    pg_sys::stringToNode(check.ccbin).cast(),
-                );
+                let expression =
+                    pg_sys::eval_const_expressions(std::ptr::null_mut(), pg_sys::stringToNode(check.ccbin).cast());
                 pg_sys::lappend(all, expression.cast())
             },
         )

@@ -329,7 +329,8 @@ unsafe fn of_members(node: Node, place: Place, is_it: &dyn Fn(Node) -> bool) -> 
         );
         let count = usize::try_from(count).ok().filter(|count| *count <= MOST_VALUES)?;
         let of = Compared { family, collation: (*any).inputcollid, column: *column };
-        let members = (0..count).filter(|member| !*nulls.add(*member)).map(|member| of.read(*values.add(member), element));
+        let members =
+            (0..count).filter(|member| !*nulls.add(*member)).map(|member| of.read(*values.add(member), element));
         // A NaN among them is left to those who look at the rows.
         let members: Option<Vec<Given>> = members.collect();
         members.map(Said::one_of)

@@ -115,9 +115,7 @@ impl Waiting {
                 function,
                 calls: calls.collect(),
                 model,
-                called: versions
-                    .and_then(|versions| planned::only(versions))
-                    .unwrap_or_else(|| called(question.model)),
+                called: versions.and_then(|versions| planned::only(versions)).unwrap_or_else(|| called(question.model)),
                 versions,
                 source,
                 bounds: Bounds::new((*parent).lefttree),
