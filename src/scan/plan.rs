@@ -14,7 +14,7 @@ use crate::pg::tree::{self, Node};
 use crate::scan::ahead::{self, Statement};
 use crate::scan::arguments;
 use crate::scan::spec::{Bound, Spec};
-use crate::scan::split::{Kind, Split, is_parameter, target_of};
+use crate::scan::split::{Kind, Split, is_parameter, is_place_in_table, target_of};
 
 /// Puts nodes into a finished plan.
 ///
@@ -200,6 +200,11 @@ impl Surgery {
         unsafe {
             let number = (*plan.cast::<pg_sys::Scan>()).scanrelid;
             let mut is_other = |node: Node| {
+                let is_handed_on = tree::cast::<pg_sys::TargetEntry, _>(node, NodeTag::T_TargetEntry)
+                    .is_some_and(|entry| is_place_in_table((*entry).expr.cast()));
+                if is_handed_on {
+                    return Some(false);
+                }
                 let column = tree::cast::<pg_sys::Var, _>(node, NodeTag::T_Var)?;
                 Some((*column).varattno <= 0)
             };

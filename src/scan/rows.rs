@@ -47,7 +47,7 @@ pub struct Rows {
     is_ready: bool,
 }
 
-/// A column of the row below that is kept.
+/// A column of the row below that is kept; 0 for where the row stands in its table.
 struct Kept {
     column: usize,
     is_by_value: bool,
@@ -93,6 +93,8 @@ impl Rows {
                         let column = usize::try_from(*column).ok()?;
                         Some(Kept { column, is_by_value: attribute.attbyval, length: attribute.attlen })
                     }
+                    // Six bytes, in the place of a value.
+                    Entry::Here => Some(Kept { column: 0, is_by_value: true, length: 6 }),
                     Entry::Token(_) => None,
                 })
                 .collect();
@@ -229,7 +231,7 @@ impl Rows {
             let (values, nulls) = executor::begin_row(slot);
             for (place, target) in target.iter().enumerate() {
                 let value = match target {
-                    Target::Kept(kept) => self.values.get(row * self.kept.len() + kept).copied().flatten(),
+                    Target::Kept(kept) => self.kept(row, *kept),
                     Target::Answer(question, call, _) => {
                         self.waiting.get(*question).and_then(|waiting| waiting.take_ready(*call))
                     }
@@ -262,7 +264,7 @@ impl Rows {
             }
             for (place, target) in target.iter().enumerate() {
                 let value = match target {
-                    Target::Kept(kept) => self.values[row * self.kept.len() + kept],
+                    Target::Kept(kept) => self.kept(row, *kept),
                     Target::Answer(question, call, asking) => match &mut self.waiting[*question] {
                         waiting if waiting.is_given() => Some(waiting.answer(*call, *asking)?),
                         _ => None,
@@ -294,12 +296,13 @@ impl Rows {
         // SAFETY: as the caller promises; the slot has a place for each entry.
         unsafe {
             let (values, nulls) = ((*slot).tts_values, (*slot).tts_isnull);
-            let mut kept = row * self.kept.len();
+            let mut kept = 0;
             for (place, entry) in self.entries.iter().enumerate() {
                 match entry {
-                    Entry::Kept(_) => {
-                        *values.add(place) = self.values[kept].unwrap_or(pg_sys::Datum::null());
-                        *nulls.add(place) = self.values[kept].is_none();
+                    Entry::Kept(_) | Entry::Here => {
+                        let value = self.kept(row, kept);
+                        *values.add(place) = value.unwrap_or(pg_sys::Datum::null());
+                        *nulls.add(place) = value.is_none();
                         kept += 1;
                     }
                     Entry::Token(question) => {
@@ -390,11 +393,26 @@ impl Rows {
         }
     }
 
+    /// What is kept of a row, by its number among that.
+    #[inline]
+    fn kept(&self, row: usize, kept: usize) -> Option<pg_sys::Datum> {
+        let value = self.values.get(row * self.kept.len() + kept)?.as_ref()?;
+        match self.kept.get(kept)?.column {
+            // It stays where it is as long as the row waits.
+            0 => Some(pg_sys::Datum::from(std::ptr::from_ref(value))),
+            _ => Some(*value),
+        }
+    }
+
     /// Keeps what is needed of a row; a copy where the next one takes its place before it is handed on.
     unsafe fn keep(&mut self, slot: *mut pg_sys::TupleTableSlot, is_copied: bool) {
         for kept in &self.kept {
             // SAFETY: the slot has these columns, of the types that the row was made for.
             unsafe {
+                if kept.column == 0 {
+                    self.values.push(place_in_table(slot));
+                    continue;
+                }
                 let value = *(*slot).tts_values.add(kept.column - 1);
                 let is_null = *(*slot).tts_isnull.add(kept.column - 1);
                 self.values.push(match is_null {
@@ -449,6 +467,19 @@ impl Rows {
         self.wanted = count.map(|count| u64::try_from(count).unwrap_or_default());
         // SAFETY: the plan below, to which the LIMIT above would have said so.
         unsafe { pg_sys::ExecSetTupleBound(count.unwrap_or(-1), self.child) };
+    }
+}
+
+/// Where a row stands in its table, in the bytes of a value.
+#[inline]
+unsafe fn place_in_table(slot: *mut pg_sys::TupleTableSlot) -> Option<pg_sys::Datum> {
+    const { assert!(size_of::<pg_sys::ItemPointerData>() <= size_of::<pg_sys::Datum>()) };
+    // SAFETY: a slot; a place has room in a value.
+    unsafe {
+        let place = (*slot).tts_tid;
+        let mut value = pg_sys::Datum::null();
+        (&raw mut value).cast::<pg_sys::ItemPointerData>().write_unaligned(place);
+        (place.ip_posid != 0).then_some(value)
     }
 }
 

@@ -19,6 +19,8 @@ pub const ASKED: usize = 32;
 pub enum Entry {
     /// This column of the row below.
     Kept(i16),
+    /// Where that row stands in its table.
+    Here,
     /// The token of the question of this number.
     Token(usize),
 }
@@ -65,6 +67,7 @@ impl Spec {
     pub unsafe fn write(&self, scan: *mut pg_sys::CustomScan) {
         let entries = self.entries.iter().map(|entry| match entry {
             Entry::Kept(column) => i32::from(*column),
+            Entry::Here => 0,
             Entry::Token(question) => -1 - i32::try_from(*question).unwrap_or_default(),
         });
         let asked = self.questions.iter().map(|question| {
@@ -109,6 +112,7 @@ impl Spec {
 fn entry(number: i32) -> Entry {
     match number {
         1.. => Entry::Kept(i16::try_from(number).unwrap_or_default()),
+        0 => Entry::Here,
         _ => Entry::Token(usize::try_from(-1 - number).unwrap_or_default()),
     }
 }

@@ -79,6 +79,18 @@ pub unsafe fn target_of(columns: &[Node]) -> *mut pg_sys::List {
     }))
 }
 
+/// Whether a node says where a row stands in its table.
+///
+/// # Safety
+/// `node` must be a node of an expression.
+pub unsafe fn is_place_in_table(node: Node) -> bool {
+    // SAFETY: a node of an expression.
+    unsafe {
+        tree::cast::<pg_sys::Var, _>(node, NodeTag::T_Var)
+            .is_some_and(|column| i32::from((*column).varattno) == pg_sys::SelfItemPointerAttributeNumber)
+    }
+}
+
 /// Whether a node is a parameter from outside of the statement.
 ///
 /// # Safety
@@ -98,6 +110,8 @@ pub struct Split {
     pub columns: Vec<Node>,
     /// Whether a column has its own number there.
     pub is_numbered: bool,
+    /// Where a row stands in its table, if that is handed on.
+    here: Option<Node>,
     /// The columns of our row.
     pub entries: Vec<Entry>,
     /// What is scored.
@@ -109,7 +123,7 @@ pub struct Split {
 impl Split {
     /// Of a node of this kind.
     pub fn new(kind: Kind, known: Rc<Statement>) -> Self {
-        Self { known, kind, columns: vec![], is_numbered: false, entries: vec![], questions: vec![] }
+        Self { known, kind, columns: vec![], is_numbered: false, here: None, entries: vec![], questions: vec![] }
     }
 
     /// A call that can be answered from a batch.
@@ -205,6 +219,11 @@ impl Split {
         // SAFETY: an expression of the plan; a column is replaced by a variable of its type, and so are features.
         unsafe {
             tree::changed(node, &mut |node| {
+                if self.is_numbered && is_place_in_table(node) {
+                    self.here = Some(node);
+                    let place = self.place(Entry::Here);
+                    return Some(spec::column(pg_sys::INDEX_VAR, place, node).cast());
+                }
                 if self.is_column(node) {
                     let number = i16::try_from(self.number(node)).unwrap_or_default();
                     let place = self.place(Entry::Kept(number));
@@ -265,6 +284,7 @@ impl Split {
                         let like = target[place - 1];
                         spec::column(pg_sys::OUTER_VAR, place, (*like).expr.cast()).cast()
                     }
+                    Entry::Here => tree::copy(self.here.unwrap_or(std::ptr::null_mut())).cast(),
                     Entry::Token(question) => tree::copy(self.questions[*question].features).cast(),
                 };
                 pg_sys::makeTargetEntry(expression, number, std::ptr::null_mut(), false)

@@ -49,9 +49,9 @@ unsafe fn target(expression: Node, entries: &[Entry], memory: pg_sys::MemoryCont
             let place = usize::try_from((*column).varattno).ok()?.checked_sub(1)?;
             Some((place, *entries.get(place).filter(|_| (*column).varno == pg_sys::INDEX_VAR)?))
         };
-        if let Some((place, Entry::Kept(_))) = entry(expression) {
-            let before = &entries[..place];
-            return Some(Target::Kept(before.iter().filter(|entry| matches!(entry, Entry::Kept(_))).count()));
+        if let Some((place, Entry::Kept(_) | Entry::Here)) = entry(expression) {
+            let before = entries[..place].iter().filter(|entry| !matches!(entry, Entry::Token(_)));
+            return Some(Target::Kept(before.count()));
         }
         let asked = spec::asked(expression)?;
         let call = expression.cast::<pg_sys::FuncExpr>();

@@ -84,15 +84,24 @@ SELECT compared('SELECT id, d, e2i_predict(''linear'', t), a, e2i_predict_vector
 SELECT compared('SELECT f, e, e2i_predict(''linear'', t), a FROM null_after t');
 SELECT compared('SELECT e, count(*), sum(e2i_predict(''linear'', t)) FROM null_after t GROUP BY e ORDER BY e');
 SELECT compared('SELECT array_agg(e2i_predict_label(''trees'', t) ORDER BY id), max(e2i_predict_proba(''trees'', t)) FROM whole t');
--- A row that was read may be changed by the statement.
+SELECT compared('SELECT ctid, e2i_predict(''linear'', t), id FROM whole t WHERE id > 3 LIMIT 20');
+SELECT compared('SELECT ctid, e2i_predict(''linear'', t) FROM whole t WHERE ctid > ''(0,5)''');
+SELECT compared('SELECT ctid, tableoid::regclass, e2i_predict(''linear'', t) FROM parts t');
+SELECT compared('SELECT ctid, e2i_predict(''linear'', t) FROM whole t FOR UPDATE');
+EXPLAIN (VERBOSE, COSTS OFF) UPDATE whole SET c = e2i_predict('linear', whole);
+-- A row that was read is changed by the statement, at its place.
 BEGIN;
 UPDATE whole SET c = e2i_predict('linear', whole), d = id;
-SELECT sum(c), sum(d) FROM whole;
+SELECT sum(c), count(*) FILTER (WHERE d = id) AS their_own FROM whole;
+DELETE FROM whole WHERE e2i_predict('linear', whole) > 2000;
+SELECT count(*), min(id), max(id) FROM whole;
 ROLLBACK;
 BEGIN;
 SET LOCAL e2i_serve.batch_scan = off;
 UPDATE whole SET c = e2i_predict('linear', whole), d = id;
-SELECT sum(c), sum(d) FROM whole;
+SELECT sum(c), count(*) FILTER (WHERE d = id) AS their_own FROM whole;
+DELETE FROM whole WHERE e2i_predict('linear', whole) > 2000;
+SELECT count(*), min(id), max(id) FROM whole;
 ROLLBACK;
 DROP SCHEMA stored CASCADE;
 CALL regress.begin_anew();
