@@ -125,6 +125,7 @@ fn no_probabilities(interface: &Interface, model: &str) -> Error {
 ///
 /// # Errors
 /// [`Kind::WrongState`] or [`Kind::Runtime`] when the outputs do not hold it.
+#[inline]
 pub fn prediction(interface: &Interface, outputs: &Outputs, row: usize, model: &str) -> Result<f64> {
     match interface.task {
         Task::MulticlassClassification | Task::Clustering => class_number(interface, outputs, row, model),
