@@ -11,8 +11,9 @@ use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::datum::features::{Features, Spelling};
 use crate::error::{OrRaise, code, given, raise, without_nulls};
-use crate::jobs::asked::Asked;
-use crate::jobs::job::{OnError, Options};
+use crate::jobs::asked::{Asked, parse_locked, parse_on_error, parse_workers, positive};
+use crate::jobs::job::Options;
+use crate::jobs::schedule::{self, Wanted};
 use crate::jobs::targets::{self, What};
 use crate::jobs::{cancel, score_table};
 use crate::pg::commits::{Ground, as_procedure, may_commit};
@@ -20,9 +21,6 @@ use crate::pg::{call_site, sqlstate, varlena};
 use crate::scoring::CallSite;
 use crate::scoring::arm::Asked as Question;
 use crate::scoring::engines::Preference;
-
-/// Most processes of a job.
-const WORKERS: i32 = 64;
 
 /// Scores a table's rows batch by batch. Declared in `sql/jobs.sql`.
 #[pg_extern(sql = false)]
@@ -69,7 +67,7 @@ fn e2i_score_table(
                 only_changed: only_changed.unwrap_or(false),
                 stale_only: stale_only.unwrap_or(false),
                 follow: follow.unwrap_or(false),
-                workers: parse_workers(workers)?,
+                workers: parse_workers(workers.map(i64::from))?,
                 pause: pause.map(|pause| milliseconds("pause", &pause)).transpose()?.unwrap_or(0),
                 max_lag: max_lag.map(|lag| milliseconds("max_lag", &lag)).transpose()?,
                 created: false,
@@ -93,47 +91,6 @@ fn cannot_commit() -> Error {
         )
 }
 
-fn positive(name: &str, number: i64) -> Result<u64> {
-    u64::try_from(number)
-        .ok()
-        .filter(|number| *number > 0)
-        .ok_or_else(|| Error::new(Kind::BadOption, format!("{name} is at least 1, got {number}")))
-}
-
-fn parse_workers(workers: Option<i32>) -> Result<usize> {
-    let workers = workers.unwrap_or(1);
-    usize::try_from(workers)
-        .ok()
-        .filter(|_| (1..=WORKERS).contains(&workers))
-        .ok_or_else(|| Error::new(Kind::BadOption, format!("workers is from 1 to {WORKERS}, got {workers}")))
-}
-
-fn parse_on_error(on_error: Option<&str>, max_errors: Option<i64>) -> Result<OnError> {
-    if let Some(most) = max_errors.filter(|most| *most < 0) {
-        return Err(Error::new(Kind::BadOption, format!("max_errors is at least 0, got {most}")));
-    }
-    match on_error {
-        None if max_errors.is_some() => Ok(OnError::Skip),
-        None => Ok(OnError::Stop),
-        Some("stop") if max_errors.is_some() => {
-            Err(Error::new(Kind::BadOption, "max_errors is for on_error => 'skip'").with_hint("Leave one of them out."))
-        }
-        Some("stop") => Ok(OnError::Stop),
-        Some("skip") => Ok(OnError::Skip),
-        Some(other) => {
-            Err(Error::new(Kind::BadOption, format!("unknown on_error {other:?}")).with_hint("One of stop, skip."))
-        }
-    }
-}
-
-fn parse_locked(locked: Option<&str>) -> Result<bool> {
-    match locked.unwrap_or("wait") {
-        "wait" => Ok(false),
-        "skip" => Ok(true),
-        other => Err(Error::new(Kind::BadOption, format!("unknown locked {other:?}")).with_hint("One of wait, skip.")),
-    }
-}
-
 fn milliseconds(name: &str, interval: &Interval) -> Result<u64> {
     u64::try_from(interval.as_micros() / 1000).map(|it| Duration::from_millis(it).as_millis() as u64).map_err(|_| {
         Error::new(Kind::BadOption, format!("{name} is negative")).with_hint(format!("{name} => '100 ms'"))
@@ -146,6 +103,47 @@ fn e2i_cancel_scoring_job(id: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) -> 
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_change(fcinfo) };
     given(id, "id").and_then(|id| cancel(schema, id)).or_raise()
+}
+
+/// Has the clock begin a job, again and again. Declared in `sql/jobs.sql`.
+#[pg_extern(sql = false)]
+fn e2i_schedule_scoring(
+    name: Option<&str>,
+    model: Option<&str>,
+    table: Option<pg_sys::Oid>,
+    target: Option<&str>,
+    every: Option<Interval>,
+    options: Option<Document<'_>>,
+    starting: Option<TimestampWithTimeZone>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) {
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_change(fcinfo) };
+    let run = || -> Result<()> {
+        let (name, every) = (given(name, "name")?, given(every, "every")?);
+        if every.as_micros() < 1_000_000 {
+            return Err(Error::new(Kind::BadOption, "every is at least a second").with_hint("every => '1 day'"));
+        }
+        let mut options = match options {
+            Some(options) => options.read("options")?,
+            None => serde_json::json!({}),
+        };
+        if let (Some(target), Some(options)) = (target, options.as_object_mut()) {
+            options.insert("target".to_owned(), target.into());
+        }
+        let asked = Asked::of_options(given(model, "model")?, given(table, "table")?, &options)?;
+        let every = format!("{} microseconds", every.as_micros());
+        schedule::put(schema, &Wanted { name, asked: &asked, options: &options, every: &every, starting })
+    };
+    run().or_raise();
+}
+
+/// Removes a schedule; a run that is under way goes on. Declared in `sql/jobs.sql`.
+#[pg_extern(sql = false)]
+fn e2i_unschedule_scoring(name: Option<&str>, fcinfo: pg_sys::FunctionCallInfo) {
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_change(fcinfo) };
+    given(name, "name").and_then(|name| schedule::drop(schema, name)).or_raise();
 }
 
 /// Says which calling convention the function has.

@@ -18,7 +18,7 @@ const ADMINISTERING: [&str; 8] = [
 ];
 
 /// What a deployer may do.
-const DEPLOYING: [&str; 26] = [
+const DEPLOYING: [&str; 27] = [
     "e2i_register_model",
     "e2i_annotate_model",
     "e2i_deploy",
@@ -33,6 +33,7 @@ const DEPLOYING: [&str; 26] = [
     "e2i_prometheus_metrics",
     "e2i_health",
     "e2i_shadow_report",
+    "e2i_schedule_scoring",
     "ml_model_aliases",
     "ml_bentoml_services",
     "ml_stage_policies",

@@ -1,6 +1,7 @@
 //! What a call asks for, and the job that it means: checked before anything is begun.
 
 use e2i_core::{Error, Kind, Result};
+use serde_json::Value;
 
 use crate::catalog::schema::Schema;
 use crate::jobs::job::{Job, OnError, Options};
@@ -31,7 +32,71 @@ pub struct Asked {
     pub schedule: Option<String>,
 }
 
+/// Most processes of a job.
+const WORKERS: i64 = 64;
+
 impl Asked {
+    /// What the options of a schedule ask for, each named as an argument of `e2i_score_table`.
+    ///
+    /// # Errors
+    /// What is no option, or not of its type, or out of its range.
+    pub fn of_options(model: &str, table: pgrx::pg_sys::Oid, given: &Value) -> Result<Self> {
+        let Value::Object(given) = given else { return Err(bad("options are no JSON object".to_owned())) };
+        let text = |name: &str| match given.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(other) => Err(bad(format!("the option {name} is a text, got {other}"))),
+        };
+        let number = |name: &str| match given.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                value.as_i64().map(Some).ok_or_else(|| bad(format!("the option {name} is a number, got {value}")))
+            }
+        };
+        let truth = |name: &str| match given.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                value.as_bool().map(Some).ok_or_else(|| bad(format!("the option {name} is true or false, got {value}")))
+            }
+        };
+        if let Some(name) = given.keys().find(|name| !OPTIONS.contains(&name.as_str())) {
+            return Err(bad(format!("unknown option {name:?}")).with_hint(format!("One of {}.", OPTIONS.join(", "))));
+        }
+        let key = match given.get("key") {
+            None | Some(Value::Null) => None,
+            Some(Value::Array(names)) => {
+                let names: Option<Vec<String>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+                Some(names.ok_or_else(|| bad("the option key is an array of column names".to_owned()))?)
+            }
+            Some(other) => return Err(bad(format!("the option key is an array of column names, got {other}"))),
+        };
+        let into = text("into_table")?;
+        let max_errors = number("max_errors")?;
+        Ok(Self {
+            model: model.to_owned(),
+            table,
+            targets: targets::parse(text("target")?.as_deref(), given.get("targets"), into.is_some())?,
+            into,
+            key,
+            condition: text("where")?,
+            options: Options {
+                batch_rows: number("batch_rows")?.map(|rows| positive("batch_rows", rows)).transpose()?,
+                on_error: parse_on_error(text("on_error")?.as_deref(), max_errors)?,
+                max_errors,
+                skips_locked: parse_locked(text("locked")?.as_deref())?,
+                only_changed: truth("only_changed")?.unwrap_or(false),
+                stale_only: truth("stale_only")?.unwrap_or(false),
+                follow: truth("follow")?.unwrap_or(false),
+                workers: parse_workers(number("workers")?)?,
+                pause: number("pause_ms")?.map(|pause| positive("pause_ms", pause)).transpose()?.unwrap_or(0),
+                max_lag: number("max_lag_ms")?.map(|lag| positive("max_lag_ms", lag)).transpose()?,
+                created: false,
+            },
+            restart: false,
+            schedule: None,
+        })
+    }
+
     /// The job, with a version and with tables that have what it needs.
     ///
     /// # Errors
@@ -74,6 +139,7 @@ impl Asked {
             options,
             by: role::name(role::current()),
             schedule: self.schedule.clone(),
+            leader: None,
         };
         match &self.into {
             None => targets::check(&job.targets, &job.source)?,
@@ -122,4 +188,84 @@ fn check_key(key: &[Column], table: &Table) -> Result<()> {
 pub fn raised<R>(f: impl FnOnce() -> Result<R>) -> std::result::Result<R, run::Caught> {
     use crate::error::OrRaise;
     run::guarded(|| f().or_raise())
+}
+
+const OPTIONS: [&str; 15] = [
+    "target",
+    "targets",
+    "into_table",
+    "key",
+    "where",
+    "batch_rows",
+    "on_error",
+    "max_errors",
+    "locked",
+    "only_changed",
+    "stale_only",
+    "follow",
+    "workers",
+    "pause_ms",
+    "max_lag_ms",
+];
+
+fn bad(message: String) -> Error {
+    Error::new(Kind::BadOption, message)
+        .with_hint(r#"options => '{"target": "churn_score", "where": "is_active", "on_error": "skip"}'"#)
+}
+
+/// A number of something.
+///
+/// # Errors
+/// What is not above 0.
+pub fn positive(name: &str, number: i64) -> Result<u64> {
+    u64::try_from(number)
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| Error::new(Kind::BadOption, format!("{name} is at least 1, got {number}")))
+}
+
+/// How many processes; one if not given.
+///
+/// # Errors
+/// None, or too many.
+pub fn parse_workers(workers: Option<i64>) -> Result<usize> {
+    let workers = workers.unwrap_or(1);
+    usize::try_from(workers)
+        .ok()
+        .filter(|_| (1..=WORKERS).contains(&workers))
+        .ok_or_else(|| Error::new(Kind::BadOption, format!("workers is from 1 to {WORKERS}, got {workers}")))
+}
+
+/// What becomes of rows that cannot be scored; a number of them that is allowed is a wish to go on.
+///
+/// # Errors
+/// What is none of these, or contradicts itself.
+pub fn parse_on_error(on_error: Option<&str>, max_errors: Option<i64>) -> Result<OnError> {
+    if let Some(most) = max_errors.filter(|most| *most < 0) {
+        return Err(Error::new(Kind::BadOption, format!("max_errors is at least 0, got {most}")));
+    }
+    match on_error {
+        None if max_errors.is_some() => Ok(OnError::Skip),
+        None => Ok(OnError::Stop),
+        Some("stop") if max_errors.is_some() => {
+            Err(Error::new(Kind::BadOption, "max_errors is for on_error => 'skip'").with_hint("Leave one of them out."))
+        }
+        Some("stop") => Ok(OnError::Stop),
+        Some("skip") => Ok(OnError::Skip),
+        Some(other) => {
+            Err(Error::new(Kind::BadOption, format!("unknown on_error {other:?}")).with_hint("One of stop, skip."))
+        }
+    }
+}
+
+/// Whether rows that others have locked are left out.
+///
+/// # Errors
+/// What is neither.
+pub fn parse_locked(locked: Option<&str>) -> Result<bool> {
+    match locked.unwrap_or("wait") {
+        "wait" => Ok(false),
+        "skip" => Ok(true),
+        other => Err(Error::new(Kind::BadOption, format!("unknown locked {other:?}")).with_hint("One of wait, skip.")),
+    }
 }

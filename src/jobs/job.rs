@@ -122,6 +122,8 @@ pub struct Job {
     pub by: String,
     /// What began it, if the clock did.
     pub schedule: Option<String>,
+    /// The process that this one works for, and without which it ends.
+    pub leader: Option<i32>,
 }
 
 impl Job {

@@ -1,11 +1,12 @@
 //! The rows of `ml_scoring_jobs` and `ml_scoring_job_errors`: what was begun, how far it is. Written with the owner's rights, in the
 //! transaction that it tells of.
 
+use e2i_core::{Error, Kind, Result};
 use serde_json::Value;
 
 use crate::catalog::schema::Schema;
 use crate::jobs::job::{Job, Key, Options, Part, Tally};
-use crate::jobs::targets;
+use crate::jobs::{statements, targets};
 use crate::pg::query::Query;
 
 const INSERT: Query = Query::new(
@@ -68,6 +69,17 @@ const OF: Query = Query::new(
 const CANCEL: Query = Query::new(
     "UPDATE {ml}.ml_scoring_jobs SET status = $2, ended_at = CASE WHEN $2 = 'cancelled' THEN clock_timestamp() END, updated_at = clock_timestamp()
      WHERE id = $1 AND status IN ('running', 'cancelling', 'failed', 'interrupted') RETURNING status",
+);
+const NOTE: Query = Query::new(
+    "UPDATE {ml}.ml_scoring_jobs SET error_code = $2, error = $3 WHERE id = $1 AND status IN ('running', 'cancelling') AND error IS NULL",
+);
+const STANDING: Query = Query::new(
+    "SELECT j.status, j.done + j.failed + j.blocked + j.skipped, j.total, j.failed, j.rate, j.error_code, j.error
+     FROM {ml}.ml_scoring_jobs j WHERE j.id = $1",
+);
+const FOUND: Query = Query::new(
+    "SELECT j.model, j.model_name || ':' || j.model_version, j.source_table, j.target_table, j.targets::text, j.key, j.condition, j.options::text,
+        j.parts::text, j.started_by, j.schedule FROM {ml}.ml_scoring_jobs j WHERE j.id = $1",
 );
 const FORGET: Query = Query::new(
     "DELETE FROM {ml}.ml_scoring_jobs WHERE ended_at < now() - $1 * interval '1 day' AND status NOT IN ('running', 'cancelling')",
@@ -269,6 +281,64 @@ pub fn look(schema: Schema, id: i64) -> Option<(String, String, bool)> {
 pub fn cancel(schema: Schema, id: i64, status: &str) -> Option<String> {
     let found = schema.as_owner(|| CANCEL.returning(schema, &[id.into(), status.into()], |row| row.get::<String>(1)));
     found.into_iter().flatten().next()
+}
+
+/// What has ended a worker of a job, for who leads.
+pub fn note(schema: Schema, id: i64, code: &str, message: &str) {
+    schema.as_owner(|| NOTE.execute(schema, &[id.into(), code.into(), message.into()]));
+}
+
+/// How a job stands, and what has ended a worker of it: SQLSTATE and message.
+pub fn standing(schema: Schema, id: i64) -> Option<(Standing, Option<(String, String)>)> {
+    let found = schema.as_owner(|| {
+        STANDING.select_latest(schema, &[id.into()], |row| {
+            let standing = Standing {
+                is_cancelled: row.get::<String>(1).as_deref() == Some("cancelling"),
+                handled: row.get(2).unwrap_or(0),
+                total: row.get(3).unwrap_or(0),
+                failed: row.get(4).unwrap_or(0),
+                rate: row.get(5).unwrap_or(0.0),
+            };
+            (standing, row.get(6).zip(row.get(7)))
+        })
+    });
+    found.into_iter().next()
+}
+
+/// A job by its number, with its parts, as another process has begun it.
+///
+/// # Errors
+/// One that is gone, or whose tables are.
+pub fn found(schema: Schema, id: i64) -> Result<(Job, Vec<Part>)> {
+    let gone = |what: String| Error::new(Kind::WrongState, format!("{what} of job {id} is gone"));
+    let read = schema.as_owner(|| {
+        FOUND.select_latest(schema, &[id.into()], |row| {
+            let text = |column| row.get::<String>(column).unwrap_or_default();
+            let names: Vec<Option<String>> = row.get(6).unwrap_or_default();
+            let names: Vec<String> = names.into_iter().flatten().collect();
+            ([text(1), text(2), text(3), text(4), text(5), text(8), text(9), text(10)], names, row.get(7), row.get(11))
+        })
+    });
+    let Some(([model, version, source, target, targets, options, parts, by], names, condition, schedule)) =
+        read.into_iter().next()
+    else {
+        return Err(gone("the row".to_owned()));
+    };
+    let document: Value = serde_json::from_str(&targets).unwrap_or_default();
+    let is_into = source != target;
+    let source = statements::found(&source)?.ok_or_else(|| gone(format!("the table {source}")))?;
+    let into = match is_into {
+        true => Some(statements::found(&target)?.ok_or_else(|| gone(format!("the table {target}")))?),
+        false => None,
+    };
+    let key = source.key(Some(&names))?;
+    let options: Options =
+        serde_json::from_str(&options).map_err(|_| gone("a readable form of the options".to_owned()))?;
+    let parts: Vec<Part> = serde_json::from_str(&parts).map_err(|_| gone("a readable form of the parts".to_owned()))?;
+    let targets = targets::parse(None, Some(&document), is_into)?;
+    let job =
+        Job { schema, id, model, version, source, key, into, targets, condition, options, by, schedule, leader: None };
+    Ok((job, parts))
 }
 
 /// Drops jobs that ended so many days ago.

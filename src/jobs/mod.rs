@@ -13,9 +13,11 @@ pub mod job;
 mod ledger;
 mod pace;
 mod run;
+pub mod schedule;
 mod source;
 mod statements;
 pub mod targets;
+mod workers;
 
 use e2i_core::{Error, Kind, Result};
 use pgrx::prelude::*;
@@ -32,26 +34,50 @@ use crate::settings;
 
 /// Scores a table as asked: begins a job or goes on with one, and raises what ends it before its time.
 pub fn score_table(schema: Schema, asked: &Asked, ground: Ground) {
-    let mut job = asked.job(schema).or_raise();
-    let claims = Claims::take(&job).or_raise();
-    let ended = raised(|| Ok(begin(&mut job, asked))).and_then(|parts| {
+    match attempt_table(schema, asked, ground) {
+        Ok(_) => {}
+        Err(caught) => caught.raise(),
+    }
+}
+
+/// The same, with what ends it before its time as a value.
+fn attempt_table(schema: Schema, asked: &Asked, ground: Ground) -> std::result::Result<Ended, Caught> {
+    let (mut job, claims) = raised(|| {
+        let job = asked.job(schema)?;
+        let claims = Claims::take(&job)?;
+        Ok((job, claims))
+    })?;
+    let ended = raised(|| begin(&mut job, asked)).and_then(|parts| {
         commit(ground)?;
         let ended = score(&mut job, parts, ground);
         conclude(&job, &ended, ground);
         ended
     });
     claims.release();
-    match ended {
-        Ok(Ended::Done) => {}
-        Ok(Ended::Cancelled) => crate::error::raise(
-            &Error::new(Kind::Interrupted, format!("job {} was cancelled", job.id))
-                .with_hint("The same call goes on where it stopped."),
-        ),
-        Err(caught) => caught.raise(),
+    if let Ok(Ended::Cancelled) = ended {
+        return raised(|| {
+            Err(Error::new(Kind::Interrupted, format!("job {} was cancelled", job.id))
+                .with_hint("The same call goes on where it stopped."))
+        });
     }
+    ended
 }
 
 fn score(job: &mut Job, parts: Vec<Part>, ground: Ground) -> std::result::Result<Ended, Caught> {
+    if job.options.workers > 1
+        && let Some(ended) = workers::lead(job, &parts, ground)
+    {
+        if ended? == Ended::Cancelled {
+            return Ok(Ended::Cancelled);
+        }
+        // What no worker was to be had for.
+        let left = guarded(|| ledger::found(job.schema, job.id).map(|(_, parts)| parts).or_raise())?;
+        return alone(job, left, ground);
+    }
+    alone(job, parts, ground)
+}
+
+fn alone(job: &mut Job, parts: Vec<Part>, ground: Ground) -> std::result::Result<Ended, Caught> {
     for (number, part) in parts.into_iter().enumerate() {
         if run::run(job, number, part, ground)? == Ended::Cancelled {
             return Ok(Ended::Cancelled);
@@ -61,27 +87,56 @@ fn score(job: &mut Job, parts: Vec<Part>, ground: Ground) -> std::result::Result
 }
 
 /// Finds a job to go on with, or writes down a new one.
-fn begin(job: &mut Job, asked: &Asked) -> Vec<Part> {
+///
+/// # Errors
+/// A role that cannot have workers.
+fn begin(job: &mut Job, asked: &Asked) -> Result<Vec<Part>> {
+    if job.options.workers > 1 && !role::can_log_in(role::current()) {
+        let message = format!("role {} cannot log in, which workers do", job.by);
+        return Err(Error::new(Kind::Privilege, message).with_hint("workers => 1"));
+    }
     if let Some(days) = settings::scoring_job_retention_days() {
         ledger::forget(job.schema, days);
     }
-    let unfinished = if asked.restart { None } else { ledger::unfinished(job) };
-    if let Some(found) = unfinished {
+    // Of a schedule's, only what nobody has ended: each of its runs is to score all rows.
+    let goes_on =
+        |found: &ledger::Unfinished| !asked.restart && (asked.schedule.is_none() || found.status == "running");
+    if let Some(mut found) = ledger::unfinished(job).filter(goes_on) {
         job.id = found.id;
         job.options.created |= found.options.created;
+        found.parts = found.parts.into_iter().flat_map(|part| split(job, part)).collect();
         let open = found.parts.iter().filter(|part| !part.ended);
         let left: i64 = open.map(|part| job.count(part.from(), Some(&part.upto))).sum();
         ledger::resume(job, found.handled, found.handled + left, &found.parts);
         notice!("job {} goes on: {} of {} rows are behind it", job.id, found.handled, found.handled + left);
-        return found.parts;
+        return Ok(found.parts);
     }
     let parts = match job.last_key() {
         None => vec![],
-        Some(upto) => vec![Part { after: None, upto, reached: None, ended: false }],
+        Some(upto) => split(job, Part { after: None, upto, reached: None, ended: false }),
     };
     let total = parts.iter().map(|part| job.count(part.from(), Some(&part.upto))).sum();
     job.id = ledger::insert(job, &parts, total);
     ledger::supersede(job);
+    Ok(parts)
+}
+
+/// What is left of a part, in as many parts as there are workers.
+fn split(job: &Job, part: Part) -> Vec<Part> {
+    let workers = job.options.workers as u64;
+    if part.ended || workers < 2 {
+        return vec![part];
+    }
+    let each = job.keys_between(part.from(), &part.upto).div_ceil(workers);
+    let mut parts: Vec<Part> = vec![];
+    let mut after = part.from().cloned();
+    while (parts.len() as u64) < workers - 1
+        && each > 0
+        && let Some(upto) = job.key_at(after.as_ref(), &part.upto, each).filter(|key| *key != part.upto)
+    {
+        parts.push(Part { after: after.replace(upto.clone()), upto, reached: None, ended: false });
+    }
+    parts.push(Part { after, upto: part.upto, reached: None, ended: false });
     parts
 }
 

@@ -16,13 +16,13 @@ use crate::jobs::pace::Pace;
 use crate::jobs::statements::in_own_memory;
 use crate::pg::commits::{Ground, sleep};
 use crate::pg::query::Query;
-use crate::pg::{guc, sqlstate, subtransaction};
+use crate::pg::{guc, process, sqlstate, subtransaction};
 
 /// How often a batch is tried again that others were in the way of: with the pauses between, for half a minute.
 const TRIES: i64 = 12;
 
 /// Between two lines about the progress.
-const NOTICES: Duration = Duration::from_secs(5);
+pub const NOTICES: Duration = Duration::from_secs(5);
 
 /// Rows of a batch that is scored row by row.
 const CAREFUL: u64 = 5_000;
@@ -127,12 +127,12 @@ pub fn run(job: &mut Job, number: usize, mut part: Part, ground: Ground) -> Resu
                 is_careful = is_careful && batch.has_errors;
                 tries = 0;
                 part = batch.to;
-                if batch.standing.is_cancelled {
+                if batch.standing.is_cancelled || job.leader.is_some_and(|leader| !process::is_alive(leader)) {
                     return Ok(Ended::Cancelled);
                 }
                 guarded(|| {
                     show(job, &batch.standing);
-                    if said.elapsed() >= NOTICES {
+                    if job.leader.is_none() && said.elapsed() >= NOTICES {
                         said = Instant::now();
                         tell(job, &batch.standing);
                     }

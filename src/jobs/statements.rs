@@ -62,20 +62,25 @@ impl Job {
         text
     }
 
-    /// Whether a row was not scored by this version.
+    /// Whether a row was not scored by this version, or with other features where their hash is kept.
     fn is_stale(&self) -> String {
-        let Some(target) = self.targets.iter().find(|target| target.what == What::Version) else {
-            return "true".to_owned();
-        };
-        let (column, version) = (quoted(&target.column), literal(&self.version));
-        let alone = &self.source.alone;
+        let column = |what| self.targets.iter().find(|target| target.what == what).map(|target| quoted(&target.column));
+        let Some(kept) = column(What::Version) else { return "true".to_owned() };
+        let (version, alone) = (literal(&self.version), &self.source.alone);
+        let hash = format!("{}.e2i_features_hash({version}, {alone}.*)", self.schema.quoted());
         match &self.into {
-            None => format!("{alone}.{column} IS DISTINCT FROM {version}"),
+            None => {
+                let changed = column(What::FeaturesHash)
+                    .map_or(String::new(), |column| format!(" OR {alone}.{column} IS DISTINCT FROM {hash}"));
+                format!("({alone}.{kept} IS DISTINCT FROM {version}{changed})")
+            }
             Some(table) => {
                 let same = self.key.iter().map(|it| format!("e2i_scored.{0} = {alone}.{0}", it.quoted()));
                 let same = same.collect::<Vec<_>>().join(" AND ");
+                let unchanged = column(What::FeaturesHash)
+                    .map_or(String::new(), |column| format!(" AND e2i_scored.{column} IS NOT DISTINCT FROM {hash}"));
                 format!(
-                    "NOT EXISTS (SELECT FROM {} e2i_scored WHERE {same} AND e2i_scored.{column} = {version})",
+                    "NOT EXISTS (SELECT FROM {} e2i_scored WHERE {same} AND e2i_scored.{kept} = {version}{unchanged})",
                     table.name
                 )
             }
@@ -100,6 +105,14 @@ impl Job {
         let range = self.range(after, upto);
         let sql = format!("SELECT count(*) FROM {} WHERE {}", self.source.name, self.meant(&range.text));
         run(&sql, &range.arguments, |row| row.get::<i64>(1).unwrap_or(0)).1.pop().unwrap_or(0)
+    }
+
+    /// Rows of a range, meant or not.
+    pub fn keys_between(&self, after: Option<&Key>, upto: &Key) -> u64 {
+        let range = self.range(after, Some(upto));
+        let sql = format!("SELECT count(*) FROM {} WHERE {}", self.source.name, range.text);
+        let count = run(&sql, &range.arguments, |row| row.get::<i64>(1).unwrap_or(0)).1.pop().unwrap_or(0);
+        u64::try_from(count).unwrap_or(0)
     }
 
     /// The key that stands so many rows further, if the range has as many.

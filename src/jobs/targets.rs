@@ -26,6 +26,8 @@ pub enum What {
     Error,
     /// Whether it was refused for personal data.
     Blocked,
+    /// The hash of what the model is given of the row.
+    FeaturesHash,
 }
 
 /// One thing of a job, and its column.
@@ -50,7 +52,7 @@ pub struct Terms<'t> {
 }
 
 impl What {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Score,
         Self::Label,
         Self::Probabilities,
@@ -59,6 +61,7 @@ impl What {
         Self::ScoredAt,
         Self::Error,
         Self::Blocked,
+        Self::FeaturesHash,
     ];
 
     /// Its name, a key of `targets`.
@@ -72,6 +75,7 @@ impl What {
             Self::ScoredAt => "scored_at",
             Self::Error => "error",
             Self::Blocked => "blocked",
+            Self::FeaturesHash => "features_hash",
         }
     }
 
@@ -90,6 +94,7 @@ impl What {
             Self::Probabilities | Self::Vector => "double precision[]",
             Self::ScoredAt => "timestamp with time zone",
             Self::Blocked => "boolean",
+            Self::FeaturesHash => "bigint",
         }
     }
 
@@ -122,6 +127,7 @@ impl What {
             Self::Probabilities => "e2i_predict_proba",
             Self::Vector => "e2i_predict_vector",
             Self::Version => return format!("{}::text", literal(version)),
+            Self::FeaturesHash => return format!("{schema}.e2i_features_hash({}, {row})", literal(version)),
             Self::ScoredAt => return "pg_catalog.now()".to_owned(),
             Self::Error => return problem.map_or("NULL::text".to_owned(), |problem| format!("({problem})[2]")),
             Self::Blocked => {

@@ -54,7 +54,8 @@ impl Held {
                 locktag_field3: hash(name.as_bytes()),
                 locktag_field4: purpose as u16,
                 locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-                locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+                // Of the server's own method, an abort releases all.
+                locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
             };
             match pg_sys::LockAcquire(&raw const tag, pg_sys::ExclusiveLock as pg_sys::LOCKMODE, true, true) {
                 pg_sys::LockAcquireResult::LOCKACQUIRE_OK => Some(Self(tag)),

@@ -35,3 +35,15 @@ pub unsafe fn wake(place: usize) {
     // SAFETY: as the caller promises.
     unsafe { pg_sys::SetLatch(&raw mut (*(*pg_sys::ProcGlobal).allProcs.add(place)).procLatch) };
 }
+
+/// Whether a process of the server has this number.
+pub fn is_alive(pid: i32) -> bool {
+    // SAFETY: looks into shared memory, under a lock of its own.
+    unsafe { !pg_sys::BackendPidGetProc(pid).is_null() }
+}
+
+/// The number of this process.
+pub fn pid() -> i32 {
+    // SAFETY: reads a variable.
+    unsafe { pg_sys::MyProcPid }
+}

@@ -36,15 +36,34 @@ pub fn name(role: pg_sys::Oid) -> String {
     unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(role, false)) }.to_string_lossy().into_owned()
 }
 
+/// A role by its name.
+pub fn find(name: &str) -> Option<pg_sys::Oid> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: a catalog look-up, told not to raise an error.
+    let role = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
+    (role != pg_sys::Oid::INVALID).then_some(role)
+}
+
+/// Whether a role may log in, which a background worker of its own does.
+pub fn can_log_in(role: pg_sys::Oid) -> bool {
+    // SAFETY: the tuple is released after it was read; pg_authid rows have this form.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::AUTHOID as i32, pg_sys::Datum::from(role));
+        if tuple.is_null() {
+            return false;
+        }
+        let can = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_authid>()).rolcanlogin;
+        pg_sys::ReleaseSysCache(tuple);
+        can
+    }
+}
+
 /// Whether the current role has the rights of a role of this name.
 pub fn may_act_as(name: &str) -> bool {
-    let Ok(name) = std::ffi::CString::new(name) else { return false };
-    // SAFETY: catalog look-ups; told not to raise an error for a role that is gone.
-    unsafe {
-        let role = pg_sys::get_role_oid(name.as_ptr(), true);
-        match role == pg_sys::Oid::INVALID {
-            true => pg_sys::superuser(),
-            false => pg_sys::has_privs_of_role(current(), role),
-        }
+    match find(name) {
+        // SAFETY: catalog look-ups.
+        Some(role) => unsafe { pg_sys::has_privs_of_role(current(), role) },
+        // SAFETY: as above.
+        None => unsafe { pg_sys::superuser() },
     }
 }

@@ -141,6 +141,12 @@ impl Started {
         let status = unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &raw mut pid) };
         matches!(status, pg_sys::BgwHandleStatus::BGWH_STOPPED | pg_sys::BgwHandleStatus::BGWH_POSTMASTER_DIED)
     }
+
+    /// Ends it, if it has not ended.
+    pub fn terminate(&self) {
+        // SAFETY: a handle that the server has given.
+        unsafe { pg_sys::TerminateBackgroundWorker(self.0) };
+    }
 }
 
 impl Drop for Started {

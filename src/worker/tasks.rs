@@ -11,6 +11,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use crate::catalog::schema::Schema;
 use crate::catalog::version;
 use crate::inference_log::{partition, write};
+use crate::jobs::schedule;
 use crate::metrics::{board, interval, marks};
 use crate::pg::failure::{Failure, attempt};
 use crate::pg::{guc, time, worker};
@@ -25,6 +26,8 @@ pub enum Task {
     Metrics,
     /// Records of the inference log.
     Log,
+    /// Scoring jobs that are due. Not of `e2i_flush_metrics`, which runs with its caller's rights.
+    Schedules,
     /// Partitions for the days to come, and what is too old.
     Housekeeping,
 }
@@ -44,13 +47,13 @@ const LOCK_TIMEOUT: i32 = 5_000;
 
 impl Task {
     /// All, in their order.
-    pub const ALL: [Self; 3] = [Self::Metrics, Self::Log, Self::Housekeeping];
+    pub const ALL: [Self; 4] = [Self::Metrics, Self::Log, Self::Schedules, Self::Housekeeping];
 
     /// How long it may take. A service that nobody calls is probed, which may take `e2i_serve.validation_timeout`.
     fn time(self) -> Duration {
         match self {
             Self::Metrics => Duration::from_secs(600),
-            Self::Log | Self::Housekeeping => Duration::from_secs(60),
+            Self::Log | Self::Schedules | Self::Housekeeping => Duration::from_secs(60),
         }
     }
 
@@ -59,6 +62,7 @@ impl Task {
         match self {
             Self::Metrics => "metrics are not written",
             Self::Log => "records of the inference log wait",
+            Self::Schedules => "scoring jobs that are due are not begun",
             Self::Housekeeping => "what is too old is kept",
         }
     }
@@ -76,6 +80,7 @@ impl Task {
                 let waits = write::write(schema);
                 (0, waits.into_iter().map(|why| format!("{}: {}", self.failed(), why.message)).collect())
             }
+            Self::Schedules => (0, schedule::start_due(schema)),
             Self::Housekeeping => (0, tidy(schema, manner)),
         })
     }
@@ -154,7 +159,7 @@ pub fn run_here(schema: Schema) -> usize {
     // Asked before a subtransaction, which is a block of its own.
     // SAFETY: reads the state of this backend's transaction.
     let manner = Manner { thoroughly: true, ends: !unsafe { pg_sys::IsTransactionBlock() } };
-    for task in Task::ALL {
+    for task in Task::ALL.into_iter().filter(|task| *task != Task::Schedules) {
         let done = match task {
             Task::Metrics => Ok(task.run(schema, manner)),
             _ => attempt(|| task.run(schema, manner)),
