@@ -107,6 +107,7 @@ fn e2i_cancel_scoring_job(id: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) -> 
 
 /// Has the clock begin a job, again and again. Declared in `sql/jobs.sql`.
 #[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
 fn e2i_schedule_scoring(
     name: Option<&str>,
     model: Option<&str>,

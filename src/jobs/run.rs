@@ -31,19 +31,19 @@ const LAG: Query = Query::new("SELECT max(1000 * extract(epoch FROM r.replay_lag
 
 /// An ERROR that ended a piece of work, to be raised again.
 pub struct Caught {
-    error: CaughtError,
+    error: Box<CaughtError>,
     lost: Option<i32>,
 }
 
 impl Caught {
-    fn of(error: CaughtError) -> Self {
+    fn of(error: Box<CaughtError>) -> Self {
         Self { error, lost: sqlstate::take_code() }
     }
 
     fn code(&self) -> PgSqlErrorCode {
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)
-        | CaughtError::RustPanic { ereport: report, .. }) = &self.error;
+        | CaughtError::RustPanic { ereport: report, .. }) = &*self.error;
         report.sql_error_code()
     }
 
@@ -51,7 +51,7 @@ impl Caught {
     pub fn said(&self) -> (String, String) {
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)
-        | CaughtError::RustPanic { ereport: report, .. }) = &self.error;
+        | CaughtError::RustPanic { ereport: report, .. }) = &*self.error;
         let packed = self.lost.unwrap_or(report.sql_error_code() as i32);
         // The server packs six bits a character (MAKE_SQLSTATE).
         let code = (0..5).map(|at| char::from(b'0' + ((packed >> (6 * at)) & 0x3f) as u8)).collect();
@@ -93,7 +93,7 @@ pub fn commit(ground: Ground) -> Result<(), Caught> {
         sqlstate::keeping(|| ground.commit());
         Ok(())
     }))
-    .catch_others(|error| Err(Caught::of(error)))
+    .catch_others(|error| Err(Caught::of(Box::new(error))))
     .execute();
     if committed.is_err() {
         ground.roll_back();

@@ -11,7 +11,7 @@ pub fn run<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     caught(f).map_err(|error| {
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)
-        | CaughtError::RustPanic { ereport: report, .. }) = &error;
+        | CaughtError::RustPanic { ereport: report, .. }) = &*error;
         let is_from_outside = matches!(
             report.sql_error_code(),
             PgSqlErrorCode::ERRCODE_QUERY_CANCELED
@@ -26,7 +26,7 @@ pub fn run<R>(f: impl FnOnce() -> R) -> Result<R, String> {
 }
 
 /// The same with the whole of any ERROR, which the caller has to raise again unless it knows better.
-pub fn caught<R>(f: impl FnOnce() -> R) -> Result<R, CaughtError> {
+pub fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Box<CaughtError>> {
     // SAFETY: the subtransaction is ended on both ways, and with it what it has opened; memory context, resource owner and error
     // contexts are those from before, as PL/pgSQL does for a block with an exception handler.
     unsafe {
@@ -45,7 +45,7 @@ pub fn caught<R>(f: impl FnOnce() -> R) -> Result<R, CaughtError> {
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
             pg_sys::MemoryContextSwitchTo(context);
             pg_sys::CurrentResourceOwner = owner;
-            Err(error)
+            Err(Box::new(error))
         })
         .execute();
         pg_sys::MemoryContextSwitchTo(context);

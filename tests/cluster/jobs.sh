@@ -54,7 +54,8 @@ while ((killed < KILLS)); do
         kill "${PSQL[job]}" 2>/dev/null || true
         wait "${PSQL[job]}" 2>/dev/null || true
         rm -f "$fifos/job.to" "$fifos/job.from"
-        wait_for a shop 'SELECT true'
+        # A call whose client is gone goes on; what is left of it ends by itself.
+        wait_for a shop "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%CALL e2i_score_table%' AND pid <> pg_backend_pid())"
         if [[ $(sql a shop "SELECT status FROM ml_scoring_jobs WHERE id >= $first ORDER BY id DESC LIMIT 1") == finished ]]; then break; fi
         if ((tries > 60)); then break; fi
     done
