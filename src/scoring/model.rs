@@ -213,6 +213,12 @@ impl LoadedModel {
         let mut pruned = self.pruned.borrow_mut();
         pruned.truncate(MOST_PRUNED - 1);
         pruned.insert(0, (known.clone(), made.clone()));
+        // Those of before go where all together would hold more than the model.
+        let (most, mut held) = (self.engine.borrow().memory_bytes(), 0);
+        pruned.retain(|(other, pruned)| {
+            held += pruned.as_ref().map_or(0, |pruned| pruned.0.borrow().memory_bytes());
+            held <= most || other == known
+        });
         made
     }
 

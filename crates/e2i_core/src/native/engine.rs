@@ -296,9 +296,14 @@ impl Engine for NativeEngine {
     fn pruning_pays_from(&self) -> f64 {
         // To make a branch takes some microseconds of a processor; of a row's time, steps of half a nanosecond, perhaps a quarter is saved.
         const NANOSECONDS_A_BRANCH: f64 = 2_000.0;
-        self.nodes().map_or(f64::INFINITY, |(branches, _)| {
-            branches as f64 * NANOSECONDS_A_BRANCH / (self.work() * 0.5 * 0.25).max(1.0)
-        })
+        // Nobody can interrupt it: a tenth of a second.
+        const MOST_BRANCHES: usize = 50_000;
+        match self.nodes() {
+            Some((branches, _)) if branches <= MOST_BRANCHES => {
+                branches as f64 * NANOSECONDS_A_BRANCH / (self.work() * 0.5 * 0.25).max(1.0)
+            }
+            _ => f64::INFINITY,
+        }
     }
 
     fn pruned(&self, known: &Known) -> Result<Option<Box<dyn Engine>>> {
