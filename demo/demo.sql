@@ -29,7 +29,7 @@ FROM jsonb_array_elements(pg_read_file(:'models' || '/wine_forest.golden.json'):
 
 \echo '1. Models come from files (or from any client, as bytea):'
 \echo
-SELECT e2i_register_model('churn', pg_read_binary_file(:'models' || '/hcp_churn.onnx')) AS "SELECT e2i_register_model(…)"
+SELECT e2i_register_model('churn', pg_read_binary_file(:'models' || '/skops/hcp_churn.skops')) AS "SELECT e2i_register_model(…)"
 UNION ALL SELECT e2i_register_model('wine', pg_read_binary_file(:'models' || '/wine_forest.onnx'),
     feature_names => (SELECT array_agg(name) FROM jsonb_array_elements_text(
         pg_read_file(:'models' || '/wine_forest.golden.json')::jsonb -> 'feature_names') AS name))

@@ -78,6 +78,7 @@ pub fn prove(candidate: &Candidate<'_>, library: &Path) -> Result<Proved> {
 /// A model of scikit-learn, which the native engine alone scores.
 fn prove_skops(candidate: &Candidate<'_>, model: e2i_skops::Model) -> Result<Proved> {
     no_preprocessor(candidate, SKLEARN)?;
+    model.must_be_proved(candidate.examples.is_some())?;
     let mut interface = model.interface_as(candidate.options.task, candidate.options.class_scores)?;
     let numbered = interface.features.iter().enumerate().all(|(index, feature)| feature.name == format!("x{index}"));
     candidate.options.apply(&mut interface, !numbered)?;

@@ -27,6 +27,8 @@ pub(crate) struct Archive<'b> {
     zip: RefCell<ZipArchive<Cursor<&'b [u8]>>>,
     /// Bytes that may still be unpacked.
     left: RefCell<usize>,
+    /// Which members were not read, so that nobody has compared them with their checksums.
+    unread: RefCell<Vec<bool>>,
 }
 
 pub(crate) fn broken(why: impl std::fmt::Display) -> Error {
@@ -35,7 +37,13 @@ pub(crate) fn broken(why: impl std::fmt::Display) -> Error {
 
 impl<'b> Archive<'b> {
     pub(crate) fn open(bytes: &'b [u8]) -> Result<Self> {
-        let claimed = claimed_members(bytes).ok_or_else(|| broken("its list of members is not at its end"))?;
+        let claimed = claimed_members(bytes).ok_or_else(|| {
+            let message = format!(
+                "this is a truncated .skops file: of its {} bytes the last are no list of members",
+                bytes.len()
+            );
+            Error::new(Kind::BadModel, message).with_hint("Copy it again, and compare its size with the original's.")
+        })?;
         if claimed > MEMBERS_AT_MOST {
             return Err(Error::new(Kind::Limit, format!("the skops file has more than {MEMBERS_AT_MOST} members")));
         }
@@ -44,7 +52,21 @@ impl<'b> Archive<'b> {
         if zip.len() != claimed {
             return Err(broken("two of its members have the same name"));
         }
-        Ok(Self { zip: RefCell::new(zip), left: RefCell::new(bytes.len().saturating_mul(TIMES)) })
+        let unread = RefCell::new(vec![true; claimed]);
+        Ok(Self { zip: RefCell::new(zip), left: RefCell::new(bytes.len().saturating_mul(TIMES)), unread })
+    }
+
+    /// Reads the members that nobody needed: a file with a damaged one is damaged.
+    pub(crate) fn check_rest(&self) -> Result<()> {
+        let mut zip = self.zip.borrow_mut();
+        let unread: Vec<usize> =
+            (0..zip.len()).filter(|index| self.unread.borrow().get(*index) == Some(&true)).collect();
+        for index in unread {
+            let name = zip.name_for_index(index).and_then(std::result::Result::ok);
+            let name = name.map(std::borrow::Cow::into_owned).unwrap_or_default();
+            self.member(&mut zip, index, &name)?;
+        }
+        Ok(())
     }
 }
 
@@ -68,7 +90,11 @@ impl Members for Archive<'_> {
     fn read(&self, name: &str) -> Result<Vec<u8>> {
         let mut zip = self.zip.borrow_mut();
         let index = zip.index_for_name(name).ok_or_else(|| broken(format!("it has no member {name:?}")))?;
-        self.member(&mut zip, index, name)
+        let bytes = self.member(&mut zip, index, name)?;
+        if let Some(unread) = self.unread.borrow_mut().get_mut(index) {
+            *unread = false;
+        }
+        Ok(bytes)
     }
 
     fn unpack(&self, name: &str) -> Result<HashMap<String, Vec<u8>>> {
@@ -132,6 +158,9 @@ fn claimed_members(bytes: &[u8]) -> Option<usize> {
         let bytes = bytes.get(at..at.checked_add(size)?)?;
         Some(bytes.iter().rev().fold(0usize, |number, byte| number << 8 | usize::from(*byte)))
     };
+    if at + RECORD + count(at + 20, 2)? > bytes.len() {
+        return None;
+    }
     match count(at + 10, 2)? {
         // More than 65,534 are counted in a record of its own, which a locator just before points to.
         0xffff => {
@@ -154,7 +183,15 @@ pub(crate) fn begins(bytes: &[u8]) -> bool {
         tail.windows(SCHEMA.len()).any(|window| window == SCHEMA.as_bytes())
             || ZipArchive::new(Cursor::new(bytes)).is_ok_and(|zip| zip.index_for_name(SCHEMA).is_some())
     };
-    bytes.starts_with(b"PK\x03\x04") && has_schema()
+    bytes.starts_with(b"PK\x03\x04") && (has_schema() || claimed_members(bytes).is_none() && first_is_an_array(bytes))
+}
+
+/// Whether the first member is named as skops names arrays, by a number: what is left of a file that was cut.
+fn first_is_an_array(bytes: &[u8]) -> bool {
+    let length = bytes.get(26..28).map_or(0, |length| usize::from(u16::from_le_bytes([length[0], length[1]])));
+    let name = bytes.get(30..30 + length).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+    let stem = name.strip_suffix(".npy").or_else(|| name.strip_suffix(".npz")).unwrap_or_default();
+    stem.len() > 6 && stem.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 /// Where the name of the schema is looked for first.

@@ -29,6 +29,21 @@ pub struct Model {
     pub plan: Vec<u8>,
     /// Rows that it can be tried on.
     pub samples: Sample,
+    /// A version of scikit-learn that fitted it and whose rules are not known: only rows that it has scored prove that it is read as
+    /// it was meant.
+    pub unknown_version: Option<String>,
+}
+
+/// Versions of scikit-learn whose rules are known, from the first minor one to the last.
+const KNOWN_VERSIONS: [(u32, u32); 2] = [(1, 3), (1, 9)];
+
+/// Whether the rules of a version are known.
+fn is_known(version: &str) -> bool {
+    let mut parts = version.split('.').map(str::parse::<u32>);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (KNOWN_VERSIONS[0]..=KNOWN_VERSIONS[1]).contains(&(major, minor)),
+        _ => false,
+    }
 }
 
 /// Reads and compiles a model; `None` when the bytes are no skops file.
@@ -38,10 +53,37 @@ pub struct Model {
 /// not known, [`e2i_core::Kind::Limit`] for what is too large.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<Result<Model>> {
-    container::begins(bytes).then(|| compile::compile(&node::File::open(bytes)?))
+    container::begins(bytes).then(|| {
+        let file = node::File::open(bytes)?;
+        let mut model = compile::compile(&file)?;
+        file.check_rest()?;
+        model.unknown_version = file.versions().into_iter().find(|version| !is_known(version)).map(str::to_owned);
+        Ok(model)
+    })
 }
 
 impl Model {
+    /// Refuses a model of an unknown version that no rows are to prove.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`], with an example of such rows.
+    pub fn must_be_proved(&self, has_examples: bool) -> Result<()> {
+        let Some(version) = self.unknown_version.as_ref().filter(|_| !has_examples) else { return Ok(()) };
+        let feature = self.interface.features.first().map_or("x0", |feature| feature.name.as_str());
+        let feature = serde_json::Value::from(feature).to_string().replace('\'', "''");
+        let answer = match self.interface.task {
+            Task::BinaryClassification | Task::MulticlassClassification => r#""label": "yes""#,
+            _ => r#""prediction": 0.7"#,
+        };
+        let [first, last] = KNOWN_VERSIONS.map(|(major, minor)| format!("{major}.{minor}"));
+        let message = format!(
+            "the model was fitted by scikit-learn {version}, whose rules are not known: those of {first} to {last} are"
+        );
+        Err(Error::new(Kind::Unsupported, message).with_hint(format!(
+            "Give rows and what scikit-learn says of them, as proof: examples => '[{{\"features\": {{{feature}: 1, …}}, {answer}}}, …]'."
+        )))
+    }
+
     /// Whether the categories of each feature have the codes that they have in an interface.
     #[must_use]
     pub fn has_categories_of(&self, interface: &Interface) -> bool {

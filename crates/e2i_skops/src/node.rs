@@ -6,7 +6,7 @@
 use e2i_core::{Error, Kind, Result};
 
 use crate::container::{Archive, Members, SCHEMA, broken};
-use crate::json::{Json, Symbols, parse};
+use crate::json::{Json, Symbol, Symbols, parse};
 use crate::npy::{self, Array};
 
 /// Every loader that skops 0.9 to 0.16 write.
@@ -65,6 +65,23 @@ impl<'b> File<'b> {
         Ok(file)
     }
 
+    /// Whether the members that nobody needed are whole.
+    ///
+    /// # Errors
+    /// [`Kind::BadModel`] for one that is not.
+    pub(crate) fn check_rest(&self) -> Result<()> {
+        self.archive.check_rest()
+    }
+
+    /// The versions of scikit-learn that fitted the estimators, each once.
+    pub(crate) fn versions(&self) -> Vec<&str> {
+        let mut found = vec![];
+        if let Some(name) = self.symbols.find("_sklearn_version") {
+            collect_versions(self.root(), name, &mut found);
+        }
+        found
+    }
+
     /// Whether a text stands anywhere in the schema.
     pub(crate) fn mentions(&self, text: &str) -> bool {
         self.symbols.find(text).is_some()
@@ -101,6 +118,25 @@ impl<'f> Node<'f> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+fn collect_versions<'f>(node: Node<'f>, name: Symbol, found: &mut Vec<&'f str>) {
+    match node.json {
+        Json::List(items) => items.iter().for_each(|item| collect_versions(node.at(item), name, found)),
+        Json::Object(members) => {
+            for (member, json) in members {
+                if *member == name {
+                    let version = node.at(json).text_member("content").trim_matches('"');
+                    if !version.is_empty() && !found.contains(&version) {
+                        found.push(version);
+                    }
+                } else {
+                    collect_versions(node.at(json), name, found);
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -79,6 +79,95 @@ fn what_is_cut_is_refused() {
 }
 
 #[test]
+fn what_is_cut_is_said_to_be_cut() {
+    let whole = bytes("tree_binary");
+    // Before the schema, in it, and in the record behind it.
+    for length in [100, whole.len() / 2, whole.len() - 2000, whole.len() - 1] {
+        assert!(refusal(&whole[..length]).1.starts_with("this is a truncated .skops file"), "{length}");
+    }
+}
+
+#[test]
+fn members_that_nobody_needs_are_whole() {
+    let mut names = 0;
+    let mut damaged = bytes("forest_3");
+    // The state of a generator of random numbers: 624 numbers of 32 bits.
+    let own = members(&damaged).into_iter().find(|(_, bytes)| bytes.len() > 624 * 4 && bytes.len() < 624 * 4 + 256);
+    if let Some((_, state)) = own {
+        let method = CompressionMethod::Stored;
+        damaged = zipped(&members(&damaged), method);
+        let at = damaged.windows(state.len()).position(|window| window == state).unwrap();
+        damaged[at + state.len() - 1] ^= 1;
+        names += 1;
+        let (kind, message) = refusal(&damaged);
+        assert_eq!(kind, Kind::BadModel);
+        assert!(message.contains("hecksum"), "{message}");
+    }
+    assert_eq!(names, 1);
+}
+
+/// The file with the first of its arrays whose header has a text, which another of the same length replaces.
+fn with_header(model: &str, from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut members = members(&bytes(model));
+    let at = |bytes: &[u8]| bytes.windows(from.len()).position(|window| window == from.as_bytes());
+    let arrays = members.iter_mut().filter(|(name, _)| name.ends_with(".npy"));
+    let (array, at) =
+        arrays.filter_map(|(_, bytes)| Some((at(bytes)?, bytes))).map(|(at, bytes)| (bytes, at)).next().unwrap();
+    array[at..at + to.len()].copy_from_slice(to.as_bytes());
+    zipped(&members, CompressionMethod::Deflated)
+}
+
+#[test]
+fn headers_of_arrays_are_not_believed() {
+    for (model, from, to) in [
+        // An array of objects is a pickle.
+        ("linear_ridge", "'<f8'", "'|O8'"),
+        ("linear_ridge", "'shape': (5,)", "'shape': (9,)"),
+        ("linear_ridge", "'shape': (5,)", "'shape': (-5)"),
+        ("linear_ridge", "{'descr'", "[open(0"),
+        ("tree_binary", "'left_child'", "'lift_child'"),
+        ("logistic_multi", "'shape': (3, 5)", "'shape': (5, 3)"),
+    ] {
+        let (kind, message) = refusal(&with_header(model, from, to));
+        assert!([Kind::BadModel, Kind::Unsupported].contains(&kind), "{model}, {to}: {message}");
+    }
+}
+
+#[test]
+fn sparse_matrices_are_not_believed() {
+    for (array, at, value) in
+        [("indices.npy", 0, 77u32), ("indices.npy", 0, u32::MAX), ("indptr.npy", 4, 900), ("shape.npy", 0, 1 << 30)]
+    {
+        let mut outer = members(&bytes("sparse_coefficients"));
+        let (_, packed) = outer.iter_mut().find(|(name, _)| name.ends_with(".npz")).unwrap();
+        let mut inner = members(packed);
+        let (_, cells) = inner.iter_mut().find(|(name, _)| name == array).unwrap();
+        let header = 10 + usize::from(u16::from_le_bytes([cells[8], cells[9]]));
+        cells[header + at..][..4].copy_from_slice(&value.to_le_bytes());
+        *packed = zipped(&inner, CompressionMethod::Deflated);
+        let (kind, message) = refusal(&zipped(&outer, CompressionMethod::Stored));
+        assert!([Kind::BadModel, Kind::Limit].contains(&kind), "{array}: {message}");
+    }
+}
+
+#[test]
+fn unknown_versions_must_be_proved() {
+    let fitted_by = |version: &str| {
+        let file = with_schema("pipeline_mixed_logistic", |schema| schema.replace("1.9.1", version));
+        e2i_skops::read(&file).unwrap().unwrap()
+    };
+    assert!(fitted_by("1.3.0").must_be_proved(false).is_ok());
+    for version in ["1.10.0", "2.0.dev0", "1.2.2", "new"] {
+        let model = fitted_by(version);
+        assert!(model.must_be_proved(true).is_ok());
+        let error = model.must_be_proved(false).unwrap_err();
+        assert!(error.message().contains(version), "{error:?}");
+        assert!(error.hint().unwrap().contains("examples => '[{\"features\": {\"tenure\""), "{error:?}");
+    }
+}
+
+#[test]
 fn damaged_files_are_refused_or_score() {
     let count: usize = std::env::var("E2I_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(500);
     let models = [

@@ -289,7 +289,7 @@ impl Compiler {
             is_same_together: false,
             engine_times: None,
         };
-        Ok(Model { interface, plan: self.plan.finish(label, main)?, samples })
+        Ok(Model { interface, plan: self.plan.finish(label, main)?, samples, unknown_version: None })
     }
 }
 
