@@ -125,7 +125,7 @@ fn headers_of_arrays_are_not_believed() {
         ("linear_ridge", "'<f8'", "'|O8'"),
         ("linear_ridge", "'shape': (5,)", "'shape': (9,)"),
         ("linear_ridge", "'shape': (5,)", "'shape': (-5)"),
-        ("linear_ridge", "{'descr'", "[open(0"),
+        ("linear_ridge", "{'descr'", "[open(0)"),
         ("tree_binary", "'left_child'", "'lift_child'"),
         ("logistic_multi", "'shape': (3, 5)", "'shape': (5, 3)"),
     ] {

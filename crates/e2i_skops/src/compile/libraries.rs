@@ -2,12 +2,12 @@
 
 use e2i_core::formats::{self, Trained as Library};
 use e2i_core::native::ValueId;
-use e2i_core::native::operators::{Binary, BinaryFunction, Constants, Trained};
-use e2i_core::{Column, ElementType, Error, Kind, Result};
+use e2i_core::native::operators::{Becomes, Binary, BinaryFunction, Constants, Encode, Encoding, Trained};
+use e2i_core::{Category, Column, ElementType, Error, Kind, Result, Unseen};
 
 use super::answer::{Answer, Classified, classes_of};
 use super::{Compiler, Table, misshapen, unsupported};
-use crate::node::Node;
+use crate::node::{Node, Simple};
 
 /// The model of XGBoost's or LightGBM's estimator.
 fn library_of(node: Node<'_>) -> Result<Library> {
@@ -35,8 +35,8 @@ impl Compiler {
         }
         let library = library_of(node)?;
         // Of a data frame it looks at no number: infinite ones are greater than others.
-        self.take_numbers(table)?;
-        let value = self.cast(table.value, ElementType::Float32);
+        let value = self.coded(&library, table)?;
+        let value = self.cast(value, ElementType::Float32);
         let classes = if node.class().ends_with("Classifier") {
             let count = node.get("n_classes_")?.count()?;
             if count > 65_536 {
@@ -51,7 +51,7 @@ impl Compiler {
 
     pub(super) fn lightgbm(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
         let library = library_of(node)?;
-        self.take_numbers(table)?;
+        let value = self.coded(&library, table)?;
         let classes = if node.class().ends_with("Classifier") {
             let classes = node.attribute("_classes").or_else(|| node.attribute("classes_"));
             Some(match classes {
@@ -61,7 +61,48 @@ impl Compiler {
         } else {
             None
         };
-        self.library(&library, table.value, table, classes)
+        self.library(&library, value, table, classes)
+    }
+
+    /// The columns as the library's trees see them: of categories of a data frame their codes.
+    fn coded(&mut self, library: &Library, table: &Table) -> Result<ValueId> {
+        let features = &library.interface.features;
+        if features.len() != table.width() || features.iter().all(|feature| feature.categories.is_none()) {
+            self.take_numbers(table)?;
+            return Ok(table.value);
+        }
+        let mut parts = vec![];
+        for (index, feature) in features.iter().enumerate() {
+            let part = self.gather(table, &[index])?;
+            let Some(known) = feature.categories.as_ref().filter(|known| !known.values.is_empty()) else {
+                if feature.categories.is_none() {
+                    self.take_numbers(&part)?;
+                }
+                parts.push(part.value);
+                continue;
+            };
+            let column = part.columns[0];
+            let simple = |category: &Category| match category {
+                Category::Bool(value) => Simple::Bool(*value),
+                Category::Whole(value) => Simple::Whole(*value),
+                Category::Float(value) => Simple::Number(*value),
+                Category::Text(text) => Simple::Text(text.clone()),
+            };
+            let values: Vec<Simple> = known.values.iter().map(simple).collect();
+            let mut categories = Vec::with_capacity(values.len());
+            for (code, value) in (0u32..).zip(&values) {
+                categories.push((self.cell(column, value)?, Becomes::Place(code)));
+            }
+            let missing = Becomes::Place(u32::try_from(values.len()).unwrap_or(u32::MAX));
+            let unknown = if known.unseen == Unseen::Refused { Becomes::Refused } else { missing };
+            self.note_categories(column, &values, unknown == Becomes::Refused, true);
+            let cells = (0..values.len()).map(|code| code as f64).chain([f64::NAN]).collect();
+            let name = self.column_name(column, index);
+            let encoding = Encoding { name, categories, missing, unknown, width: 1, cells };
+            let operator = Encode::new(&[encoding], self.plan.tables());
+            parts.push(self.step(operator, &[part.value], Self::double(1)));
+        }
+        Ok(self.join(&parts))
     }
 
     /// What a library's model answers.
@@ -77,10 +118,6 @@ impl Compiler {
                 Kind::BadModel,
                 format!("it was fitted to {} columns, and is given {}", library.ensemble.width, table.width()),
             ));
-        }
-        if library.interface.features.iter().any(|feature| feature.categories.is_some()) {
-            return Err(unsupported("categories of a data frame are not read inside a skops file")
-                .with_hint("Register the library's own file: model.get_booster().save_model('model.json'), or model.booster_.save_model('model.txt')."));
         }
         let trained = Trained::compile(&library.ensemble, library.link.clone(), self.plan.tables())?;
         let outputs = trained.outputs();
