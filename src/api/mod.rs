@@ -9,6 +9,7 @@ mod alias;
 mod annotate;
 mod deploy;
 mod describe;
+mod explain;
 mod export;
 mod inference_log;
 mod jobs;

@@ -62,3 +62,43 @@ pub fn text(text: &str) -> pg_sys::Datum {
     // SAFETY: pointer and length belong together; the server copies.
     unsafe { pg_sys::Datum::from(pg_sys::cstring_to_text_with_len(text.as_ptr().cast(), text.len() as i32)) }
 }
+
+/// A `float8[]` of two dimensions: rows of as many numbers each.
+pub fn float8_rows(rows: &[Vec<f64>]) -> pg_sys::Datum {
+    let cells = rows.iter().flatten();
+    let mut elements: Vec<pg_sys::Datum> = cells.map(|number| pg_sys::Datum::from(number.to_bits())).collect();
+    let mut sizes = [rows.len() as i32, rows.first().map_or(0, Vec::len) as i32];
+    let mut first = [1, 1];
+    // SAFETY: the elements are float8 datums by value, as many as the product of the sizes; the array is a copy.
+    unsafe {
+        let array = pg_sys::construct_md_array(
+            elements.as_mut_ptr(),
+            std::ptr::null_mut(),
+            2,
+            sizes.as_mut_ptr(),
+            first.as_mut_ptr(),
+            pg_sys::FLOAT8OID,
+            8,
+            true,
+            b'd' as _,
+        );
+        pg_sys::Datum::from(array)
+    }
+}
+
+/// A `text[]` of one dimension.
+pub fn text_array<'t>(texts: impl Iterator<Item = &'t str>) -> pg_sys::Datum {
+    let mut elements: Vec<pg_sys::Datum> = texts.map(text).collect();
+    // SAFETY: the elements are text datums, as the arguments say; the array is a copy.
+    unsafe {
+        let array = pg_sys::construct_array(
+            elements.as_mut_ptr(),
+            elements.len() as i32,
+            pg_sys::TEXTOID,
+            -1,
+            false,
+            b'i' as _,
+        );
+        pg_sys::Datum::from(array)
+    }
+}

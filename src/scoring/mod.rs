@@ -14,6 +14,7 @@ pub mod cache;
 mod call_site;
 pub mod compile;
 pub mod engines;
+pub mod explained;
 pub mod golden;
 mod model;
 pub mod planned;

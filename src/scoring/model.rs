@@ -20,6 +20,7 @@ use crate::metrics::clock;
 use crate::metrics::counter::{self, Counter};
 use crate::pg::interrupt;
 use crate::scoring::engines::{self, Preference};
+use crate::scoring::explained::Explained;
 use crate::settings::{self, EngineChoice};
 
 /// ONNX Runtime for the batches of a version whose rows the native engine scores.
@@ -89,6 +90,8 @@ pub struct LoadedModel {
     /// Whether it is in the session's cache, and not only in use.
     pub is_cached: Cell<bool>,
     scorer: Scorer,
+    /// Why it scores as it does, once somebody has asked.
+    explained: RefCell<Option<Rc<Explained>>>,
     /// Where its loading is counted, and the bytes that were counted; `None` for one that is not kept.
     held: RefCell<Option<(Rc<Counter>, i64)>>,
 }
@@ -129,6 +132,7 @@ impl LoadedModel {
             turn: Cell::new(0),
             is_cached: Cell::new(false),
             scorer,
+            explained: RefCell::new(None),
             held: RefCell::new(None),
         })
     }
@@ -199,7 +203,24 @@ impl LoadedModel {
         let pruned = self.pruned.borrow();
         let pruned = pruned.iter().filter_map(|(_, pruned)| pruned.as_ref());
         let pruned: usize = pruned.map(|pruned| pruned.0.borrow().memory_bytes()).sum();
-        self.engine.borrow().memory_bytes() + beside + pruned
+        let explained = self.explained.borrow().as_ref().map_or(0, |explained| explained.memory_bytes());
+        self.engine.borrow().memory_bytes() + beside + pruned + explained
+    }
+
+    /// Why it scores as it does, read from its artifact on first use.
+    ///
+    /// # Errors
+    /// As [`Explained::read`].
+    pub fn explained(&self, schema: Schema) -> Result<Rc<Explained>> {
+        if let Some(explained) = &*self.explained.borrow() {
+            return Ok(Rc::clone(explained));
+        }
+        let (interface, cost) = (self.interface().clone(), None);
+        let version = Version { id: self.id, name: self.name.clone(), version: self.version.clone(), interface, cost };
+        // No borrow is held while the bytes are read.
+        let made = Rc::new(Explained::read(schema, &version)?);
+        self.explained.replace(Some(Rc::clone(&made)));
+        Ok(made)
     }
 
     /// The engine for rows of which something is known, made when it is asked for first; `None` where too little is left out to be of use.

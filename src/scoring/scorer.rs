@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use e2i_core::reading::Question;
 use e2i_core::traffic::{Split, Traffic};
-use e2i_core::{Answer, Binder, Error, Kind, Known, Outputs, Result, feature_hash};
+use e2i_core::{Answer, Batch, Binder, Error, Kind, Known, Outputs, Result, feature_hash};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
@@ -365,6 +365,18 @@ impl Scorer {
             self.score();
         }
         self.answer(0, 0)
+    }
+
+    /// The version that a row belongs to, its batch, and the row's place there.
+    ///
+    /// # Errors
+    /// What binding reported.
+    pub fn bound(&self, row: usize) -> Result<(&Rc<LoadedModel>, &Batch, usize)> {
+        let Row { arm, place, error, .. } = &self.rows[row];
+        match error {
+            None => Ok((&self.arms[*arm].model, &self.arms[*arm].batch, *place)),
+            Some(error) => Err(error.clone()),
+        }
     }
 
     /// The version that scored a row.

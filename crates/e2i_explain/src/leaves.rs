@@ -272,13 +272,27 @@ impl Leaves {
         players.fold(0, |pattern, (place, player)| pattern | takes(player) << place)
     }
 
-    /// The sums of one row.
-    pub(crate) fn sums(&self, answers: &Answers, row: usize) -> Vec<f64> {
-        let mut sums = self.constant.clone();
+    /// The sums of rows of the ensemble's width, one after the other: for each row a number a target.
+    #[must_use]
+    pub fn sums(&self, rows: &[f64]) -> Vec<f64> {
+        self.sums_of(&self.answers(rows), rows.len() / self.width().max(1))
+    }
+
+    pub(crate) fn sums_of(&self, answers: &Answers, rows: usize) -> Vec<f64> {
+        let targets = self.targets();
+        let mut sums = self.constant.repeat(rows);
         for leaf in &self.leaves {
-            let mut players = self.players[leaf.players.clone()].iter();
-            if players.all(|player| self.player(player, answers, row / ROWS) >> (row % ROWS) & 1 == 1) {
-                self.weights[leaf.weights.clone()].iter().for_each(|(target, value)| sums[*target as usize] += value);
+            let (players, weights) = (&self.players[leaf.players.clone()], &self.weights[leaf.weights.clone()]);
+            for word in 0..answers.words {
+                let here = |rows: u64, player| rows & self.player(player, answers, word);
+                let mut ended = players.iter().fold(u64::MAX, here);
+                while ended != 0 {
+                    let row = word * ROWS + ended.trailing_zeros() as usize;
+                    ended &= ended - 1;
+                    if row < rows {
+                        weights.iter().for_each(|(target, value)| sums[row * targets + *target as usize] += value);
+                    }
+                }
             }
         }
         sums

@@ -28,6 +28,7 @@ enum Game {
 struct Background {
     pairs: Pairs,
     answers: Answers,
+    rows: usize,
     /// For each leaf that is computed for each row, the patterns of the background with the part of its rows that have it.
     patterns: Vec<Vec<(u64, f64)>>,
 }
@@ -83,8 +84,7 @@ impl Attributions {
         }
         let answers = leaves.answers(rows);
         let mut base = vec![0.0; leaves.targets()];
-        for row in 0..count {
-            let sums = leaves.sums(&answers, row);
+        for sums in leaves.sums_of(&answers, count).chunks_exact(leaves.targets()) {
             base.iter_mut().zip(sums).for_each(|(base, sum)| *base += sum / count as f64);
         }
         let pairs = Pairs::new(most_players(&leaves));
@@ -94,7 +94,7 @@ impl Attributions {
             let alike = all.chunk_by(|a, b| a == b);
             alike.map(|alike| (alike[0], alike.len() as f64 / count as f64)).collect::<Vec<(u64, f64)>>()
         };
-        let empty = Background { pairs: Pairs::new(0), answers: Answers::default(), patterns: vec![] };
+        let empty = Background { pairs: Pairs::new(0), answers: Answers::default(), rows: 0, patterns: vec![] };
         let mut made = Self { base, tables: vec![], starts: vec![], game: Game::Background(empty), leaves };
         let mut patterns = vec![];
         made.fill(bytes, interrupted, |leaves, index, tables| {
@@ -104,7 +104,7 @@ impl Attributions {
         for (leaf, start) in made.leaves.leaves.iter().zip(&made.starts) {
             patterns.push(if start.is_none() { patterns_of(&made.leaves, leaf) } else { vec![] });
         }
-        made.game = Game::Background(Background { pairs, answers, patterns });
+        made.game = Game::Background(Background { pairs, answers, rows: count, patterns });
         Ok(made)
     }
 
@@ -177,6 +177,43 @@ impl Attributions {
             }
         }
         all
+    }
+
+    /// What each column of a row adds to another number, as shap scales it: for each background row, in the proportion in which the
+    /// other number differs where the margin does; `moves` says of the margins of the row and of a background row both differences, or,
+    /// where the margins are the same, how fast the one moves with the other.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] without a background.
+    pub fn scaled(&self, row: &[f64], target: usize, moves: impl Fn(f64, f64) -> f64) -> Result<Vec<f64>> {
+        let Game::Background(background) = &self.game else {
+            return Err(Error::new(Kind::Internal, "no background to scale by"));
+        };
+        let leaves = &self.leaves;
+        let answers = leaves.answers(row);
+        let count = background.rows;
+        let (own, others) = (leaves.sums_of(&answers, 1), leaves.sums_of(&background.answers, count));
+        let factor = |other: usize| moves(own[target], others[other * leaves.targets() + target]) / count as f64;
+        let factors: Vec<f64> = (0..count).map(factor).collect();
+        let mut all = vec![0.0; leaves.width()];
+        let mut got = vec![];
+        for leaf in &leaves.leaves {
+            let weights = leaves.weights[leaf.weights.clone()].iter();
+            let weight: f64 = weights.filter(|(of, _)| *of as usize == target).map(|(_, value)| value).sum();
+            let players = &leaves.players[leaf.players.clone()];
+            if weight == 0.0 || players.is_empty() {
+                continue;
+            }
+            let pattern = leaves.pattern(leaf, &answers, 0);
+            got.clear();
+            got.resize(players.len(), 0.0);
+            for (other, factor) in factors.iter().enumerate() {
+                let theirs = leaves.pattern(leaf, &background.answers, other);
+                background.pairs.add(players.len(), pattern, theirs, weight * factor, &mut got);
+            }
+            players.iter().zip(&got).for_each(|(player, got)| all[player.column as usize] += got);
+        }
+        Ok(all)
     }
 
     fn add_word(&self, answers: &Answers, rows: usize, sums: &mut [[f64; ROWS]]) {

@@ -1,0 +1,359 @@
+//! Why a row has its score: `e2i_contributions`, `e2i_base_value`, `e2i_explain`, `e2i_reasons`, `e2i_top_reasons`. Their SQL declarations
+//! are in `sql/explain.sql`.
+//!
+//! A row is bound as it is to be scored, and by the version that would score it; the same rights are asked for.
+
+use std::rc::Rc;
+
+use e2i_core::{Batch, Column, Error, Kind, Result};
+use e2i_explain::{Method, Space};
+use pgrx::datum::JsonB;
+use pgrx::prelude::*;
+use pgrx::{direct_function_call, pg_guard, pg_sys};
+use serde_json::{Map, Value as Json, json};
+
+use crate::catalog::schema::Schema;
+use crate::datum::features::{Features, Spelling};
+use crate::datum::result;
+use crate::error::OrRaise;
+use crate::pg::{call_site, interrupt, sqlstate, varlena};
+use crate::scoring::arm::Asked;
+use crate::scoring::engines::Preference;
+use crate::scoring::explained::{Explained, Explanation, Wanted};
+use crate::scoring::{CallSite, LoadedModel, Scorer, cache};
+
+/// Rows are not scored here, and no call of a scoring function is counted.
+const ASKED: Asked = Asked { question: None, function: None };
+
+/// What one call in a plan keeps.
+#[derive(Default)]
+struct Site {
+    site: CallSite,
+    spelling: Option<Spelling>,
+}
+
+/// An argument; `None` for NULL.
+///
+/// # Safety
+/// `fcinfo` must be that of a call with so many arguments.
+unsafe fn argument(fcinfo: pg_sys::FunctionCallInfo, index: usize) -> Option<pg_sys::Datum> {
+    // SAFETY: as the caller promises.
+    let argument = unsafe { (*fcinfo).args.as_slice(index + 1)[index] };
+    (!argument.isnull).then_some(argument.value)
+}
+
+/// How the features are spelled, which are the second argument.
+///
+/// # Safety
+/// `fcinfo` must be that of a call.
+unsafe fn spelling(fcinfo: pg_sys::FunctionCallInfo) -> Spelling {
+    // SAFETY: as the caller promises; then a catalog look-up.
+    unsafe {
+        match pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 1) {
+            pg_sys::JSONBOID => Spelling::Jsonb,
+            pg_sys::TEXTOID | pg_sys::JSONOID => Spelling::Text,
+            other if pg_sys::get_element_type(other) != pg_sys::Oid::INVALID => Spelling::Array,
+            _ => Spelling::Row,
+        }
+    }
+}
+
+/// The options from an argument on: space, class, method.
+///
+/// # Safety
+/// `fcinfo` must be that of a call with these three arguments, which are texts.
+unsafe fn wanted<'w>(fcinfo: pg_sys::FunctionCallInfo, first: usize) -> Result<Wanted<'w>> {
+    // SAFETY: as the caller promises.
+    let text = |index: usize| unsafe { argument(fcinfo, first + index).map(|datum| varlena::text(datum)) };
+    Ok(Wanted {
+        space: text(0).map_or(Ok(Space::Margin), Space::from_name)?,
+        class: text(1),
+        method: text(2).map(Method::from_name).transpose()?,
+    })
+}
+
+/// Why a row has its numbers, and what it was explained by.
+struct Answer {
+    model: Rc<LoadedModel>,
+    explained: Rc<Explained>,
+    explanations: Vec<Explanation>,
+    /// The features as they were bound: for people, and for JSON.
+    shown: Vec<Option<String>>,
+    values: Vec<Json>,
+}
+
+/// Explains one row; its values are shown where `shows`.
+fn answer(
+    schema: Schema,
+    scorer: &mut Scorer,
+    features: Features<'_>,
+    wanted: &Wanted<'_>,
+    shows: bool,
+) -> Result<Answer> {
+    scorer.begin();
+    scorer.bind(features);
+    let (model, batch, row) = scorer.bound(0)?;
+    let explained = model.explained(schema)?;
+    let explanations = explained.explain(model.interface(), batch, row, wanted)?;
+    let (mut shown, mut values) = (vec![], vec![]);
+    for index in (0..model.interface().features.len()).filter(|_| shows) {
+        let (text, number) = value(model, batch, row, index);
+        values.push(number.map_or(json!(text), |number| json!(number)));
+        shown.push(text);
+    }
+    Ok(Answer { model: Rc::clone(model), explained, explanations, shown, values })
+}
+
+/// The value of a feature as people write it, and as a number where it is one. A missing one is neither.
+fn value(model: &LoadedModel, batch: &Batch, row: usize, index: usize) -> (Option<String>, Option<f64>) {
+    let feature = &model.interface().features[index];
+    let tensor = &batch.tensors()[feature.tensor];
+    let at = row * tensor.width + feature.position;
+    let shown = || model.binder.shown(batch, row, index);
+    match tensor.values.number(at) {
+        Some(number) if number.is_nan() => (None, None),
+        Some(number) if feature.categories.is_none() => {
+            let text = match &tensor.values {
+                // As many digits as tell it from others of its type.
+                Column::Float32(cells) => Some(cells[at].to_string()),
+                _ => shown(),
+            };
+            let number = text.as_ref().and_then(|text| text.parse().ok()).unwrap_or(number);
+            (text, Some(number).filter(|number| number.is_finite()))
+        }
+        _ => (shown(), None),
+    }
+}
+
+impl Answer {
+    /// The one number that is meant: of several the predicted one.
+    fn one(self) -> Result<(Self, Explanation)> {
+        let one = Explained::predicted(self.model.interface(), self.explanations.clone());
+        let one = one.ok_or_else(|| Error::new(Kind::Internal, "nothing was explained"))?;
+        Ok((self, one))
+    }
+
+    /// The class or number that an explanation is of.
+    fn class(&self, explanation: &Explanation) -> Option<String> {
+        let labels = self.model.interface().classes.as_ref().map(|classes| &classes.labels)?;
+        let target = match labels.len() {
+            2 if explanation.margins.len() == 1 => usize::from(!explanation.meant.opposite),
+            _ => explanation.meant.target,
+        };
+        labels.get(target).cloned()
+    }
+
+    /// The features by what they add, greatest first, those that add nothing left out; of equal ones the first.
+    fn ranked(explanation: &Explanation) -> Vec<usize> {
+        let size = |index: &usize| explanation.contributions[*index].abs();
+        let mut ranked: Vec<usize> =
+            (0..explanation.contributions.len()).filter(|index| explanation.contributions[*index] != 0.0).collect();
+        ranked.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        ranked
+    }
+}
+
+fn direction(contribution: f64) -> &'static str {
+    if contribution > 0.0 { "up" } else { "down" }
+}
+
+/// Explains the row of a call at its place in the plan; `None` where model or features are NULL.
+///
+/// # Safety
+/// `fcinfo` must be that of a call with a model, features, and from `first` on the options.
+unsafe fn of_call(fcinfo: pg_sys::FunctionCallInfo, first: usize, shows: bool) -> Result<Option<Answer>> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (Some(reference), Some(features)) = (argument(fcinfo, 0), argument(fcinfo, 1)) else { return Ok(None) };
+        let site: &mut Site = call_site::state(fcinfo);
+        let spelling = *site.spelling.get_or_insert_with(|| spelling(fcinfo));
+        let _ = site.site.enter(call_site::Place::of_call(fcinfo));
+        let (reference, wanted, schema) = (varlena::text(reference), wanted(fcinfo, first)?, Schema::of_call(fcinfo));
+        let scorer = site.site.scorer(|| Ok((schema, Preference::current())), reference, ASKED, |_| Ok(()))?;
+        interrupt::check();
+        answer(schema, scorer, Features::of_datum(spelling, features), &wanted, shows).map(Some)
+    }
+}
+
+/// The same for a function that gives rows, which has no place of its own to keep anything.
+///
+/// # Safety
+/// As [`of_call`].
+unsafe fn of_set(fcinfo: pg_sys::FunctionCallInfo, first: usize) -> Result<Option<Answer>> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (Some(reference), Some(features)) = (argument(fcinfo, 0), argument(fcinfo, 1)) else { return Ok(None) };
+        let (reference, wanted, schema) = (varlena::text(reference), wanted(fcinfo, first)?, Schema::of_call(fcinfo));
+        let (mut scorer, _) = cache::scorer(schema, reference, &[ASKED], Preference::current())?;
+        interrupt::check();
+        answer(schema, &mut scorer, Features::of_datum(spelling(fcinfo), features), &wanted, true).map(Some)
+    }
+}
+
+/// Says which calling convention the function has.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_e2i_contributions() -> &'static pg_sys::Pg_finfo_record {
+    const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &VERSION_1
+}
+
+/// What each feature adds to the number of a row: one array, or one a class or number where several are meant.
+///
+/// # Safety
+/// Called by the server only.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn e2i_contributions(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: the server calls with a valid fcinfo and the arguments of the declaration.
+    let answer = sqlstate::keeping(|| unsafe { of_call(fcinfo, 2, false) }).or_raise();
+    let Some(answer) = answer else {
+        // SAFETY: as above.
+        unsafe { (*fcinfo).isnull = true };
+        return pg_sys::Datum::from(0);
+    };
+    let rows: Vec<Vec<f64>> = answer.explanations.into_iter().map(|explanation| explanation.contributions).collect();
+    match &rows[..] {
+        [one] => result::float8_array(one),
+        several => result::float8_rows(several),
+    }
+}
+
+/// Says which calling convention the function has.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_e2i_top_reasons() -> &'static pg_sys::Pg_finfo_record {
+    const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &VERSION_1
+}
+
+/// The features that add most to the number of a row.
+///
+/// # Safety
+/// Called by the server only.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn e2i_top_reasons(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: the server calls with a valid fcinfo and the arguments of the declaration.
+    let answer = sqlstate::keeping(|| unsafe { of_call(fcinfo, 3, false) }).or_raise();
+    // SAFETY: as above.
+    let count = unsafe { argument(fcinfo, 2) };
+    let (Some(answer), Some(count)) = (answer, count) else {
+        // SAFETY: as above.
+        unsafe { (*fcinfo).isnull = true };
+        return pg_sys::Datum::from(0);
+    };
+    let (answer, explanation) = answer.one().or_raise();
+    let count = at_most(count.value() as i32).or_raise();
+    let features = &answer.model.interface().features;
+    result::text_array(Answer::ranked(&explanation).into_iter().take(count).map(|index| features[index].name.as_str()))
+}
+
+/// How many reasons are asked for.
+fn at_most(count: i32) -> Result<usize> {
+    usize::try_from(count)
+        .map_err(|_| Error::new(Kind::BadOption, format!("the number of reasons is {count}, and must not be negative")))
+}
+
+/// What is expected of a number when nothing is known of a row. Declared in `sql/explain.sql`.
+#[pg_extern(sql = false)]
+fn e2i_base_value(fcinfo: pg_sys::FunctionCallInfo) -> f64 {
+    // SAFETY: the server passes a valid fcinfo with the arguments of the declaration.
+    let found = sqlstate::keeping(|| unsafe {
+        let (wanted, schema) = (wanted(fcinfo, 1)?, Schema::of_call(fcinfo));
+        let reference = argument(fcinfo, 0).map_or("", |datum| varlena::text(datum));
+        let (scorer, _) = cache::scorer(schema, reference, &[ASKED], Preference::current())?;
+        let model = scorer.active();
+        model.explained(schema)?.base_value(model.interface(), &wanted)
+    });
+    found.or_raise()
+}
+
+/// Everything about why a row has its number. Declared in `sql/explain.sql`.
+#[pg_extern(sql = false)]
+fn e2i_explain(fcinfo: pg_sys::FunctionCallInfo) -> Option<JsonB> {
+    // SAFETY: the server passes a valid fcinfo with the arguments of the declaration.
+    let found = sqlstate::keeping(|| unsafe {
+        let wanted = wanted(fcinfo, 2)?;
+        let answer = of_call(fcinfo, 2, true)?;
+        answer.map(Answer::one).transpose().map(|answer| answer.map(|(answer, one)| document(&answer, &one, &wanted)))
+    });
+    found.or_raise().map(JsonB)
+}
+
+fn document(answer: &Answer, explanation: &Explanation, wanted: &Wanted<'_>) -> Json {
+    let features = &answer.model.interface().features;
+    let name = |index: usize| features[index].name.clone();
+    let added = |index: usize| explanation.contributions[index];
+    let contributions: Vec<Json> = (0..features.len())
+        .map(|index| json!({"feature": name(index), "value": answer.values[index], "contribution": number(added(index))}))
+        .collect();
+    let drivers: Vec<Json> = Answer::ranked(explanation)
+        .into_iter()
+        .map(|index| {
+            json!({
+                "feature": name(index), "value": answer.values[index],
+                "impact": number(added(index)), "direction": direction(added(index)),
+            })
+        })
+        .collect();
+    let local: Map<String, Json> = (0..features.len()).map(|index| (name(index), number(added(index)))).collect();
+    let sum = explanation.base + explanation.contributions.iter().sum::<f64>();
+    // SAFETY: the function takes no arguments.
+    let id = unsafe { direct_function_call::<pgrx::datum::Uuid>(pg_sys::gen_random_uuid, &[]) };
+    json!({
+        "explanation_id": id.map(|id| id.to_string()),
+        "model": answer.model.name,
+        "version": answer.model.version,
+        "class": answer.class(explanation),
+        "space": wanted.space.name(),
+        "method": explanation.method.name(),
+        "background": Json::Null,
+        "base_value": number(explanation.base),
+        "output": number(explanation.output),
+        "prediction": number(answer.explained.prediction(explanation)),
+        "additivity_error": number((explanation.output - sum).abs()),
+        "contributions": contributions,
+        "key_drivers": drivers,
+        "local_shap_values": local,
+    })
+}
+
+/// JSON has no numbers that are not finite.
+fn number(value: f64) -> Json {
+    if value.is_finite() { json!(value) } else { json!(value.to_string()) }
+}
+
+/// The features that add most to the number of a row, one a row. Declared in `sql/explain.sql`.
+#[pg_extern(sql = false)]
+fn e2i_reasons(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
+    'static,
+    (
+        name!(rank, i32),
+        name!(feature, String),
+        name!(value, Option<String>),
+        name!(contribution, f64),
+        name!(direction, String),
+        name!(text, String),
+    ),
+> {
+    // SAFETY: the server passes a valid fcinfo with the arguments of the declaration.
+    let (answer, count) = unsafe { (sqlstate::keeping(|| of_set(fcinfo, 3)).or_raise(), argument(fcinfo, 2)) };
+    let (Some(answer), Some(count)) = (answer, count) else { return TableIterator::new(vec![]) };
+    let (answer, explanation) = answer.one().or_raise();
+    let count = at_most(count.value() as i32).or_raise();
+    let ranked = Answer::ranked(&explanation).into_iter().take(count).zip(1..);
+    let rows: Vec<_> = ranked
+        .map(|(index, rank)| {
+            let (name, value) = (answer.model.interface().features[index].name.clone(), answer.shown[index].clone());
+            let contribution = explanation.contributions[index];
+            let verb = if contribution > 0.0 { "raises" } else { "lowers" };
+            let text = match &value {
+                Some(value) => format!("{name} = {value} {verb} the score"),
+                None => format!("{name} is missing, which {verb} the score"),
+            };
+            (rank, name, value, contribution, direction(contribution).to_owned(), text)
+        })
+        .collect();
+    TableIterator::new(rows)
+}
