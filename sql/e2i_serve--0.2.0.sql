@@ -981,6 +981,86 @@ CREATE FUNCTION e2i_unschedule_scoring(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_unschedule_scoring_wrapper';
 COMMENT ON FUNCTION e2i_unschedule_scoring IS 'removes a schedule of the caller''s; a run that is under way goes on';
 
+-- Why a row has its score. STABLE, as scoring is. The cost is that of a hundred scores, in units of cpu_operator_cost.
+
+-- e2i_contributions: what each feature adds to the number of a row.
+CREATE FUNCTION e2i_contributions(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8[]
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
+CREATE FUNCTION e2i_contributions(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8[]
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
+CREATE FUNCTION e2i_contributions(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8[]
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
+CREATE FUNCTION e2i_contributions(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8[]
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
+CREATE FUNCTION e2i_contributions(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8[]
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
+COMMENT ON FUNCTION e2i_contributions(text, jsonb, text, text, text) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_contributions(text, text, text, text, text) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_contributions(text, json, text, text, text) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a json object or array';
+COMMENT ON FUNCTION e2i_contributions(text, record, text, text, text) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_contributions(text, anyarray, text, text, text) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: an array, bound by position';
+
+-- e2i_base_value: what is expected when nothing is known of a row. With the contributions it adds up to the number of the row.
+CREATE FUNCTION e2i_base_value(model text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_base_value_wrapper';
+COMMENT ON FUNCTION e2i_base_value IS 'what is expected of a model''s number when no feature is known: with the contributions it adds up to the number of a row';
+
+-- e2i_explain: the same and what is around it, as JSON.
+CREATE FUNCTION e2i_explain(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
+CREATE FUNCTION e2i_explain(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
+CREATE FUNCTION e2i_explain(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
+CREATE FUNCTION e2i_explain(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
+CREATE FUNCTION e2i_explain(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
+COMMENT ON FUNCTION e2i_explain(text, jsonb, text, text, text) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_explain(text, text, text, text, text) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_explain(text, json, text, text, text) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a json object or array';
+COMMENT ON FUNCTION e2i_explain(text, record, text, text, text) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_explain(text, anyarray, text, text, text) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: an array, bound by position';
+
+-- e2i_reasons: the features that add most.
+CREATE FUNCTION e2i_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
+CREATE FUNCTION e2i_reasons(model text, features text, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
+CREATE FUNCTION e2i_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
+CREATE FUNCTION e2i_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
+CREATE FUNCTION e2i_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
+COMMENT ON FUNCTION e2i_reasons(text, jsonb, integer, text, text, text) IS 'the k features that add most to the number of a row, with their values; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_reasons(text, text, integer, text, text, text) IS 'the k features that add most to the number of a row, with their values; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_reasons(text, json, integer, text, text, text) IS 'the k features that add most to the number of a row, with their values; features: a json object or array';
+COMMENT ON FUNCTION e2i_reasons(text, record, integer, text, text, text) IS 'the k features that add most to the number of a row, with their values; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_reasons(text, anyarray, integer, text, text, text) IS 'the k features that add most to the number of a row, with their values; features: an array, bound by position';
+
+-- e2i_top_reasons: their names alone, for scans.
+CREATE FUNCTION e2i_top_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS text[]
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
+CREATE FUNCTION e2i_top_reasons(model text, features text, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS text[]
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
+CREATE FUNCTION e2i_top_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS text[]
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
+CREATE FUNCTION e2i_top_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS text[]
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
+CREATE FUNCTION e2i_top_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS text[]
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
+COMMENT ON FUNCTION e2i_top_reasons(text, jsonb, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_top_reasons(text, text, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_top_reasons(text, json, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a json object or array';
+COMMENT ON FUNCTION e2i_top_reasons(text, record, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: an array, bound by position';
+
 -- What holds for a version's life: it never changes, events are never changed, and views made for reading.
 --
 -- No body holds the name of the schema, so that it can be renamed: a BEGIN ATOMIC body is resolved once, here; a trigger
@@ -1373,7 +1453,8 @@ CREATE VIEW e2i_rights AS
             'e2i_serve', 'e2i_check_features', 'e2i_describe_model', 'e2i_verify_model', 'e2i_model_classes', 'e2i_version_at', 'e2i_prewarm',
             'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library', 'e2i_score_row', 'e2i_score_on_write',
             'e2i_score_on_write_off', 'e2i_score_triggers', 'e2i_features_hash', 'e2i_answering_versions', 'e2i_stale_scores',
-            'e2i_score_table', 'e2i_score_problem', 'e2i_cancel_scoring_job', 'e2i_unschedule_scoring']),
+            'e2i_score_table', 'e2i_score_problem', 'e2i_cancel_scoring_job', 'e2i_unschedule_scoring',
+            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons']),
         ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights', 'e2i_scored_on_write', 'e2i_scoring_progress',
             'e2i_scoring_errors', 'e2i_scoring_schedules']),
         ('everybody', 'USAGE', ARRAY['deployment_status_enum']),
