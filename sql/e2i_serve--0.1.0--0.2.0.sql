@@ -27,7 +27,7 @@ CREATE VIEW e2i_rights AS
         ('scorer', 'SELECT', ARRAY['ml_model_registry']),
         ('deployer', 'EXECUTE', ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias',
             'e2i_drop_alias', 'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
-            'e2i_health', 'e2i_shadow_report', 'e2i_schedule_scoring']),
+            'e2i_health', 'e2i_shadow_report', 'e2i_schedule_scoring', 'e2i_set_background']),
         ('deployer', 'SELECT', ARRAY['ml_model_aliases', 'ml_bentoml_services', 'ml_stage_policies', 'ml_model_events',
             'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats',
             'ml_scoring_jobs', 'ml_scoring_schedules']),
@@ -481,3 +481,32 @@ COMMENT ON FUNCTION e2i_top_reasons(text, text, integer, text, text, text) IS 't
 COMMENT ON FUNCTION e2i_top_reasons(text, json, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a json object or array';
 COMMENT ON FUNCTION e2i_top_reasons(text, record, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: an array, bound by position';
+
+-- e2i_set_background: rows that stand for what is not known, read with the caller's rights.
+CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000) RETURNS bigint
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'e2i_set_background_wrapper';
+COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with when it is explained: those of a relation or a query, at most so many of them, drawn; how many were kept';
+REVOKE ALL ON FUNCTION e2i_set_background FROM PUBLIC;
+
+CREATE TABLE ml_model_backgrounds (
+    model_id      uuid PRIMARY KEY,
+    background_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    source        text NOT NULL,
+    rows_read     bigint NOT NULL,
+    rows_kept     integer NOT NULL CHECK (rows_kept > 0),
+    cells         bytea NOT NULL,
+    set_by        text NOT NULL DEFAULT current_user,
+    set_at        timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ml_model_backgrounds IS 'rows that stand for what is not known of a row that is explained, one background a version; read by the extension, need not be granted';
+COMMENT ON COLUMN ml_model_backgrounds.model_id IS 'the version';
+COMMENT ON COLUMN ml_model_backgrounds.background_id IS 'identity of the background, another one each time that it is set';
+COMMENT ON COLUMN ml_model_backgrounds.source IS 'the relation or query that it was read from';
+COMMENT ON COLUMN ml_model_backgrounds.rows_read IS 'rows that there were';
+COMMENT ON COLUMN ml_model_backgrounds.rows_kept IS 'rows that were kept';
+COMMENT ON COLUMN ml_model_backgrounds.cells IS 'their features, as they were bound';
+COMMENT ON COLUMN ml_model_backgrounds.set_by IS 'role that set it';
+COMMENT ON COLUMN ml_model_backgrounds.set_at IS 'when it was set';
+
+SELECT pg_catalog.pg_extension_config_dump('ml_model_backgrounds', '');
+COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log, background or health';

@@ -318,7 +318,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event on the server where it happened';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log or health';
+COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log, background or health';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';
@@ -327,6 +327,26 @@ COMMENT ON COLUMN ml_model_events.after IS 'what is since then';
 COMMENT ON COLUMN ml_model_events.reason IS 'why, as given';
 COMMENT ON COLUMN ml_model_events.details IS 'more: the approver, an override, the gates that it passed over';
 COMMENT ON COLUMN ml_model_events.event_id IS 'identity of the event';
+
+CREATE TABLE ml_model_backgrounds (
+    model_id      uuid PRIMARY KEY,
+    background_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    source        text NOT NULL,
+    rows_read     bigint NOT NULL,
+    rows_kept     integer NOT NULL CHECK (rows_kept > 0),
+    cells         bytea NOT NULL,
+    set_by        text NOT NULL DEFAULT current_user,
+    set_at        timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ml_model_backgrounds IS 'rows that stand for what is not known of a row that is explained, one background a version; read by the extension, need not be granted';
+COMMENT ON COLUMN ml_model_backgrounds.model_id IS 'the version';
+COMMENT ON COLUMN ml_model_backgrounds.background_id IS 'identity of the background, another one each time that it is set';
+COMMENT ON COLUMN ml_model_backgrounds.source IS 'the relation or query that it was read from';
+COMMENT ON COLUMN ml_model_backgrounds.rows_read IS 'rows that there were';
+COMMENT ON COLUMN ml_model_backgrounds.rows_kept IS 'rows that were kept';
+COMMENT ON COLUMN ml_model_backgrounds.cells IS 'their features, as they were bound';
+COMMENT ON COLUMN ml_model_backgrounds.set_by IS 'role that set it';
+COMMENT ON COLUMN ml_model_backgrounds.set_at IS 'when it was set';
 
 SELECT pg_catalog.pg_extension_config_dump('ml_model_artifacts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_registry', '');
@@ -341,6 +361,7 @@ SELECT pg_catalog.pg_extension_config_dump('ml_model_events', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_events_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_model_backgrounds', '');
 
 CREATE FUNCTION "e2i_annotate_model"(
     "model" TEXT,
@@ -1061,6 +1082,11 @@ COMMENT ON FUNCTION e2i_top_reasons(text, json, integer, text, text, text) IS 't
 COMMENT ON FUNCTION e2i_top_reasons(text, record, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: an array, bound by position';
 
+-- e2i_set_background: rows that stand for what is not known, read with the caller's rights.
+CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000) RETURNS bigint
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'e2i_set_background_wrapper';
+COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with when it is explained: those of a relation or a query, at most so many of them, drawn; how many were kept';
+
 -- What holds for a version's life: it never changes, events are never changed, and views made for reading.
 --
 -- No body holds the name of the schema, so that it can be renamed: a BEGIN ATOMIC body is resolved once, here; a trigger
@@ -1461,7 +1487,7 @@ CREATE VIEW e2i_rights AS
         ('scorer', 'SELECT', ARRAY['ml_model_registry']),
         ('deployer', 'EXECUTE', ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias',
             'e2i_drop_alias', 'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
-            'e2i_health', 'e2i_shadow_report', 'e2i_schedule_scoring']),
+            'e2i_health', 'e2i_shadow_report', 'e2i_schedule_scoring', 'e2i_set_background']),
         ('deployer', 'SELECT', ARRAY['ml_model_aliases', 'ml_bentoml_services', 'ml_stage_policies', 'ml_model_events',
             'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats',
             'ml_scoring_jobs', 'ml_scoring_schedules']),

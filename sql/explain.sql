@@ -77,3 +77,8 @@ COMMENT ON FUNCTION e2i_top_reasons(text, text, integer, text, text, text) IS 't
 COMMENT ON FUNCTION e2i_top_reasons(text, json, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a json object or array';
 COMMENT ON FUNCTION e2i_top_reasons(text, record, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: an array, bound by position';
+
+-- e2i_set_background: rows that stand for what is not known, read with the caller's rights.
+CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000) RETURNS bigint
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'e2i_set_background_wrapper';
+COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with when it is explained: those of a relation or a query, at most so many of them, drawn; how many were kept';

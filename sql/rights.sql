@@ -26,7 +26,7 @@ CREATE VIEW e2i_rights AS
         ('scorer', 'SELECT', ARRAY['ml_model_registry']),
         ('deployer', 'EXECUTE', ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias',
             'e2i_drop_alias', 'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
-            'e2i_health', 'e2i_shadow_report', 'e2i_schedule_scoring']),
+            'e2i_health', 'e2i_shadow_report', 'e2i_schedule_scoring', 'e2i_set_background']),
         ('deployer', 'SELECT', ARRAY['ml_model_aliases', 'ml_bentoml_services', 'ml_stage_policies', 'ml_model_events',
             'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats',
             'ml_scoring_jobs', 'ml_scoring_schedules']),

@@ -315,7 +315,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event on the server where it happened';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log or health';
+COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log, background or health';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';
@@ -324,6 +324,26 @@ COMMENT ON COLUMN ml_model_events.after IS 'what is since then';
 COMMENT ON COLUMN ml_model_events.reason IS 'why, as given';
 COMMENT ON COLUMN ml_model_events.details IS 'more: the approver, an override, the gates that it passed over';
 COMMENT ON COLUMN ml_model_events.event_id IS 'identity of the event';
+
+CREATE TABLE ml_model_backgrounds (
+    model_id      uuid PRIMARY KEY,
+    background_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    source        text NOT NULL,
+    rows_read     bigint NOT NULL,
+    rows_kept     integer NOT NULL CHECK (rows_kept > 0),
+    cells         bytea NOT NULL,
+    set_by        text NOT NULL DEFAULT current_user,
+    set_at        timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ml_model_backgrounds IS 'rows that stand for what is not known of a row that is explained, one background a version; read by the extension, need not be granted';
+COMMENT ON COLUMN ml_model_backgrounds.model_id IS 'the version';
+COMMENT ON COLUMN ml_model_backgrounds.background_id IS 'identity of the background, another one each time that it is set';
+COMMENT ON COLUMN ml_model_backgrounds.source IS 'the relation or query that it was read from';
+COMMENT ON COLUMN ml_model_backgrounds.rows_read IS 'rows that there were';
+COMMENT ON COLUMN ml_model_backgrounds.rows_kept IS 'rows that were kept';
+COMMENT ON COLUMN ml_model_backgrounds.cells IS 'their features, as they were bound';
+COMMENT ON COLUMN ml_model_backgrounds.set_by IS 'role that set it';
+COMMENT ON COLUMN ml_model_backgrounds.set_at IS 'when it was set';
 
 SELECT pg_catalog.pg_extension_config_dump('ml_model_artifacts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_registry', '');
@@ -338,3 +358,4 @@ SELECT pg_catalog.pg_extension_config_dump('ml_model_events', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_events_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_model_backgrounds', '');

@@ -1,25 +1,31 @@
-//! Why a row has its score: `e2i_contributions`, `e2i_base_value`, `e2i_explain`, `e2i_reasons`, `e2i_top_reasons`. Their SQL declarations
+//! Why a row has its score: `e2i_contributions`, `e2i_base_value`, `e2i_explain`, `e2i_reasons`, `e2i_top_reasons`; and rows to
+//! compare with: `e2i_set_background`. Their SQL declarations
 //! are in `sql/explain.sql`.
 //!
 //! A row is bound as it is to be scored, and by the version that would score it; the same rights are asked for.
 
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use e2i_core::{Batch, Column, Error, Kind, Result};
-use e2i_explain::{Method, Space};
+use e2i_core::random::Random;
+use e2i_core::{Batch, Binder, Column, Error, Kind, Result};
+use e2i_explain::{Method, Space, stored};
 use pgrx::datum::JsonB;
 use pgrx::prelude::*;
 use pgrx::{direct_function_call, pg_guard, pg_sys};
 use serde_json::{Map, Value as Json, json};
 
+use crate::catalog::background::{self, Description};
+use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
-use crate::datum::features::{Features, Spelling};
+use crate::datum::features::{FeatureSource, Features, Spelling};
 use crate::datum::result;
 use crate::error::OrRaise;
-use crate::pg::{call_site, interrupt, sqlstate, varlena};
+use crate::pg::{call_site, interrupt, query, sqlstate, varlena};
 use crate::scoring::arm::Asked;
 use crate::scoring::engines::Preference;
-use crate::scoring::explained::{Explained, Explanation, Wanted};
+use crate::scoring::explained::{Explanation, Wanted, predicted};
 use crate::scoring::{CallSite, LoadedModel, Scorer, cache};
 
 /// Rows are not scored here, and no call of a scoring function is counted.
@@ -75,7 +81,6 @@ unsafe fn wanted<'w>(fcinfo: pg_sys::FunctionCallInfo, first: usize) -> Result<W
 /// Why a row has its numbers, and what it was explained by.
 struct Answer {
     model: Rc<LoadedModel>,
-    explained: Rc<Explained>,
     explanations: Vec<Explanation>,
     /// The features as they were bound: for people, and for JSON.
     shown: Vec<Option<String>>,
@@ -93,15 +98,14 @@ fn answer(
     scorer.begin();
     scorer.bind(features);
     let (model, batch, row) = scorer.bound(0)?;
-    let explained = model.explained(schema)?;
-    let explanations = explained.explain(model.interface(), batch, row, wanted)?;
+    let explanations = model.explain(schema, (batch, row), wanted)?;
     let (mut shown, mut values) = (vec![], vec![]);
     for index in (0..model.interface().features.len()).filter(|_| shows) {
         let (text, number) = value(model, batch, row, index);
         values.push(number.map_or(json!(text), |number| json!(number)));
         shown.push(text);
     }
-    Ok(Answer { model: Rc::clone(model), explained, explanations, shown, values })
+    Ok(Answer { model: Rc::clone(model), explanations, shown, values })
 }
 
 /// The value of a feature as people write it, and as a number where it is one. A missing one is neither.
@@ -128,7 +132,7 @@ fn value(model: &LoadedModel, batch: &Batch, row: usize, index: usize) -> (Optio
 impl Answer {
     /// The one number that is meant: of several the predicted one.
     fn one(self) -> Result<(Self, Explanation)> {
-        let one = Explained::predicted(self.model.interface(), self.explanations.clone());
+        let one = predicted(self.model.interface(), &self.explanations);
         let one = one.ok_or_else(|| Error::new(Kind::Internal, "nothing was explained"))?;
         Ok((self, one))
     }
@@ -137,7 +141,7 @@ impl Answer {
     fn class(&self, explanation: &Explanation) -> Option<String> {
         let labels = self.model.interface().classes.as_ref().map(|classes| &classes.labels)?;
         let target = match labels.len() {
-            2 if explanation.margins.len() == 1 => usize::from(!explanation.meant.opposite),
+            2 if explanation.numbers.len() == 1 => usize::from(!explanation.meant.opposite),
             _ => explanation.meant.target,
         };
         labels.get(target).cloned()
@@ -262,7 +266,7 @@ fn e2i_base_value(fcinfo: pg_sys::FunctionCallInfo) -> f64 {
         let reference = argument(fcinfo, 0).map_or("", |datum| varlena::text(datum));
         let (scorer, _) = cache::scorer(schema, reference, &[ASKED], Preference::current())?;
         let model = scorer.active();
-        model.explained(schema)?.base_value(model.interface(), &wanted)
+        model.base_value(schema, &wanted)
     });
     found.or_raise()
 }
@@ -284,7 +288,14 @@ fn document(answer: &Answer, explanation: &Explanation, wanted: &Wanted<'_>) -> 
     let name = |index: usize| features[index].name.clone();
     let added = |index: usize| explanation.contributions[index];
     let contributions: Vec<Json> = (0..features.len())
-        .map(|index| json!({"feature": name(index), "value": answer.values[index], "contribution": number(added(index))}))
+        .map(|index| {
+            let mut one =
+                json!({"feature": name(index), "value": answer.values[index], "contribution": number(added(index))});
+            if let (Some(errors), Some(one)) = (&explanation.errors, one.as_object_mut()) {
+                one.insert("standard_error".into(), number(errors[index]));
+            }
+            one
+        })
         .collect();
     let drivers: Vec<Json> = Answer::ranked(explanation)
         .into_iter()
@@ -306,14 +317,25 @@ fn document(answer: &Answer, explanation: &Explanation, wanted: &Wanted<'_>) -> 
         "class": answer.class(explanation),
         "space": wanted.space.name(),
         "method": explanation.method.name(),
-        "background": Json::Null,
+        "background": explanation.background.as_ref().map(background_of),
         "base_value": number(explanation.base),
         "output": number(explanation.output),
-        "prediction": number(answer.explained.prediction(explanation)),
+        "prediction": number(explanation.prediction),
         "additivity_error": number((explanation.output - sum).abs()),
         "contributions": contributions,
         "key_drivers": drivers,
         "local_shap_values": local,
+    })
+}
+
+/// What stood for features that are not known.
+fn background_of(background: &Description) -> Json {
+    json!({
+        "source": background.source,
+        "rows": background.kept,
+        "rows_read": background.read,
+        "set_by": background.set_by,
+        "set_at": background.set_at.map(|at| at.to_iso_string()),
     })
 }
 
@@ -356,4 +378,75 @@ fn e2i_reasons(
         })
         .collect();
     TableIterator::new(rows)
+}
+
+/// What `data` names or is, as a query of whole rows.
+fn query_of(data: &str) -> Result<String> {
+    let data = data.trim().trim_end_matches(';');
+    let first = data.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default().to_ascii_lowercase();
+    if data.starts_with('(')
+        || matches!(first.as_str(), "select" | "with" | "values" | "table") && data.contains(char::is_whitespace)
+    {
+        return Ok(format!("SELECT q FROM (\n{data}\n) q"));
+    }
+    let name =
+        CString::new(data).map_err(|_| Error::new(Kind::BadOption, "the name of the data contains a zero byte"))?;
+    // SAFETY: the function takes a C string, and raises an error for what is no relation; names are palloc'd C strings, or null for one
+    // that is gone.
+    let quoted = unsafe {
+        let table = direct_function_call::<pg_sys::Oid>(pg_sys::regclassin, &[name.as_c_str().into_datum()]);
+        let table = table.unwrap_or(pg_sys::Oid::INVALID);
+        let (name, schema) =
+            (pg_sys::get_rel_name(table), pg_sys::get_namespace_name(pg_sys::get_rel_namespace(table)));
+        if name.is_null() || schema.is_null() {
+            return Err(Error::new(Kind::BadOption, format!("there is no relation {data:?}")));
+        }
+        CStr::from_ptr(pg_sys::quote_qualified_identifier(schema, name)).to_string_lossy().into_owned()
+    };
+    Ok(format!("SELECT q FROM {quoted} q"))
+}
+
+/// Gives a version rows that stand for what is not known: a relation's or a query's, read with the caller's rights, as many as `most` of
+/// them drawn. How many were kept. Declared in `sql/explain.sql`.
+#[pg_extern(sql = false)]
+fn e2i_set_background(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
+    // SAFETY: the server passes a valid fcinfo with the arguments of the declaration, none of them NULL.
+    let (schema, reference, data, most) = unsafe {
+        let arguments = (*fcinfo).args.as_slice(3);
+        let (reference, data) = (varlena::text(arguments[0].value), varlena::text(arguments[1].value));
+        (Schema::of_change(fcinfo), reference, data, arguments[2].value.value() as i32)
+    };
+    let version = cache::resolve(schema, reference).or_raise();
+    let most = usize::try_from(most).ok().filter(|most| *most > 0);
+    let most = most.ok_or_else(|| Error::new(Kind::BadOption, "most must be 1 row or more")).or_raise();
+    let rows = drawn(&version, &query_of(data).or_raise(), most).or_raise();
+    let (read, kept) = (rows.1, i32::try_from(rows.0.rows()).unwrap_or(i32::MAX));
+    if kept == 0 {
+        let message = format!("the background of model {} has no rows", version.reference());
+        Err::<(), Error>(Error::new(Kind::BadOption, message)).or_raise();
+    }
+    background::set(schema, &version, data, read, kept, stored::written(&rows.0)).or_raise();
+    i64::from(kept)
+}
+
+/// The rows of a query, bound to a version: all, or as many of them drawn; and how many there are.
+fn drawn(version: &Version, sql: &str, most: usize) -> Result<(Batch, i64)> {
+    // Drawn in the same way each time.
+    let mut random = Random(1);
+    let binder = Binder::new(Arc::new(version.interface.clone()), version.reference());
+    let (mut source, mut rows, mut read) =
+        (FeatureSource::default(), Batch::new(&version.interface.inputs, 0), 0_usize);
+    let wrong = query::each_of_caller(sql, |row| {
+        read += 1;
+        let place = if rows.rows() < most { rows.rows() } else { random.below(read) };
+        let Some(row) = row.filter(|_| place < most) else { return None };
+        rows.set_rows(rows.rows().max(place + 1));
+        // SAFETY: whole rows, by the form of the query.
+        let features = unsafe { Features::of_datum(Spelling::Row, row) };
+        source.bind(&binder, features, &mut rows, place).err().map(|error| error.in_row(read))
+    });
+    match wrong {
+        Some(error) => Err(error),
+        None => Ok((rows, i64::try_from(read).unwrap_or(i64::MAX))),
+    }
 }

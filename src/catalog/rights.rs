@@ -18,7 +18,7 @@ const ADMINISTERING: [&str; 8] = [
 ];
 
 /// What a deployer may do.
-const DEPLOYING: [&str; 27] = [
+const DEPLOYING: [&str; 28] = [
     "e2i_register_model",
     "e2i_annotate_model",
     "e2i_deploy",
@@ -34,6 +34,7 @@ const DEPLOYING: [&str; 27] = [
     "e2i_health",
     "e2i_shadow_report",
     "e2i_schedule_scoring",
+    "e2i_set_background",
     "ml_model_aliases",
     "ml_bentoml_services",
     "ml_stage_policies",

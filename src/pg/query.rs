@@ -292,6 +292,43 @@ pub fn execute_once(sql: &str) {
     });
 }
 
+/// Runs a query that somebody else has written, with the caller's rights and schemas, and hands over the first column of each row while
+/// `take` gives nothing back.
+pub fn each_of_caller<R>(sql: &str, mut take: impl FnMut(Option<pg_sys::Datum>) -> Option<R>) -> Option<R> {
+    const ROWS_AT_ONCE: std::ffi::c_long = 1000;
+    let text = text(sql);
+    let mut found = None;
+    // SAFETY: as in `run`; what is handed over lives until the next rows are fetched.
+    sqlstate::keeping(|| unsafe {
+        expect(pg_sys::SPI_connect(), "SPI_connect");
+        let options = pg_sys::CURSOR_OPT_NO_SCROLL as i32;
+        let plan = pg_sys::SPI_prepare_cursor(text.as_ptr(), 0, std::ptr::null_mut(), options);
+        if plan.is_null() {
+            let code = pg_sys::SPI_result;
+            raise(&Error::new(Kind::BadOption, format!("the query cannot be prepared: {code}")));
+        }
+        let none = std::ptr::null_mut();
+        let portal = pg_sys::SPI_cursor_open(std::ptr::null(), plan, none, std::ptr::null(), false);
+        while found.is_none() {
+            pg_sys::SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
+            let rows = pg_sys::SPI_tuptable;
+            let count = usize::try_from(pg_sys::SPI_processed).unwrap_or_default();
+            if count == 0 || rows.is_null() {
+                break;
+            }
+            found = (0..count).find_map(|index| {
+                let mut is_null = false;
+                let datum = pg_sys::SPI_getbinval(*(*rows).vals.add(index), (*rows).tupdesc, 1, &raw mut is_null);
+                take((!is_null).then_some(datum))
+            });
+            pg_sys::SPI_freetuptable(rows);
+        }
+        pg_sys::SPI_cursor_close(portal);
+        expect(pg_sys::SPI_finish(), "SPI_finish");
+    });
+    found
+}
+
 fn text(sql: &str) -> CString {
     CString::new(sql).unwrap_or_else(|_| raise(&Error::new(Kind::Internal, "a query contains a zero byte")))
 }

@@ -1,21 +1,35 @@
-//! Why a version scores as it does: its trees as attributions need them, made on first use and kept with the loaded model.
+//! Why a version scores as it does: its trees as attributions need them, or the version itself, asked about mixed rows. Made on first
+//! use and kept with the loaded model.
 //!
 //! The trees are read from the version's artifact, which the compiled form does not replace: only the file has the covers. Rows are those
 //! that were bound to be scored, so that a value is read in one way.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use e2i_core::{Batch, Error, Interface, Kind, Result, formats};
-use e2i_explain::{Attributions, Leaves, Link, Meant, Method, Space, meant, predicted};
+use e2i_explain::games::{self, Coalitions, EXACT_AT_MOST, Played, mix};
+use e2i_explain::{Attributions, Leaves, Link, Meant, Method, Space, meant, stored};
 
+use crate::catalog::background::{self, Description};
 use crate::catalog::model::{Stored, Version};
 use crate::catalog::schema::Schema;
 use crate::pg::{interrupt, wait};
 use crate::settings;
 
-/// Most bytes that the tables of one version may take; leaves beyond that are computed for each row.
+/// Most bytes that the tables of one version may take for each method; leaves beyond that are computed for each row.
 const TABLES_AT_MOST: usize = 64 << 20;
+
+/// Rows that are mixed and scored together.
+const MIXED_AT_ONCE: usize = 4096;
+
+/// About how many mixed rows are scored for a row whose coalitions are drawn, and the fewest orders that are.
+const MIXED_A_ROW: usize = 400_000;
+const FEWEST_ORDERS: usize = 8;
+const MOST_ORDERS: usize = 200;
+
+/// With this the orders are drawn, so that a row is explained in the same way each time.
+const SEED: u64 = 20_261_129;
 
 /// What is asked of a row.
 #[derive(Debug, Clone, Copy)]
@@ -39,15 +53,31 @@ pub struct Explanation {
     pub base: f64,
     /// What each feature adds, in the order of the interface.
     pub contributions: Vec<f64>,
+    /// How far each of them may be from the truth, where they were drawn.
+    pub errors: Option<Vec<f64>>,
     /// The number itself, in the space that was asked for.
     pub output: f64,
-    /// The margins of the row.
-    pub margins: Vec<f64>,
+    /// What the model predicts of it.
+    pub prediction: f64,
+    /// All numbers of the answer.
+    pub numbers: Vec<f64>,
+    /// What stood for features that are not known.
+    pub background: Option<Description>,
 }
 
-/// A version's trees.
+/// What the version itself says of rows: for each the numbers of its answer.
+pub type Ask<'a> = dyn Fn(&Batch) -> Result<Vec<f64>> + 'a;
+
+/// How a version is explained.
 pub struct Explained {
     reference: String,
+    interface: Interface,
+    trees: Option<Trees>,
+    background: RefCell<Option<Rc<Background>>>,
+}
+
+/// Trees of a version.
+struct Trees {
     leaves: Rc<Leaves>,
     link: Link,
     /// The feature that each column holds.
@@ -55,139 +85,421 @@ pub struct Explained {
     by_covers: OnceCell<Attributions>,
 }
 
+/// The background of a version, read.
+struct Background {
+    description: Description,
+    rows: Batch,
+    by_background: OnceCell<Attributions>,
+}
+
+/// What answers are made by.
+enum Way<'w> {
+    Covers(&'w Trees),
+    Background(&'w Trees, Rc<Background>),
+    /// All coalitions are played, or as many as are drawn.
+    Game(Rc<Background>, Method),
+}
+
 impl Explained {
-    /// Reads the trees of a version.
+    /// Reads what there is to know of a version.
     ///
     /// # Errors
-    /// What reading reports; [`Kind::Unsupported`] for a model of another kind.
+    /// What reading reports, and trees that cannot be explained.
     pub fn read(schema: Schema, version: &Version) -> Result<Self> {
-        let stored = Stored::find(schema, version)?;
-        let reference = version.reference();
-        if !matches!(stored.framework.as_str(), "xgboost" | "lightgbm") {
-            return Err(unsupported(&reference, &stored.framework));
-        }
-        let (bytes, _) = stored.artifacts(schema, version)?;
-        let _state = wait::loading();
-        let trained = formats::read(&bytes).ok_or_else(|| unsupported(&reference, &stored.framework))??;
-        let leaves = Leaves::of(&trained.ensemble, trained.link.divisor).map_err(|error| error.of_model(&reference))?;
-        let mut features = vec![0; trained.ensemble.width];
-        for (index, feature) in version.interface.features.iter().enumerate() {
-            if let Some(place) = features.get_mut(feature.position) {
-                *place = index;
+        let found = Stored::find(schema, version)?;
+        let (reference, interface) = (version.reference(), version.interface.clone());
+        let mut trees = None;
+        if matches!(found.framework.as_str(), "xgboost" | "lightgbm") {
+            let (bytes, _) = found.artifacts(schema, version)?;
+            let _state = wait::loading();
+            if let Some(trained) = formats::read(&bytes) {
+                let trained = trained?;
+                let leaves = Leaves::of(&trained.ensemble, trained.link.divisor);
+                let leaves = Rc::new(leaves.map_err(|error| error.of_model(&reference))?);
+                let mut features = vec![0; trained.ensemble.width];
+                for (index, feature) in interface.features.iter().enumerate() {
+                    if let Some(place) = features.get_mut(feature.position) {
+                        *place = index;
+                    }
+                }
+                let link = Link::of(trained.link.function, &interface);
+                trees = Some(Trees { leaves, link, features, by_covers: OnceCell::new() });
             }
         }
-        let link = Link::of(trained.link.function, &version.interface);
-        Ok(Self { reference, leaves: Rc::new(leaves), link, features, by_covers: OnceCell::new() })
+        Ok(Self { reference, interface, trees, background: RefCell::new(None) })
     }
 
     /// What it holds, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.leaves.memory_bytes() + self.by_covers.get().map_or(0, Attributions::memory_bytes)
-    }
-
-    /// The attributions by covers, whose tables are made on first use.
-    fn by_covers(&self) -> Result<&Attributions> {
-        if let Some(made) = self.by_covers.get() {
-            return Ok(made);
-        }
-        let bytes = TABLES_AT_MOST.min(settings::session_cache_bytes() / 2);
-        let made = loop {
-            match Attributions::by_covers(Rc::clone(&self.leaves), bytes, interrupt::pending) {
-                // Returns only when the interrupt was withdrawn meanwhile.
-                Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
-                Err(error) if error.kind() == Kind::WrongState => return Err(self.no_covers()),
-                made => break made?,
-            }
-        };
-        Ok(self.by_covers.get_or_init(|| made))
+        let trees = self.trees.as_ref().map_or(0, |trees| {
+            trees.leaves.memory_bytes() + trees.by_covers.get().map_or(0, Attributions::memory_bytes)
+        });
+        let background = self.background.borrow().as_ref().map_or(0, |background| {
+            let cells: usize = background.rows.tensors().iter().map(|tensor| 8 * tensor.values.len()).sum();
+            cells + background.by_background.get().map_or(0, Attributions::memory_bytes)
+        });
+        size_of::<Self>() + trees + background
     }
 
     /// Why one row of a batch has the numbers that are meant: those of a class, or all.
     ///
     /// # Errors
-    /// Spaces, classes and methods that the version has not.
+    /// Spaces, classes and methods that the version has not; what the version reports of mixed rows.
     pub fn explain(
         &self,
-        interface: &Interface,
-        batch: &Batch,
-        row: usize,
+        schema: Schema,
+        id: &[u8; 16],
+        (batch, row): (&Batch, usize),
         wanted: &Wanted<'_>,
+        ask: &Ask<'_>,
     ) -> Result<Vec<Explanation>> {
-        let meant = self.meant(interface, wanted)?;
-        let method = self.method(wanted)?;
-        let attributions = self.by_covers()?;
-        let values = self.columns(batch, row)?;
-        let (width, count) = (self.leaves.width(), interface.features.len());
-        let all = attributions.of_rows(&values);
-        let margins = self.leaves.sums(&values);
-        let explained = |meant: Meant| {
-            let sign = if meant.opposite { -1.0 } else { 1.0 };
-            let mut contributions = vec![0.0; count];
-            for (column, number) in all[meant.target * width..][..width].iter().enumerate() {
-                contributions[self.features[column]] += sign * number;
-            }
-            let base = self.base_of(attributions, meant, wanted.space);
-            let output = self.link.value(&margins, meant, wanted.space);
-            Explanation { meant, method, base, contributions, output, margins: margins.clone() }
+        self.check(wanted)?;
+        let way = self.way(schema, id, wanted)?;
+        if let Way::Game(background, method) = way {
+            return self.play(&background, method, (batch, row), wanted, ask);
+        }
+        let (trees, background) = match &way {
+            Way::Background(trees, background) => (*trees, Some(background)),
+            Way::Covers(trees) => (*trees, None),
+            Way::Game(..) => return Err(Error::new(Kind::Internal, "a game has no trees")),
         };
-        Ok(meant.into_iter().map(explained).collect())
+        let attributions = match background {
+            Some(background) => self.against(trees, background)?,
+            None => self.by_covers(trees)?,
+        };
+        let values = trees.columns(batch, row)?;
+        let numbers = trees.leaves.sums(&values);
+        let (width, count) = (trees.leaves.width(), self.interface.features.len());
+        let is_scaled = wanted.space == Space::ProbabilityScaled;
+        let all = if is_scaled { vec![] } else { attributions.of_rows(&values) };
+        let explained = |meant: Meant| -> Result<Explanation> {
+            let sign = if meant.opposite { -1.0 } else { 1.0 };
+            let of_columns = match is_scaled {
+                true => attributions.scaled(&values, meant.target, |own, other| trees.link.moves(own, other))?,
+                false => all[meant.target * width..][..width].to_vec(),
+            };
+            let mut contributions = vec![0.0; count];
+            of_columns
+                .iter()
+                .zip(&trees.features)
+                .for_each(|(number, feature)| contributions[*feature] += sign * number);
+            Ok(Explanation {
+                meant,
+                method: if background.is_some() { Method::Interventional } else { Method::PathDependent },
+                base: self.base_of(trees, attributions, background, meant, wanted.space)?,
+                contributions,
+                errors: None,
+                output: trees.link.value(&numbers, meant, wanted.space),
+                prediction: trees.link.value(&numbers, meant, Space::Output),
+                numbers: numbers.clone(),
+                background: background.map(|background| background.description.clone()),
+            })
+        };
+        self.meant(trees.leaves.targets(), wanted)?.into_iter().map(explained).collect()
     }
 
     /// What is expected of the number that is meant when nothing is known.
     ///
     /// # Errors
     /// As [`Explained::explain`]; [`Kind::BadOption`] where several numbers could be meant.
-    pub fn base_value(&self, interface: &Interface, wanted: &Wanted<'_>) -> Result<f64> {
-        let all = self.meant(interface, wanted)?;
-        let [meant] = all[..] else { return Err(several(interface, &self.reference)) };
-        self.method(wanted)?;
-        Ok(self.base_of(self.by_covers()?, meant, wanted.space))
+    pub fn base_value(&self, schema: Schema, id: &[u8; 16], wanted: &Wanted<'_>, ask: &Ask<'_>) -> Result<f64> {
+        self.check(wanted)?;
+        let one = |targets: usize| match self.meant(targets, wanted)?[..] {
+            [meant] => Ok(meant),
+            _ => Err(several(&self.interface, &self.reference)),
+        };
+        match self.way(schema, id, wanted)? {
+            Way::Covers(trees) => {
+                let meant = one(trees.leaves.targets())?;
+                self.base_of(trees, self.by_covers(trees)?, None, meant, wanted.space)
+            }
+            Way::Background(trees, background) => {
+                let meant = one(trees.leaves.targets())?;
+                self.base_of(trees, self.against(trees, &background)?, Some(&background), meant, wanted.space)
+            }
+            Way::Game(background, _) => {
+                let (numbers, targets) = self.numbers(&background.rows, ask)?;
+                let meant = one(targets)?;
+                let count = background.rows.rows() as f64;
+                Ok(numbers.chunks_exact(targets).map(|numbers| self.value(numbers, meant, wanted.space)).sum::<f64>()
+                    / count)
+            }
+        }
     }
 
-    fn base_of(&self, attributions: &Attributions, meant: Meant, space: Space) -> f64 {
+    /// What is expected by trees.
+    fn base_of(
+        &self,
+        trees: &Trees,
+        attributions: &Attributions,
+        background: Option<&Rc<Background>>,
+        meant: Meant,
+        space: Space,
+    ) -> Result<f64> {
+        if space == Space::ProbabilityScaled
+            && let Some(background) = background
+        {
+            let (numbers, targets) = self.numbers(&background.rows, &|_| Ok(vec![]))?;
+            let values = numbers.chunks_exact(targets).map(|numbers| trees.link.value(numbers, meant, space));
+            return Ok(values.sum::<f64>() / background.rows.rows() as f64);
+        }
         let base = attributions.base()[meant.target];
-        match (meant.opposite, space) {
+        Ok(match (meant.opposite, space) {
             (false, _) => base,
             (true, Space::Margin) => -base,
             (true, _) => 1.0 - base,
+        })
+    }
+
+    /// Plays the game of a row.
+    fn play(
+        &self,
+        background: &Rc<Background>,
+        method: Method,
+        (batch, row): (&Batch, usize),
+        wanted: &Wanted<'_>,
+        ask: &Ask<'_>,
+    ) -> Result<Vec<Explanation>> {
+        let players = self.players();
+        let own = batch.picked(&[row]);
+        let (numbers, targets) = self.numbers(&own, ask)?;
+        let meant = self.meant(targets, wanted)?;
+        let mut place = vec![None; self.interface.features.len()];
+        players.iter().enumerate().for_each(|(player, feature)| place[*feature] = Some(player));
+        let others = background.rows.rows();
+        let (mut mixed, mut mean) = (Batch::new(&self.interface.inputs, 0), vec![]);
+        let mut worth = |coalitions: &Coalitions| -> Result<Vec<f64>> {
+            let mut all = Vec::with_capacity(coalitions.len() * meant.len());
+            let together: Vec<&[bool]> = coalitions.iter().collect();
+            // As many coalitions at once as make a batch; a background beyond that is scored piece by piece all the same.
+            for together in together.chunks((MIXED_AT_ONCE / others).max(1)) {
+                interrupt::check();
+                mixed.set_rows(together.len() * others);
+                for (index, members) in together.iter().enumerate() {
+                    // A feature that is no player changes nothing.
+                    let takes = |feature: usize| place[feature].is_none_or(|player| members[player]);
+                    for other in 0..others {
+                        let at = index * others + other;
+                        mix(&mut mixed, at, (&own, 0), (&background.rows, other), &self.interface.features, takes);
+                    }
+                }
+                let (numbers, targets) = self.numbers(&mixed, ask)?;
+                for rows in numbers.chunks_exact(targets * others) {
+                    mean.clear();
+                    mean.extend(meant.iter().map(|meant| {
+                        let values = rows.chunks_exact(targets).map(|row| self.value(row, *meant, wanted.space));
+                        values.sum::<f64>() / others as f64
+                    }));
+                    all.extend_from_slice(&mean);
+                }
+            }
+            Ok(all)
+        };
+        let played = if players.len() <= EXACT_AT_MOST {
+            games::exact(players.len(), meant.len(), &mut worth)?
+        } else {
+            let orders = (MIXED_A_ROW / (2 * (players.len() + 1) * others)).clamp(FEWEST_ORDERS, MOST_ORDERS);
+            games::drawn(players.len(), meant.len(), orders, SEED, &mut worth)?
+        };
+        let Played { added, errors, orders } = played;
+        let over_features = |numbers: &[f64]| -> Vec<f64> {
+            place.iter().map(|player| player.map_or(0.0, |player| numbers[player])).collect()
+        };
+        let explained = meant.iter().enumerate().map(|(index, meant)| {
+            let output = self.value(&numbers, *meant, wanted.space);
+            let contributions = over_features(&added[index]);
+            Explanation {
+                meant: *meant,
+                method,
+                // What was played adds up, so that it need not be scored again.
+                base: output - added[index].iter().sum::<f64>(),
+                contributions,
+                errors: (orders > 0).then(|| over_features(&errors[index])),
+                output,
+                prediction: self.value(&numbers, *meant, Space::Output),
+                numbers: numbers.clone(),
+                background: Some(background.description.clone()),
+            }
+        });
+        Ok(explained.collect())
+    }
+
+    /// The features that can change anything.
+    fn players(&self) -> Vec<usize> {
+        match &self.trees {
+            None => (0..self.interface.features.len()).collect(),
+            Some(trees) => {
+                let columns = trees.leaves.columns();
+                let mut players: Vec<usize> = columns.iter().map(|column| trees.features[*column as usize]).collect();
+                players.sort_unstable();
+                players.dedup();
+                players
+            }
         }
     }
 
-    /// Of those that an answer has, the one that was predicted.
-    pub fn predicted(interface: &Interface, all: Vec<Explanation>) -> Option<Explanation> {
-        let first = all.first()?;
-        let meant = if all.len() == 1 { first.meant } else { predicted(interface, &first.margins) };
-        all.into_iter().find(|explanation| explanation.meant == meant)
+    /// What is said of rows, and how many numbers of each.
+    fn numbers(&self, rows: &Batch, ask: &Ask<'_>) -> Result<(Vec<f64>, usize)> {
+        let numbers = match &self.trees {
+            Some(trees) => trees.leaves.sums(&trees.all_columns(rows)?),
+            None => ask(rows)?,
+        };
+        let targets = numbers.len() / rows.rows().max(1);
+        if targets == 0 {
+            return Err(Error::new(Kind::WrongState, format!("model {} gives no numbers to explain", self.reference)));
+        }
+        Ok((numbers, targets))
     }
 
-    /// What the model predicts of margins: the number that is meant, as it comes out.
-    pub fn prediction(&self, explanation: &Explanation) -> f64 {
-        self.link.value(&explanation.margins, explanation.meant, Space::Output)
+    fn value(&self, numbers: &[f64], meant: Meant, space: Space) -> f64 {
+        let link = self.trees.as_ref().map_or(Link::Identity, |trees| trees.link);
+        link.value(numbers, meant, space)
     }
 
-    fn meant(&self, interface: &Interface, wanted: &Wanted<'_>) -> Result<Vec<Meant>> {
-        self.link.check(interface, wanted.space, &self.reference)?;
-        meant(interface, self.leaves.targets(), wanted.class, &self.reference)
-    }
-
-    fn method(&self, wanted: &Wanted<'_>) -> Result<Method> {
-        let of = &self.reference;
-        if let Some(method @ (Method::Interventional | Method::Sampled)) = wanted.method {
+    fn check(&self, wanted: &Wanted<'_>) -> Result<()> {
+        let link = self.trees.as_ref().map_or(Link::Identity, |trees| trees.link);
+        link.check(&self.interface, wanted.space, &self.reference)?;
+        if let Some(why) = self.interface.varies.as_ref().filter(|_| self.trees.is_none()) {
+            let message = format!("model {} cannot be explained: {why}", self.reference);
+            return Err(Error::new(Kind::Unsupported, message)
+                .with_detail("Its answer to a row is not that row's alone, or not always the same."));
+        }
+        if self.trees.is_none() && self.interface.task.is_classification() && wanted.space == Space::Margin {
             return Err(Error::new(
                 Kind::Unsupported,
-                format!("model {of} is not explained by method {:?}", method.name()),
+                format!(
+                    "model {} is not explained in space \"margin\": only its probabilities are known",
+                    self.reference
+                ),
             )
-            .with_hint("Leave method out, or say method => 'path_dependent'."));
+            .with_detail("What a model adds up is known of XGBoost's and LightGBM's own files.")
+            .with_hint("Say space => 'probability'."));
         }
-        if !self.link.is_linear_in(wanted.space) {
-            let space = wanted.space.name();
-            return Err(Error::new(Kind::Unsupported, format!("model {of} is not explained in space {space:?}"))
-                .with_detail("By the covers of its trees a model can be explained in what it adds up.")
-                .with_hint("Say space => 'margin'."));
+        if self.trees.is_none() && wanted.space == Space::ProbabilityScaled {
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("model {} has no margins to scale to its probability", self.reference),
+            )
+            .with_hint("Say space => 'probability'."));
         }
-        Ok(Method::PathDependent)
+        Ok(())
     }
 
+    fn meant(&self, targets: usize, wanted: &Wanted<'_>) -> Result<Vec<Meant>> {
+        meant(&self.interface, targets, wanted.class, &self.reference)
+    }
+
+    /// How what is wanted is found.
+    fn way(&self, schema: Schema, id: &[u8; 16], wanted: &Wanted<'_>) -> Result<Way<'_>> {
+        let needed = || self.background(schema, id)?.ok_or_else(|| self.no_background(wanted));
+        let Some(trees) = &self.trees else {
+            if wanted.method == Some(Method::PathDependent) {
+                let message = format!("model {} has no trees with covers", self.reference);
+                return Err(Error::new(Kind::Unsupported, message)
+                    .with_detail("Explained by covers are models in XGBoost's and LightGBM's own files.")
+                    .with_hint("Leave method out, or say method => 'sampled'."));
+            }
+            self.check_players(wanted)?;
+            return Ok(Way::Game(needed()?, wanted.method.unwrap_or(Method::Sampled)));
+        };
+        let is_linear = trees.link.is_linear_in(wanted.space);
+        match wanted.method {
+            Some(Method::PathDependent) if !is_linear => {
+                let space = wanted.space.name();
+                Err(Error::new(
+                    Kind::Unsupported,
+                    format!("model {} is not explained by its covers in space {space:?}", self.reference),
+                )
+                .with_detail("By the covers of its trees a model is explained in what it adds up.")
+                .with_hint("Say space => 'margin', or method => 'interventional'."))
+            }
+            Some(Method::PathDependent) => Ok(Way::Covers(trees)),
+            None if is_linear && trees.leaves.have_covers() => Ok(Way::Covers(trees)),
+            Some(Method::Sampled) if wanted.space == Space::ProbabilityScaled => {
+                let message = format!("model {} is not sampled in space \"probability_scaled\"", self.reference);
+                Err(Error::new(Kind::Unsupported, message).with_hint("Say method => 'interventional'."))
+            }
+            Some(Method::Sampled) => Ok(Way::Game(needed()?, Method::Sampled)),
+            None | Some(Method::Interventional) if is_linear || wanted.space == Space::ProbabilityScaled => {
+                Ok(Way::Background(trees, needed()?))
+            }
+            None | Some(Method::Interventional) => {
+                self.check_players(&Wanted { method: Some(Method::Interventional), ..*wanted })?;
+                Ok(Way::Game(needed()?, Method::Interventional))
+            }
+        }
+    }
+
+    /// Whether all coalitions can be played, where that was asked for.
+    fn check_players(&self, wanted: &Wanted<'_>) -> Result<()> {
+        let count = self.players().len();
+        if wanted.method != Some(Method::Interventional) || count <= EXACT_AT_MOST {
+            return Ok(());
+        }
+        let message = format!(
+            "model {} is explained exactly in space {:?} with up to {EXACT_AT_MOST} features, and has {count}",
+            self.reference,
+            wanted.space.name()
+        );
+        Err(Error::new(Kind::Limit, message)
+            .with_hint("Say method => 'sampled', which draws orders of the features and states its error."))
+    }
+
+    /// The version's background as it is now.
+    fn background(&self, schema: Schema, id: &[u8; 16]) -> Result<Option<Rc<Background>>> {
+        let Some(description) = background::describe(schema, id) else { return Ok(None) };
+        let known = self.background.borrow().as_ref().filter(|known| known.description.id == description.id).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let cells = background::cells(schema, id).unwrap_or_default();
+        let rows = stored::read(&self.interface.inputs, usize::try_from(description.kept).unwrap_or(0), &cells)?;
+        let read = Rc::new(Background { description, rows, by_background: OnceCell::new() });
+        self.background.replace(Some(Rc::clone(&read)));
+        Ok(Some(read))
+    }
+
+    /// The attributions by covers, whose tables are made on first use.
+    fn by_covers<'t>(&self, trees: &'t Trees) -> Result<&'t Attributions> {
+        made(&trees.by_covers, || {
+            let made = Attributions::by_covers(Rc::clone(&trees.leaves), bytes(), interrupt::pending);
+            made.map_err(|error| if error.kind() == Kind::WrongState { self.no_covers() } else { error })
+        })
+    }
+
+    /// Those against a background.
+    fn against<'b>(&self, trees: &Trees, background: &'b Background) -> Result<&'b Attributions> {
+        made(&background.by_background, || {
+            let rows = trees.all_columns(&background.rows)?;
+            Attributions::by_background(Rc::clone(&trees.leaves), &rows, bytes(), interrupt::pending)
+        })
+    }
+
+    #[cold]
+    fn no_covers(&self) -> Error {
+        let message =
+            format!("model {} does not say how much training data came to each branch of its trees", self.reference);
+        Error::new(Kind::WrongState, message).with_hint(self.give_background())
+    }
+
+    #[cold]
+    fn no_background(&self, wanted: &Wanted<'_>) -> Error {
+        let message = format!(
+            "model {} has no background, and needs one to be explained in space {:?}{}",
+            self.reference,
+            wanted.space.name(),
+            wanted.method.map_or(String::new(), |method| format!(" by method {:?}", method.name()))
+        );
+        Error::new(Kind::WrongState, message).with_hint(self.give_background())
+    }
+
+    fn give_background(&self) -> String {
+        let reference = self.reference.replace('\'', "''");
+        format!("Give it rows to compare with: SELECT e2i_set_background('{reference}', 'SELECT … FROM … LIMIT 100');")
+    }
+}
+
+impl Trees {
     /// The numbers of a row, as the trees read it.
     fn columns(&self, batch: &Batch, row: usize) -> Result<Vec<f64>> {
         let width = self.leaves.width();
@@ -197,33 +509,51 @@ impl Explained {
         values.ok_or_else(|| Error::new(Kind::Internal, "a row is not shaped for its trees"))
     }
 
-    #[cold]
-    fn no_covers(&self) -> Error {
-        let message =
-            format!("model {} does not say how much training data came to each branch of its trees", self.reference);
-        Error::new(Kind::WrongState, message).with_hint(
-            "Save it again with the library that trained it, whose files have that, and register the new file.",
-        )
+    /// Those of all rows.
+    fn all_columns(&self, batch: &Batch) -> Result<Vec<f64>> {
+        let mut all = Vec::with_capacity(batch.rows() * self.leaves.width());
+        for row in 0..batch.rows() {
+            all.extend(self.columns(batch, row)?);
+        }
+        Ok(all)
     }
+}
+
+/// Bytes that tables may take in this session.
+fn bytes() -> usize {
+    TABLES_AT_MOST.min(settings::session_cache_bytes() / 2)
+}
+
+/// What is made on first use; interrupts take effect between two tries.
+fn made(place: &OnceCell<Attributions>, make: impl Fn() -> Result<Attributions>) -> Result<&Attributions> {
+    if let Some(made) = place.get() {
+        return Ok(made);
+    }
+    let made = loop {
+        match make() {
+            // Returns only when the interrupt was withdrawn meanwhile.
+            Err(error) if error.kind() == Kind::Interrupted => interrupt::check(),
+            made => break made?,
+        }
+    };
+    Ok(place.get_or_init(|| made))
+}
+
+/// Of the numbers of an answer, the one that was predicted.
+pub fn predicted(interface: &Interface, all: &[Explanation]) -> Option<Explanation> {
+    let first = all.first()?;
+    let meant = if all.len() == 1 { first.meant } else { e2i_explain::predicted(interface, &first.numbers) };
+    all.iter().find(|explanation| explanation.meant == meant).cloned()
 }
 
 #[cold]
 fn several(interface: &Interface, model: &str) -> Error {
-    let error =
-        Error::new(Kind::BadOption, format!("model {model} gives several numbers, each with a base value of its own"));
-    error.with_hint(match &interface.classes {
-        Some(classes) => format!(
-            "Say which: class => '{}' or another of {}.",
-            classes.labels[0].replace('\'', "''"),
-            classes.labels.join(", ")
-        ),
+    let message = format!("model {model} gives several numbers, each with a base value of its own");
+    Error::new(Kind::BadOption, message).with_hint(match &interface.classes {
+        Some(classes) => {
+            let first = classes.labels.first().map_or(String::new(), |label| label.replace('\'', "''"));
+            format!("Say which: class => '{first}' or another of {}.", classes.labels.join(", "))
+        }
         None => "Say which: class => '1' is the first.".to_owned(),
     })
-}
-
-#[cold]
-fn unsupported(reference: &str, framework: &str) -> Error {
-    Error::new(Kind::Unsupported, format!("model {reference} cannot be explained: its format is {framework}"))
-        .with_detail("Explained are models in XGBoost's and LightGBM's own files.")
-        .with_hint("Register what the library's save_model writes instead of an export.")
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use e2i_core::reading::Question;
+use e2i_core::reading::{Question, needed};
 use e2i_core::{Answer, Batch, Binder, Engine, Error, Interface, Kind, Known, OutputSet, Outputs, Result};
 use e2i_metrics::{Function, Scorer};
 
@@ -20,7 +20,7 @@ use crate::metrics::clock;
 use crate::metrics::counter::{self, Counter};
 use crate::pg::interrupt;
 use crate::scoring::engines::{self, Preference};
-use crate::scoring::explained::Explained;
+use crate::scoring::explained::{Explained, Explanation, Wanted};
 use crate::settings::{self, EngineChoice};
 
 /// ONNX Runtime for the batches of a version whose rows the native engine scores.
@@ -211,7 +211,7 @@ impl LoadedModel {
     ///
     /// # Errors
     /// As [`Explained::read`].
-    pub fn explained(&self, schema: Schema) -> Result<Rc<Explained>> {
+    fn explained(&self, schema: Schema) -> Result<Rc<Explained>> {
         if let Some(explained) = &*self.explained.borrow() {
             return Ok(Rc::clone(explained));
         }
@@ -221,6 +221,41 @@ impl LoadedModel {
         let made = Rc::new(Explained::read(schema, &version)?);
         self.explained.replace(Some(Rc::clone(&made)));
         Ok(made)
+    }
+
+    /// Why a row of a batch has the numbers that are meant.
+    ///
+    /// # Errors
+    /// As [`Explained::read`] and [`Explained::explain`].
+    pub fn explain(&self, schema: Schema, row: (&Batch, usize), wanted: &Wanted<'_>) -> Result<Vec<Explanation>> {
+        self.explained(schema)?.explain(schema, &self.id, row, wanted, &|rows| self.numbers(rows))
+    }
+
+    /// What is expected of its number when nothing is known of a row.
+    ///
+    /// # Errors
+    /// As [`Explained::read`] and [`Explained::base_value`].
+    pub fn base_value(&self, schema: Schema, wanted: &Wanted<'_>) -> Result<f64> {
+        self.explained(schema)?.base_value(schema, &self.id, wanted, &|rows| self.numbers(rows))
+    }
+
+    /// The numbers of rows: the probabilities of a classifier, or all that it gives.
+    fn numbers(&self, rows: &Batch) -> Result<Vec<f64>> {
+        let interface = self.interface();
+        let are_probabilities = interface.task.is_classification() && interface.class_scores.give_probabilities();
+        let question = if are_probabilities { Question::Probabilities } else { Question::Vector };
+        let wanted = needed(interface, question, self.reference())?;
+        let mut outputs = Outputs::default();
+        self.score(rows, wanted, &mut outputs)?;
+        let mut all = vec![];
+        for row in 0..rows.rows() {
+            match self.answer(question, &outputs, row)? {
+                Answer::Numbers(numbers) => all.extend(numbers),
+                Answer::Number(number) => all.push(number),
+                Answer::Label(_) => {}
+            }
+        }
+        Ok(all)
     }
 
     /// The engine for rows of which something is known, made when it is asked for first; `None` where too little is left out to be of use.

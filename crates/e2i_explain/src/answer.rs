@@ -77,6 +77,19 @@ impl Link {
         if meant.opposite { 1.0 - value } else { value }
     }
 
+    /// How much what is predicted moves for each step of one margin, from another to it.
+    #[must_use]
+    pub fn moves(self, margin: f64, other: f64) -> f64 {
+        let value = |margin: f64| self.value(&[margin], Meant { target: 0, opposite: false }, Space::Output);
+        let (own, difference) = (value(margin), margin - other);
+        match self {
+            Self::Identity => 1.0,
+            // So close together it is the slope that is meant.
+            Self::Logistic(coefficient) if difference.abs() < 1e-9 => coefficient * own * (1.0 - own),
+            _ => (own - value(other)) / difference,
+        }
+    }
+
     /// Whether attributions in a space are those of the margin.
     #[must_use]
     pub fn is_linear_in(self, space: Space) -> bool {
@@ -182,12 +195,21 @@ mod tests {
         assert!(of(&one, 1, Some("1")).unwrap_err().hint().unwrap().starts_with("Leave class out"));
     }
 
+    const MEANT: Meant = Meant { target: 0, opposite: false };
+
     #[test]
     fn the_other_class_of_two_has_the_rest() {
         let opposite = Meant { target: 0, opposite: true };
         let link = Link::Logistic(1.0);
         assert_eq!(link.value(&[2.0], opposite, Space::Margin), -2.0);
         assert!((link.value(&[2.0], opposite, Space::Probability) - 1.0 / (1.0 + 2f64.exp())).abs() < 1e-15);
+        assert!((link.moves(1e-12, 0.0) - 0.25).abs() < 1e-9);
+        assert!(
+            (link.moves(3.0, 1.0)
+                - (link.value(&[3.0], MEANT, Space::Output) - link.value(&[1.0], MEANT, Space::Output)) / 2.0)
+                .abs()
+                < 1e-15
+        );
         let softmax = Link::Softmax.value(&[1000.0, 1000.0], Meant { target: 1, opposite: false }, Space::Probability);
         assert_eq!(softmax, 0.5);
     }

@@ -204,6 +204,27 @@ fn against_a_background_every_coalition_counts_as_it_should() {
 }
 
 #[test]
+fn what_is_scaled_is_the_mean_over_single_rows_each_in_its_proportion() {
+    let mut random = Random(21);
+    let of = ensemble(&mut random, 6, 6, 2);
+    let leaves = Rc::new(Leaves::of(&of, None).unwrap());
+    let (row, background) = (rows(&mut random, 6, 1), rows(&mut random, 6, 5));
+    let made = Attributions::by_background(Rc::clone(&leaves), &background, 0, || false).unwrap();
+    let link = crate::Link::Logistic(1.0);
+    for target in 0..2 {
+        let mut right = [0.0; 6];
+        for other in background.chunks_exact(6) {
+            let one = Attributions::by_background(Rc::clone(&leaves), other, 0, || false).unwrap();
+            let factor = link.moves(leaves.sums(&row)[target], leaves.sums(other)[target]) / 5.0;
+            let added = one.of_rows(&row);
+            right.iter_mut().zip(&added[target * 6..]).for_each(|(right, added)| *right += factor * added);
+        }
+        let got = made.scaled(&row, target, |own, other| link.moves(own, other)).unwrap();
+        assert!(right.iter().zip(&got).all(|(a, b)| (a - b).abs() < 1e-14), "{got:?} {right:?}");
+    }
+}
+
+#[test]
 fn a_row_has_the_same_bits_alone_and_beside_others() {
     let mut random = Random(7);
     let of = ensemble(&mut random, 6, 6, 2);
