@@ -3,7 +3,7 @@
 //! for, and whether the row stands for its JSON.
 
 use e2i_core::reading::Question;
-use e2i_core::{Error, Kind, ModelReference, Result, Selector};
+use e2i_core::{Error, Kind, Result};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::schema::Schema;
@@ -13,7 +13,6 @@ use crate::error::OrRaise;
 use crate::pg::{call_site, sqlstate, varlena};
 use crate::scan;
 use crate::scan::call::ScoringFunction;
-use crate::scoring::engines::Preference;
 use crate::scoring::{CallSite, Scorer, planned};
 
 /// What one call in a plan keeps.
@@ -45,7 +44,7 @@ unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, function: &ScoringFunction) -
             Site::Alone(site) => {
                 let reference = varlena::text(arguments[0].value);
                 let clock = site.enter(place);
-                let place = || place_of(fcinfo, reference, function.is_pinned);
+                let place = || Ok((Schema::of_call(fcinfo), function.preference(reference)?));
                 let check = |scorer: &Scorer| match function.is_planned {
                     true => planned::require(scorer, arguments[2].value, |model| row::holds_all(features, model)),
                     false => Ok(()),
@@ -62,19 +61,6 @@ unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, function: &ScoringFunction) -
         };
         Ok(result::answer(&answer))
     }
-}
-
-/// The schema and the engine of the call, once for each reference of a call site. A pinned function refuses what is looser
-/// than it takes, and no setting changes its engine.
-unsafe fn place_of(fcinfo: pg_sys::FunctionCallInfo, reference: &str, is_pinned: bool) -> Result<(Schema, Preference)> {
-    if is_pinned && !matches!(ModelReference::parse(reference)?.selector, Selector::Version(_)) {
-        return Err(Error::new(Kind::BadOption, format!("e2i_predict_pinned takes name:version, got {reference:?}"))
-            .with_hint("What another reference means can change, and the result of this function must not."));
-    }
-    // SAFETY: as the caller promises.
-    let schema = unsafe { Schema::of_call(fcinfo) };
-    let preference = if is_pinned { Preference::registered() } else { Preference::current() };
-    Ok((schema, preference))
 }
 
 /// Defines functions of the server's version-1 calling convention.

@@ -7,7 +7,7 @@
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::pg::tree::{self, Node};
-use crate::scan::expression::is_harmless;
+use crate::scan::expression::{is_harmless, may_be_tried};
 
 /// The first oid that is not the server's own.
 const FIRST_OTHER: u32 = 16_384;
@@ -68,6 +68,15 @@ impl Statement {
     pub unsafe fn is_harmless_but<T>(&self, node: *mut T, is_there: &dyn Fn(Node) -> bool) -> bool {
         // SAFETY: as the caller promises.
         unsafe { is_harmless(node, &self.harmful, is_there) }
+    }
+
+    /// Whether an expression may be evaluated so if what it raises is kept for its row.
+    ///
+    /// # Safety
+    /// As [`is_harmless`].
+    pub unsafe fn may_be_tried_but(&self, node: Node, is_there: &dyn Fn(Node) -> bool) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { may_be_tried(node, &self.harmful, is_there) }
     }
 
     unsafe fn is_harmless_throughout(&self, plan: *mut pg_sys::Plan) -> bool {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use e2i_core::reading::Question;
+use e2i_core::{Error, Kind, ModelReference, Result, Selector};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
@@ -11,6 +12,7 @@ use crate::datum::features::Spelling;
 use crate::pg::tree::{cast, members};
 use crate::pg::varlena;
 use crate::scoring::arm::Asked;
+use crate::scoring::engines::Preference;
 
 /// A function of the library that scores one row; its arguments are a model and features.
 pub struct ScoringFunction {
@@ -32,6 +34,24 @@ impl ScoringFunction {
     /// How features are spelled in a call whose row stands for its JSON, or does not.
     pub fn spelling(&self, is_as_json: bool) -> Spelling {
         if is_as_json { Spelling::RowAsJson } else { self.spelling }
+    }
+
+    /// Which engine answers to a reference. A pinned function refuses what is looser than it takes, and no setting changes its engine.
+    ///
+    /// # Errors
+    /// Such a reference, or none.
+    pub fn preference(&self, reference: &str) -> Result<Preference> {
+        if !self.is_pinned {
+            return Ok(Preference::current());
+        }
+        if !matches!(ModelReference::parse(reference)?.selector, Selector::Version(_)) {
+            return Err(Error::new(
+                Kind::BadOption,
+                format!("e2i_predict_pinned takes name:version, got {reference:?}"),
+            )
+            .with_hint("What another reference means can change, and the result of this function must not."));
+        }
+        Ok(Preference::registered())
     }
 
     /// What it asks of a row, and as which function's calls that is counted.
@@ -133,7 +153,7 @@ impl Call {
     ///
     /// # Errors
     /// An extension of another version than the library.
-    pub fn schema(&self) -> e2i_core::Result<Schema> {
+    pub fn schema(&self) -> Result<Schema> {
         // SAFETY: the expression outlives this.
         Schema::of_function(unsafe { (*self.expression).funcid })
     }

@@ -20,6 +20,7 @@ mod split;
 mod statistics;
 mod support;
 mod target;
+mod tried;
 mod waiting;
 
 pub use node::answer;

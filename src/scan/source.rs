@@ -8,6 +8,7 @@ use crate::datum::features::{Features, Spelling};
 use crate::datum::row::Reading;
 use crate::pg::tree;
 use crate::scan::bounds::{self, Bounds};
+use crate::scan::tried::{self, Tried};
 
 /// Where a row below is, and in which memory expressions over it are evaluated.
 #[derive(Clone, Copy)]
@@ -39,6 +40,9 @@ pub enum Field {
 
 impl Source {
     /// Where features come from, and the largest column of the row below that is needed.
+    ///
+    /// # Safety
+    /// `features` must be an expression of the plan of `parent`.
     pub unsafe fn new(
         features: *mut pg_sys::Node,
         spelling: Spelling,
@@ -125,15 +129,18 @@ impl Source {
         }
     }
 
-    /// The features of the row below; `None` where they are NULL.
-    pub unsafe fn features(&mut self, below: Below) -> Option<Features<'_>> {
+    /// The features of the row below; `None` where they are NULL. Or what they raise.
+    ///
+    /// # Safety
+    /// A valid row below, with all columns that are needed.
+    pub unsafe fn features(&mut self, below: Below) -> Tried<Option<Features<'_>>> {
         // SAFETY: as the callers promise.
         unsafe {
             match self {
                 Self::Slot { columns, reading, width, .. } => {
                     let values = std::slice::from_raw_parts((*below.slot).tts_values, *width);
                     let nulls = std::slice::from_raw_parts((*below.slot).tts_isnull, *width);
-                    Some(Features::of_columns(columns, *reading, values, nulls))
+                    Ok(Some(Features::of_columns(columns, *reading, values, nulls)))
                 }
                 Self::Columns { columns, reading, fields, values, nulls } => {
                     for (index, field) in fields.iter().enumerate() {
@@ -144,17 +151,17 @@ impl Source {
                             }
                             Field::Constant => {}
                             Field::Computed(state) => {
-                                values[index] =
-                                    pg_sys::ExecEvalExprSwitchContext(*state, below.context, &raw mut nulls[index]);
+                                let value = tried::evaluate(*state, below.context)?;
+                                (values[index], nulls[index]) =
+                                    (value.unwrap_or(pg_sys::Datum::null()), value.is_none());
                             }
                         }
                     }
-                    Some(Features::of_columns(columns, *reading, values, nulls))
+                    Ok(Some(Features::of_columns(columns, *reading, values, nulls)))
                 }
                 Self::Value { state, spelling } => {
-                    let mut is_null = false;
-                    let value = pg_sys::ExecEvalExprSwitchContext(*state, below.context, &raw mut is_null);
-                    (!is_null).then(|| Features::of_datum(*spelling, value))
+                    let value = tried::evaluate(*state, below.context)?;
+                    Ok(value.map(|value| Features::of_datum(*spelling, value)))
                 }
             }
         }
@@ -173,12 +180,24 @@ impl Source {
         }
     }
 
-    /// Whether the row below has features.
+    /// Whether the row below has features. Those that raise an error are not NULL.
+    ///
+    /// # Safety
+    /// As [`Source::features`].
     pub unsafe fn is_given(&mut self, below: Below) -> bool {
         match self {
             Self::Slot { .. } | Self::Columns { .. } => true,
             // SAFETY: as the callers promise.
-            Self::Value { .. } => unsafe { self.features(below).is_some() },
+            Self::Value { .. } => !matches!(unsafe { self.features(below) }, Ok(None)),
+        }
+    }
+
+    /// Whether they are worked out, and may raise an error.
+    pub fn is_computed(&self) -> bool {
+        match self {
+            Self::Slot { .. } => false,
+            Self::Columns { fields, .. } => fields.iter().any(|field| matches!(field, Field::Computed(_))),
+            Self::Value { .. } => true,
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Question {
     pub versions: Node,
     /// Whether a row stands for its JSON.
     pub is_as_json: bool,
+    /// Whether no setting changes the answers.
+    pub is_pinned: bool,
     /// The functions that ask, one for each call.
     pub asked: Vec<pg_sys::Oid>,
 }
@@ -72,7 +74,8 @@ impl Spec {
         });
         let asked = self.questions.iter().map(|question| {
             let asked = question.asked.iter().map(|function| function.to_u32().cast_signed());
-            tree::list_of_integers(std::iter::once(i32::from(question.is_as_json)).chain(asked))
+            let flags = i32::from(question.is_as_json) | i32::from(question.is_pinned) << 1;
+            tree::list_of_integers(std::iter::once(flags).chain(asked))
         });
         let expressions =
             self.questions.iter().flat_map(|question| [question.model, question.features, question.versions]);
@@ -97,10 +100,11 @@ impl Spec {
             let questions = lists
                 .map_while(|list| {
                     let mut numbers = tree::integers(list);
-                    let is_as_json = numbers.next()? != 0;
+                    let flags = numbers.next()?;
+                    let (is_as_json, is_pinned) = (flags & 1 != 0, flags & 2 != 0);
                     let asked = numbers.map(|oid| pg_sys::Oid::from(oid.cast_unsigned())).collect();
                     let (model, features, versions) = (expressions.next()?, expressions.next()?, expressions.next()?);
-                    Some(Question { model, features, versions, is_as_json, asked })
+                    Some(Question { model, features, versions, is_as_json, is_pinned, asked })
                 })
                 .collect();
             let bound = expressions.next().zip(expressions.next()).map(|(count, offset)| Bound { count, offset });

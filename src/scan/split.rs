@@ -5,7 +5,6 @@ use std::rc::Rc;
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::datum::as_json;
-use crate::datum::features::Spelling;
 use crate::pg::tree::{self, Node};
 use crate::scan::ahead::Statement;
 use crate::scan::call::Call;
@@ -132,11 +131,12 @@ impl Split {
         unsafe {
             let call = Call::of(node)?;
             let is_known = call.reference().is_some() || is_parameter(call.model());
-            // A text is parsed by the server, which raises what is wrong with it at once.
-            let is_read = call.function.spelling != Spelling::Text && !call.function.is_pinned;
             let is_there = |node: Node| self.is_column(node);
             let is_plain = !call.is_as_json() || is_plain_json(call.features());
-            (is_known && is_read && is_plain && self.known.is_harmless_but(call.features(), &is_there)).then_some(call)
+            // One that is NULL is not asked, but for errors of the features.
+            let may_raise = || call.reference().is_some() && self.known.may_be_tried_but(call.features(), &is_there);
+            let is_ahead = || self.known.is_harmless_but(call.features(), &is_there) || may_raise();
+            (is_known && is_plain && is_ahead()).then_some(call)
         }
     }
 
@@ -246,6 +246,7 @@ impl Split {
                     && pg_sys::equal(question.features.cast(), features.cast())
                     && pg_sys::equal(question.versions.cast(), call.versions().cast())
                     && question.is_as_json == call.is_as_json()
+                    && question.is_pinned == call.function.is_pinned
             };
             let number = self.questions.iter().position(same).unwrap_or_else(|| {
                 let (model, versions) = (tree::copy(call.model()), tree::copy(call.versions()));
@@ -254,6 +255,7 @@ impl Split {
                     features,
                     versions,
                     is_as_json: call.is_as_json(),
+                    is_pinned: call.function.is_pinned,
                     asked: vec![],
                 });
                 self.questions.len() - 1

@@ -10,6 +10,7 @@ use e2i_metrics::Function;
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::catalog::schema::Schema;
+use crate::datum::features::Features;
 use crate::datum::result;
 use crate::explain;
 use crate::metrics::clock::Clock;
@@ -22,8 +23,8 @@ use crate::scan::call::{self, ScoringFunction};
 use crate::scan::ready::Ready;
 use crate::scan::source::{Below, Source};
 use crate::scan::spec::Question;
+use crate::scan::tried::{self, Raised, Tried};
 use crate::scoring::arm::Asked;
-use crate::scoring::engines::Preference;
 use crate::scoring::{Lease, cache, planned};
 use crate::settings;
 
@@ -33,9 +34,18 @@ const ROWS_A_TIMING: u64 = 64;
 /// No row of the scorer.
 const NONE: u32 = u32::MAX;
 
+/// A row whose features raise an error.
+const RAISES: u32 = u32::MAX - 1;
+
+/// Rows whose features raise errors that nobody has asked for, after which they are scored one by one: an error costs as much as
+/// scoring hundreds.
+const ERRORS: usize = 16;
+
 /// Rows of one model, bound or to be bound. What a token points to.
 pub struct Waiting {
     function: pg_sys::Oid,
+    /// The same as one of the library's; all that ask are pinned, or none is.
+    scoring: &'static ScoringFunction,
     calls: Vec<Call>,
     model: *mut pg_sys::ExprState,
     /// The version that it was planned for, or as the statement calls the model.
@@ -54,6 +64,10 @@ pub struct Waiting {
     user: pg_sys::Oid,
     /// For each row of the batch, the scorer's.
     places: Vec<u32>,
+    /// What features of rows of the batch have raised: before the call, or of a text, in it.
+    raised: Vec<(usize, Raised, InCall)>,
+    /// Rows whose features have raised errors so far.
+    errors: usize,
     /// Rows of the scorer's.
     bound: u32,
     is_scored: bool,
@@ -71,6 +85,9 @@ pub struct Waiting {
     /// Rows that were scored, of which one in so many is timed.
     timings: u64,
 }
+
+/// Whether an error is one that the call raises, which counts it.
+type InCall = bool;
 
 /// A call that asks.
 struct Call {
@@ -95,7 +112,8 @@ impl Waiting {
     ) -> Option<(Self, usize)> {
         let functions: Vec<&'static ScoringFunction> =
             question.asked.iter().filter_map(|oid| call::function(*oid)).collect();
-        let (function, spelling) = (*question.asked.first()?, functions.first()?.spelling(question.is_as_json));
+        let (function, scoring) = (*question.asked.first()?, *functions.first()?);
+        let spelling = scoring.spelling(question.is_as_json);
         if functions.len() != question.asked.len() {
             return None;
         }
@@ -113,6 +131,7 @@ impl Waiting {
             let versions = versions.filter(|versions| !(**versions).constisnull).map(|versions| (*versions).constvalue);
             let this = Self {
                 function,
+                scoring,
                 calls: calls.collect(),
                 model,
                 called: versions.and_then(|versions| planned::only(versions)).unwrap_or_else(|| called(question.model)),
@@ -124,6 +143,8 @@ impl Waiting {
                 failed: None,
                 user: pg_sys::Oid::INVALID,
                 places: vec![],
+                raised: vec![],
+                errors: 0,
                 bound: 0,
                 is_scored: false,
                 row: 0,
@@ -141,6 +162,7 @@ impl Waiting {
     /// Forgets the rows.
     pub fn begin(&mut self) {
         self.places.clear();
+        self.raised.clear();
         self.bound = 0;
         self.is_scored = false;
         self.below = None;
@@ -168,14 +190,23 @@ impl Waiting {
             if self.scorer.is_none() && self.failed.is_none() {
                 self.look_up(below.context);
             }
+            let row = self.places.len();
+            let mut keep = |raised, in_call| {
+                self.raised.push((row, raised, in_call));
+                self.errors += 1;
+                RAISES
+            };
             let place = match (self.source.features(below), &mut self.scorer) {
-                (None, _) => NONE,
-                (Some(_), None) => 0,
-                (Some(features), Some(scorer)) => {
-                    scorer.bind(features);
-                    self.bound += 1;
-                    self.bound - 1
-                }
+                (Ok(None), _) => NONE,
+                (Ok(Some(_)), None) => 0,
+                (Ok(Some(features)), Some(scorer)) => match bound(scorer, features) {
+                    Ok(()) => {
+                        self.bound += 1;
+                        self.bound - 1
+                    }
+                    Err(raised) => keep(raised, true),
+                },
+                (Err(raised), _) => keep(raised, false),
             };
             self.places.push(place);
             if let (Source::Slot { columns, .. }, Some(scorer)) = (&self.source, &mut self.scorer) {
@@ -256,7 +287,7 @@ impl Waiting {
 
     /// Whether its rows are scored one by one even where they wait together.
     pub fn is_scored_alone(&self) -> bool {
-        self.scorer.as_ref().is_some_and(|scorer| !scorer.may_be_together())
+        self.errors >= ERRORS || self.scorer.as_ref().is_some_and(|scorer| !scorer.may_be_together())
     }
 
     /// Rows of the batch that were asked for.
@@ -314,6 +345,7 @@ impl Waiting {
         }
         // SAFETY: as the caller promises; the row below stays while it waits alone.
         unsafe {
+            self.raise_of_features();
             let is_new = !self.calls[call].is_counted;
             let timed = if self.is_scored { 0 } else { self.timed(is_new) };
             let clock = (timed > 0).then(|| Clock::start().drawn(!is_new));
@@ -336,11 +368,18 @@ impl Waiting {
                 self.calls[call].is_counted = true;
                 scorer.request_of(number, statement::is_shared(&place).then(|| statement::number(&place)));
             }
+            if let Some(raised) = take(&mut self.raised, self.row, true) {
+                scorer.count_raised(number);
+                raised.raise();
+            }
             if !self.is_scored {
                 if let Some(below) = self.below
-                    && let Some(features) = self.source.features(below)
+                    && let Ok(Some(features)) = self.source.features(below)
                 {
-                    scorer.bind(features);
+                    if let Err(raised) = bound(scorer, features) {
+                        scorer.count_raised(number);
+                        raised.raise();
+                    }
                     self.places.push(0);
                 }
                 if self.bounds.is_time(self.bound, scorer.pruning_pays_from()) {
@@ -364,6 +403,24 @@ impl Waiting {
                 scorer.time_rows(&clock, number, timed);
             }
             answer.map(|answer| result::answer(&answer))
+        }
+    }
+
+    /// Raises what the features of the row that is handed on raise, before there is a call.
+    #[inline]
+    unsafe fn raise_of_features(&mut self) {
+        // SAFETY: as the callers promise.
+        unsafe {
+            if let Some(below) = self.below
+                && !self.is_scored
+                && self.source.is_computed()
+                && let Err(raised) = self.source.features(below)
+            {
+                raised.raise();
+            }
+        }
+        if let Some(raised) = take(&mut self.raised, self.row, false) {
+            raised.raise();
         }
     }
 
@@ -459,7 +516,8 @@ impl Waiting {
 
     fn lease(&self, reference: &str, asked: &[Asked]) -> Result<Lease> {
         let schema = Schema::of_function(self.function)?;
-        Ok(cache::scorer(schema, reference, asked, Preference::current())?.0)
+        let preference = self.scoring.preference(reference)?;
+        Ok(cache::scorer(schema, reference, asked, preference)?.0)
     }
 
     /// Another role asks for rows that were read already: it needs the right to see the version.
@@ -471,6 +529,24 @@ impl Waiting {
         let asked: Vec<Asked> = self.calls.iter().filter(|call| call.place.is_ok()).map(|call| call.asked).collect();
         self.failed = self.lease(&reference, &asked).map(drop).err();
     }
+}
+
+/// Binds a row. A text is parsed by the server, which may raise what is wrong with it.
+fn bound(scorer: &mut Lease, features: Features<'_>) -> Tried<()> {
+    let parsed = match features.is_text() {
+        // One that is no JSON at all is the scorer's to report.
+        true => tried::tried(|| features.parsed(&scorer.active().binder))?.unwrap_or(features),
+        false => features,
+    };
+    scorer.bind(parsed);
+    Ok(())
+}
+
+/// What the features of a row have raised.
+#[inline]
+fn take(raised: &mut Vec<(usize, Raised, InCall)>, row: usize, in_call: InCall) -> Option<Raised> {
+    let place = raised.iter().position(|(number, _, at)| *number == row && *at == in_call)?;
+    Some(raised.swap_remove(place).1)
 }
 
 /// How a statement calls a model: the constant, or which parameter.

@@ -172,6 +172,13 @@ impl Scorer {
         }
     }
 
+    /// Counts an error that the server has raised for one of several things that are asked, as [`Scorer::bind`] does where it passes.
+    pub fn count_raised(&self, asked: usize) {
+        if let Some(counter) = self.arms[0].counter(asked) {
+            counter.error(Kind::BadValue);
+        }
+    }
+
     /// Whether rows will be bound that may never be asked for.
     pub fn read_ahead(&mut self, is_ahead: bool) {
         self.arms.iter_mut().chain(&mut self.shadow).for_each(|arm| {

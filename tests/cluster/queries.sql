@@ -88,7 +88,14 @@ CREATE FUNCTION features(model text) RETURNS text LANGUAGE sql AS $$
                 ''engagement_score'', c.engagement_score)',
             'jsonb_build_object(''years_in_practice'', 100 / (c.id % 7), ''tenure_months'', c.tenure_months, ''calls_last_quarter'', c.calls_last_quarter,
                 ''engagement_score'', 1)',
-            '(SELECT s FROM (SELECT c.years_in_practice, c.tenure_months, c.calls_last_quarter, 7 AS engagement_score) s)')
+            '(SELECT s FROM (SELECT c.years_in_practice, c.tenure_months, c.calls_last_quarter, 7 AS engagement_score) s)',
+            'ARRAY[c.years_in_practice::numeric, c.tenure_months * 2, c.calls_last_quarter::text::int, greatest(c.engagement_score, 1)]::float8[]',
+            'ARRAY[c.years_in_practice, 100 / (c.id % 9), 3, c.engagement_score]', 'row_to_json(c)::text || repeat('' '', c.id % 3)',
+            'CASE WHEN c.id % 50 = 0 THEN ''{"x": "\u0000"}'' WHEN c.id % 70 = 0 THEN ''{no'' ELSE to_jsonb(c)::text END',
+            '(SELECT s FROM (SELECT c.years_in_practice::numeric::float8 AS years_in_practice, c.tenure_months + 1 AS tenure_months, 60 / (c.id % 12) AS calls_last_quarter,
+                coalesce(c.engagement_score, 0) AS engagement_score) s)',
+            '(SELECT s FROM (SELECT (to_jsonb(c) ->> ''years_in_practice'')::int AS years_in_practice, substr(''123456x'', 1, c.id % 9)::int AS tenure_months,
+                extract(epoch FROM to_timestamp(c.id)) AS calls_last_quarter, ln(c.id - 2) AS engagement_score) s)')
         WHEN model = 'level' THEN pick('c', 'c', 'to_jsonb(c)', 'row_to_json(c)',
             'ARRAY[c.years_in_practice, c.tenure_months, c.calls_last_quarter, c.engagement_score, c.rx_last_quarter]')
         ELSE pick('c', 'c', 'c', 'to_jsonb(c)', 'row_to_json(c)::jsonb', 'to_jsonb(c) - ''id''')
@@ -153,7 +160,7 @@ DECLARE
     t text := source();
     w text := condition();
 BEGIN
-    CASE roll(30)
+    CASE roll(40)
         WHEN 0 THEN RETURN ARRAY[format('SELECT c.id, %s AS a, %s AS b FROM %s c WHERE %s', value(), word(), t, w), 'f', 't'];
         WHEN 1 THEN RETURN ARRAY[format('SELECT c.id, %s AS a FROM %s c WHERE %s ORDER BY 2 DESC, 1 LIMIT %s', value(), t, w, roll(30)), 't', 'f'];
         WHEN 2 THEN RETURN ARRAY[format('SELECT c.id, %s AS a FROM %s c WHERE %s ORDER BY c.id OFFSET %s LIMIT %s', value(), t, w, roll(20), roll(40)), 't', 'f'];
@@ -184,6 +191,17 @@ BEGIN
         WHEN 27 THEN RETURN ARRAY[format('MERGE INTO plain p USING %s c ON p.id = c.id + 1 WHEN MATCHED AND c.id %% 2 = 0 THEN UPDATE SET engagement_score = %s WHEN NOT MATCHED AND c.id < 100 THEN INSERT (id, engagement_score) VALUES (c.id + 10000, %s)',
                 pick('whole', 'stored', 'barrier'), value(), number()), 'd', 't'];
         WHEN 28 THEN RETURN ARRAY[format('SELECT c.id, %s AS a FROM whole c ORDER BY c.region, c.id FOR UPDATE', number()), 't', 't'];
+        WHEN 29 THEN RETURN ARRAY[format('SELECT c.id, max(%s) AS a, count(*) AS n FROM (SELECT * FROM %s ORDER BY id OFFSET 0) c GROUP BY c.id ORDER BY c.id LIMIT %s', value(), t, roll(120)), 't', 'f'];
+        WHEN 30 THEN RETURN ARRAY[format('SELECT c.id, max(%s) OVER (PARTITION BY c.region) AS m, count(%s) OVER (ORDER BY c.region) AS n FROM %s c WHERE %s', value(), number(), t, w), 'f', 't'];
+        WHEN 31 THEN RETURN ARRAY[format('SELECT c.id, max(%s) OVER (ORDER BY c.id) AS m, count(*) FILTER (WHERE %s > 1) OVER (PARTITION BY c.id %% 100) AS n FROM %s c ORDER BY c.id LIMIT %s', value(), number(), pick('plain', 'whole', 'altered', 'stored'), roll(120)), 't', 'f'];
+        WHEN 32 THEN RETURN ARRAY[format('UPDATE %s c SET patient_volume = c.id WHERE %s RETURNING c.id, %s AS a', pick('plain', 'whole', 'altered', 'parted', 'parent', 'secret'), w, value()), 'r', 't'];
+        WHEN 33 THEN RETURN ARRAY[format('WITH gone AS (DELETE FROM %s c WHERE %s RETURNING c.*, %s AS a) SELECT c.id, c.a, %s AS b FROM gone c', pick('plain', 'whole', 'parted', 'secret'), w, value(), number()), 'r', 't'];
+        WHEN 34 THEN RETURN ARRAY[format('INSERT INTO plain AS c (id, engagement_score, tenure_months, years_in_practice, calls_last_quarter) SELECT id + 300, 1, 2, 3, 4 FROM whole WHERE id < 400 ON CONFLICT (id) DO UPDATE SET engagement_score = %s WHERE %s RETURNING c.id, %s AS a',
+                value(), condition(), number()), 'r', 't'];
+        WHEN 35 THEN RETURN ARRAY[format('SELECT c.id, d.id AS other FROM %s c JOIN whole d ON d.id = round(%s) WHERE %s', t, number(), w), 'f', 't'];
+        WHEN 36 THEN RETURN ARRAY[format('SELECT c.id, d.id AS other FROM %s c LEFT JOIN whole d ON d.id = c.id AND %s > 0.3', t, number()), 'f', 't'];
+        WHEN 37 THEN RETURN ARRAY[format('SELECT c.id, %s AS a FROM %s c WHERE c.id * 2 > 300 AND %s', value(), t, w), 'f', 't'];
+        WHEN 38 THEN RETURN ARRAY[format('SELECT s.id, s.a, s.m FROM (SELECT c.id, e2i_predict_pinned(''linear:2'', c) AS a, %s AS m FROM %s c) s WHERE s.a > 3 AND s.id < 300', number(), t), 'f', 't'];
         ELSE RETURN ARRAY[format('SELECT c.specialty, array_agg(c.id ORDER BY %s, c.id) AS ids FROM %s c WHERE %s GROUP BY 1 HAVING max(%s) > 0', value(), t, w, number()), 'f', 't'];
     END CASE;
 END $$;
@@ -196,7 +214,9 @@ DECLARE
     many bigint := 0;
     r record;
     c refcursor;
+    step int;
 BEGIN
+    IF manner = 'prepared' AND EXISTS (SELECT FROM pg_prepared_statements WHERE name = 'asked') THEN DEALLOCATE asked; END IF;
     BEGIN
         IF kind = 'd' THEN
             EXECUTE statement;
@@ -204,12 +224,12 @@ BEGIN
             SELECT md5(string_agg(a::text, '/' ORDER BY a::text COLLATE "C")) INTO said FROM
                 (SELECT p::text FROM plain p UNION ALL SELECT p::text FROM whole p UNION ALL SELECT p::text FROM altered p UNION ALL SELECT p::text FROM parted p
                  UNION ALL SELECT p::text FROM parent p UNION ALL SELECT p::text FROM secret p UNION ALL SELECT p::text FROM nothing p) AS s (a);
-        ELSIF manner = 'loop' THEN
+        ELSIF manner = 'loop' OR kind = 'r' THEN
             said := '';
             FOR r IN EXECUTE statement LOOP
                 many := many + 1;
                 said := md5(said || r::text);
-                EXIT WHEN many = 50;
+                EXIT WHEN many = 50 AND kind <> 'r';
             END LOOP;
         ELSIF manner = 'cursor' THEN
             said := '';
@@ -221,6 +241,25 @@ BEGIN
                 said := md5(said || r::text);
             END LOOP;
             CLOSE c;
+        ELSIF manner = 'back' THEN
+            -- A cursor that may go back, or not: where it cannot, that is the error.
+            said := '';
+            EXECUTE 'DECLARE back CURSOR FOR ' || statement;
+            c := 'back';
+            FOREACH step IN ARRAY ARRAY[7, -3, 5, -20, 30] LOOP
+                FOR i IN 1..abs(step) LOOP
+                    IF step > 0 THEN FETCH NEXT FROM c INTO r; ELSE FETCH PRIOR FROM c INTO r; END IF;
+                    EXIT WHEN NOT FOUND;
+                    many := many + 1;
+                    said := md5(said || r::text);
+                END LOOP;
+            END LOOP;
+            CLOSE c;
+        ELSIF manner = 'prepared' THEN
+            -- With the first model as a parameter.
+            EXECUTE format('PREPARE asked (text) AS %s', regexp_replace(statement, $r$(e2i_predict(?:_label|_proba|_vector|_pinned)?\()'[^']+'$r$, '\1$1'));
+            EXECUTE format('CREATE TEMP TABLE got AS EXECUTE asked(%L)', substring(statement FROM $r$e2i_predict(?:_label|_proba|_vector|_pinned)?\('([^']+)'$r$));
+            EXECUTE format('SELECT count(*), md5(string_agg(g::text, ''/'' ORDER BY %s)) FROM got g', CASE kind WHEN 't' THEN 'ctid' ELSE 'g::text COLLATE "C"' END) INTO many, said;
         ELSE
             IF statement LIKE '% FOR UPDATE' THEN
                 EXECUTE format('SELECT count(*), md5(string_agg(r::text, ''/'')) FROM (%s) r', statement) INTO many, said;
@@ -245,13 +284,14 @@ DECLARE
 BEGIN
     FOR i IN 1..many LOOP
         q := question();
-        is_parallel := roll(3) = 0 AND q[2] <> 'd' AND q[3] = 't';
-        how := CASE WHEN is_parallel THEN 'table' ELSE pick('table', 'table', 'loop', 'cursor') END;
+        is_parallel := roll(3) = 0 AND q[2] NOT IN ('d', 'r') AND q[3] = 't';
+        how := CASE WHEN is_parallel THEN pick('table', 'table', 'prepared') ELSE pick('table', 'table', 'prepared', 'loop', 'cursor', 'back') END;
+        IF q[1] LIKE '% FOR UPDATE' AND how = 'prepared' THEN how := 'table'; END IF;
         INSERT INTO asked VALUES (i, q[1], q[2], how, is_parallel, ARRAY[
             'max_parallel_workers_per_gather=' || CASE WHEN is_parallel THEN 2 ELSE 0 END,
             'enable_hashagg=' || pick('on', 'on', 'off'), 'enable_hashjoin=' || pick('on', 'on', 'off'), 'enable_mergejoin=' || pick('on', 'on', 'off'),
             'enable_nestloop=' || pick('on', 'on', 'off'), 'enable_seqscan=' || pick('on', 'on', 'on', 'off'), 'enable_sort=' || pick('on', 'on', 'off'),
-            'enable_partitionwise_aggregate=' || pick('on', 'off'), 'enable_partitionwise_join=' || pick('on', 'off'), 'jit=off',
+            'enable_partitionwise_aggregate=' || pick('on', 'off'), 'enable_partitionwise_join=' || pick('on', 'off'), 'jit=off', 'plan_cache_mode=' || pick('auto', 'force_generic_plan'),
             'work_mem=' || pick('64kB', '4MB'), 'e2i_serve.batch_size=' || pick('1', '2', '7', '1024', '1024'), 'e2i_serve.engine=' || pick('auto', 'auto', 'auto', 'onnxruntime'),
             'role=' || CASE WHEN roll(6) = 0 OR q[1] LIKE '%secret%' THEN 'reader' ELSE 'none' END]);
     END LOOP;

@@ -166,6 +166,10 @@ FROM (VALUES
     ('two',       $$SELECT count(e2i_predict('linear:1', p)), count(e2i_predict_vector('linear:1', p)) FROM scan.points p$$),
     ('guarded',   $$SELECT count(CASE WHEN id % 2 = 0 THEN e2i_predict('linear:1', p) END) FROM scan.points p$$),
     ('an error',  $$SELECT count(e2i_predict('linear:1', s)) FROM scan.secrets s$$),
+    ('texts',     $$SELECT count(e2i_predict('linear:1', CASE id WHEN 30 THEN '{"a": "\u0000"}' ELSE '[1, 2, 3, 4]' END)) FROM scan.points p$$),
+    ('not asked', $$SELECT count(y) FROM (SELECT e2i_predict('linear:1', CASE id WHEN 30 THEN '{"a": "\u0000"}' ELSE '[1, 2, 3, 4]' END) AS y FROM scan.points p LIMIT 29) s$$),
+    ('features',  $$SELECT count(e2i_predict('linear:1', ARRAY[1 / (id - 30), 1, 1, 1])) FROM scan.points p$$),
+    ('pinned',    $$SELECT count(e2i_predict_pinned('linear:1', p)), count(e2i_predict('linear:1', p)) FROM scan.points p$$),
     ('no model',  $$SELECT count(e2i_predict('absent', s)) FROM scan.secrets s$$)
 ) AS places (place, statement), LATERAL (SELECT ARRAY(SELECT counted(statement, true))) t (together);
 
