@@ -23,6 +23,7 @@ mod unguarded {
         pub fn slot_getsomeattrs_int(slot: *mut pg_sys::TupleTableSlot, count: std::ffi::c_int);
         pub fn MemoryContextReset(context: pg_sys::MemoryContext);
         pub fn ProcessInterrupts();
+        pub fn standard_ExecutorStart(query: *mut pg_sys::QueryDesc, flags: std::ffi::c_int);
         pub fn standard_planner(
             query: *mut pg_sys::Query,
             text: *const std::ffi::c_char,
@@ -32,7 +33,10 @@ mod unguarded {
     }
 }
 
-pub use unguarded::{ExecEndNode as end, ExecInitNode as begin, ExecReScan as restart, standard_planner};
+pub use unguarded::{
+    ExecEndNode as end, ExecInitNode as begin, ExecReScan as restart, standard_ExecutorStart as standard_start,
+    standard_planner,
+};
 
 /// The next row of a plan; null where there is none.
 ///

@@ -1,7 +1,11 @@
 //! Arguments of aggregates with scoring calls: made columns of the plan below, where they can be scored in batches.
 //!
 //! An aggregate evaluates its FILTER, then its arguments, for each row below. As a column an argument is evaluated for each row that is
-//! handed on, and where there is a FILTER only if that is true.
+//! handed on, and where there is a FILTER only if that is true. That is the same where all rows are read before a group is handed on;
+//! for sorted groups see [`crate::scan::groups`].
+//!
+//! Window functions keep their arguments: they evaluate them for rows of a frame, again for each frame or never, and each time is a
+//! call.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -21,9 +25,7 @@ pub unsafe fn lower(agg: *mut pg_sys::Agg, known: &Rc<Statement>, last: &mut i32
     // SAFETY: as the caller promises.
     unsafe {
         let plan = &raw mut (*agg).plan;
-        // Where states are combined, the arguments were evaluated elsewhere.
-        let combines = (*agg).aggsplit & pg_sys::AGGSPLITOP_COMBINE != 0;
-        if combines || (*plan).lefttree.is_null() {
+        if combines(agg) || !reads_all(agg) || (*plan).lefttree.is_null() {
             return;
         }
         let mut aggregates = vec![];
@@ -204,23 +206,7 @@ impl Columns {
                 (*plan).targetlist = target;
                 return plan;
             }
-            *last += 1;
-            let result = tree::make::<pg_sys::Result>(NodeTag::T_Result);
-            let node = &mut (*result).plan;
-            let kind = node.type_;
-            *node = *plan;
-            node.type_ = kind;
-            node.parallel_aware = false;
-            node.async_capable = false;
-            node.plan_node_id = *last;
-            node.targetlist = target;
-            node.qual = std::ptr::null_mut();
-            node.lefttree = plan;
-            node.righttree = std::ptr::null_mut();
-            node.initPlan = std::ptr::null_mut();
-            node.extParam = pg_sys::bms_copy((*plan).extParam);
-            node.allParam = pg_sys::bms_copy((*plan).allParam);
-            result.cast()
+            result(plan, target, last)
         }
     }
 
@@ -267,6 +253,53 @@ impl Columns {
                 Some(column.cast())
             })
         }
+    }
+}
+
+/// Whether an aggregation combines states: the arguments were evaluated elsewhere.
+///
+/// # Safety
+/// `agg` must be a plan.
+pub unsafe fn combines(agg: *const pg_sys::Agg) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { (*agg).aggsplit & pg_sys::AGGSPLITOP_COMBINE != 0 }
+}
+
+/// Whether all rows are read before a group is handed on: also with several sets of groups, if none is sorted.
+unsafe fn reads_all(agg: *const pg_sys::Agg) -> bool {
+    use pg_sys::AggStrategy::{AGG_HASHED, AGG_MIXED, AGG_PLAIN};
+    // SAFETY: a plan.
+    unsafe {
+        let mut others = tree::members::<pg_sys::Agg>((*agg).chain);
+        matches!((*agg).aggstrategy, AGG_PLAIN | AGG_HASHED | AGG_MIXED)
+            && others.all(|other| matches!((*other).aggstrategy, AGG_PLAIN | AGG_HASHED))
+    }
+}
+
+/// A node that makes these columns of the rows of a plan. `last` is the last number of a node.
+///
+/// # Safety
+/// `plan` must be a plan of the statement, and the columns expressions over its rows.
+pub unsafe fn result(plan: *mut pg_sys::Plan, target: *mut pg_sys::List, last: &mut i32) -> *mut pg_sys::Plan {
+    // SAFETY: as the caller promises.
+    unsafe {
+        *last += 1;
+        let result = tree::make::<pg_sys::Result>(NodeTag::T_Result);
+        let node = &mut (*result).plan;
+        let kind = node.type_;
+        *node = *plan;
+        node.type_ = kind;
+        node.parallel_aware = false;
+        node.async_capable = false;
+        node.plan_node_id = *last;
+        node.targetlist = target;
+        node.qual = std::ptr::null_mut();
+        node.lefttree = plan;
+        node.righttree = std::ptr::null_mut();
+        node.initPlan = std::ptr::null_mut();
+        node.extParam = pg_sys::bms_copy((*plan).extParam);
+        node.allParam = pg_sys::bms_copy((*plan).allParam);
+        result.cast()
     }
 }
 

@@ -79,8 +79,12 @@ unsafe extern "C-unwind" fn plan(
     }
 }
 
+/// Changes a finished plan.
+///
+/// # Safety
+/// `planned` must be a plan that nobody has run yet, made with these options.
 #[pg_guard]
-unsafe extern "C-unwind" fn change(planned: *mut pg_sys::PlannedStmt, options: c_int) {
+pub unsafe extern "C-unwind" fn change(planned: *mut pg_sys::PlannedStmt, options: c_int) {
     // SAFETY: a plan that was just made.
     sqlstate::keeping(|| unsafe { plan::change(planned, options, &raw const PLANNED.0) });
 }

@@ -4,7 +4,14 @@
 //! columns, and above comes one of ours, which evaluates what that one did. Conditions before the first with a call stay below, so
 //! nothing is scored before a row has passed them. Arguments of an aggregate are made columns of what is below it first.
 //!
-//! Where it cannot be shown that a statement gives the same answers and errors so, the plan stays as it was.
+//! Where it cannot be shown that a statement gives the same answers and errors so, the plan stays as it was:
+//!
+//! - RETURNING, and the actions of MERGE and ON CONFLICT, are evaluated when a row was written or locked, and before the next is. In
+//!   batches, rows would be written and triggers fire that come after one whose call fails, or they would fail first.
+//! - Window functions evaluate their arguments for rows of a frame, again for each frame or never, and each time is a call.
+//! - Aggregations over several sorted sets of groups keep rows for the next set and read one ahead.
+//! - A plain cursor of a scan can go back, and any cursor of one can be named by WHERE CURRENT OF, which looks for that scan on top.
+//! - The keys of a hash join could be columns of the plans below, as arguments of aggregates are; nobody joins by a score so far.
 
 use std::rc::Rc;
 
@@ -12,9 +19,9 @@ use pgrx::pg_sys::{self, NodeTag};
 
 use crate::pg::tree::{self, Node};
 use crate::scan::ahead::{self, Statement};
-use crate::scan::arguments;
 use crate::scan::spec::{Bound, Spec};
 use crate::scan::split::{Kind, Split, is_parameter, is_place_in_table, target_of};
+use crate::scan::{arguments, groups};
 
 /// Puts nodes into a finished plan.
 ///
@@ -30,10 +37,17 @@ pub unsafe fn change(
         if !is_changed(statement, cursor_options) {
             return;
         }
-        let mut last = 0;
-        let mut look = |plan: *mut pg_sys::Plan| last = last.max((*plan).plan_node_id);
+        let (mut last, mut is_done) = (0, false);
+        let mut look = |plan: *mut pg_sys::Plan| {
+            last = last.max((*plan).plan_node_id);
+            let scan = tree::cast::<pg_sys::CustomScan, _>(plan, NodeTag::T_CustomScan);
+            is_done |= scan.is_some_and(|scan| std::ptr::eq((*scan).methods, methods));
+        };
         ahead::each_below((*statement).planTree, &mut look);
         tree::members((*statement).subplans).for_each(|plan| ahead::each_below(plan, &mut look));
+        if is_done {
+            return;
+        }
         let known = Rc::new(Statement::new(statement));
         let mut surgery = Surgery { statement, known, methods, last };
         let top = Place { above: Above::default(), is_restored: false };
@@ -111,6 +125,16 @@ impl Surgery {
                     is_restored: is_restored(plan, child, stands.is_restored),
                 };
                 self.visit(child, stands);
+            }
+            if let Some(agg) = tree::cast::<pg_sys::Agg, _>(plan, NodeTag::T_Agg) {
+                let (known, mut last) = (self.known.clone(), self.last);
+                groups::ask(agg, &known, &mut last, &mut |plan, last| {
+                    self.last = *last;
+                    let split = self.split(plan, Above::Nothing);
+                    *last = self.last;
+                    split
+                });
+                self.last = last;
             }
             if !stands.is_restored
                 && let Some(other) = self.split(plan, stands.above)

@@ -143,10 +143,10 @@ pub unsafe fn column(varno: i32, place: usize, like: Node) -> *mut pg_sys::Var {
 ///
 /// # Safety
 /// As [`column`], of the features.
-pub unsafe fn token(place: usize, features: Node, asked: usize) -> *mut pg_sys::Var {
+pub unsafe fn token(varno: i32, place: usize, features: Node, asked: usize) -> *mut pg_sys::Var {
     // SAFETY: as the caller promises.
     unsafe {
-        let token = column(pg_sys::INDEX_VAR, place, features);
+        let token = column(varno, place, features);
         (*token).varnosyn = MARK;
         (*token).varattnosyn = i16::try_from(asked).unwrap_or_default();
         token
@@ -161,9 +161,13 @@ pub unsafe fn asked(expression: Node) -> Option<usize> {
     // SAFETY: as the caller promises; each node is read as what its tag says.
     unsafe {
         let call = tree::cast::<pg_sys::FuncExpr, _>(expression, NodeTag::T_FuncExpr)?;
-        let features = tree::members::<pg_sys::Node>((*call).args).nth(1)?;
+        let mut features = tree::members::<pg_sys::Node>((*call).args).nth(1)?;
+        // That of a node below.
+        if let Some(relabel) = tree::cast::<pg_sys::RelabelType, _>(features, NodeTag::T_RelabelType) {
+            features = (*relabel).arg.cast();
+        }
         let token = tree::cast::<pg_sys::Var, _>(features, NodeTag::T_Var)?;
-        let is_token = (*token).varno == pg_sys::INDEX_VAR && (*token).varnosyn == MARK;
+        let is_token = matches!((*token).varno, pg_sys::INDEX_VAR | pg_sys::OUTER_VAR) && (*token).varnosyn == MARK;
         if is_token { usize::try_from((*token).varattnosyn).ok() } else { None }
     }
 }

@@ -126,7 +126,10 @@ impl Split {
     }
 
     /// A call that can be answered from a batch.
-    unsafe fn call(&self, node: Node) -> Option<Call> {
+    ///
+    /// # Safety
+    /// `node` must be a node of an expression of the plan.
+    pub unsafe fn call(&self, node: Node) -> Option<Call> {
         // SAFETY: a node of an expression.
         unsafe {
             let call = Call::of(node)?;
@@ -266,7 +269,7 @@ impl Split {
             let asked = asked.len() - 1;
             let place = self.place(Entry::Token(number));
             let expression = tree::copy(call.expression());
-            tree::replace((*expression).args, 1, spec::token(place, features, asked));
+            tree::replace((*expression).args, 1, spec::token(pg_sys::INDEX_VAR, place, features, asked));
             Some(expression.cast())
         }
     }

@@ -5,15 +5,18 @@ use std::cell::Cell;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::scan::call::Call;
-use crate::scan::rewrite;
+use crate::scan::{first, rewrite};
 
 thread_local! {
     /// Whether a scoring call was seen in the planning that is under way.
     static SEEN: Cell<bool> = const { Cell::new(false) };
+    /// Whether any planning has begun since the library was loaded.
+    static HAS_BEGUN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A statement begins to be planned; what that around it has seen, to be given back.
 pub fn begin() -> bool {
+    HAS_BEGUN.set(true);
     SEEN.replace(false)
 }
 
@@ -61,6 +64,9 @@ pub unsafe extern "C-unwind" fn e2i_scoring_support(fcinfo: pg_sys::FunctionCall
 /// The request must be one of the planner's.
 unsafe fn simplified(request: &pg_sys::SupportRequestSimplify) -> *mut pg_sys::FuncExpr {
     SEEN.set(true);
+    if !HAS_BEGUN.get() {
+        first::missed();
+    }
     if request.root.is_null() {
         return std::ptr::null_mut();
     }

@@ -90,12 +90,12 @@ CREATE FUNCTION features(model text) RETURNS text LANGUAGE sql AS $$
                 ''engagement_score'', 1)',
             '(SELECT s FROM (SELECT c.years_in_practice, c.tenure_months, c.calls_last_quarter, 7 AS engagement_score) s)',
             'ARRAY[c.years_in_practice::numeric, c.tenure_months * 2, c.calls_last_quarter::text::int, greatest(c.engagement_score, 1)]::float8[]',
-            'ARRAY[c.years_in_practice, 100 / (c.id % 9), 3, c.engagement_score]', 'row_to_json(c)::text || repeat('' '', c.id % 3)',
-            'CASE WHEN c.id % 50 = 0 THEN ''{"x": "\u0000"}'' WHEN c.id % 70 = 0 THEN ''{no'' ELSE to_jsonb(c)::text END',
-            '(SELECT s FROM (SELECT c.years_in_practice::numeric::float8 AS years_in_practice, c.tenure_months + 1 AS tenure_months, 60 / (c.id % 12) AS calls_last_quarter,
+            'ARRAY[c.years_in_practice, 100 / (c.id % 300 - 299), 3, c.engagement_score]', 'row_to_json(c)::text || repeat('' '', c.id % 3)',
+            'CASE c.id WHEN 280 THEN ''{"x": "\u0000"}'' WHEN 410 THEN ''{no'' ELSE to_jsonb(c)::text END',
+            '(SELECT s FROM (SELECT c.years_in_practice::numeric::float8 AS years_in_practice, c.tenure_months + 1 AS tenure_months, 60 / (c.id % 250 - 245) AS calls_last_quarter,
                 coalesce(c.engagement_score, 0) AS engagement_score) s)',
-            '(SELECT s FROM (SELECT (to_jsonb(c) ->> ''years_in_practice'')::int AS years_in_practice, substr(''123456x'', 1, c.id % 9)::int AS tenure_months,
-                extract(epoch FROM to_timestamp(c.id)) AS calls_last_quarter, ln(c.id - 2) AS engagement_score) s)')
+            '(SELECT s FROM (SELECT (to_jsonb(c) ->> ''years_in_practice'')::int AS years_in_practice, substr(''12345678x'', c.id % 8 + 1 , c.id / 90 + 1)::int AS tenure_months,
+                extract(epoch FROM to_timestamp(c.id)) AS calls_last_quarter, ln(c.id) AS engagement_score) s)')
         WHEN model = 'level' THEN pick('c', 'c', 'to_jsonb(c)', 'row_to_json(c)',
             'ARRAY[c.years_in_practice, c.tenure_months, c.calls_last_quarter, c.engagement_score, c.rx_last_quarter]')
         ELSE pick('c', 'c', 'c', 'to_jsonb(c)', 'row_to_json(c)::jsonb', 'to_jsonb(c) - ''id''')

@@ -21,6 +21,9 @@ ANALYZE points;
 -- The node stands above the scan. What it evaluates is the calls, and conditions from the first with a call on.
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id, e2i_predict('linear', p) FROM points p WHERE region = 'r1' AND e2i_predict('linear', p) > 40;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT region, avg(e2i_predict('linear', p)) FROM points p GROUP BY region;
+SET enable_hashagg = off;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT region, avg(e2i_predict('linear', p)) FROM points p GROUP BY region;
+RESET enable_hashagg;
 SET e2i_serve.batch_scan = off;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id, e2i_predict('linear', p) FROM points p WHERE region = 'r1' AND e2i_predict('linear', p) > 40;
 SET e2i_serve.batch_scan = on;
@@ -109,8 +112,10 @@ SELECT place, (compared(statement)).* FROM (VALUES
     ('aggregate and WHERE',     $$SELECT avg(e2i_predict('linear', p)) FROM points p WHERE e2i_predict('linear', p) > 100$$),
     ('DISTINCT in aggregate',   $$SELECT count(DISTINCT e2i_predict('linear', p)), array_agg(id ORDER BY e2i_predict('linear', p), id) FROM points p$$),
     ('grouping sets',           $$SELECT region, c, sum(e2i_predict('linear', p)) FROM points p GROUP BY CUBE (region, c) ORDER BY 1, 2$$),
+    ('grouping sets, hashed',   $$SELECT region, c, sum(e2i_predict('linear', p)) FROM points p GROUP BY GROUPING SETS ((region), (c), ())$$),
     ('window functions',        $$SELECT id, rank() OVER (PARTITION BY region ORDER BY e2i_predict('linear', p)), sum(e2i_predict('linear', p)) OVER (ORDER BY id) FROM points p WHERE id < 100$$),
     ('aggregates, sorted',      $$SELECT id, sum(e2i_predict('linear', p)), sum(d) FROM (SELECT * FROM points ORDER BY id OFFSET 0) p GROUP BY id ORDER BY id LIMIT 20$$),
+    ('groups, sorted',          $$SELECT id, sum(e2i_predict('linear', p)) FILTER (WHERE e2i_predict('linear', p) > 3), max(e2i_predict('linear', p) + 1), avg(d), count(DISTINCT e2i_predict('linear', p)) FROM (SELECT * FROM points ORDER BY id OFFSET 0) p GROUP BY id HAVING min(e2i_predict('linear', p)) > 4 ORDER BY id$$),
     ('a join',                  $$SELECT p.id, e2i_predict('linear', p) FROM points p JOIN documents USING (id) WHERE e2i_predict('linear', p) > 20 ORDER BY 1$$),
     ('both sides of a join',    $$SELECT id, e2i_predict('linear', s) FROM (SELECT p.id, p.a, q.b, p.c, q.d FROM points p JOIN points q ON q.id = p.d) s ORDER BY id$$),
     ('the side that is NULL',   $$SELECT q.id, e2i_predict('linear', p) FROM generate_series(990, 1010) q (id) LEFT JOIN points p USING (id) ORDER BY 1$$),
@@ -164,6 +169,8 @@ SELECT place, (compared(statement)).* FROM (VALUES
     ('COALESCE',                $$SELECT id, coalesce(a::float8, e2i_predict('linear', s)) FROM broken s WHERE id < 50$$),
     ('OR',                      $$SELECT id FROM broken s WHERE a IS NULL OR e2i_predict('linear', s) > 3$$),
     ('in an aggregate',         $$SELECT sum(e2i_predict('linear', s)) FROM broken s$$),
+    ('not of the next group',   $$SELECT id, sum(e2i_predict('linear', s)), array_agg(1 / (id - 51)) FROM (SELECT * FROM broken ORDER BY id OFFSET 0) s GROUP BY id ORDER BY id LIMIT 49$$),
+    ('but of this one',         $$SELECT id, sum(e2i_predict('linear', s)), array_agg(1 / (id - 51)) FROM (SELECT * FROM broken ORDER BY id OFFSET 0) s GROUP BY id ORDER BY id OFFSET 40 LIMIT 10$$),
     ('not with its FILTER',     $$SELECT sum(e2i_predict('linear', s)) FILTER (WHERE a IS NOT NULL) FROM broken s$$),
     ('no model',                $$SELECT e2i_predict('absent', s) FROM broken s$$),
     ('nor rows',                $$SELECT e2i_predict('absent', n) FROM nothing n$$),
@@ -192,5 +199,31 @@ SELECT place, is_batched(statement), (compared(format('SELECT scan.once(%L)', st
     ('below',       $$SELECT id, e2i_predict('linear', s) FROM (SELECT *, scan.loud(id) FROM scan.points OFFSET 0) s LIMIT 20$$),
     ('a cursor',    $$SELECT id, scan.loud(id), e2i_predict('linear', p) FROM scan.points p WHERE id <= 20$$)
 ) AS places (place, statement);
+
+-- The first statement of a session loads the library, and is scored in batches; so are plans that are kept from before, and cursors as ever.
+\c -
+SET client_min_messages = warning;
+SET e2i_serve.batch_scan = on;
+EXPLAIN (COSTS OFF) SELECT avg(e2i_predict('linear', p)) FROM scan.points p;
+\c -
+SET client_min_messages = warning;
+SET e2i_serve.batch_scan = on;
+SET plan_cache_mode = force_generic_plan;
+PREPARE first AS SELECT count(*) FROM scan.points p WHERE e2i_predict('linear', p) > 100;
+EXECUTE first;
+EXPLAIN (COSTS OFF) EXECUTE first;
+EXECUTE first;
+\c -
+SET client_min_messages = warning;
+SET e2i_serve.batch_scan = on;
+BEGIN;
+DECLARE back CURSOR FOR SELECT id, e2i_predict('linear', p) FROM scan.points p WHERE id < 5;
+FETCH 3 FROM back;
+FETCH BACKWARD 1 FROM back;
+COMMIT;
+\c -
+SET client_min_messages = warning;
+SET e2i_serve.batch_scan = off;
+EXPLAIN (COSTS OFF) SELECT avg(e2i_predict('linear', p)) FROM scan.points p;
 DROP SCHEMA scan CASCADE;
 CALL regress.begin_anew();
