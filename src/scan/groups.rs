@@ -2,7 +2,8 @@
 //!
 //! Such an aggregation reads a row ahead, the first of the next group, and evaluates its arguments only if somebody asks for that group.
 //! So they stay where they are, and a node below hands *tokens* of features up as columns: the calls ask there, before the next row is
-//! read. Nothing else keeps rows meanwhile; where several sets of groups are sorted in turn, something does, and calls stay alone.
+//! read. Nothing else keeps rows meanwhile; where sets of groups are sorted in turn, or hashed beside, something does, and calls stay
+//! alone.
 
 use std::rc::Rc;
 
@@ -28,8 +29,7 @@ pub unsafe fn ask(
     // SAFETY: as the caller promises.
     unsafe {
         let plan = &raw mut (*agg).plan;
-        let is_alone = (*agg).chain.is_null() && (*agg).groupingSets.is_null();
-        let is_sorted = (*agg).aggstrategy == pg_sys::AggStrategy::AGG_SORTED && is_alone;
+        let is_sorted = (*agg).aggstrategy == pg_sys::AggStrategy::AGG_SORTED && (*agg).chain.is_null();
         if !is_sorted || arguments::combines(agg) || (*plan).lefttree.is_null() {
             return;
         }

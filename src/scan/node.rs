@@ -211,6 +211,7 @@ unsafe fn note(rows: *mut Rows, instrument: *mut pg_sys::Instrumentation) {
     unsafe {
         if !instrument.is_null() {
             (*instrument).ntuples2 += f64::from(u8::from((*rows).has_next()));
+            (*instrument).nfiltered1 += (*rows).take_dropped() as f64;
             (*instrument).nfiltered2 += (*rows).take_busy().as_secs_f64();
         }
     }

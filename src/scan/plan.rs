@@ -9,7 +9,7 @@
 //! - RETURNING, and the actions of MERGE and ON CONFLICT, are evaluated when a row was written or locked, and before the next is. In
 //!   batches, rows would be written and triggers fire that come after one whose call fails, or they would fail first.
 //! - Window functions evaluate their arguments for rows of a frame, again for each frame or never, and each time is a call.
-//! - Aggregations over several sorted sets of groups keep rows for the next set and read one ahead.
+//! - Aggregations over sets of groups that are sorted in turn, or hashed beside, keep rows for the next set and read one ahead.
 //! - A plain cursor of a scan can go back, and any cursor of one can be named by WHERE CURRENT OF, which looks for that scan on top.
 //! - The keys of a hash join could be columns of the plans below, as arguments of aggregates are; nobody joins by a score so far.
 
@@ -165,6 +165,9 @@ impl Surgery {
             let lists = [&conditions.moved[..], &[(*plan).targetlist]].concat();
             let physical = self.physical(plan, kind, &lists);
             split.is_numbered = kind == Kind::Result || physical.is_some();
+            if let Some(list) = conditions.moved.first() {
+                split.try_before(*list);
+            }
             let target = split.over((*plan).targetlist);
             let moved = conditions
                 .moved
@@ -290,7 +293,7 @@ impl Surgery {
                 Above::Limit(bound) if moved.is_null() => Some(bound),
                 _ => None,
             };
-            let spec = Spec { entries: split.entries, questions: split.questions, bound };
+            let spec = Spec { entries: split.entries, questions: split.questions, before: split.before, bound };
             spec.write(scan);
             scan.cast()
         }

@@ -9,6 +9,7 @@ use crate::pg::{executor, tree};
 use crate::scan::source::Below;
 use crate::scan::spec::{Bound, Entry, Spec};
 use crate::scan::target::{self, Target};
+use crate::scan::tried;
 use crate::scan::waiting::Waiting;
 use crate::settings;
 
@@ -36,6 +37,10 @@ pub struct Rows {
     next: usize,
     /// Rows of the next batch.
     size: usize,
+    /// Conditions that a row fulfils, or it is not scored; null for none.
+    before: *mut pg_sys::ExprState,
+    /// Rows that do not, since this was asked last.
+    dropped: u64,
     bound: Option<[*mut pg_sys::ExprState; 2]>,
     /// How many rows are asked for yet; `None` where nobody knows.
     wanted: Option<u64>,
@@ -116,6 +121,8 @@ impl Rows {
                 count: 0,
                 next: 0,
                 size: 1,
+                before: pg_sys::ExecInitQual(tree::list(spec.before), parent),
+                dropped: 0,
                 bound: spec.bound.map(|Bound { count, offset }| [state(count), state(offset)]),
                 wanted: None,
                 is_begun: false,
@@ -344,6 +351,10 @@ impl Rows {
         unsafe {
             (*self.context).ecxt_outertuple = slot;
             let below = Below { slot, context: self.context };
+            if !self.may_be_wanted() {
+                self.dropped += 1;
+                return true;
+            }
             match self.size {
                 1 => self.waiting.iter_mut().for_each(|waiting| waiting.wait(below)),
                 _ => self.bind(below),
@@ -362,7 +373,9 @@ impl Rows {
     #[inline]
     pub unsafe fn bind_stored(&mut self, slot: *mut pg_sys::TupleTableSlot) -> bool {
         // SAFETY: as the caller promises.
-        self.size > 1 && self.waiting.iter_mut().all(|waiting| unsafe { waiting.bind_stored(slot) })
+        self.size > 1
+            && self.before.is_null()
+            && self.waiting.iter_mut().all(|waiting| unsafe { waiting.bind_stored(slot) })
     }
 
     /// Takes a row that was bound as it is stored; whether another is to be asked for. Calls nothing of the server's that may raise an
@@ -379,6 +392,25 @@ impl Rows {
             self.count += 1;
             self.count < self.size && (self.is_kept_by_value || !self.is_full())
         }
+    }
+
+    /// Whether a row fulfils the conditions that are tried before it is scored, or they raise something: it is raised when the row is
+    /// handed on, by those of the node.
+    #[inline]
+    unsafe fn may_be_wanted(&self) -> bool {
+        if self.before.is_null() {
+            return true;
+        }
+        // SAFETY: conditions of the plan, initialised; of an earlier row nothing in this memory is needed.
+        unsafe {
+            pg_sys::MemoryContextReset((*self.context).ecxt_per_tuple_memory);
+            tried::tried(|| pg_sys::ExecQual(self.before, self.context)).unwrap_or(true)
+        }
+    }
+
+    /// Rows that were dropped since this was asked last.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
     }
 
     /// Binds a row in memory that is free afterwards.

@@ -57,6 +57,9 @@ pub struct Spec {
     pub entries: Vec<Entry>,
     /// What is scored.
     pub questions: Vec<Question>,
+    /// Conditions over the row below: one that does not fulfil them is not scored. They are among those of the node, too, where they
+    /// raise what they raise.
+    pub before: Vec<Node>,
     /// What stands above.
     pub bound: Option<Bound>,
 }
@@ -79,11 +82,12 @@ impl Spec {
         });
         let expressions =
             self.questions.iter().flat_map(|question| [question.model, question.features, question.versions]);
+        let before = std::iter::once(tree::list(self.before.iter().copied()).cast());
         let bound = self.bound.iter().flat_map(|bound| [bound.count, bound.offset]);
         // SAFETY: as the caller promises.
         unsafe {
             (*scan).custom_private = tree::list(std::iter::once(tree::list_of_integers(entries)).chain(asked));
-            (*scan).custom_exprs = tree::list(expressions.chain(bound));
+            (*scan).custom_exprs = tree::list(expressions.chain(before).chain(bound));
         }
     }
 
@@ -107,8 +111,9 @@ impl Spec {
                     Some(Question { model, features, versions, is_as_json, is_pinned, asked })
                 })
                 .collect();
+            let before = expressions.next().map(|list| tree::members(list.cast()).collect()).unwrap_or_default();
             let bound = expressions.next().zip(expressions.next()).map(|(count, offset)| Bound { count, offset });
-            Self { entries, questions, bound }
+            Self { entries, questions, before, bound }
         }
     }
 }

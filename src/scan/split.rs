@@ -115,6 +115,8 @@ pub struct Split {
     pub entries: Vec<Entry>,
     /// What is scored.
     pub questions: Vec<Question>,
+    /// Conditions over the row below, which may be tried before it is scored.
+    pub before: Vec<Node>,
     /// What is known of the statement.
     pub known: Rc<Statement>,
 }
@@ -122,7 +124,7 @@ pub struct Split {
 impl Split {
     /// Of a node of this kind.
     pub fn new(kind: Kind, known: Rc<Statement>) -> Self {
-        Self { known, kind, columns: vec![], is_numbered: false, here: None, entries: vec![], questions: vec![] }
+        Self { known, kind, columns: vec![], is_numbered: false, here: None, entries: vec![], questions: vec![], before: vec![] }
     }
 
     /// A call that can be answered from a batch.
@@ -156,7 +158,35 @@ impl Split {
         }
     }
 
-    /// A list of conditions up to the first with a call, and the others.
+    /// Whether a condition can be evaluated ahead only if what it raises is kept, see [`crate::scan::tried`].
+    unsafe fn must_be_tried(&self, node: Node) -> bool {
+        // SAFETY: a condition of the plan.
+        let is_there = |node: Node| unsafe { self.is_column(node) };
+        // SAFETY: as above.
+        unsafe { !self.known.is_harmless_but(node, &is_there) && self.known.may_be_tried_but(node, &is_there) }
+    }
+
+    /// How many conditions come before the first with a call, if all of them may be tried: rows that they refuse are not scored.
+    /// They are added to [`Split::before`], over the row below.
+    ///
+    /// # Safety
+    /// `list` must be a list of the plan's.
+    pub unsafe fn try_before(&mut self, list: *mut pg_sys::List) {
+        // SAFETY: a list of the plan.
+        unsafe {
+            for condition in tree::members::<pg_sys::Node>(list) {
+                let is_there = |node: Node| self.is_column(node);
+                let is_here = |node: Node| is_place_in_table(node).then_some(true);
+                if !self.known.may_be_tried_but(condition, &is_there) || tree::has(condition, &mut { is_here }) {
+                    return;
+                }
+                let condition = self.under(condition);
+                self.before.push(condition);
+            }
+        }
+    }
+
+    /// A list of conditions up to the first with a call, or that may raise an error, and the others.
     ///
     /// # Safety
     /// `list` must be a list of the plan's.
@@ -164,7 +194,8 @@ impl Split {
         // SAFETY: a list of the plan.
         unsafe {
             let members: Vec<Node> = tree::members(list).collect();
-            let first = members.iter().position(|node| self.has_calls(*node)).unwrap_or(members.len());
+            let moves = |node: &Node| self.has_calls(*node) || self.must_be_tried(*node);
+            let first = members.iter().position(moves).unwrap_or(members.len());
             let (stays, moved) = members.split_at(first);
             (tree::list(stays.iter().copied()), tree::list(moved.iter().copied()))
         }

@@ -28,6 +28,9 @@ SET e2i_serve.batch_scan = off;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id, e2i_predict('linear', p) FROM points p WHERE region = 'r1' AND e2i_predict('linear', p) > 40;
 SET e2i_serve.batch_scan = on;
 
+-- A condition that may raise an error is tried before a row is scored; what it raises belongs to the row.
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id, e2i_predict('linear', p) FROM points p WHERE a * 2 > 20 AND region = 'r1';
+
 -- What a statement gives: its rows until an error, and the error.
 CREATE FUNCTION outcome(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -98,6 +101,8 @@ SELECT place, (compared(statement)).* FROM (VALUES
     ('several questions',       $$SELECT e2i_predict('linear', p), e2i_predict_vector('linear', p), e2i_predict('linear:1', p) FROM points p$$),
     ('WHERE',                   $$SELECT id FROM points p WHERE e2i_predict('linear', p) > 100$$),
     ('WHERE and beside',        $$SELECT id, e2i_predict('linear', p) FROM points p WHERE a > 3 AND e2i_predict('linear', p) > 100 AND note LIKE '%xx%'$$),
+    ('arithmetic in WHERE',     $$SELECT id, e2i_predict('linear', p) FROM points p WHERE region = 'r1' AND a * 2 + d > 50 AND e2i_predict('linear', p) > 20 AND 1000 / id > 1$$),
+    ('and in a join',           $$SELECT p.id, e2i_predict('linear', p), n.i FROM points p JOIN generate_series(1, 9) n (i) ON p.id = n.i * 100 AND p.a + n.i > 7$$),
     ('ORDER BY',                $$SELECT id FROM points p ORDER BY e2i_predict('linear', p) DESC, id$$),
     ('ORDER BY and LIMIT',      $$SELECT id, e2i_predict('linear', p) FROM points p ORDER BY id DESC LIMIT 10$$),
     ('LIMIT',                   $$SELECT id, e2i_predict('linear', p) FROM points p LIMIT 10 OFFSET 5$$),
@@ -112,7 +117,8 @@ SELECT place, (compared(statement)).* FROM (VALUES
     ('aggregate and WHERE',     $$SELECT avg(e2i_predict('linear', p)) FROM points p WHERE e2i_predict('linear', p) > 100$$),
     ('DISTINCT in aggregate',   $$SELECT count(DISTINCT e2i_predict('linear', p)), array_agg(id ORDER BY e2i_predict('linear', p), id) FROM points p$$),
     ('grouping sets',           $$SELECT region, c, sum(e2i_predict('linear', p)) FROM points p GROUP BY CUBE (region, c) ORDER BY 1, 2$$),
-    ('grouping sets, hashed',   $$SELECT region, c, sum(e2i_predict('linear', p)) FROM points p GROUP BY GROUPING SETS ((region), (c), ())$$),
+    ('grouping sets, hashed',   $$SELECT region, c, sum(e2i_predict('linear', p)) FROM points p GROUP BY GROUPING SETS ((region), (c))$$),
+    ('groups and all',          $$SELECT region, avg(e2i_predict('linear', p)) FROM points p GROUP BY ROLLUP (region)$$),
     ('window functions',        $$SELECT id, rank() OVER (PARTITION BY region ORDER BY e2i_predict('linear', p)), sum(e2i_predict('linear', p)) OVER (ORDER BY id) FROM points p WHERE id < 100$$),
     ('aggregates, sorted',      $$SELECT id, sum(e2i_predict('linear', p)), sum(d) FROM (SELECT * FROM points ORDER BY id OFFSET 0) p GROUP BY id ORDER BY id LIMIT 20$$),
     ('groups, sorted',          $$SELECT id, sum(e2i_predict('linear', p)) FILTER (WHERE e2i_predict('linear', p) > 3), max(e2i_predict('linear', p) + 1), avg(d), count(DISTINCT e2i_predict('linear', p)) FROM (SELECT * FROM points ORDER BY id OFFSET 0) p GROUP BY id HAVING min(e2i_predict('linear', p)) > 4 ORDER BY id$$),
@@ -178,6 +184,9 @@ SELECT place, (compared(statement)).* FROM (VALUES
     ('another error before',    $$SELECT id, e2i_predict('linear', s) FROM broken s WHERE 1 / (id - 60) < 1$$),
     ('another error beside',    $$SELECT id, e2i_predict('linear', s), 1 / (id - 40) FROM broken s$$),
     ('and in an aggregate',     $$SELECT sum(1 / (id - 60)), sum(e2i_predict('linear', s)) FROM broken s$$),
+    ('and after it',            $$SELECT id, e2i_predict('linear', s) FROM broken s WHERE e2i_predict('linear', ARRAY[b, b, c, d]) > -100 AND 1 / (id - 60) < 1$$),
+    ('before, not reached',     $$SELECT id, e2i_predict('linear', s) FROM broken s WHERE 1 / (id - 49) < 1 LIMIT 48$$),
+    ('before, refused by it',   $$SELECT id, e2i_predict('linear', s) FROM broken s WHERE id * 2 <> 100$$),
     ('a function fails late',   $$SELECT id, e2i_predict('linear', s) FROM broken s WHERE fails_late(id) LIMIT 35$$),
     ('not reached by LIMIT',    $$SELECT id, e2i_predict('linear', ARRAY[1 / (id - 40), 1, 1, 1]) FROM broken s LIMIT 39$$),
     ('features not asked for',  $$SELECT id, CASE WHEN id % 10 > 0 THEN e2i_predict('linear', ARRAY[1 / (id % 10), 1, 1, 1]) END FROM broken s$$),
