@@ -58,7 +58,7 @@ SELECT t.id, e2i_predict('gaps', to_jsonb(u)) IS NULL AS has_no_score FROM t LEF
 SELECT count(*), e2i_predict('float64', t) FROM t GROUP BY GROUPING SETS ((t), ()) ORDER BY 2;
 SELECT count(*), e2i_predict('float64', to_jsonb(t)) FROM t GROUP BY t ORDER BY 2;
 
--- What a spelling answers, or the whole of its error, rewritten and not; and in a batch, where that is something else.
+-- What a spelling answers, or the whole of its error, rewritten and not; and what of three equal rows, which is a batch.
 CREATE FUNCTION pg_temp.outcome(model text, features text, source text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     answer float8;
@@ -87,7 +87,7 @@ BEGIN
     SET LOCAL e2i_serve.rewrite_calls = off;
     written := pg_temp.outcome(model, features, source);
     SET LOCAL e2i_serve.rewrite_calls = on;
-    RETURN array_remove(ARRAY[written, pg_temp.outcome(model, features, source), nullif(pg_temp.in_batch(model, features, source), written)], NULL);
+    RETURN ARRAY[written, pg_temp.outcome(model, features, source)];
 END $$;
 
 CREATE TYPE pg_temp.color AS ENUM ('red', 'green');
@@ -128,7 +128,8 @@ BEGIN
     CREATE TEMP TABLE compared (spelling text, what text, outcomes text[]);
     FOR it IN SELECT * FROM value LOOP
         EXECUTE format('CREATE TEMP TABLE one AS SELECT 1 AS before, %L::%s AS a, 0 AS b, 0::float8 AS c, 0::real AS d, %1$L::%2$s AS note, repeat(''x'', 10) AS behind', it.value, it.type);
-        INSERT INTO compared SELECT s, format('%s %s %s', m, it.type, it.value), pg_temp.both(m, s, 'one') FROM unnest(spellings) s, unnest(models) m;
+        INSERT INTO compared SELECT s, format('%s %s %s', m, it.type, it.value), array_remove(b || nullif(pg_temp.in_batch(m, s, 'one'), b[1]), NULL)
+            FROM unnest(spellings) s, unnest(models) m, pg_temp.both(m, s, 'one') b;
         DROP TABLE one;
     END LOOP;
     RETURN QUERY SELECT c.spelling, count(*), count(*) FILTER (WHERE length(outcomes[1]) = 16), count(*) FILTER (WHERE length(outcomes[1]) <> 16),
