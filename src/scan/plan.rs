@@ -159,7 +159,7 @@ impl Surgery {
             if !conditions.moved.iter().chain([&(*plan).targetlist]).any(|list| split.has_calls(*list)) {
                 return None;
             }
-            if has_sets((*plan).targetlist) {
+            if has_sets((*plan).targetlist) || is_of_index(plan, &conditions, &split) {
                 return None;
             }
             let lists = [&conditions.moved[..], &[(*plan).targetlist]].concat();
@@ -346,6 +346,20 @@ unsafe fn is_restored(plan: *mut pg_sys::Plan, child: *mut *mut pg_sys::Plan, ab
             NodeTag::T_Result => above,
             _ => false,
         }
+    }
+}
+
+/// Whether calls stand only for an order that an index has, from which nobody asks for them any more.
+unsafe fn is_of_index(plan: *mut pg_sys::Plan, conditions: &Conditions, split: &Split) -> bool {
+    // SAFETY: a plan of the statement.
+    unsafe {
+        let is_alone = |node: Node| split.call(node).map(|call| !call.function.is_pinned);
+        let is_order = |entry: *mut pg_sys::TargetEntry| {
+            !split.has_calls(entry) || ((*entry).resjunk && !tree::has(entry.cast(), &mut { is_alone }))
+        };
+        tree::tag(plan) == NodeTag::T_IndexScan
+            && !conditions.moved.iter().any(|list| split.has_calls(*list))
+            && tree::members((*plan).targetlist).all(is_order)
     }
 }
 

@@ -71,10 +71,8 @@ INSERT INTO patients SELECT i, i % 7, i % 5, i % 3, i % 2 FROM generate_series(1
 CREATE INDEX ON patients (e2i_predict_pinned('risk:2', ARRAY[a, b, c, d]));
 ANALYZE patients;
 SET enable_sort = off;
-SET e2i_serve.batch_scan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM patients ORDER BY e2i_predict_pinned('risk:2', ARRAY[a, b, c, d]) DESC LIMIT 3;
 RESET enable_sort;
-RESET e2i_serve.batch_scan;
 SELECT bool_and(e2i_predict_pinned('risk:2', ARRAY[a, b, c, d]) = e2i_predict('risk:2', ARRAY[a, b, c, d])) AS same FROM patients;
 SELECT e2i_predict_pinned('risk', '{"a": 1, "b": 2, "c": 3, "d": 4}');
 SELECT e2i_predict_pinned('risk@champion', '{"a": 1, "b": 2, "c": 3, "d": 4}');
