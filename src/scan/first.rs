@@ -5,28 +5,23 @@
 
 #![allow(ffi_unwind_calls, reason = "what a plan raises passes through, see `pg::executor`")]
 
-use std::cell::Cell;
 use std::ffi::c_int;
 
 use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::pg::{executor, sqlstate, tree};
-use crate::scan::node;
+use crate::scan::{node, support};
 use crate::settings;
 
 static PREVIOUS: OnceCell<pg_sys::ExecutorStart_hook_type> = OnceCell::new();
 
-thread_local! {
-    static IS_MISSED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A scoring call is being planned, and nobody will change the plan.
-pub fn missed() {
-    IS_MISSED.set(true);
-    // SAFETY: the planner calls this, and the function is never unloaded.
+/// Begins to look at statements that are run, where the library was not there from the start; called once, when it is loaded.
+pub fn listen() {
+    // SAFETY: nothing else runs while a library is loaded; the function is never unloaded.
     unsafe {
-        if PREVIOUS.set(pg_sys::ExecutorStart_hook).is_ok() {
+        if !pg_sys::process_shared_preload_libraries_in_progress {
+            let _ = PREVIOUS.set(pg_sys::ExecutorStart_hook);
             pg_sys::ExecutorStart_hook = Some(start);
         }
     }
@@ -36,7 +31,7 @@ pub fn missed() {
 unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: c_int) {
     // SAFETY: the server's own arguments, passed on.
     unsafe {
-        if IS_MISSED.take() {
+        if support::take_missed() {
             change(query);
         }
         match PREVIOUS.get().copied().flatten() {

@@ -32,5 +32,6 @@ pub use spec::asked;
 pub fn listen(functions: &'static [call::ScoringFunction]) {
     call::know(functions);
     node::listen();
+    first::listen();
     statistics::listen();
 }

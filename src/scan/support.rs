@@ -5,13 +5,15 @@ use std::cell::Cell;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::scan::call::Call;
-use crate::scan::{first, rewrite};
+use crate::scan::rewrite;
 
 thread_local! {
     /// Whether a scoring call was seen in the planning that is under way.
     static SEEN: Cell<bool> = const { Cell::new(false) };
     /// Whether any planning has begun since the library was loaded.
     static HAS_BEGUN: Cell<bool> = const { Cell::new(false) };
+    /// Whether a scoring call was seen before that, in a planning that had begun when the library was not there.
+    static IS_MISSED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A statement begins to be planned; what that around it has seen, to be given back.
@@ -23,6 +25,11 @@ pub fn begin() -> bool {
 /// It was planned: whether it holds a scoring call. After an error nobody says so, and the planning around it may look in vain.
 pub fn end(outer: bool) -> bool {
     SEEN.replace(outer)
+}
+
+/// Whether a planning was missed that has seen a scoring call; asked for once.
+pub fn take_missed() -> bool {
+    IS_MISSED.take()
 }
 
 /// Whether the statement that is being planned holds a scoring call.
@@ -65,7 +72,7 @@ pub unsafe extern "C-unwind" fn e2i_scoring_support(fcinfo: pg_sys::FunctionCall
 unsafe fn simplified(request: &pg_sys::SupportRequestSimplify) -> *mut pg_sys::FuncExpr {
     SEEN.set(true);
     if !HAS_BEGUN.get() {
-        first::missed();
+        IS_MISSED.set(true);
     }
     if request.root.is_null() {
         return std::ptr::null_mut();
