@@ -124,7 +124,16 @@ pub struct Split {
 impl Split {
     /// Of a node of this kind.
     pub fn new(kind: Kind, known: Rc<Statement>) -> Self {
-        Self { known, kind, columns: vec![], is_numbered: false, here: None, entries: vec![], questions: vec![], before: vec![] }
+        Self {
+            known,
+            kind,
+            columns: vec![],
+            is_numbered: false,
+            here: None,
+            entries: vec![],
+            questions: vec![],
+            before: vec![],
+        }
     }
 
     /// A call that can be answered from a batch.
