@@ -40,6 +40,31 @@ CREATE FUNCTION e2i_answering_versions(model text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_answering_versions_wrapper';
 COMMENT ON FUNCTION e2i_answering_versions IS 'the versions that may answer to a reference now: the one that is meant, then those that share its traffic';
 
+-- The rights of this view are its owner's, and the rows those of the caller: jobs of roles that the caller is, and those that wrote
+-- tables which the caller may read.
+CREATE VIEW e2i_score_history WITH (security_barrier) AS
+    SELECT j.id AS job, j.target_table AS "table", j.model_name || ':' || j.model_version AS version, j.written AS "rows", j.status,
+           date_trunc('second', j.started_at) AS started_at, date_trunc('second', j.ended_at - j.started_at) AS took,
+           j.started_by, j.model, j.source_table, j.targets
+    FROM ml_scoring_jobs j
+        LEFT JOIN (SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace) t
+            ON t.name = j.target_table
+        LEFT JOIN pg_roles r ON r.rolname = j.started_by
+    WHERE coalesce(pg_has_role(r.oid, 'USAGE'), false) OR coalesce(has_table_privilege(t.oid, 'SELECT'), false)
+    ORDER BY j.id DESC;
+COMMENT ON VIEW e2i_score_history IS 'which version scored which table and when, of scoring jobs, the latest first';
+COMMENT ON COLUMN e2i_score_history.job IS 'number of the job';
+COMMENT ON COLUMN e2i_score_history."table" IS 'the table that was written, with its schema';
+COMMENT ON COLUMN e2i_score_history.version IS 'the version that scored; of a job that follows deployments the latest one';
+COMMENT ON COLUMN e2i_score_history."rows" IS 'rows that were written';
+COMMENT ON COLUMN e2i_score_history.status IS 'as in ml_scoring_jobs';
+COMMENT ON COLUMN e2i_score_history.started_at IS 'when it began';
+COMMENT ON COLUMN e2i_score_history.took IS 'how long it took from then, with all interruptions';
+COMMENT ON COLUMN e2i_score_history.started_by IS 'by which role';
+COMMENT ON COLUMN e2i_score_history.model IS 'the model as it was asked for';
+COMMENT ON COLUMN e2i_score_history.source_table IS 'the table whose rows were scored';
+COMMENT ON COLUMN e2i_score_history.targets IS 'which column took what';
+
 CREATE FUNCTION e2i_stale_scores("table" regclass, model text DEFAULT NULL, targets jsonb DEFAULT NULL)
     RETURNS TABLE (scored_by text, deployed text, "rows" bigint, stale bigint, unscored bigint, other_version bigint, changed bigint)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -50,10 +75,14 @@ DECLARE
     versions text[];
     is_known boolean := false;
 BEGIN
-    FOR kept IN EXECUTE format('SELECT DISTINCT k.model, k.targets ->> ''version'' AS version, k.targets ->> ''features_hash'' AS hash FROM (
+    FOR kept IN EXECUTE format('SELECT k.model, k.targets ->> ''version'' AS version, max(k.targets ->> ''features_hash'') AS hash FROM (
             SELECT w.model, w.targets FROM %1$I.e2i_scored_on_write w WHERE $3 IS NULL AND w."table" = $1
+            UNION ALL SELECT h.model, CASE WHEN h.source_table = h."table" THEN h.targets ELSE h.targets - ''features_hash'' END
+                FROM %1$I.e2i_score_history h WHERE $3 IS NULL AND h."table" = $1::text AND h.status = ''finished''
             UNION ALL SELECT $2, $3 WHERE $3 IS NOT NULL) k
-        WHERE k.targets ->> ''version'' IS NOT NULL AND ($2 IS NULL OR k.model = $2) ORDER BY 1, 2', home) USING $1, $2, $3
+        WHERE ($2 IS NULL OR k.model = $2) AND k.targets ->> ''version'' IS NOT NULL AND ($3 IS NOT NULL OR EXISTS (
+            SELECT FROM pg_attribute a WHERE a.attrelid = $1 AND a.attname = k.targets ->> ''version'' AND NOT a.attisdropped))
+        GROUP BY 1, 2 ORDER BY 1, 2', home) USING $1, $2, $3
     LOOP
         EXECUTE format('SELECT %I.e2i_answering_versions($1)', home) INTO versions USING kept.model;
         RETURN QUERY EXECUTE format(

@@ -139,3 +139,27 @@ RESET session_replication_role;
 DROP TABLE two;
 DROP OWNED BY regress_writer, regress_deployer;
 DROP ROLE regress_writer, regress_deployer;
+
+-- Which version scored which table is known of scoring jobs, to their roles and to who may read the table.
+CALL regress.begin_anew();
+SELECT e2i_register_model('sum', regress.plus(1)), e2i_register_model('sum', regress.plus(2));
+CREATE TABLE jobbed (id int PRIMARY KEY, x real, score float8, version text);
+INSERT INTO jobbed SELECT g, g FROM generate_series(1, 5) g;
+CALL e2i_score_table('sum', 'jobbed', targets => '{"score": "score", "version": "version"}');
+SELECT "table", version, "rows", status, model FROM e2i_score_history WHERE "table" = 'public.jobbed';
+SELECT * FROM e2i_stale_scores('jobbed');
+SELECT version FROM e2i_deploy('sum:2');
+SELECT * FROM e2i_stale_scores('jobbed');
+CREATE ROLE regress_reader;
+SET ROLE regress_reader;
+SELECT count(*) FROM e2i_score_history WHERE "table" = 'public.jobbed';
+RESET ROLE;
+GRANT SELECT ON jobbed TO regress_reader;
+SET ROLE regress_reader;
+SELECT count(*) FROM e2i_score_history WHERE "table" = 'public.jobbed';
+RESET ROLE;
+DROP TABLE jobbed;
+SELECT "table", version FROM e2i_score_history WHERE "table" = 'public.jobbed';
+DELETE FROM ml_scoring_jobs;
+ALTER TABLE ml_scoring_jobs ALTER id RESTART;
+DROP ROLE regress_reader;
