@@ -439,7 +439,7 @@ fn drawn(version: &Version, sql: &str, most: usize) -> Result<(Batch, i64)> {
     let wrong = query::each_of_caller(sql, |row| {
         read += 1;
         let place = if rows.rows() < most { rows.rows() } else { random.below(read) };
-        let Some(row) = row.filter(|_| place < most) else { return None };
+        let row = row.filter(|_| place < most)?;
         rows.set_rows(rows.rows().max(place + 1));
         // SAFETY: whole rows, by the form of the query.
         let features = unsafe { Features::of_datum(Spelling::Row, row) };
