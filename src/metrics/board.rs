@@ -50,7 +50,11 @@ fn restore(board: &Board<'_>) {
             );
         }
     }
-    kept_file::at_clean_shutdown(|| FILE.tell(FILE.replace(&together(|board| board.save(true)))));
+    kept_file::at_clean_shutdown(|| {
+        if let Some(bytes) = REGION.without_waiting(|words| Board::new(words).save(true)) {
+            FILE.tell(FILE.replace(&bytes));
+        }
+    });
 }
 
 /// Keeps the counters in the file, where all sessions count together. A failure is logged: counting goes on.

@@ -53,6 +53,20 @@ impl Region {
         self.locked(pg_sys::LWLockMode::LW_SHARED, f)
     }
 
+    /// Reads in the postmaster, which no process can wake up: `None` where another holds the lock, as one that was killed with it does
+    /// after an immediate shutdown.
+    pub fn without_waiting<R>(&self, f: impl FnOnce(&'static [AtomicU64]) -> R) -> Option<R> {
+        let (words, lock) = (self.shared()?, self.lock.load(Relaxed));
+        // SAFETY: as in `locked`.
+        unsafe {
+            pg_sys::LWLockConditionalAcquire(lock, pg_sys::LWLockMode::LW_SHARED).then(|| {
+                let result = f(words);
+                pg_sys::LWLockRelease(lock);
+                result
+            })
+        }
+    }
+
     /// Nobody else does anything meanwhile.
     pub fn alone<R>(&self, f: impl FnOnce(&'static [AtomicU64]) -> R) -> R {
         self.locked(pg_sys::LWLockMode::LW_EXCLUSIVE, f)
