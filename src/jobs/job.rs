@@ -50,6 +50,22 @@ pub struct Tally {
     pub retried: i64,
 }
 
+/// A row that could not be scored.
+pub struct RowError {
+    /// Its key.
+    pub key: Key,
+    /// SQLSTATE.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// The feature, where one is to blame, and its value.
+    pub feature: Option<String>,
+    /// See above.
+    pub value: Option<String>,
+    /// Whether it holds what the service refuses.
+    pub is_blocked: bool,
+}
+
 /// What becomes of a row that cannot be scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,7 +5,7 @@ use e2i_core::{Error, Kind, Result};
 use serde_json::Value;
 
 use crate::catalog::schema::Schema;
-use crate::jobs::job::{Job, Key, Options, Part, Tally};
+use crate::jobs::job::{Job, Options, Part, RowError, Tally};
 use crate::jobs::{statements, targets};
 use crate::pg::query::Query;
 
@@ -232,23 +232,7 @@ pub fn end(schema: Schema, id: i64, status: &str, error: Option<(&str, &str)>) {
     schema.as_owner(|| END.execute(schema, &[id.into(), status.into(), code.into(), message.into()]));
 }
 
-/// A row that could not be scored.
-pub struct RowError {
-    /// Its key.
-    pub key: Key,
-    /// SQLSTATE.
-    pub code: String,
-    /// What is wrong.
-    pub message: String,
-    /// The feature, where one is to blame, and its value.
-    pub feature: Option<String>,
-    /// See above.
-    pub value: Option<String>,
-    /// Whether it holds what the service refuses.
-    pub is_blocked: bool,
-}
-
-/// Keeps them.
+/// Keeps rows that could not be scored.
 pub fn keep(job: &Job, errors: &[RowError]) {
     let document: Value = errors
         .iter()

@@ -8,6 +8,7 @@
 //! functions know.
 
 pub mod asked;
+mod background;
 mod claim;
 pub mod job;
 mod ledger;

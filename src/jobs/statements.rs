@@ -3,8 +3,7 @@
 use e2i_core::Result;
 use pgrx::PgMemoryContexts;
 
-use crate::jobs::job::{Job, Key, OnError, Tally};
-use crate::jobs::ledger::RowError;
+use crate::jobs::job::{Job, Key, OnError, RowError, Tally};
 use crate::jobs::source::{Column, Table, literal, quoted};
 use crate::jobs::targets::{Target, Terms, What};
 use crate::pg::query::{Argument, Row};

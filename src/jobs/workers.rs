@@ -1,31 +1,40 @@
-//! Background workers: one for each part of a job that has several, and one for a run that the clock begins. Each connects as the
-//! role whose rights the job has.
+//! Background workers are started and waited for: one for each part of a job that has several, and one for a run that the clock begins.
+//! Each connects as the role whose rights the job has. Where one begins is `background`.
 
-use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use e2i_core::{Error, Kind};
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime};
-use pgrx::{PgTryBuilder, pg_guard, pg_sys};
+use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
+use pgrx::pg_sys;
 
 use crate::catalog::schema::Schema;
 use crate::error::{OrRaise, raise};
 use crate::jobs::job::{Job, Part};
+use crate::jobs::ledger;
 use crate::jobs::run::{Caught, Ended, NOTICES, commit, guarded, run, tell};
-use crate::jobs::{ledger, schedule};
-use crate::pg::commits::{Ground, as_worker, sleep};
-use crate::pg::worker::{OnTermination, Started, accept_signals};
-use crate::pg::{guc, process, role};
+use crate::pg::commits::{Ground, sleep};
+use crate::pg::worker::Started;
+use crate::pg::{process, role};
 
 /// How often a job looks after its workers.
 const ROUND: Duration = Duration::from_millis(200);
 
 /// What a worker is started for.
-enum Order {
+pub enum Order {
     /// A part of a job, for a process.
-    Part { job: i64, number: usize, leader: i32 },
+    Part {
+        /// Its number.
+        job: i64,
+        /// The part's.
+        number: usize,
+        /// The process.
+        leader: i32,
+    },
     /// A run of a schedule.
-    Run { schedule: i64 },
+    Run {
+        /// Its number.
+        schedule: i64,
+    },
 }
 
 impl Order {
@@ -36,7 +45,8 @@ impl Order {
         }
     }
 
-    fn read(words: &[&str]) -> Option<Self> {
+    /// As it was written.
+    pub fn read(words: &[&str]) -> Option<Self> {
         let [kind, first, second, third] = words else { return None };
         let first = first.parse().ok()?;
         match *kind {
@@ -68,37 +78,8 @@ pub fn start_run(role: pg_sys::Oid, schedule: i64) -> bool {
     start(role, &Order::Run { schedule }).is_some()
 }
 
-/// A worker.
-#[pg_guard]
-#[unsafe(no_mangle)]
-pub extern "C-unwind" fn e2i_scoring_worker(_argument: pg_sys::Datum) {
-    // SAFETY: reads a variable.
-    if unsafe { pg_sys::IsBinaryUpgrade } {
-        return;
-    }
-    accept_signals(OnTermination::Die);
-    let extra = BackgroundWorker::get_extra().to_owned();
-    let words: Vec<&str> = extra.split_whitespace().collect();
-    let number = |place: usize| words.get(place).and_then(|word| word.parse::<u32>().ok()).map(pg_sys::Oid::from);
-    let (Some(database), Some(role), Some(order)) = (number(0), number(1), words.get(2..).and_then(Order::read)) else {
-        return;
-    };
-    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), Some(role));
-    guc::settle(&[(c"statement_timeout", c"0"), (c"idle_in_transaction_session_timeout", c"0")]);
-    match order {
-        Order::Part { job, number, leader } => as_worker(|| part(job, number, leader)),
-        Order::Run { schedule } => PgTryBuilder::new(AssertUnwindSafe(|| as_worker(|| schedule::run(schedule))))
-            .catch_others(|error| {
-                // What ended the run is written down by now, or cannot be.
-                Ground::Worker.roll_back();
-                error.rethrow()
-            })
-            .execute(),
-    }
-}
-
 /// A worker's part; what ends it is written down for who leads.
-fn part(id: i64, number: usize, leader: i32) {
+pub fn part(id: i64, number: usize, leader: i32) {
     let Some(schema) = Schema::of_extension() else { return };
     let found = guarded(|| ledger::found(schema, id).or_raise());
     let ended = found.and_then(|(mut job, parts)| {

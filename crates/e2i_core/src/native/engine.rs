@@ -307,7 +307,12 @@ impl Engine for NativeEngine {
     }
 
     fn pruned(&self, known: &Known) -> Result<Option<Box<dyn Engine>>> {
-        let Some(plan) = pruned::plan(&self.plan, self.set, known)? else { return Ok(None) };
+        let compute = |plan: OpenPlan, batch: &Batch| {
+            let mut outputs = Outputs::default();
+            Self::of(plan, self.set).score_rows(batch, OutputSet::MAIN, &mut outputs)?;
+            Ok(outputs)
+        };
+        let Some(plan) = pruned::plan(&self.plan, known, &compute)? else { return Ok(None) };
         let mut engine = Self::of(plan, self.set);
         engine.interrupted = self.interrupted;
         engine.is_lent = true;

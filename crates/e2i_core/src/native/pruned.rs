@@ -6,22 +6,23 @@
 //!
 //! What does not belong here: which branches are decided (`forest`).
 
-use super::engine::NativeEngine;
 use super::forest::Forest;
-use super::instruction_set::InstructionSet;
 use super::plan::{OpenPlan, Step};
 use super::value::ValueId;
 use crate::batch::{Batch, Column, Tensor};
-use crate::engine::{Engine, OutputSet, Outputs};
+use crate::engine::Outputs;
 use crate::error::Result;
 use crate::known::{Known, Numbers, Possible};
 
+/// Computes what a plan makes of a batch.
+pub(super) type Compute<'c> = dyn Fn(OpenPlan, &Batch) -> Result<Outputs> + 'c;
+
 /// The same plan, faster for rows that are as it is known; `None` where that decides few branches.
-pub(super) fn plan(plan: &OpenPlan, set: InstructionSet, known: &Known) -> Result<Option<OpenPlan>> {
+pub(super) fn plan(plan: &OpenPlan, known: &Known, compute: &Compute<'_>) -> Result<Option<OpenPlan>> {
     let mut forests: Vec<(usize, Forest)> = vec![];
     for (number, step) in plan.steps.iter().enumerate() {
         let (Some(forest), &[input]) = (step.operator.forest(), step.inputs.as_slice()) else { continue };
-        let columns = columns(plan, set, known, input)?;
+        let columns = columns(plan, known, input, compute)?;
         if !columns.is_empty()
             && let Some(pruned) = forest.pruned(&columns)?
         {
@@ -32,7 +33,7 @@ pub(super) fn plan(plan: &OpenPlan, set: InstructionSet, known: &Known) -> Resul
 }
 
 /// What is known of the columns of a value.
-fn columns(plan: &OpenPlan, set: InstructionSet, known: &Known, value: ValueId) -> Result<Vec<(usize, Numbers)>> {
+fn columns(plan: &OpenPlan, known: &Known, value: ValueId, compute: &Compute<'_>) -> Result<Vec<(usize, Numbers)>> {
     let made_of = |column: usize| {
         let (tensor, position) = cell(plan, value, column)?;
         known.cells.iter().position(|(of, at, _)| (*of, *at) == (tensor, position))
@@ -51,12 +52,7 @@ fn columns(plan: &OpenPlan, set: InstructionSet, known: &Known, value: ValueId) 
     }
     let ends: Vec<Ends> = known.cells.iter().map(|(.., possible)| Ends::of(possible)).collect();
     let rows = ends.iter().map(Ends::len).max().unwrap_or_default().max(1);
-    let mut outputs = Outputs::default();
-    NativeEngine::of(plan.up_to(value), set).score_rows(
-        &batch(plan, known, &ends, rows),
-        OutputSet::MAIN,
-        &mut outputs,
-    )?;
+    let outputs = compute(plan.up_to(value), &batch(plan, known, &ends, rows))?;
     let computed = |(column, known_as): (usize, usize)| {
         let number = |row: usize| outputs.main.number(row * width + column);
         Some((column, ends[known_as].numbers(number)?))
@@ -160,10 +156,13 @@ fn batch(plan: &OpenPlan, known: &Known, ends: &[Ends<'_>], rows: usize) -> Batc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Engine, OutputSet};
     use crate::interface::ElementType;
+    use crate::native::engine::NativeEngine;
     use crate::native::ensemble::{
         Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight,
     };
+    use crate::native::instruction_set::InstructionSet;
     use crate::native::link::{Function, LabelRule, Link};
     use crate::native::operators::{Concat, OneHot, Operator, Scale, Trained, Unknown};
     use crate::native::{PlanBuilder, ValueType};
