@@ -48,7 +48,7 @@ pgrx::extension_sql_file!("../sql/explain.sql", name = "explain", requires = ["s
 pgrx::extension_sql_file!("../sql/lifecycle.sql", name = "lifecycle", requires = ["tables", e2i_transition_stage]);
 pgrx::extension_sql_file!("../sql/keep.sql", name = "keep", requires = [e2i_load_library]);
 pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", requires = ["lifecycle", "keep"]);
-pgrx::extension_sql_file!("../sql/on_write.sql", name = "on_write", requires = ["registry"]);
+pgrx::extension_sql_file!("../sql/on_write.sql", name = "on_write", requires = ["registry", "jobs"]);
 pgrx::extension_sql_file!("../sql/rights.sql", name = "rights", finalize);
 
 /// Runs when the library is loaded. Nothing here starts a thread, opens a file or touches ONNX Runtime: in
