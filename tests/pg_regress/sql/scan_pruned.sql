@@ -2,6 +2,7 @@
 -- has by itself.
 \set VERBOSITY terse
 SET client_min_messages = warning;
+SET e2i_serve.batch_scan = on;
 \set models `echo $E2I_MODELS`
 CALL regress.begin_anew();
 CREATE SCHEMA scan_pruned;
@@ -79,7 +80,7 @@ EXECUTE scores (11, 20);
 SET e2i_serve.batch_scan = off;
 EXECUTE scores (9, 1);
 EXECUTE scores (11, 20);
-RESET e2i_serve.batch_scan;
+SET e2i_serve.batch_scan = on;
 RESET plan_cache_mode;
 DEALLOCATE scores;
 

@@ -2,6 +2,7 @@
 -- does, whichever columns there are, were or came later.
 \set VERBOSITY terse
 SET client_min_messages = warning;
+SET e2i_serve.batch_scan = on;
 CALL regress.begin_anew();
 CREATE SCHEMA stored;
 SET search_path = stored, public;
