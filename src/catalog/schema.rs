@@ -74,6 +74,22 @@ impl Schema {
         EXTENSION.select(home, &[], |row| row.get::<pg_sys::Oid>(1)).pop().flatten().map(|oid| Self { oid })
     }
 
+    /// The same, and keeps the extension until the end of the transaction: who drops it waits before it locks any table, so the two
+    /// cannot wait for each other. Waits for who drops it already, as long as `lock_timeout` allows.
+    pub fn of_held_extension() -> Option<Self> {
+        // SAFETY: a look-up in a catalog by name, which is made again once the lock is there; the lock is released with the transaction.
+        unsafe {
+            let find = || pg_sys::get_extension_oid(c"e2i_serve".as_ptr(), true);
+            let extension = find();
+            if extension == pg_sys::Oid::INVALID {
+                return None;
+            }
+            let mode = pg_sys::AccessShareLock.cast_signed();
+            pg_sys::LockDatabaseObject(pg_sys::ExtensionRelationId, extension, 0, mode);
+            (find() == extension).then(Self::of_extension).flatten()
+        }
+    }
+
     /// The schema as it is written in a query, quoted.
     pub fn quoted(self) -> String {
         match namespace::name(self.oid) {

@@ -131,7 +131,7 @@ fn tidy(schema: Schema, manner: Manner) -> Vec<String> {
 /// Runs a task in a transaction of its own, in a worker. Whether all of it was done; `None` where there is no extension.
 pub fn run_alone(database: u32, task: Task) -> Option<bool> {
     let done = worker::transaction(task.time(), || {
-        let schema = Schema::of_extension()?;
+        let schema = guc::with(&[(c"lock_timeout", c"5s")], Schema::of_held_extension)?;
         if let Err(error) = version::require_same() {
             return Some(vec![format!("nothing is written: {}", error.message())]);
         }
