@@ -20,17 +20,19 @@ CREATE VIEW e2i_rights AS
             'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library', 'e2i_score_row', 'e2i_score_on_write',
             'e2i_score_on_write_off', 'e2i_score_triggers', 'e2i_features_hash', 'e2i_answering_versions', 'e2i_stale_scores',
             'e2i_score_table', 'e2i_score_problem', 'e2i_cancel_scoring_job', 'e2i_unschedule_scoring',
-            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons']),
+            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons',
+            'e2i_predict_interval', 'e2i_predict_interval_planned', 'e2i_predict_set', 'e2i_predict_set_planned', 'e2i_predict_calibrated',
+            'e2i_predict_calibrated_planned', 'e2i_predict_calibrated_proba', 'e2i_predict_calibrated_proba_planned', 'e2i_coverage']),
         ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights', 'e2i_scored_on_write', 'e2i_score_history', 'e2i_scoring_progress',
             'e2i_scoring_errors', 'e2i_scoring_schedules']),
         ('everybody', 'USAGE', ARRAY['deployment_status_enum']),
         ('scorer', 'SELECT', ARRAY['ml_model_registry']),
         ('deployer', 'EXECUTE', ARRAY['e2i_register_model', 'e2i_annotate_model', 'e2i_deploy', 'e2i_undeploy', 'e2i_rollback', 'e2i_set_alias',
             'e2i_drop_alias', 'e2i_transition_stage', 'e2i_set_traffic', 'e2i_set_shadow', 'e2i_serving_counters', 'e2i_prometheus_metrics',
-            'e2i_health', 'e2i_shadow_report', 'e2i_schedule_scoring', 'e2i_set_background']),
+            'e2i_health', 'e2i_shadow_report', 'e2i_schedule_scoring', 'e2i_set_background', 'e2i_calibrate', 'e2i_check_coverage']),
         ('deployer', 'SELECT', ARRAY['ml_model_aliases', 'ml_bentoml_services', 'ml_stage_policies', 'ml_model_events',
             'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats',
-            'ml_scoring_jobs', 'ml_scoring_schedules']),
+            'ml_scoring_jobs', 'ml_scoring_schedules', 'ml_calibrations']),
         ('admin', 'EXECUTE', ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics',
             'e2i_set_inference_log', 'e2i_export_model']),
         ('admin', 'SELECT', ARRAY['ml_inference_log', 'ml_scoring_job_errors']),
@@ -513,7 +515,7 @@ COMMENT ON COLUMN ml_model_backgrounds.set_by IS 'role that set it';
 COMMENT ON COLUMN ml_model_backgrounds.set_at IS 'when it was set';
 
 SELECT pg_catalog.pg_extension_config_dump('ml_model_backgrounds', '');
-COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log, background or health';
+COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log, background, calibrate, coverage or health';
 
 -- The rights of this view are its owner's, and the rows those of the caller: jobs of roles that the caller is, and those that wrote
 -- tables which the caller may read.
@@ -540,3 +542,186 @@ COMMENT ON COLUMN e2i_score_history.started_by IS 'by which role';
 COMMENT ON COLUMN e2i_score_history.model IS 'the model as it was asked for';
 COMMENT ON COLUMN e2i_score_history.source_table IS 'the table whose rows were scored';
 COMMENT ON COLUMN e2i_score_history.targets IS 'which column took what';
+
+CREATE TABLE ml_calibrations (
+    model_id        uuid NOT NULL,
+    purpose         text NOT NULL CHECK (purpose IN ('interval', 'set', 'probability')),
+    number          integer NOT NULL,
+    method          text NOT NULL,
+    grouped_by      text,
+    "group"         text,
+    n               bigint NOT NULL CHECK (n >= 0),
+    quantiles       double precision[] NOT NULL DEFAULT '{}',
+    weights         double precision[],
+    upper_quantiles double precision[],
+    upper_weights   double precision[],
+    maps            jsonb,
+    scale           text,
+    space           text,
+    source          text NOT NULL,
+    target          text NOT NULL,
+    rows_left_out   bigint NOT NULL,
+    made_by         text NOT NULL DEFAULT current_user,
+    made_at         timestamptz NOT NULL DEFAULT now(),
+    checked_level   double precision,
+    checked_n       bigint,
+    checked_covered bigint,
+    checked_at      timestamptz,
+    PRIMARY KEY (model_id, purpose, number)
+);
+COMMENT ON TABLE ml_calibrations IS 'how sure versions are, from rows whose truth is known; of a version one calibration for intervals, one for sets of classes and one for probabilities, a row for each group';
+COMMENT ON COLUMN ml_calibrations.model_id IS 'the version';
+COMMENT ON COLUMN ml_calibrations.purpose IS 'interval, set or probability';
+COMMENT ON COLUMN ml_calibrations.number IS 'number of the group, from 0 on';
+COMMENT ON COLUMN ml_calibrations.method IS 'residual, normalised_residual, quantiles, asymmetric_quantiles, lac, aps, isotonic, platt or beta';
+COMMENT ON COLUMN ml_calibrations.grouped_by IS 'the column that says which group a row is in; NULL where all are one';
+COMMENT ON COLUMN ml_calibrations."group" IS 'the value of that column; NULL for rows where it is NULL';
+COMMENT ON COLUMN ml_calibrations.n IS 'rows that it was made from';
+COMMENT ON COLUMN ml_calibrations.quantiles IS 'scores of those rows in ascending order, whose ceil((n + 1) level)-th is what a level means; none for probabilities';
+COMMENT ON COLUMN ml_calibrations.weights IS 'weights of the rows, in the order of their scores';
+COMMENT ON COLUMN ml_calibrations.upper_quantiles IS 'scores of the upper side, where it has its own';
+COMMENT ON COLUMN ml_calibrations.upper_weights IS 'weights in the order of those';
+COMMENT ON COLUMN ml_calibrations.maps IS 'curves from what the model says of each class to its probability';
+COMMENT ON COLUMN ml_calibrations.scale IS 'the feature that residuals are multiples of; NULL where the model gives it beside its number';
+COMMENT ON COLUMN ml_calibrations.space IS 'what curves are over: probability or margin';
+COMMENT ON COLUMN ml_calibrations.source IS 'the relation or query that it was made from';
+COMMENT ON COLUMN ml_calibrations.target IS 'its column that says what is true';
+COMMENT ON COLUMN ml_calibrations.rows_left_out IS 'rows of all groups where that was NULL';
+COMMENT ON COLUMN ml_calibrations.made_by IS 'role that made it';
+COMMENT ON COLUMN ml_calibrations.made_at IS 'when it was made';
+COMMENT ON COLUMN ml_calibrations.checked_level IS 'the level at which its coverage was checked last';
+COMMENT ON COLUMN ml_calibrations.checked_n IS 'rows that it was checked with';
+COMMENT ON COLUMN ml_calibrations.checked_covered IS 'those of them that were covered';
+COMMENT ON COLUMN ml_calibrations.checked_at IS 'when it was checked';
+
+SELECT pg_catalog.pg_extension_config_dump('ml_calibrations', '');
+CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_calibrations
+    FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_calibrations
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+ALTER TABLE ml_calibrations ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE ml_calibrations ENABLE ALWAYS TRIGGER registry_truncated;
+
+-- How sure a model is. STABLE and STRICT, as scoring is; the cost is that of scoring.
+
+-- An interval around what a model predicts.
+CREATE TYPE e2i_interval AS (prediction float8, lower float8, upper float8, level float8, coverage float8);
+COMMENT ON TYPE e2i_interval IS 'what a model predicts, from where to where the truth is with the level''s probability, and how often it was';
+COMMENT ON COLUMN e2i_interval.prediction IS 'what the model predicts';
+COMMENT ON COLUMN e2i_interval.lower IS 'where the interval begins; -Infinity where there were too few rows for the level';
+COMMENT ON COLUMN e2i_interval.upper IS 'where it ends';
+COMMENT ON COLUMN e2i_interval.level IS 'the level that was asked for';
+COMMENT ON COLUMN e2i_interval.coverage IS 'the share of rows that were covered when the level was checked last, else of those calibrated with; NULL for a group that is not known';
+
+-- e2i_predict_interval: what the model predicts, and from where to where the truth is.
+CREATE FUNCTION e2i_predict_interval(model text, features jsonb, level float8 DEFAULT 0.9) RETURNS e2i_interval
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_interval_jsonb';
+CREATE FUNCTION e2i_predict_interval(model text, features text, level float8 DEFAULT 0.9) RETURNS e2i_interval
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_interval_text';
+CREATE FUNCTION e2i_predict_interval(model text, features json, level float8 DEFAULT 0.9) RETURNS e2i_interval
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_interval_text';
+CREATE FUNCTION e2i_predict_interval(model text, features record, level float8 DEFAULT 0.9) RETURNS e2i_interval
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_interval_row';
+CREATE FUNCTION e2i_predict_interval(model text, features anyarray, level float8 DEFAULT 0.9) RETURNS e2i_interval
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_interval_array';
+CREATE FUNCTION e2i_predict_interval_planned(model text, features record, versions text[], as_json boolean, level float8) RETURNS e2i_interval
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_interval_planned';
+COMMENT ON FUNCTION e2i_predict_interval(text, jsonb, float8) IS 'an interval that holds the truth with the level''s probability, around what the model predicts; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_predict_interval(text, text, float8) IS 'an interval that holds the truth with the level''s probability, around what the model predicts; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_interval(text, json, float8) IS 'an interval that holds the truth with the level''s probability, around what the model predicts; features: a json object or array';
+COMMENT ON FUNCTION e2i_predict_interval(text, record, float8) IS 'an interval that holds the truth with the level''s probability, around what the model predicts; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_predict_interval(text, anyarray, float8) IS 'an interval that holds the truth with the level''s probability, around what the model predicts; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_predict_interval_planned IS 'what plans call for e2i_predict_interval: features: a row of the columns that the versions need';
+
+-- e2i_predict_set: classes of which the truth is one.
+CREATE FUNCTION e2i_predict_set(model text, features jsonb, level float8 DEFAULT 0.9) RETURNS text[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_set_jsonb';
+CREATE FUNCTION e2i_predict_set(model text, features text, level float8 DEFAULT 0.9) RETURNS text[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_set_text';
+CREATE FUNCTION e2i_predict_set(model text, features json, level float8 DEFAULT 0.9) RETURNS text[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_set_text';
+CREATE FUNCTION e2i_predict_set(model text, features record, level float8 DEFAULT 0.9) RETURNS text[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_set_row';
+CREATE FUNCTION e2i_predict_set(model text, features anyarray, level float8 DEFAULT 0.9) RETURNS text[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_set_array';
+CREATE FUNCTION e2i_predict_set_planned(model text, features record, versions text[], as_json boolean, level float8) RETURNS text[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_set_planned';
+COMMENT ON FUNCTION e2i_predict_set(text, jsonb, float8) IS 'the classes of which the truth is one with the level''s probability, in the order of e2i_model_classes; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_predict_set(text, text, float8) IS 'the classes of which the truth is one with the level''s probability, in the order of e2i_model_classes; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_set(text, json, float8) IS 'the classes of which the truth is one with the level''s probability, in the order of e2i_model_classes; features: a json object or array';
+COMMENT ON FUNCTION e2i_predict_set(text, record, float8) IS 'the classes of which the truth is one with the level''s probability, in the order of e2i_model_classes; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_predict_set(text, anyarray, float8) IS 'the classes of which the truth is one with the level''s probability, in the order of e2i_model_classes; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_predict_set_planned IS 'what plans call for e2i_predict_set: features: a row of the columns that the versions need';
+
+-- e2i_predict_calibrated: the probability of the positive class, as often right as it says.
+CREATE FUNCTION e2i_predict_calibrated(model text, features jsonb) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_jsonb';
+CREATE FUNCTION e2i_predict_calibrated(model text, features text) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_text';
+CREATE FUNCTION e2i_predict_calibrated(model text, features json) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_text';
+CREATE FUNCTION e2i_predict_calibrated(model text, features record) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_row';
+CREATE FUNCTION e2i_predict_calibrated(model text, features anyarray) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_array';
+CREATE FUNCTION e2i_predict_calibrated_planned(model text, features record, versions text[], as_json boolean) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_planned';
+COMMENT ON FUNCTION e2i_predict_calibrated(text, jsonb) IS 'the calibrated probability of the positive class; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_predict_calibrated(text, text) IS 'the calibrated probability of the positive class; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_calibrated(text, json) IS 'the calibrated probability of the positive class; features: a json object or array';
+COMMENT ON FUNCTION e2i_predict_calibrated(text, record) IS 'the calibrated probability of the positive class; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_predict_calibrated(text, anyarray) IS 'the calibrated probability of the positive class; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_predict_calibrated_planned IS 'what plans call for e2i_predict_calibrated: features: a row of the columns that the versions need';
+
+-- e2i_predict_calibrated_proba: one such probability a class.
+CREATE FUNCTION e2i_predict_calibrated_proba(model text, features jsonb) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_proba_jsonb';
+CREATE FUNCTION e2i_predict_calibrated_proba(model text, features text) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_proba_text';
+CREATE FUNCTION e2i_predict_calibrated_proba(model text, features json) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_proba_text';
+CREATE FUNCTION e2i_predict_calibrated_proba(model text, features record) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_proba_row';
+CREATE FUNCTION e2i_predict_calibrated_proba(model text, features anyarray) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_proba_array';
+CREATE FUNCTION e2i_predict_calibrated_proba_planned(model text, features record, versions text[], as_json boolean) RETURNS float8[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_proba_planned';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, jsonb) IS 'one calibrated probability a class, in the order of e2i_model_classes; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, text) IS 'one calibrated probability a class, in the order of e2i_model_classes; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, json) IS 'one calibrated probability a class, in the order of e2i_model_classes; features: a json object or array';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, record) IS 'one calibrated probability a class, in the order of e2i_model_classes; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, anyarray) IS 'one calibrated probability a class, in the order of e2i_model_classes; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba_planned IS 'what plans call for e2i_predict_calibrated_proba: features: a row of the columns that the versions need';
+
+-- e2i_calibrate: from rows whose truth is known, read with the caller's rights.
+CREATE FUNCTION e2i_calibrate(model text, relation text, target text, method text DEFAULT NULL, by text DEFAULT NULL, weights text DEFAULT NULL,
+        scale text DEFAULT NULL, space text DEFAULT 'probability') RETURNS bigint
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_calibrate_wrapper';
+COMMENT ON FUNCTION e2i_calibrate IS 'calibrates a version with the rows of a relation or a query whose truth is in a column: for intervals, sets of classes or probabilities, as the method says; how many rows were used';
+
+-- e2i_coverage: whether intervals and sets hold what they promise, on rows that were not calibrated with.
+CREATE FUNCTION e2i_coverage(model text, relation text, target text, level float8 DEFAULT 0.9, by text DEFAULT NULL)
+    RETURNS TABLE ("group" text, n bigint, covered bigint, coverage float8, width float8, lowest float8, highest float8, is_within boolean)
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'e2i_coverage_wrapper';
+COMMENT ON FUNCTION e2i_coverage IS 'how many rows of a relation or a query a version''s intervals or sets cover, how wide they are, and what coverage may be by chance; of all rows, then by group';
+CREATE FUNCTION e2i_check_coverage(model text, relation text, target text, level float8 DEFAULT 0.9)
+    RETURNS TABLE ("group" text, n bigint, covered bigint, coverage float8, width float8, lowest float8, highest float8, is_within boolean)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_check_coverage_wrapper';
+COMMENT ON FUNCTION e2i_check_coverage IS 'the same, kept with the calibration: intervals tell it, and a service whose version covers less than chance explains is degraded';
+REVOKE ALL ON FUNCTION e2i_calibrate FROM PUBLIC;
+REVOKE ALL ON FUNCTION e2i_check_coverage FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION e2i_publish_registry() RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    home constant text := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'e2i_serve');
+    can_choose constant boolean := current_setting('server_version_num')::integer >= 150000;
+    columns constant text := (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+        WHERE attrelid = format('%I.ml_bentoml_services', home)::regclass AND attnum > 0 AND NOT attisdropped
+          AND attname NOT IN ('health_status', 'health_reason'));
+BEGIN
+    EXECUTE format('CREATE PUBLICATION e2i_serve_registry FOR TABLE %1$I.ml_model_artifacts, %1$I.ml_model_registry, %1$I.ml_model_aliases,
+        %1$I.ml_stage_policies, %1$I.ml_health_limits, %1$I.ml_inference_log_policies, %1$I.ml_calibrations, %1$I.ml_bentoml_services %2$s, %1$I.ml_model_events %3$s',
+        home, CASE WHEN can_choose THEN '(' || columns || ')' END, CASE WHEN can_choose THEN 'WHERE (action <> ''health'')' END);
+END;
+$$;

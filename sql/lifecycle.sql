@@ -176,7 +176,7 @@ DECLARE
           AND attname NOT IN ('health_status', 'health_reason'));
 BEGIN
     EXECUTE format('CREATE PUBLICATION e2i_serve_registry FOR TABLE %1$I.ml_model_artifacts, %1$I.ml_model_registry, %1$I.ml_model_aliases,
-        %1$I.ml_stage_policies, %1$I.ml_health_limits, %1$I.ml_inference_log_policies, %1$I.ml_bentoml_services %2$s, %1$I.ml_model_events %3$s',
+        %1$I.ml_stage_policies, %1$I.ml_health_limits, %1$I.ml_inference_log_policies, %1$I.ml_calibrations, %1$I.ml_bentoml_services %2$s, %1$I.ml_model_events %3$s',
         home, CASE WHEN can_choose THEN '(' || columns || ')' END, CASE WHEN can_choose THEN 'WHERE (action <> ''health'')' END);
 END;
 $$;

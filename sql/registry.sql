@@ -11,6 +11,8 @@ CREATE TRIGGER registry_changed AFTER INSERT OR DELETE
     FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
 CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_inference_log_policies
     FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE ON ml_calibrations
+    FOR EACH ROW EXECUTE FUNCTION e2i_registry_changed();
 CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_model_registry
     FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
 CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_model_aliases
@@ -19,6 +21,10 @@ CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_bentoml_services
     FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
 CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_inference_log_policies
     FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON ml_calibrations
+    FOR EACH STATEMENT EXECUTE FUNCTION e2i_registry_changed();
+ALTER TABLE ml_calibrations ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE ml_calibrations ENABLE ALWAYS TRIGGER registry_truncated;
 ALTER TABLE ml_model_registry ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE ml_model_aliases ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE ml_bentoml_services ENABLE ALWAYS TRIGGER registry_changed;

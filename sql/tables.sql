@@ -315,7 +315,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event on the server where it happened';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log, background or health';
+COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log, background, calibrate, coverage or health';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';
@@ -345,6 +345,57 @@ COMMENT ON COLUMN ml_model_backgrounds.cells IS 'their features, as they were bo
 COMMENT ON COLUMN ml_model_backgrounds.set_by IS 'role that set it';
 COMMENT ON COLUMN ml_model_backgrounds.set_at IS 'when it was set';
 
+CREATE TABLE ml_calibrations (
+    model_id        uuid NOT NULL,
+    purpose         text NOT NULL CHECK (purpose IN ('interval', 'set', 'probability')),
+    number          integer NOT NULL,
+    method          text NOT NULL,
+    grouped_by      text,
+    "group"         text,
+    n               bigint NOT NULL CHECK (n >= 0),
+    quantiles       double precision[] NOT NULL DEFAULT '{}',
+    weights         double precision[],
+    upper_quantiles double precision[],
+    upper_weights   double precision[],
+    maps            jsonb,
+    scale           text,
+    space           text,
+    source          text NOT NULL,
+    target          text NOT NULL,
+    rows_left_out   bigint NOT NULL,
+    made_by         text NOT NULL DEFAULT current_user,
+    made_at         timestamptz NOT NULL DEFAULT now(),
+    checked_level   double precision,
+    checked_n       bigint,
+    checked_covered bigint,
+    checked_at      timestamptz,
+    PRIMARY KEY (model_id, purpose, number)
+);
+COMMENT ON TABLE ml_calibrations IS 'how sure versions are, from rows whose truth is known; of a version one calibration for intervals, one for sets of classes and one for probabilities, a row for each group';
+COMMENT ON COLUMN ml_calibrations.model_id IS 'the version';
+COMMENT ON COLUMN ml_calibrations.purpose IS 'interval, set or probability';
+COMMENT ON COLUMN ml_calibrations.number IS 'number of the group, from 0 on';
+COMMENT ON COLUMN ml_calibrations.method IS 'residual, normalised_residual, quantiles, asymmetric_quantiles, lac, aps, isotonic, platt or beta';
+COMMENT ON COLUMN ml_calibrations.grouped_by IS 'the column that says which group a row is in; NULL where all are one';
+COMMENT ON COLUMN ml_calibrations."group" IS 'the value of that column; NULL for rows where it is NULL';
+COMMENT ON COLUMN ml_calibrations.n IS 'rows that it was made from';
+COMMENT ON COLUMN ml_calibrations.quantiles IS 'scores of those rows in ascending order, whose ceil((n + 1) level)-th is what a level means; none for probabilities';
+COMMENT ON COLUMN ml_calibrations.weights IS 'weights of the rows, in the order of their scores';
+COMMENT ON COLUMN ml_calibrations.upper_quantiles IS 'scores of the upper side, where it has its own';
+COMMENT ON COLUMN ml_calibrations.upper_weights IS 'weights in the order of those';
+COMMENT ON COLUMN ml_calibrations.maps IS 'curves from what the model says of each class to its probability';
+COMMENT ON COLUMN ml_calibrations.scale IS 'the feature that residuals are multiples of; NULL where the model gives it beside its number';
+COMMENT ON COLUMN ml_calibrations.space IS 'what curves are over: probability or margin';
+COMMENT ON COLUMN ml_calibrations.source IS 'the relation or query that it was made from';
+COMMENT ON COLUMN ml_calibrations.target IS 'its column that says what is true';
+COMMENT ON COLUMN ml_calibrations.rows_left_out IS 'rows of all groups where that was NULL';
+COMMENT ON COLUMN ml_calibrations.made_by IS 'role that made it';
+COMMENT ON COLUMN ml_calibrations.made_at IS 'when it was made';
+COMMENT ON COLUMN ml_calibrations.checked_level IS 'the level at which its coverage was checked last';
+COMMENT ON COLUMN ml_calibrations.checked_n IS 'rows that it was checked with';
+COMMENT ON COLUMN ml_calibrations.checked_covered IS 'those of them that were covered';
+COMMENT ON COLUMN ml_calibrations.checked_at IS 'when it was checked';
+
 SELECT pg_catalog.pg_extension_config_dump('ml_model_artifacts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_registry', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_aliases', '');
@@ -359,3 +410,4 @@ SELECT pg_catalog.pg_extension_config_dump('ml_model_events_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_backgrounds', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_calibrations', '');

@@ -8,6 +8,7 @@
 //! * [`scoring`]: which version a reference means for this call, and the loaded models of this backend;
 //! * [`on_write`]: triggers that score rows when they are written;
 //! * [`registration`]: how a model gets in;
+//! * [`calibration`]: rows whose truth is known, and what they say of a version;
 //! * [`catalog`]: the registry's tables, privileges, invalidation;
 //! * [`datum`]: values from and to PostgreSQL's own binary forms, without logic;
 //! * [`metrics`]: what is counted meanwhile, and its way into tables;
@@ -20,6 +21,7 @@
 #![deny(ffi_unwind_calls)]
 
 mod api;
+mod calibration;
 mod catalog;
 mod datum;
 mod error;
@@ -45,6 +47,7 @@ pgrx::extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
 pgrx::extension_sql_file!("../sql/scoring.sql", name = "scoring", requires = ["tables"]);
 pgrx::extension_sql_file!("../sql/jobs.sql", name = "jobs", requires = ["scoring"]);
 pgrx::extension_sql_file!("../sql/explain.sql", name = "explain", requires = ["scoring"]);
+pgrx::extension_sql_file!("../sql/calibration.sql", name = "calibration", requires = ["scoring"]);
 pgrx::extension_sql_file!("../sql/lifecycle.sql", name = "lifecycle", requires = ["tables", e2i_transition_stage]);
 pgrx::extension_sql_file!("../sql/keep.sql", name = "keep", requires = [e2i_load_library]);
 pgrx::extension_sql_file!("../sql/registry.sql", name = "registry", requires = ["lifecycle", "keep"]);

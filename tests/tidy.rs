@@ -284,7 +284,9 @@ fn no_query_runs_but_as_a_query() {
 fn files_are_short() {
     let mut broken = Vec::new();
     for source in sources("", &[".rs", ".sql", ".sh", ".py"]) {
-        if source.text.starts_with("-- Written by") {
+        // The server reads one script from one version to the next.
+        let is_update = source.path.matches("--").count() == 2;
+        if source.text.starts_with("-- Written by") || is_update {
             continue;
         }
         let lines = source.text.lines().count();

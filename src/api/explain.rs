@@ -4,7 +4,6 @@
 //!
 //! A row is bound as it is to be scored, and by the version that would score it; the same rights are asked for.
 
-use std::ffi::{CStr, CString};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,14 +21,14 @@ use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Features, Spelling};
 use crate::datum::result;
 use crate::error::OrRaise;
-use crate::pg::{call_site, interrupt, query, sqlstate, varlena};
+use crate::pg::{call_site, data, interrupt, query, sqlstate, varlena};
 use crate::scoring::arm::Asked;
 use crate::scoring::engines::Preference;
 use crate::scoring::explained::{Explanation, Wanted, predicted};
 use crate::scoring::{CallSite, LoadedModel, Scorer, cache};
 
 /// Rows are not scored here, and no call of a scoring function is counted.
-const ASKED: Asked = Asked { question: None, function: None };
+const ASKED: Asked = Asked { question: None, function: None, calibrated: None };
 
 /// What one call in a plan keeps.
 #[derive(Default)]
@@ -380,32 +379,6 @@ fn e2i_reasons(
     TableIterator::new(rows)
 }
 
-/// What `data` names or is, as a query of whole rows.
-fn query_of(data: &str) -> Result<String> {
-    let data = data.trim().trim_end_matches(';');
-    let first = data.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default().to_ascii_lowercase();
-    if data.starts_with('(')
-        || matches!(first.as_str(), "select" | "with" | "values" | "table") && data.contains(char::is_whitespace)
-    {
-        return Ok(format!("SELECT q FROM (\n{data}\n) q"));
-    }
-    let name =
-        CString::new(data).map_err(|_| Error::new(Kind::BadOption, "the name of the data contains a zero byte"))?;
-    // SAFETY: the function takes a C string, and raises an error for what is no relation; names are palloc'd C strings, or null for one
-    // that is gone.
-    let quoted = unsafe {
-        let table = direct_function_call::<pg_sys::Oid>(pg_sys::regclassin, &[name.as_c_str().into_datum()]);
-        let table = table.unwrap_or(pg_sys::Oid::INVALID);
-        let (name, schema) =
-            (pg_sys::get_rel_name(table), pg_sys::get_namespace_name(pg_sys::get_rel_namespace(table)));
-        if name.is_null() || schema.is_null() {
-            return Err(Error::new(Kind::BadOption, format!("there is no relation {data:?}")));
-        }
-        CStr::from_ptr(pg_sys::quote_qualified_identifier(schema, name)).to_string_lossy().into_owned()
-    };
-    Ok(format!("SELECT q FROM {quoted} q"))
-}
-
 /// Gives a version rows that stand for what is not known: a relation's or a query's, read with the caller's rights, as many as `most` of
 /// them drawn. How many were kept. Declared in `sql/explain.sql`.
 #[pg_extern(sql = false)]
@@ -419,7 +392,7 @@ fn e2i_set_background(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
     let version = cache::resolve(schema, reference).or_raise();
     let most = usize::try_from(most).ok().filter(|most| *most > 0);
     let most = most.ok_or_else(|| Error::new(Kind::BadOption, "most must be 1 row or more")).or_raise();
-    let rows = drawn(&version, &query_of(data).or_raise(), most).or_raise();
+    let rows = drawn(&version, &data::query_of(data).or_raise(), most).or_raise();
     let (read, kept) = (rows.1, i32::try_from(rows.0.rows()).unwrap_or(i32::MAX));
     if kept == 0 {
         let message = format!("the background of model {} has no rows", version.reference());

@@ -179,7 +179,11 @@ unsafe fn problem(fcinfo: pg_sys::FunctionCallInfo) -> Result<Option<Vec<Option<
         let arguments = (*fcinfo).args.as_slice(3);
         let site: &mut CallSite = call_site::state(fcinfo);
         let place = call_site::Place::of_call(fcinfo);
-        let asked = Question { question: Some(What::asking(varlena::text(arguments[2].value))?), function: None };
+        let asked = Question {
+            question: Some(What::asking(varlena::text(arguments[2].value))?),
+            function: None,
+            calibrated: None,
+        };
         site.enter(place);
         let found = || Ok((Schema::of_call(fcinfo), Preference::current()));
         let scorer = site.scorer(found, varlena::text(arguments[0].value), asked, |_| Ok(()))?;

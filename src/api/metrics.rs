@@ -159,6 +159,7 @@ fn e2i_health(
             let now = interval::judged(&interval, &limits);
             let is_unknown = now.status == Status::Unknown && interval.is_counted;
             let verdict = if is_unknown { service.verdict() } else { now };
+            let verdict = interval::uncovered(schema, &service, verdict);
             (
                 service.name,
                 service.version,

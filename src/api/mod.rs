@@ -7,6 +7,8 @@
 
 mod alias;
 mod annotate;
+mod calibrated;
+mod calibration;
 mod deploy;
 mod describe;
 mod explain;
@@ -22,4 +24,7 @@ mod session;
 mod traffic;
 mod verify;
 
-pub use score::FUNCTIONS;
+use crate::scan::call::ScoringFunction;
+
+/// All functions that score a row.
+pub const FUNCTIONS: &[&[ScoringFunction]] = &[score::FUNCTIONS, calibrated::FUNCTIONS];

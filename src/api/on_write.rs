@@ -124,7 +124,8 @@ unsafe fn features_hash(fcinfo: pg_sys::FunctionCallInfo) -> Result<Option<i64>>
         site.enter(call_site::Place::of_call(fcinfo));
         let place = || Ok((Schema::of_call(fcinfo), Preference::current()));
         let reference = varlena::text(arguments[0].value);
-        let scorer = site.scorer(place, reference, Asked { question: None, function: None }, |_| Ok(()))?;
+        let scorer =
+            site.scorer(place, reference, Asked { question: None, function: None, calibrated: None }, |_| Ok(()))?;
         scorer.begin();
         scorer.bind(Features::of_datum(Spelling::Row, arguments[1].value));
         Ok(scorer.features_hash(0))

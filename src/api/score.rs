@@ -75,6 +75,7 @@ macro_rules! scoring_functions {
             spelling: Spelling::$spelling,
             is_pinned: $is_pinned,
             is_planned: $is_planned,
+            calibrated: None,
         },
     )*];
 
@@ -100,6 +101,7 @@ macro_rules! scoring_functions {
                 spelling: Spelling::$spelling,
                 is_pinned: $is_pinned,
                 is_planned: $is_planned,
+                calibrated: None,
             };
             // SAFETY: the server calls with a valid fcinfo.
             sqlstate::keeping(|| unsafe { answer(fcinfo, &FUNCTION) }).or_raise()

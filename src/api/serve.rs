@@ -60,8 +60,8 @@ unsafe fn serve(
 
 /// What is asked of every row: the prediction, which is what is counted, and the probabilities where there are any.
 const ASKED: [Asked; 2] = [
-    Asked { question: None, function: Some(Function::Serve) },
-    Asked { question: Some(Question::Probabilities), function: None },
+    Asked { question: None, function: Some(Function::Serve), calibrated: None },
+    Asked { question: Some(Question::Probabilities), function: None, calibrated: None },
 ];
 const PREDICTION: usize = 0;
 const PROBABILITIES: usize = 1;

@@ -16,7 +16,7 @@ const RECORD: Query = Query::new(
 pub struct Event<'a> {
     /// The role that did it.
     pub who: &'a str,
-    /// register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow or background.
+    /// register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, background, calibrate or coverage.
     pub action: &'a str,
     /// The model.
     pub model: Option<&'a str>,

@@ -30,11 +30,16 @@ use crate::pg::snapshot::{self, Horizon, Isolation, Mark};
 
 /// Where it is read what a reference means, the registry first. A change by hand of one whose triggers are disabled is heard
 /// of when they are enabled, which invalidates the table itself.
-const TABLES: [&std::ffi::CStr; 4] =
-    [c"ml_model_registry", c"ml_model_aliases", c"ml_bentoml_services", c"ml_inference_log_policies"];
+const TABLES: [&std::ffi::CStr; 5] = [
+    c"ml_model_registry",
+    c"ml_model_aliases",
+    c"ml_bentoml_services",
+    c"ml_inference_log_policies",
+    c"ml_calibrations",
+];
 
 /// Those that this backend has read, 0 before the first time.
-static WATCHED: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
+static WATCHED: [AtomicU32; 5] = [const { AtomicU32::new(0) }; 5];
 /// The transaction of this session that changed the registry last.
 static CHANGED_BY: AtomicU64 = AtomicU64::new(0);
 static REGISTRY_CHANGES: AtomicU64 = AtomicU64::new(0);

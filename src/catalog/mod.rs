@@ -7,6 +7,7 @@ pub mod alias;
 pub mod annotate;
 pub mod artifact;
 pub mod background;
+pub mod calibration;
 pub mod deploy;
 pub mod event;
 pub mod examples;

@@ -18,7 +18,7 @@ const ADMINISTERING: [&str; 8] = [
 ];
 
 /// What a deployer may do.
-const DEPLOYING: [&str; 28] = [
+const DEPLOYING: [&str; 31] = [
     "e2i_register_model",
     "e2i_annotate_model",
     "e2i_deploy",
@@ -35,6 +35,8 @@ const DEPLOYING: [&str; 28] = [
     "e2i_shadow_report",
     "e2i_schedule_scoring",
     "e2i_set_background",
+    "e2i_calibrate",
+    "e2i_check_coverage",
     "ml_model_aliases",
     "ml_bentoml_services",
     "ml_stage_policies",
@@ -47,6 +49,7 @@ const DEPLOYING: [&str; 28] = [
     "e2i_serving_stats",
     "ml_scoring_jobs",
     "ml_scoring_schedules",
+    "ml_calibrations",
 ];
 
 static PREVIOUS: OnceCell<pg_sys::emit_log_hook_type> = OnceCell::new();

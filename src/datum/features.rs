@@ -79,6 +79,16 @@ impl<'f> Features<'f> {
         Self(Form::Json(json))
     }
 
+    /// Whether they have no names.
+    #[inline]
+    pub fn is_by_position(&self) -> bool {
+        match &self.0 {
+            Form::Array(_) => true,
+            Form::Json(json) => !json.is_object(),
+            _ => false,
+        }
+    }
+
     /// Whether they are a text, which the server parses.
     #[inline]
     pub fn is_text(&self) -> bool {

@@ -57,6 +57,59 @@ pub unsafe fn write_float8_array(place: *mut u8, numbers: &[f64]) -> pg_sys::Dat
     }
 }
 
+/// Rows of a composite type whose columns are all `float8`, of which the last one may be NULL. The server has made one of each kind, with
+/// whatever it keeps in their headers; those that follow are copies with other numbers.
+pub struct Float8Rows {
+    whole: Vec<u64>,
+    without_last: Vec<u64>,
+}
+
+impl Float8Rows {
+    /// Of a type with so many columns.
+    ///
+    /// # Safety
+    /// `row_type` must be a composite type with these columns.
+    #[cold]
+    pub unsafe fn new(row_type: pg_sys::Oid, columns: usize) -> Self {
+        // SAFETY: as the caller promises; the rows are read as far as they say that they go.
+        unsafe {
+            let descriptor = pg_sys::lookup_rowtype_tupdesc_copy(row_type, -1);
+            let mut values = vec![pg_sys::Datum::from(0); columns];
+            let mut nulls = vec![false; columns];
+            let mut made = || {
+                let tuple = pg_sys::heap_form_tuple(descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+                let datum = pg_sys::heap_copy_tuple_as_datum(tuple, descriptor);
+                let size = pgrx::varlena::varsize_any(datum.cast_mut_ptr());
+                let mut words = vec![0_u64; size.div_ceil(8)];
+                std::ptr::copy_nonoverlapping(datum.cast_mut_ptr::<u8>(), words.as_mut_ptr().cast(), size);
+                if let Some(last) = nulls.last_mut() {
+                    *last = true;
+                }
+                words
+            };
+            Self { whole: made(), without_last: made() }
+        }
+    }
+
+    /// A row of these numbers and the last one.
+    #[inline]
+    pub fn row<const COLUMNS: usize>(&self, numbers: [f64; COLUMNS], last: Option<f64>) -> pg_sys::Datum {
+        let of = if last.is_some() { &self.whole } else { &self.without_last };
+        let count = COLUMNS + usize::from(last.is_some());
+        let first = of.len().saturating_sub(count);
+        // SAFETY: room for a copy, whose numbers are its last words: they are aligned to eight bytes, and so is where they begin.
+        unsafe {
+            let place = pg_sys::palloc(of.len() * size_of::<u64>()).cast::<u64>();
+            std::ptr::copy_nonoverlapping(of.as_ptr(), place, of.len());
+            let columns = std::slice::from_raw_parts_mut(place.add(first).cast::<f64>(), of.len() - first);
+            for (column, number) in columns.iter_mut().zip(numbers.into_iter().chain(last)) {
+                *column = number;
+            }
+            pg_sys::Datum::from(place)
+        }
+    }
+}
+
 /// A `text`.
 pub fn text(text: &str) -> pg_sys::Datum {
     // SAFETY: pointer and length belong together; the server copies.

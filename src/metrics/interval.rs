@@ -3,11 +3,13 @@
 
 use std::collections::HashSet;
 
+use e2i_calibrate::band;
 use e2i_metrics::health::{Limit, Limits, Status, Verdict, judge};
 use e2i_metrics::{Function, Name, Place, Row, Tally};
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use serde_json::json;
 
+use crate::catalog::calibration::{self, Checked};
 use crate::catalog::event::Event;
 use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
@@ -107,7 +109,7 @@ fn write_alone(schema: Schema, probe: impl Fn(&Service) -> Option<Verdict>) -> u
             verdict =
                 probe(service).or_else(|| is_recent(&interval, now).then(|| service.verdict())).unwrap_or(verdict);
         }
-        (interval, verdict)
+        (interval, uncovered(schema, service, verdict))
     };
     // All of them before the first one is written: whoever deploys a service waits for its row, and need not wait for the probes
     // of others.
@@ -142,6 +144,24 @@ pub fn judged(interval: &Interval, limits: &Limits) -> Verdict {
     let reason =
         format!("not all calls are counted: all {places} places among the counters are taken (e2i_serve.metrics_max)");
     Verdict { status: Status::Unknown, reason: Some(reason) }
+}
+
+/// The same verdict, or a worse one where the last check of what is deployed found fewer rows covered than chance explains.
+pub fn uncovered(schema: Schema, service: &Service, verdict: Verdict) -> Verdict {
+    let checks = service.model.map(|model| calibration::checks(schema, &model)).unwrap_or_default();
+    let short = checks.into_iter().find_map(|(group, Checked { level, n, covered })| {
+        let (rows, within) = (u64::try_from(n).ok()?, u64::try_from(covered).ok()?);
+        let (lowest, _) = band::band(rows, level).ok()?;
+        let group = group.map_or_else(String::new, |group| format!(" of group \"{group}\""));
+        let share = 100.0 * covered as f64 / n.max(1) as f64;
+        (within < lowest).then(|| format!("at level {level} {share:.1} % of {n} rows{group} are covered"))
+    });
+    let Some(short) = short else { return verdict };
+    let status = if verdict.status == Status::Unhealthy { Status::Unhealthy } else { Status::Degraded };
+    let before = verdict.reason.filter(|_| matches!(verdict.status, Status::Degraded | Status::Unhealthy));
+    // Of a service that was found so before, the reason is there.
+    let reasons: Vec<String> = before.filter(|before| !before.contains(&short)).into_iter().chain([short]).collect();
+    Verdict { status, reason: Some(reasons.join(", ")) }
 }
 
 /// Of the versions that were counted, those that exist.

@@ -3,11 +3,12 @@
 use e2i_metrics::health::{Status, Verdict};
 use pgrx::datum::Uuid;
 
+use crate::catalog::model::ModelId;
 use crate::catalog::schema::Schema;
 use crate::pg::query::Query;
 
 const ACTIVE: Query = Query::new(
-    "SELECT s.id, s.service_name::text, s.bento_tag::text, s.health_status::text, s.health_reason, r.artifact_size
+    "SELECT s.id, s.service_name::text, s.bento_tag::text, s.health_status::text, s.health_reason, r.artifact_size, s.model_id
      FROM {ml}.ml_bentoml_services s LEFT JOIN {ml}.ml_model_registry r ON r.id = s.model_id
      WHERE s.status = 'active' ORDER BY s.service_name COLLATE \"C\"",
 );
@@ -24,6 +25,8 @@ pub struct Service {
     pub health_status: String,
     /// Why.
     pub health_reason: Option<String>,
+    /// The identity of what is deployed.
+    pub model: Option<ModelId>,
     /// Bytes of what is deployed.
     pub model_size: i64,
 }
@@ -46,6 +49,7 @@ pub fn active(schema: Schema) -> Vec<Service> {
                 health_status: row.get::<String>(4)?,
                 health_reason: row.get::<String>(5),
                 model_size: row.get::<i64>(6).unwrap_or_default(),
+                model: row.get::<Uuid>(7).map(|id| *id.as_bytes()),
             })
         })
     });

@@ -86,7 +86,7 @@ pub fn asked(written: Written) -> Option<Asked> {
         Written::Vector => (Question::Vector, Function::Vector),
         Written::Version | Written::ScoredAt | Written::FeaturesHash | Written::Error => return None,
     };
-    Some(Asked { question: Some(question), function: Some(function) })
+    Some(Asked { question: Some(question), function: Some(function), calibrated: None })
 }
 
 /// The row that is written in place of the one that a trigger was called for.

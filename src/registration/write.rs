@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::catalog::alias::any_of;
 use crate::catalog::artifact::{release, store};
 use crate::catalog::background;
+use crate::catalog::calibration;
 use crate::catalog::deploy::Service;
 use crate::catalog::event::Event;
 use crate::catalog::hold::{conflict, take};
@@ -326,6 +327,7 @@ fn remove(schema: Schema, id: &ModelId, reference: &str) -> Result<Vec<String>> 
     let shadowed = UNSHADOW.returning(schema, &[key().into()], |row| row.get::<String>(1));
     UNDEPLOY.execute(schema, &[key().into()]);
     background::remove(schema, id);
+    calibration::remove(schema, id);
     // A transaction that sees an older state has not reached what was deployed since.
     if !LEFT.select_latest(schema, &[key().into()], |_| ()).is_empty() {
         return Err(conflict(&format!("a deployment of model {reference}")));

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use e2i_calibrate::Purpose;
 use e2i_core::reading::Question;
 use e2i_core::{Error, Kind, ModelReference, Result, Selector};
 use e2i_metrics::Function;
@@ -28,12 +29,24 @@ pub struct ScoringFunction {
     pub is_pinned: bool,
     /// Whether it is called by plans: it has two arguments more, for which versions it was planned and whether its row is read as JSON.
     pub is_planned: bool,
+    /// What of how sure the version is it asks besides, at a level that is its last argument.
+    pub calibrated: Option<Purpose>,
 }
 
 impl ScoringFunction {
     /// How features are spelled in a call whose row stands for its JSON, or does not.
     pub fn spelling(&self, is_as_json: bool) -> Spelling {
         if is_as_json { Spelling::RowAsJson } else { self.spelling }
+    }
+
+    /// Whether its last argument is a level.
+    pub fn takes_level(&self) -> bool {
+        matches!(self.calibrated, Some(Purpose::Interval | Purpose::Set))
+    }
+
+    /// How many arguments it has.
+    pub fn arguments(&self) -> usize {
+        2 + 2 * usize::from(self.is_planned) + usize::from(self.takes_level())
     }
 
     /// Which engine answers to a reference. A pinned function refuses what is looser than it takes, and no setting changes its engine.
@@ -63,7 +76,7 @@ impl ScoringFunction {
             (_, Question::Probabilities) => Function::Probabilities,
             (_, Question::Vector) => Function::Vector,
         };
-        Asked { question: Some(self.question), function: Some(function) }
+        Asked { question: Some(self.question), function: Some(function), calibrated: self.calibrated }
     }
 }
 
@@ -71,11 +84,11 @@ impl ScoringFunction {
 const C_LANGUAGE: u32 = 13;
 
 thread_local! {
-    static FUNCTIONS: Cell<&'static [ScoringFunction]> = const { Cell::new(&[]) };
+    static FUNCTIONS: Cell<&'static [&'static [ScoringFunction]]> = const { Cell::new(&[]) };
 }
 
 /// Says which functions score.
-pub fn know(functions: &'static [ScoringFunction]) {
+pub fn know(functions: &'static [&'static [ScoringFunction]]) {
     FUNCTIONS.set(functions);
 }
 
@@ -98,7 +111,7 @@ impl Call {
         unsafe {
             let expression = cast::<pg_sys::FuncExpr, _>(node, pg_sys::NodeTag::T_FuncExpr)?;
             let function = function((*expression).funcid)?;
-            let arguments = if function.is_planned { 4 } else { 2 };
+            let arguments = function.arguments();
             (members::<pg_sys::Node>((*expression).args).len() == arguments).then_some(Self { expression, function })
         }
     }
@@ -131,6 +144,11 @@ impl Call {
     /// The versions that it was planned for; null for none.
     pub fn versions(&self) -> *mut pg_sys::Node {
         if self.function.is_planned { self.argument(2) } else { std::ptr::null_mut() }
+    }
+
+    /// The level, where it takes one.
+    pub fn level(&self) -> Option<*mut pg_sys::Node> {
+        self.function.takes_level().then(|| self.argument(self.function.arguments() - 1))
     }
 
     /// An argument.
@@ -189,6 +207,6 @@ unsafe fn named(tuple: pg_sys::HeapTuple) -> Option<&'static ScoringFunction> {
         let (cache, column) = (pg_sys::SysCacheIdentifier::PROCOID as i32, pg_sys::Anum_pg_proc_prosrc as i16);
         let source = pg_sys::SysCacheGetAttr(cache, tuple, column, &raw mut is_null);
         let symbol = if is_null { "" } else { varlena::text(source) };
-        FUNCTIONS.get().iter().find(|function| function.symbol == symbol)
+        FUNCTIONS.get().iter().copied().flatten().find(|function| function.symbol == symbol)
     }
 }

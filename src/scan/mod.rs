@@ -25,11 +25,11 @@ mod target;
 mod tried;
 mod waiting;
 
-pub use node::answer;
+pub use node::{answer, answered};
 pub use spec::asked;
 
 /// Begins to recognise scoring calls, to change plans, and to look for statistics; called once, when the library is loaded.
-pub fn listen(functions: &'static [call::ScoringFunction]) {
+pub fn listen(functions: &'static [&'static [call::ScoringFunction]]) {
     call::know(functions);
     node::listen();
     first::listen();

@@ -9,10 +9,9 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
-use e2i_core::reading::Question;
 use pgrx::{IntoDatum, pg_sys};
 
 use crate::catalog::schema::Schema;
@@ -20,7 +19,7 @@ use crate::datum::as_json;
 use crate::datum::row::Reading;
 use crate::pg::role;
 use crate::pg::tree::{Node, cast, list, make, members, tag};
-use crate::scan::call::{self, Call};
+use crate::scan::call::{self, Call, ScoringFunction};
 use crate::scan::given::{Column, Given};
 use crate::scoring::planned::{self, Answering};
 use crate::settings;
@@ -69,13 +68,14 @@ pub unsafe fn rewritten(root: *mut pg_sys::PlannerInfo, call: &Call) -> Option<*
             columns.sort_by_key(|column| as_json::key(&column.name));
         }
         let original = call.expression();
-        let planned = of_plans((*original).funcid, function.question)?;
+        let planned = of_plans((*original).funcid, function)?;
         let arguments = [
             call.model(),
             row(&columns),
             references(&versions)?,
             pg_sys::makeBoolConst(given.reading == Reading::AsJson, false),
         ];
+        let arguments = arguments.into_iter().chain(call.level());
         // What is taken from the function that was written counts from the next statement on.
         pg_sys::record_plan_function_dependency(root, (*original).funcid);
         let made = make::<pg_sys::FuncExpr>(pg_sys::NodeTag::T_FuncExpr);
@@ -168,6 +168,9 @@ unsafe fn needed<'g>(given: &'g Given, versions: &[Rc<Answering>]) -> Option<Vec
         for source in layout.sources().iter().flatten() {
             is_needed[*source as usize] = true;
         }
+        for (column, is_needed) in given.columns.iter().zip(&mut is_needed) {
+            *is_needed |= version.grouped_by.contains(&column.name);
+        }
     }
     let columns = given.columns.iter().zip(is_needed);
     // SAFETY: as the callers promise.
@@ -219,14 +222,18 @@ unsafe fn references(versions: &[Rc<Answering>]) -> Option<Node> {
 }
 
 /// The function that plans call for a question, beside one that users call. Whoever may not call both is left to be told so.
-unsafe fn of_plans(function: pg_sys::Oid, question: Question) -> Option<pg_sys::Oid> {
-    let name: &CStr = match question {
-        Question::Prediction => c"e2i_predict_planned",
-        Question::Label => c"e2i_predict_label_planned",
-        Question::Probabilities => c"e2i_predict_proba_planned",
-        Question::Vector => c"e2i_predict_vector_planned",
+unsafe fn of_plans(function: pg_sys::Oid, asking: &ScoringFunction) -> Option<pg_sys::Oid> {
+    // What plans call is named after what users call.
+    // SAFETY: the name is null, or a palloc'd C string.
+    let name = unsafe {
+        let name = pg_sys::get_func_name(function);
+        if name.is_null() {
+            return None;
+        }
+        CString::new([CStr::from_ptr(name).to_bytes(), b"_planned"].concat()).ok()?
     };
-    let types = [pg_sys::TEXTOID, pg_sys::RECORDOID, pg_sys::TEXTARRAYOID, pg_sys::BOOLOID];
+    let types = [pg_sys::TEXTOID, pg_sys::RECORDOID, pg_sys::TEXTARRAYOID, pg_sys::BOOLOID, pg_sys::FLOAT8OID];
+    let types = &types[..4 + usize::from(asking.takes_level())];
     // SAFETY: catalog look-ups.
     unsafe {
         let found = pg_sys::GetSysCacheOid(
@@ -237,7 +244,7 @@ unsafe fn of_plans(function: pg_sys::Oid, question: Question) -> Option<pg_sys::
             pg_sys::Datum::from(pg_sys::get_func_namespace(function)),
             pg_sys::Datum::from(0),
         );
-        let is_ours = call::function(found).is_some_and(|found| found.is_planned && found.question == question);
+        let is_ours = call::function(found).is_some_and(|found| found.is_planned && found.asked() == asking.asked());
         (is_ours && may_call(function) && may_call(found)).then_some(found)
     }
 }

@@ -144,7 +144,11 @@ impl Split {
         // SAFETY: a node of an expression.
         unsafe {
             let call = Call::of(node)?;
-            let is_known = call.reference().is_some() || is_parameter(call.model());
+            // A level of a row's own is evaluated with the row.
+            let is_one_level =
+                |level| tree::cast::<pg_sys::Const, _>(level, NodeTag::T_Const).is_some() || is_parameter(level);
+            let is_known =
+                (call.reference().is_some() || is_parameter(call.model())) && call.level().is_none_or(is_one_level);
             let is_there = |node: Node| self.is_column(node);
             let is_plain = !call.is_as_json() || is_plain_json(call.features());
             // One that is NULL is not asked, but for errors of the features.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use e2i_core::{Binder, Error, Result};
+use e2i_core::{Answer, Binder, Error, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys::{self, NodeTag};
 
@@ -25,7 +25,7 @@ use crate::scan::source::{Below, Source};
 use crate::scan::spec::Question;
 use crate::scan::tried::{self, Raised, Tried};
 use crate::scoring::arm::Asked;
-use crate::scoring::{Lease, cache, planned};
+use crate::scoring::{Lease, Scorer, cache, planned};
 use crate::settings;
 
 /// One row in so many is timed while rows are scored one by one, as it is in calls of their own.
@@ -332,17 +332,43 @@ impl Waiting {
     /// # Safety
     /// `place` must be that of the call.
     pub unsafe fn answer(&mut self, call: usize, place: Place) -> Result<pg_sys::Datum> {
-        if call >= self.calls.len() {
-            return Err(Error::new(e2i_core::Kind::Internal, "a call asks for a row that nobody has read"));
+        if call < self.calls.len()
+            && self.is_current()
+            && let Some(answer) = self.take_ready(call)
+        {
+            self.ask();
+            return Ok(answer);
         }
+        // SAFETY: as the caller promises.
+        unsafe { self.answered(call, place, |_, _, _, answer| Ok(result::answer(&answer))) }
+    }
+
+    /// The row that is handed on is asked for.
+    #[inline]
+    fn ask(&mut self) {
         if !std::mem::replace(&mut self.is_asked, true) {
             self.asked += 1;
         }
-        if self.is_current()
-            && let Some(answer) = self.take_ready(call)
-        {
-            return Ok(answer);
+    }
+
+    /// What `made` makes of the answer to a call for the row that is handed on: it is given the scorer, the row's number there, that of
+    /// the call, and the answer.
+    ///
+    /// # Errors
+    /// Those of the scalar call, and what `made` reports.
+    ///
+    /// # Safety
+    /// As [`Waiting::answer`].
+    pub unsafe fn answered<R>(
+        &mut self,
+        call: usize,
+        place: Place,
+        made: impl FnOnce(&Scorer, usize, usize, Answer) -> Result<R>,
+    ) -> Result<R> {
+        if call >= self.calls.len() {
+            return Err(Error::new(e2i_core::Kind::Internal, "a call asks for a row that nobody has read"));
         }
+        self.ask();
         // SAFETY: as the caller promises; the row below stays while it waits alone.
         unsafe {
             self.raise_of_features();
@@ -390,8 +416,10 @@ impl Waiting {
             }
             let row = self.places.get(self.row).copied().unwrap_or_default();
             let answer = scorer.answer(row as usize, number);
-            let (ready, rows) = (&mut self.calls[call].ready, self.places.len());
+            let (asking, rows) = (&mut self.calls[call], self.places.len());
+            let ready = &mut asking.ready;
             if rows > 1
+                && asking.asked.calibrated.is_none()
                 && rows == self.bound as usize
                 && !ready.is_tried()
                 && let Some((model, question, outputs)) = scorer.together(number)
@@ -402,7 +430,7 @@ impl Waiting {
                 self.busy += clock.read().busy;
                 scorer.time_rows(&clock, number, timed);
             }
-            answer.map(|answer| result::answer(&answer))
+            answer.and_then(|answer| made(scorer, row as usize, number, answer))
         }
     }
 
@@ -441,7 +469,7 @@ impl Waiting {
     }
 
     #[cold]
-    fn unresolved(&self, call: usize, error: Error) -> Result<pg_sys::Datum> {
+    fn unresolved<R>(&self, call: usize, error: Error) -> Result<R> {
         counter::unresolved(self.calls[call].asked.function.unwrap_or(Function::Predict), error.kind());
         Err(error)
     }

@@ -3,16 +3,19 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use e2i_calibrate::Purpose;
 use e2i_core::reading::{self, Question, needed};
 use e2i_core::{Answer, Batch, Error, Known, OutputSet, Outputs, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
+use crate::catalog::schema::Schema;
 use crate::datum::columns::Columns;
 use crate::datum::features::{FeatureSource, Features};
 use crate::datum::row::Reading;
 use crate::datum::scalar::Zone;
 use crate::metrics::counter::Counter;
+use crate::scoring::calibrated::Calibrated;
 use crate::scoring::model::{LoadedModel, Pruned};
 
 /// Something that is asked of every row.
@@ -23,6 +26,8 @@ pub struct Asked {
     /// As which function's calls it is counted, logged and compared; `None` for what is told besides of a row that is asked
     /// something else, by versions that can.
     pub function: Option<Function>,
+    /// What of how sure the version is the caller wants to know besides.
+    pub calibrated: Option<Purpose>,
 }
 
 /// A version that scores rows of a scorer.
@@ -38,6 +43,8 @@ pub struct Arm {
     /// Whether rows are bound that may never be asked for: each is counted with its answer, as one that is scored alone.
     pub is_ahead: bool,
     source: FeatureSource,
+    /// Whether rows have to be seen as they were given, for the groups that they are in.
+    reads_groups: bool,
     /// Scores its rows, as something is known of them.
     pruned: Option<Rc<Pruned>>,
     calls: Vec<Call>,
@@ -57,18 +64,26 @@ struct Call {
     is_given: bool,
     /// `None` where nothing is counted.
     counter: Option<Rc<Counter>>,
+    /// How sure the version is, where that is asked for.
+    calibrated: Option<Calibrated>,
 }
 
 impl Arm {
     /// A version that answers with the function's name, or as the shadow of those that do.
     ///
     /// # Errors
-    /// Questions that the model cannot answer.
-    pub fn new(model: Rc<LoadedModel>, asked: &[Asked], service: &str, is_shadow: bool) -> Result<Self> {
+    /// Questions that the model cannot answer, calibrations that cannot be read.
+    pub fn new(
+        schema: Schema,
+        model: Rc<LoadedModel>,
+        asked: &[Asked],
+        service: &str,
+        is_shadow: bool,
+    ) -> Result<Self> {
         let (interface, reference) = (model.interface(), model.reference());
         let mut wanted = OutputSet { label: false, main: false };
         let mut calls = Vec::with_capacity(asked.len());
-        for Asked { question, function } in asked {
+        for Asked { question, function, calibrated } in asked {
             let question = question.unwrap_or_else(|| reading::served(interface, reference));
             let needed = needed(interface, question, reference);
             let is_given = needed.is_ok();
@@ -82,13 +97,17 @@ impl Arm {
             }
             let function = function.map(|function| if is_shadow { Function::Shadow } else { function });
             let counter = function.and_then(|function| model.counter(function, service));
-            calls.push(Call { question, function, is_given, counter });
+            let calibrated = calibrated.filter(|_| !is_shadow);
+            let calibrated = calibrated.map(|purpose| Calibrated::find(schema, &model, purpose)).transpose()?;
+            calls.push(Call { question, function, is_given, counter, calibrated });
         }
         // What is IMMUTABLE depends on no setting.
         let is_pinned = calls.iter().any(|call| call.function == Some(Function::Pinned));
         let source = FeatureSource::new(if is_pinned { Zone::Utc } else { Zone::Session });
         let batch = Batch::new(&interface.inputs, 1);
+        let reads_groups = calls.iter().any(|call| call.calibrated.as_ref().is_some_and(Calibrated::reads_groups));
         Ok(Self {
+            reads_groups,
             model,
             batch,
             rows: 0,
@@ -113,6 +132,12 @@ impl Arm {
     /// All of them.
     pub fn counters(&self) -> impl Iterator<Item = &Rc<Counter>> {
         self.calls.iter().filter_map(|call| call.counter.as_ref())
+    }
+
+    /// How sure the version is of what is asked at this place.
+    #[inline]
+    pub fn calibrated(&self, asked: usize) -> Option<&Calibrated> {
+        self.calls[asked].calibrated.as_ref()
     }
 
     /// Whether it can answer what is asked at this place.
@@ -148,6 +173,9 @@ impl Arm {
             self.batch.set_rows(self.rows + 1);
         }
         self.source.bind(&self.model.binder, features, &mut self.batch, self.rows)?;
+        for calibrated in self.calls.iter_mut().filter_map(|call| call.calibrated.as_mut()) {
+            calibrated.bind(&self.model.binder, features, self.rows)?;
+        }
         Ok(self.rows)
     }
 
@@ -162,6 +190,9 @@ impl Arm {
         reading: Reading,
         slot: *mut pg_sys::TupleTableSlot,
     ) -> bool {
+        if self.reads_groups {
+            return false;
+        }
         if self.batch.rows() <= self.rows {
             self.batch.set_rows(self.rows + 1);
         }

@@ -106,7 +106,7 @@ fn lineup(schema: Schema, found: &Found, preference: Preference) -> Result<Lineu
     let is_whole = shadow.is_some() == route.shadow.is_some();
     let service = if reference.selector == Selector::Deployed { reference.name.clone() } else { String::new() };
     let log = route.log.as_ref().map(|wanted| Log::new(&service, wanted));
-    Ok(Lineup { model, service, split, shadow, log, is_whole })
+    Ok(Lineup { schema, model, service, split, shadow, log, is_whole })
 }
 
 /// The loaded model that a reference means now, for this caller.

@@ -11,6 +11,7 @@
 mod anew;
 pub mod arm;
 pub mod cache;
+pub mod calibrated;
 mod call_site;
 pub mod compile;
 pub mod engines;

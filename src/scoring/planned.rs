@@ -14,6 +14,7 @@ use std::sync::Arc;
 use e2i_core::{Binder, Error, Kind, ModelReference, Result};
 use pgrx::{FromDatum, pg_sys};
 
+use crate::catalog::calibration;
 use crate::catalog::invalidation::{self, Standing};
 use crate::catalog::model::{self, ModelId, Route, describe};
 use crate::catalog::schema::Schema;
@@ -28,6 +29,8 @@ const MAX_KNOWN: usize = 64;
 pub struct Answering {
     /// What it takes.
     pub binder: Binder,
+    /// The columns besides by which groups of its rows are told, where it is calibrated by group.
+    pub grouped_by: Vec<String>,
     /// What a row costs the planner, in units of an operator of SQL; `None` for what the function is declared with.
     pub cost: Option<f32>,
 }
@@ -90,7 +93,7 @@ fn known(schema: Schema, id: &ModelId, reference: &ModelReference) -> Option<Rc<
     let version = describe(schema, id, reference).ok()?;
     let model = version.reference();
     let binder = Binder::new(Arc::new(version.interface), model);
-    let version = Rc::new(Answering { binder, cost: version.cost });
+    let version = Rc::new(Answering { binder, grouped_by: calibration::groupings(schema, id), cost: version.cost });
     KNOWN.with(|known| {
         let mut known = known.borrow_mut();
         if known.0 != changes || known.1.len() >= MAX_KNOWN {

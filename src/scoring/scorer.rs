@@ -13,6 +13,7 @@ use e2i_core::{Answer, Batch, Binder, Error, Kind, Known, Outputs, Result, featu
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
+use crate::catalog::schema::Schema;
 use crate::datum::columns::Columns;
 use crate::datum::features::Features;
 use crate::datum::row::Reading;
@@ -21,12 +22,15 @@ use crate::inference_log::record::{self, Capacity, Log, Outcome};
 use crate::metrics::clock::Clock;
 use crate::metrics::counter::{self, Counter};
 use crate::scoring::arm::{Arm, Asked};
+use crate::scoring::calibrated::Calibrated;
 use crate::scoring::engines::Preference;
 use crate::scoring::model::LoadedModel;
 use crate::scoring::shadow;
 
 /// What a reference means, loaded: who scores the rows of a service.
 pub struct Lineup {
+    /// The schema of the extension.
+    pub schema: Schema,
     /// The version that is meant; of a service, the active one.
     pub model: Rc<LoadedModel>,
     /// The service that was called; empty for a version called by its name or alias.
@@ -90,14 +94,14 @@ impl Scorer {
     /// # Errors
     /// What a version that answers cannot be asked.
     pub fn new(lineup: Lineup, asked: &[Asked]) -> Result<Self> {
-        let Lineup { model, service, split, shadow, log, is_whole } = lineup;
+        let Lineup { schema, model, service, split, shadow, log, is_whole } = lineup;
         let is_pinned = asked.iter().any(|asked| asked.function == Some(Function::Pinned));
         if let Some(why) = model.interface().varies.as_ref().filter(|_| is_pinned) {
             return Err(Error::new(Kind::Unsupported, format!("model {} cannot be pinned: {why}", model.reference()))
                 .with_detail("Its answer to a row is not that row's alone, or not always the same.")
                 .with_hint("Use e2i_predict, or export the model for inference and register that."));
         }
-        let mut arms = vec![Arm::new(model, asked, &service, false)?];
+        let mut arms = vec![Arm::new(schema, model, asked, &service, false)?];
         let split = match split {
             None => None,
             Some((split, models)) => {
@@ -106,14 +110,15 @@ impl Scorer {
                     let known = arms.iter().position(|arm| arm.model.id == model.id);
                     versions.push(known.unwrap_or(arms.len()));
                     if known.is_none() {
-                        arms.push(Arm::new(model, asked, &service, false)?);
+                        arms.push(Arm::new(schema, model, asked, &service, false)?);
                     }
                 }
                 Some((split, versions))
             }
         };
         // A shadow that cannot answer the question is left out: callers must not notice it.
-        let shadow = shadow.and_then(|(model, sample)| Some((Arm::new(model, asked, &service, true).ok()?, sample)));
+        let shadow =
+            shadow.and_then(|(model, sample)| Some((Arm::new(schema, model, asked, &service, true).ok()?, sample)));
         let (shadow, sample) = shadow.unzip();
         let traffic = Traffic::new(split, sample.unwrap_or_default());
         let (asked, counted) = (asked.to_vec(), counter::mode());
@@ -384,6 +389,14 @@ impl Scorer {
             None => Ok((&self.arms[*arm].model, &self.arms[*arm].batch, *place)),
             Some(error) => Err(error.clone()),
         }
+    }
+
+    /// How sure the version that scored a row is of what is asked at this place, with the version, its batch, and the row's place there.
+    #[inline]
+    pub fn calibrated(&self, row: usize, asked: usize) -> Option<(&Calibrated, &LoadedModel, (&Batch, usize))> {
+        let Row { arm, place, .. } = self.rows.get(row)?;
+        let arm = &self.arms[*arm];
+        Some((arm.calibrated(asked)?, &arm.model, (&arm.batch, *place)))
     }
 
     /// The version that scored a row.

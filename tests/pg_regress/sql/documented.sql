@@ -26,7 +26,7 @@ SELECT p.proname, count(*) AS spellings, string_agg(DISTINCT p.provolatile::text
 FROM mine JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
 WHERE p.proname ~ '^e2i_(predict|serve$|check_features|describe_model|model_classes)' GROUP BY p.proname ORDER BY p.proname COLLATE "C";
 SELECT p.oid::regprocedure FROM mine JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
-WHERE p.proname ~ '^e2i_predict' AND p.proname !~ '_planned$' AND pg_get_function_arguments(p.oid) NOT IN ('model text, features jsonb', 'model text, features text', 'model text, features json', 'model text, features record', 'model text, features anyarray');
+WHERE p.proname ~ '^e2i_predict' AND p.proname !~ '_planned$' AND replace(pg_get_function_arguments(p.oid), ', level double precision DEFAULT 0.9', '') NOT IN ('model text, features jsonb', 'model text, features text', 'model text, features json', 'model text, features record', 'model text, features anyarray');
 -- Nothing that answers from the registry is IMMUTABLE, but for the pinned form: a version never changes.
 SELECT p.oid::regprocedure FROM mine JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
 WHERE p.provolatile = 'i' AND pg_get_function_arguments(p.oid) <> '' ORDER BY 1;

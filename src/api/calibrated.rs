@@ -1,0 +1,218 @@
+//! `e2i_predict_interval`, `e2i_predict_set`, `e2i_predict_calibrated`, `e2i_predict_calibrated_proba`: answers with how sure they are. One C
+//! function for each spelling of the features, and one that plans call. Their SQL declarations are in `sql/calibration.sql`.
+
+use e2i_calibrate::Purpose;
+use e2i_core::reading::Question;
+use e2i_core::{Answer, Error, Kind, Result};
+use pgrx::{pg_guard, pg_sys};
+
+use crate::catalog::schema::Schema;
+use crate::datum::features::{Features, Spelling};
+use crate::datum::result::Float8Rows;
+use crate::datum::{result, row};
+use crate::error::OrRaise;
+use crate::pg::{call_site, sqlstate, varlena};
+use crate::scan;
+use crate::scan::call::ScoringFunction;
+use crate::scoring::calibrated::labels;
+use crate::scoring::{CallSite, Scorer, planned};
+
+/// What a function makes of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gives {
+    /// A row: prediction, ends, level, coverage.
+    Interval,
+    /// Labels.
+    Set,
+    /// The calibrated probability of the second of two classes.
+    Probability,
+    /// Those of all classes.
+    Probabilities,
+}
+
+/// What one call in a plan keeps.
+#[derive(Default)]
+struct Site {
+    place: Place,
+    /// Of what is given back where that is a row.
+    rows: Option<Float8Rows>,
+}
+
+/// How it comes by its answers.
+#[derive(Default)]
+enum Place {
+    /// It was not called yet.
+    #[default]
+    New,
+    /// Features reach it.
+    Alone(CallSite),
+    /// It asks for rows that a node of the plan has read; its number among those that do.
+    Asking(usize),
+}
+
+/// Scores one row, and says how sure that is; `None` is NULL. The functions are declared STRICT, so all arguments are there.
+unsafe fn answer(
+    fcinfo: pg_sys::FunctionCallInfo,
+    function: &ScoringFunction,
+    gives: Gives,
+) -> Result<Option<pg_sys::Datum>> {
+    // SAFETY: the server passes a valid fcinfo with arguments of the declared types.
+    unsafe {
+        let arguments = (*fcinfo).args.as_slice(function.arguments());
+        let features = arguments[1].value;
+        let site: &mut Site = call_site::state(fcinfo);
+        let place = call_site::Place::of_call(fcinfo);
+        if let Place::New = site.place {
+            let asked = scan::asked((*(*fcinfo).flinfo).fn_expr);
+            site.place = asked.map_or_else(|| Place::Alone(CallSite::default()), Place::Asking);
+            site.rows = (gives == Gives::Interval).then(|| {
+                let row_type = pg_sys::get_func_rettype((*(*fcinfo).flinfo).fn_oid);
+                Float8Rows::new(row_type, 5)
+            });
+        }
+        let level = match arguments.last() {
+            Some(level) if function.takes_level() => f64::from_bits(level.value.value() as u64),
+            _ => 0.0,
+        };
+        let rows = site.rows.as_ref();
+        let made = |scorer: &Scorer, row: usize, asked: usize, answer: Answer| {
+            made(scorer, (row, asked), &answer, gives, level, rows)
+        };
+        match &mut site.place {
+            Place::Asking(number) => scan::answered(features, *number, place, made),
+            Place::Alone(site) => {
+                let reference = varlena::text(arguments[0].value);
+                let clock = site.enter(place);
+                let place = || Ok((Schema::of_call(fcinfo), function.preference(reference)?));
+                let check = |scorer: &Scorer| match function.is_planned {
+                    true => planned::require(scorer, arguments[2].value, |model| row::holds_all(features, model)),
+                    false => Ok(()),
+                };
+                let scorer = site.scorer(place, reference, function.asked(), check)?;
+                let spelling = function.spelling(function.is_planned && arguments[3].value.value() != 0);
+                let answer = scorer.score_one(Features::of_datum(spelling, features))?;
+                if let Some(clock) = clock {
+                    scorer.time_row(&clock);
+                }
+                made(scorer, 0, 0, answer)
+            }
+            Place::New => Err(Error::new(Kind::Internal, "a call has no place")),
+        }
+    }
+}
+
+/// What is made of the answer to a row.
+#[inline]
+fn made(
+    scorer: &Scorer,
+    (row, asked): (usize, usize),
+    answer: &Answer,
+    gives: Gives,
+    level: f64,
+    rows: Option<&Float8Rows>,
+) -> Result<Option<pg_sys::Datum>> {
+    let Some((calibrated, model, place)) = scorer.calibrated(row, asked) else {
+        return Err(Error::new(Kind::Internal, "a scorer was not asked how sure it is"));
+    };
+    match gives {
+        Gives::Interval => {
+            let sure = calibrated.interval(model, place, answer, level)?;
+            let interval = sure.interval;
+            let numbers = [interval.prediction, interval.lower, interval.upper, level];
+            Ok(rows.map(|rows| rows.row(numbers, sure.coverage)))
+        }
+        Gives::Set => {
+            let classes = calibrated.set(model, place.1, answer, level)?;
+            let labels = labels(model.interface());
+            Ok(Some(result::text_array(classes.into_iter().filter_map(|class| labels.get(class)).map(String::as_str))))
+        }
+        Gives::Probability => match calibrated.probabilities(model, place.1, answer)?.as_deref() {
+            Some([_, second]) => Ok(Some(pg_sys::Datum::from(second.to_bits()))),
+            Some(_) => {
+                let message = format!("model {} has more than two classes", model.reference());
+                Err(Error::new(Kind::WrongState, message).with_hint("Use e2i_predict_calibrated_proba."))
+            }
+            None => Ok(None),
+        },
+        Gives::Probabilities => {
+            Ok(calibrated.probabilities(model, place.1, answer)?.as_deref().map(result::float8_array))
+        }
+    }
+}
+
+/// Defines functions of the server's version-1 calling convention.
+macro_rules! calibrated_functions {
+    ($($symbol:ident, $info:ident: $gives:ident, $question:ident, $purpose:ident, $spelling:ident, $is_planned:literal;)*) => {
+    /// All of them.
+    pub const FUNCTIONS: &[ScoringFunction] = &[$(
+        ScoringFunction {
+            symbol: stringify!($symbol),
+            address: $symbol,
+            question: Question::$question,
+            spelling: Spelling::$spelling,
+            is_pinned: false,
+            is_planned: $is_planned,
+            calibrated: Some(Purpose::$purpose),
+        },
+    )*];
+
+    $(
+        /// Says which calling convention the function has.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $info() -> &'static pg_sys::Pg_finfo_record {
+            const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+            &VERSION_1
+        }
+
+        /// See the function of the same name in `sql/calibration.sql`.
+        ///
+        /// # Safety
+        /// Called by the server only.
+        #[unsafe(no_mangle)]
+        #[pg_guard]
+        pub unsafe extern "C-unwind" fn $symbol(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+            const FUNCTION: ScoringFunction = ScoringFunction {
+                symbol: stringify!($symbol),
+                address: $symbol,
+                question: Question::$question,
+                spelling: Spelling::$spelling,
+                is_pinned: false,
+                is_planned: $is_planned,
+                calibrated: Some(Purpose::$purpose),
+            };
+            // SAFETY: the server calls with a valid fcinfo.
+            unsafe {
+                match sqlstate::keeping(|| answer(fcinfo, &FUNCTION, Gives::$gives)).or_raise() {
+                    Some(answer) => answer,
+                    None => {
+                        (*fcinfo).isnull = true;
+                        pg_sys::Datum::null()
+                    }
+                }
+            }
+        }
+    )*};
+}
+
+calibrated_functions! {
+    e2i_predict_interval_jsonb, pg_finfo_e2i_predict_interval_jsonb: Interval, Vector, Interval, Jsonb, false;
+    e2i_predict_interval_text, pg_finfo_e2i_predict_interval_text: Interval, Vector, Interval, Text, false;
+    e2i_predict_interval_row, pg_finfo_e2i_predict_interval_row: Interval, Vector, Interval, Row, false;
+    e2i_predict_interval_array, pg_finfo_e2i_predict_interval_array: Interval, Vector, Interval, Array, false;
+    e2i_predict_interval_planned, pg_finfo_e2i_predict_interval_planned: Interval, Vector, Interval, Row, true;
+    e2i_predict_set_jsonb, pg_finfo_e2i_predict_set_jsonb: Set, Probabilities, Set, Jsonb, false;
+    e2i_predict_set_text, pg_finfo_e2i_predict_set_text: Set, Probabilities, Set, Text, false;
+    e2i_predict_set_row, pg_finfo_e2i_predict_set_row: Set, Probabilities, Set, Row, false;
+    e2i_predict_set_array, pg_finfo_e2i_predict_set_array: Set, Probabilities, Set, Array, false;
+    e2i_predict_set_planned, pg_finfo_e2i_predict_set_planned: Set, Probabilities, Set, Row, true;
+    e2i_predict_calibrated_jsonb, pg_finfo_e2i_predict_calibrated_jsonb: Probability, Probabilities, Probability, Jsonb, false;
+    e2i_predict_calibrated_text, pg_finfo_e2i_predict_calibrated_text: Probability, Probabilities, Probability, Text, false;
+    e2i_predict_calibrated_row, pg_finfo_e2i_predict_calibrated_row: Probability, Probabilities, Probability, Row, false;
+    e2i_predict_calibrated_array, pg_finfo_e2i_predict_calibrated_array: Probability, Probabilities, Probability, Array, false;
+    e2i_predict_calibrated_planned, pg_finfo_e2i_predict_calibrated_planned: Probability, Probabilities, Probability, Row, true;
+    e2i_predict_calibrated_proba_jsonb, pg_finfo_e2i_predict_calibrated_proba_jsonb: Probabilities, Probabilities, Probability, Jsonb, false;
+    e2i_predict_calibrated_proba_text, pg_finfo_e2i_predict_calibrated_proba_text: Probabilities, Probabilities, Probability, Text, false;
+    e2i_predict_calibrated_proba_row, pg_finfo_e2i_predict_calibrated_proba_row: Probabilities, Probabilities, Probability, Row, false;
+    e2i_predict_calibrated_proba_array, pg_finfo_e2i_predict_calibrated_proba_array: Probabilities, Probabilities, Probability, Array, false;
+    e2i_predict_calibrated_proba_planned, pg_finfo_e2i_predict_calibrated_proba_planned: Probabilities, Probabilities, Probability, Row, true;
+}
