@@ -302,7 +302,7 @@ CREATE TABLE ml_scoring_schedules (
     model        text NOT NULL,
     source_table text NOT NULL,
     options      jsonb NOT NULL,
-    every        interval NOT NULL CHECK (every >= interval '1 second'),
+    every        interval CHECK (every >= interval '1 second'),
     made_by      text NOT NULL,
     made_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     next_run     timestamptz NOT NULL,
@@ -310,7 +310,10 @@ CREATE TABLE ml_scoring_schedules (
     last_job     bigint,
     missed       bigint NOT NULL DEFAULT 0,
     status       text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'running', 'failed', 'stopped')),
-    error        text
+    error        text,
+    cron         text,
+    time_zone    text CHECK (num_nulls(cron, time_zone) <> 1),
+    CHECK (num_nonnulls(every, cron) < 2)
 );
 COMMENT ON TABLE ml_scoring_schedules IS 'scoring jobs that the clock begins; written by e2i_schedule_scoring';
 COMMENT ON COLUMN ml_scoring_schedules.id IS 'number of the schedule';
@@ -318,7 +321,7 @@ COMMENT ON COLUMN ml_scoring_schedules.name IS 'its name';
 COMMENT ON COLUMN ml_scoring_schedules.model IS 'the model';
 COMMENT ON COLUMN ml_scoring_schedules.source_table IS 'the table whose rows are scored';
 COMMENT ON COLUMN ml_scoring_schedules.options IS 'the other options of e2i_score_table';
-COMMENT ON COLUMN ml_scoring_schedules.every IS 'how long from one run to the next';
+COMMENT ON COLUMN ml_scoring_schedules.every IS 'how long from one run to the next; NULL for cron, and for what is run once, after which it is gone';
 COMMENT ON COLUMN ml_scoring_schedules.made_by IS 'the role that made it, and whose rights it has';
 COMMENT ON COLUMN ml_scoring_schedules.made_at IS 'when it was made';
 COMMENT ON COLUMN ml_scoring_schedules.next_run IS 'when it is due';
@@ -327,6 +330,8 @@ COMMENT ON COLUMN ml_scoring_schedules.last_job IS 'the latest job of it, in ml_
 COMMENT ON COLUMN ml_scoring_schedules.missed IS 'runs that were due while nothing could be begun, or while the one before went on';
 COMMENT ON COLUMN ml_scoring_schedules.status IS 'waiting, running, failed (the last run; the next is tried), or stopped (its role has lost the right)';
 COMMENT ON COLUMN ml_scoring_schedules.error IS 'why';
+COMMENT ON COLUMN ml_scoring_schedules.cron IS 'at which times, as cron has them';
+COMMENT ON COLUMN ml_scoring_schedules.time_zone IS 'of which time zone they are';
 
 -- A job that runs is no job on the server that a dump is restored on.
 SELECT pg_catalog.pg_extension_config_dump('ml_scoring_jobs', 'WHERE status NOT IN (''running'', ''cancelling'')');
@@ -391,16 +396,17 @@ CREATE FUNCTION e2i_cancel_scoring_job(id bigint) RETURNS text
 COMMENT ON FUNCTION e2i_cancel_scoring_job IS 'ends a scoring job of the caller''s after the batch that it is at, and returns its status; the call that began it goes on from there';
 
 CREATE VIEW e2i_scoring_schedules WITH (security_barrier) AS
-    SELECT s.name, s.model, s.source_table AS "table", s.every, date_trunc('second', s.next_run) AS next_run, s.last_job, s.missed, s.status, s.error
+    SELECT s.name, s.model, s.source_table AS "table", s.every, date_trunc('second', s.next_run) AS next_run, s.last_job, s.missed, s.status, s.error,
+           s.cron, s.time_zone
     FROM ml_scoring_schedules s JOIN pg_roles r ON r.rolname = s.made_by
     WHERE pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_monitor', 'USAGE')
     ORDER BY s.name;
 COMMENT ON VIEW e2i_scoring_schedules IS 'schedules of the caller''s roles with their next runs, for reading';
 
-CREATE FUNCTION e2i_schedule_scoring(name text, model text, "table" regclass, target text DEFAULT NULL, every interval DEFAULT '1 day',
-        options jsonb DEFAULT '{}', starting timestamptz DEFAULT NULL) RETURNS void
+CREATE FUNCTION e2i_schedule_scoring(name text, model text, "table" regclass, target text DEFAULT NULL, every interval DEFAULT NULL,
+        options jsonb DEFAULT '{}', starting timestamptz DEFAULT NULL, cron text DEFAULT NULL, time_zone text DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_schedule_scoring_wrapper';
-COMMENT ON FUNCTION e2i_schedule_scoring IS 'has a table scored again and again, by a background worker with the rights of the caller; options are those of e2i_score_table';
+COMMENT ON FUNCTION e2i_schedule_scoring IS 'has a table scored again and again, every so long or at the times of a cron text, by a background worker with the rights of the caller; options are those of e2i_score_table';
 
 CREATE FUNCTION e2i_unschedule_scoring(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_unschedule_scoring_wrapper';

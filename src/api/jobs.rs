@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use e2i_clock::Times;
 use e2i_core::{Error, Kind, Result};
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
@@ -13,7 +14,7 @@ use crate::datum::features::{Features, Spelling};
 use crate::error::{OrRaise, code, given, raise, without_nulls};
 use crate::jobs::asked::{Asked, parse_locked, parse_on_error, parse_workers, positive};
 use crate::jobs::job::Options;
-use crate::jobs::schedule::{self, Wanted};
+use crate::jobs::schedule::{self, Wanted, When};
 use crate::jobs::targets::{self, What};
 use crate::jobs::{cancel, score_table};
 use crate::pg::commits::{Ground, as_procedure, may_commit};
@@ -116,15 +117,15 @@ fn e2i_schedule_scoring(
     every: Option<Interval>,
     options: Option<Document<'_>>,
     starting: Option<TimestampWithTimeZone>,
+    cron: Option<&str>,
+    time_zone: Option<&str>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) {
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_change(fcinfo) };
     let run = || -> Result<()> {
-        let (name, every) = (given(name, "name")?, given(every, "every")?);
-        if every.as_micros() < 1_000_000 {
-            return Err(Error::new(Kind::BadOption, "every is at least a second").with_hint("every => '1 day'"));
-        }
+        let name = given(name, "name")?;
+        let when = when(every, cron, time_zone)?;
         let mut options = match options {
             Some(options) => options.read("options")?,
             None => serde_json::json!({}),
@@ -133,10 +134,29 @@ fn e2i_schedule_scoring(
             options.insert("target".to_owned(), target.into());
         }
         let asked = Asked::of_options(given(model, "model")?, given(table, "table")?, &options)?;
-        let every = format!("{} microseconds", every.as_micros());
-        schedule::put(schema, &Wanted { name, asked: &asked, options: &options, every: &every, starting })
+        schedule::put(schema, &Wanted { name, asked: &asked, options: &options, when: &when, starting })
     };
     run().or_raise();
+}
+
+/// Every so long, or at the times of a cron text.
+fn when(every: Option<Interval>, cron: Option<&str>, time_zone: Option<&str>) -> Result<When> {
+    const HINT: &str = "every => '1 day', or cron => '0 3 * * 1-5' for three from Monday to Friday";
+    match (every, cron) {
+        (Some(_), Some(_)) => Err(Error::new(Kind::BadOption, "both every and cron are given").with_hint(HINT)),
+        (None, None) => Err(Error::new(Kind::BadOption, "neither every nor cron says when").with_hint(HINT)),
+        (Some(_), None) if time_zone.is_some() => {
+            Err(Error::new(Kind::BadOption, "time_zone is for cron").with_hint("Leave it out."))
+        }
+        (Some(every), None) if every.as_micros() < 1_000_000 => {
+            Err(Error::new(Kind::BadOption, "every is at least a second").with_hint("every => '1 day'"))
+        }
+        (Some(every), None) => Ok(When::Every(format!("{} microseconds", every.as_micros()))),
+        (None, Some(cron)) => {
+            Times::parse(cron)?;
+            Ok(When::Cron { text: cron.trim().to_owned(), time_zone: time_zone.map(str::to_owned) })
+        }
+    }
 }
 
 /// Removes a schedule; a run that is under way goes on. Declared in `sql/jobs.sql`.

@@ -1,6 +1,9 @@
 //! Jobs that the clock begins: a run is due, a worker is started as the role that made the schedule, and how it ended is written down.
 
+use e2i_clock::Times;
 use e2i_core::{Error, Kind, Result};
+use pgrx::pg_sys;
+use pgrx::prelude::TimestampWithTimeZone;
 use serde_json::Value;
 
 use crate::catalog::schema::Schema;
@@ -14,24 +17,39 @@ use crate::pg::query::Query;
 use crate::pg::role;
 
 const PUT: Query = Query::new(
-    "INSERT INTO {ml}.ml_scoring_schedules (name, model, source_table, options, every, made_by, next_run)
-     VALUES ($1, $2, $3, $4::jsonb, $5::interval, $6, coalesce($7, clock_timestamp()))
+    "INSERT INTO {ml}.ml_scoring_schedules (name, model, source_table, options, every, made_by, next_run, cron, time_zone)
+     VALUES ($1, $2, $3, $4::jsonb, $5::interval, $6, coalesce($7, clock_timestamp()), $8, $9)
      ON CONFLICT (name) DO UPDATE SET model = excluded.model, source_table = excluded.source_table, options = excluded.options,
-        every = excluded.every, next_run = excluded.next_run, status = 'waiting', error = NULL
+        every = excluded.every, next_run = excluded.next_run, cron = excluded.cron, time_zone = excluded.time_zone,
+        status = 'waiting', error = NULL
      WHERE ml_scoring_schedules.made_by = excluded.made_by RETURNING id",
 );
 const DROP: Query = Query::new("DELETE FROM {ml}.ml_scoring_schedules WHERE name = $1");
+const DONE: Query = Query::new("DELETE FROM {ml}.ml_scoring_schedules WHERE id = $1");
 const WHOSE: Query = Query::new("SELECT s.made_by FROM {ml}.ml_scoring_schedules s WHERE s.name = $1");
-// A run that was due while nothing could be begun is made up for once; the next ones keep their time.
+// A run that was due while nothing could be begun is made up for once; the next ones keep their time. The times of a cron text are
+// found after this, and what is run once has no next one.
 const DUE: Query = Query::new(
     "UPDATE {ml}.ml_scoring_schedules s SET last_run = clock_timestamp(), missed = s.missed + d.passed,
-        next_run = s.next_run + (d.passed + 1) * s.every
-     FROM (SELECT o.id, floor(extract(epoch FROM clock_timestamp() - o.next_run) / extract(epoch FROM o.every))::bigint AS passed
+        next_run = CASE WHEN s.every IS NULL THEN timestamptz 'infinity' ELSE s.next_run + (d.passed + 1) * s.every END
+     FROM (SELECT o.id, o.next_run, coalesce(floor(extract(epoch FROM clock_timestamp() - o.next_run) / extract(epoch FROM o.every))::bigint, 0) AS passed
            FROM {ml}.ml_scoring_schedules o WHERE o.next_run <= clock_timestamp() AND o.status <> 'stopped') d
-     WHERE s.id = d.id RETURNING s.id, s.name, s.made_by",
+     WHERE s.id = d.id
+     RETURNING s.id, s.name, s.made_by, s.cron, extract(epoch FROM date_trunc('second', d.next_run AT TIME ZONE s.time_zone))::bigint,
+        extract(epoch FROM date_trunc('second', clock_timestamp() AT TIME ZONE s.time_zone))::bigint",
+);
+// What a clock on a wall shows: when it is to begin, and in which zone.
+const WALL: Query = Query::new(
+    "SELECT CASE WHEN isfinite(t.at) THEN extract(epoch FROM date_trunc('second', t.at AT TIME ZONE t.zone))::bigint END, t.zone
+     FROM (SELECT coalesce($1, clock_timestamp()) AS at, coalesce($2, current_setting('TimeZone')) AS zone) t",
+);
+const INSTANT: Query = Query::new("SELECT (timestamp 'epoch' + $1 * interval '1 second') AT TIME ZONE $2");
+const NEXT: Query = Query::new(
+    "UPDATE {ml}.ml_scoring_schedules s SET next_run = (timestamp 'epoch' + $2 * interval '1 second') AT TIME ZONE s.time_zone, missed = s.missed + $3
+     WHERE s.id = $1 RETURNING next_run > clock_timestamp()",
 );
 const READ: Query = Query::new(
-    "SELECT s.name, s.model, s.source_table, s.options::text FROM {ml}.ml_scoring_schedules s WHERE s.id = $1",
+    "SELECT s.name, s.model, s.source_table, s.options::text, s.every IS NULL AND s.cron IS NULL FROM {ml}.ml_scoring_schedules s WHERE s.id = $1",
 );
 const MISSED: Query = Query::new("UPDATE {ml}.ml_scoring_schedules SET missed = missed + 1 WHERE id = $1");
 const STATUS: Query = Query::new(
@@ -39,6 +57,19 @@ const STATUS: Query = Query::new(
         last_job = coalesce((SELECT max(j.id) FROM {ml}.ml_scoring_jobs j WHERE j.schedule = s.name), s.last_job)
      WHERE s.id = $1",
 );
+
+/// When a schedule is due.
+pub enum When {
+    /// Every so long, an interval as text.
+    Every(String),
+    /// At the times of a cron text, in a time zone: the session's if not given.
+    Cron {
+        /// The text, which was read once.
+        text: String,
+        /// See above.
+        time_zone: Option<String>,
+    },
+}
 
 /// What is to be run, and how often.
 pub struct Wanted<'w> {
@@ -48,10 +79,10 @@ pub struct Wanted<'w> {
     pub asked: &'w Asked,
     /// Its options as they were given.
     pub options: &'w Value,
-    /// How often, an interval as text.
-    pub every: &'w str,
+    /// How often, or at which times.
+    pub when: &'w When,
     /// When first; now if not given.
-    pub starting: Option<pgrx::prelude::TimestampWithTimeZone>,
+    pub starting: Option<TimestampWithTimeZone>,
 }
 
 /// Makes a schedule, or changes one of the caller's.
@@ -66,14 +97,24 @@ pub fn put(schema: Schema, wanted: &Wanted<'_>) -> Result<()> {
     }
     let job = wanted.asked.job(schema)?;
     let options = wanted.options.to_string();
+    let (mut every, mut cron, mut zone, mut first) = (None, None, None, wanted.starting);
+    match wanted.when {
+        When::Every(interval) => every = Some(interval.as_str()),
+        When::Cron { text, time_zone } => {
+            let (in_zone, at) = next_time(text, time_zone.as_deref(), wanted.starting)?;
+            (cron, zone, first) = (Some(text.as_str()), Some(in_zone), at);
+        }
+    }
     let arguments = [
         wanted.name.into(),
         job.model.as_str().into(),
         job.source.name.as_str().into(),
         options.as_str().into(),
-        wanted.every.into(),
+        every.into(),
         by.as_str().into(),
-        wanted.starting.into(),
+        first.into(),
+        cron.into(),
+        zone.as_deref().into(),
     ];
     let put = schema.as_owner(|| PUT.returning(schema, &arguments, |row| row.get::<i64>(1)));
     match put.is_empty() {
@@ -81,6 +122,29 @@ pub fn put(schema: Schema, wanted: &Wanted<'_>) -> Result<()> {
         true => Err(Error::new(Kind::Duplicate, format!("the schedule {:?} is another role's", wanted.name))
             .with_hint("Choose another name.")),
     }
+}
+
+/// The time zone of a cron text, and the first of its times from `starting` on, or after now.
+fn next_time(
+    cron: &str,
+    time_zone: Option<&str>,
+    starting: Option<TimestampWithTimeZone>,
+) -> Result<(String, Option<TimestampWithTimeZone>)> {
+    let home = pg_sys::Oid::from(pg_sys::PG_CATALOG_NAMESPACE);
+    let read =
+        WALL.select_latest(home, &[starting.into(), time_zone.into()], |row| (row.get::<i64>(1), row.get::<String>(2)));
+    let (wall, zone) = read.into_iter().next().unwrap_or_default();
+    let zone = zone.unwrap_or_default();
+    // One that never begins stays so.
+    let Some(wall) = wall else { return Ok((zone, starting)) };
+    let wall = if starting.is_some() { wall.saturating_sub(1) } else { wall };
+    let Some(next) = Times::parse(cron)?.after(wall) else { return Err(no_more(cron)) };
+    let found = INSTANT.select_latest(home, &[next.into(), zone.as_str().into()], |row| row.get(1));
+    Ok((zone, found.into_iter().flatten().next()))
+}
+
+fn no_more(cron: &str) -> Error {
+    Error::new(Kind::BadOption, format!("cron {cron:?} means no time that is still to come"))
 }
 
 /// Removes one of the caller's.
@@ -102,10 +166,15 @@ pub fn drop(schema: Schema, name: &str) -> Result<()> {
 
 /// Starts what is due, in the transaction of a worker that may do anything; what could not be started.
 pub fn start_due(schema: Schema) -> Vec<String> {
-    let due =
-        DUE.returning(schema, &[], |row| Some((row.get::<i64>(1)?, row.get::<String>(2)?, row.get::<String>(3)?)));
+    let due = DUE.returning(schema, &[], |row| {
+        let times = row.get::<String>(4).zip(row.get::<i64>(5)).zip(row.get::<i64>(6));
+        Some((row.get::<i64>(1)?, row.get::<String>(2)?, row.get::<String>(3)?, times))
+    });
     let mut failures = vec![];
-    for (id, name, by) in due.into_iter().flatten() {
+    for (id, name, by, times) in due.into_iter().flatten() {
+        if let Some(((cron, last), now)) = times {
+            failures.extend(find_next(schema, id, &cron, last, now).err().map(|error| error.message().to_owned()));
+        }
         let role = role::find(&by);
         let stopped = match role {
             None => Some(format!("role {by:?} does not exist")),
@@ -128,6 +197,23 @@ pub fn start_due(schema: Schema) -> Vec<String> {
     failures
 }
 
+/// Writes down when a schedule of a cron text is due next, and how many of its times have passed since the one that is made up for.
+fn find_next(schema: Schema, id: i64, cron: &str, last: i64, now: i64) -> Result<()> {
+    let times = Times::parse(cron)?;
+    let (mut next, mut passed) = times.since(last, now);
+    // Where clocks go back, a time may have passed before it comes.
+    for _ in 0..100 {
+        let Some(wall) = next else { return Err(no_more(cron)) };
+        let missed = i64::try_from(std::mem::take(&mut passed)).unwrap_or(i64::MAX);
+        let arguments = [id.into(), wall.into(), missed.into()];
+        if NEXT.returning(schema, &arguments, |row| row.get::<bool>(1)) == [Some(true)] {
+            break;
+        }
+        next = times.after(wall);
+    }
+    Ok(())
+}
+
 /// A run, in a worker that is connected as the schedule's role.
 pub fn run(id: i64) {
     let Some(schema) = Schema::of_extension() else { return };
@@ -137,8 +223,10 @@ pub fn run(id: i64) {
         return;
     };
     let read = guarded(|| asked(schema, id).or_raise());
-    let ended = read.and_then(|asked| match asked {
-        Some(asked) => {
+    let mut is_once = false;
+    let ended = read.and_then(|read| match read {
+        Some((asked, once)) => {
+            is_once = once;
             schema.as_owner(|| STATUS.execute(schema, &[id.into(), "running".into(), None::<&str>.into()]));
             commit(Ground::Worker)?;
             attempt_table(schema, &asked, Ground::Worker)
@@ -146,6 +234,10 @@ pub fn run(id: i64) {
         None => Ok(Ended::Done),
     });
     let (status, error) = match ended {
+        Ok(_) if is_once => {
+            schema.as_owner(|| DONE.execute(schema, &[id.into()]));
+            ("waiting", None)
+        }
         Ok(_) => ("waiting", None),
         Err(caught) => {
             Ground::Worker.roll_back();
@@ -158,16 +250,18 @@ pub fn run(id: i64) {
     held.release();
 }
 
-fn asked(schema: Schema, id: i64) -> Result<Option<Asked>> {
+/// What a schedule does, and whether it is run once.
+fn asked(schema: Schema, id: i64) -> Result<Option<(Asked, bool)>> {
     let read = schema.as_owner(|| {
         READ.select_latest(schema, &[id.into()], |row| {
             let text = |column| row.get::<String>(column).unwrap_or_default();
-            (text(1), text(2), text(3), text(4))
+            (text(1), text(2), text(3), text(4), row.get::<bool>(5).unwrap_or(false))
         })
     });
-    let Some((name, model, table, options)) = read.into_iter().next() else { return Ok(None) };
+    let Some((name, model, table, options, is_once)) = read.into_iter().next() else { return Ok(None) };
     let options: Value = serde_json::from_str(&options).unwrap_or_default();
     let table = crate::jobs::statements::found(&table)?
         .ok_or_else(|| Error::new(Kind::UnknownModel, format!("the table {table} does not exist")))?;
-    Ok(Some(Asked { schedule: Some(name), ..Asked::of_options(&model, table.oid, &options)? }))
+    let asked = Asked { schedule: Some(name), ..Asked::of_options(&model, table.oid, &options)? };
+    Ok(Some((asked, is_once)))
 }

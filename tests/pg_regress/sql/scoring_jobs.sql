@@ -195,9 +195,33 @@ SELECT e2i_cancel_scoring_job(1001);
 SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', every => '1 day', options => '{"where": "is_kol"}', starting => 'infinity');
 SELECT name, model, "table", every, next_run, status FROM e2i_scoring_schedules;
 SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', every => '0 s');
-SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', options => '{"were": "is_kol"}');
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', every => '1 day', options => '{"were": "is_kol"}');
 SELECT e2i_unschedule_scoring('weekly');
 SELECT e2i_unschedule_scoring('nightly');
+-- Or at the times of a cron text, of a clock in some zone; the year is one in which nothing comes due here.
+SET TimeZone = 'America/New_York';
+SELECT e2i_schedule_scoring('weekdays', 'churn', 'shop.customers', 'churn_score', cron => '0 3 * * 1-5', starting => '2040-06-02 03:00');
+SELECT e2i_schedule_scoring('month end', 'churn', 'shop.customers', 'churn_score', cron => '30 23 L * *', time_zone => 'Asia/Tokyo', starting => '2040-02-01 00:00+09');
+-- A time that clocks pass over is an hour later, one that they pass twice is the second of both.
+SELECT e2i_schedule_scoring('spring', 'churn', 'shop.customers', 'churn_score', cron => '30 2 * * *', starting => '2040-03-11 00:00');
+SELECT e2i_schedule_scoring('autumn', 'churn', 'shop.customers', 'churn_score', cron => '30 1 * * *', starting => '2040-11-04 00:00');
+SELECT e2i_schedule_scoring('never', 'churn', 'shop.customers', 'churn_score', cron => '@daily', starting => 'infinity');
+SET TimeZone = 'UTC';
+SELECT name, every, cron, time_zone, next_run, status FROM e2i_scoring_schedules;
+-- From now on, the next time is to come.
+SELECT e2i_schedule_scoring('never', 'churn', 'shop.customers', 'churn_score', cron => '*/5 * * * *');
+SELECT next_run > now() AND next_run <= now() + interval '5 minutes' AS soon FROM e2i_scoring_schedules WHERE name = 'never';
+SELECT e2i_unschedule_scoring(name) FROM e2i_scoring_schedules;
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score');
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', cron => NULL);
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', every => '1 day', cron => '@daily');
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', every => '1 day', time_zone => 'UTC');
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', cron => '0 25 * * *');
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', cron => '0 3 * * MONDAY');
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', cron => 'every night');
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', cron => '');
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', cron => '0 0 31 4 *');
+SELECT e2i_schedule_scoring('nightly', 'churn', 'shop.customers', 'churn_score', cron => '@daily', time_zone => 'Mars/Olympus');
 
 DROP SCHEMA shop CASCADE;
 DROP VIEW latest;
