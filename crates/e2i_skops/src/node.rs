@@ -10,7 +10,7 @@ use crate::json::{Json, Symbol, Symbols, parse};
 use crate::npy::{self, Array};
 
 /// Every loader that skops 0.9 to 0.16 write.
-const LOADERS: [&str; 25] = [
+const LOADERS: [&str; 26] = [
     "BytearrayNode",
     "BytesNode",
     "ConstructorFromReduceNode",
@@ -30,6 +30,7 @@ const LOADERS: [&str; 25] = [
     "QuantileForestNode",
     "RandomGeneratorNode",
     "RandomStateNode",
+    "SGDNode",
     "SetNode",
     "SliceNode",
     "SparseMatrixNode",
@@ -222,7 +223,7 @@ impl<'f> Node<'f> {
 
     /// The state of an object as a dictionary.
     fn state(self) -> Option<&'f [(crate::json::Symbol, Json)]> {
-        if !matches!(self.loader(), "ObjectNode" | "TreeNode" | "LossNode") {
+        if !matches!(self.loader(), "ObjectNode" | "TreeNode" | "LossNode" | "SGDNode") {
             return None;
         }
         let state = self.at(self.member("content")?);

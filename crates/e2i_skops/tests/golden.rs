@@ -1,6 +1,6 @@
 //! What is compiled from a file answers as scikit-learn answers, error for error.
 //!
-//! `tests/models/make_skops_models.py` made files and answers with two versions. `E2I_SKOPS` names another folder that it
+//! `tests/models/make_skops_models.py` and `make_skops_unusual.py` made files and answers with three versions. `E2I_SKOPS` names another folder that it
 //! filled; `E2I_SKOPS_MODEL` one model alone.
 
 use std::path::PathBuf;
@@ -17,9 +17,15 @@ struct Golden {
     models: Map<String, Value>,
 }
 
-fn folder() -> PathBuf {
-    let ours = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models/skops"));
-    std::env::var_os("E2I_SKOPS").map_or_else(ours, PathBuf::from)
+/// Folders of models, and what their answers are called.
+fn folders() -> Vec<(PathBuf, &'static str)> {
+    let ours = |folder| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/models")).join(folder);
+    if let Some(other) = std::env::var_os("E2I_SKOPS") {
+        return vec![(other.clone().into(), "new"), (other.into(), "old")];
+    }
+    let unusual = ["skops_unusual/1.9", "skops_unusual/1.3"];
+    let usual = [(ours("skops"), "new"), (ours("skops"), "old")];
+    usual.into_iter().chain(unusual.map(|folder| (ours(folder), "answers"))).collect()
 }
 
 fn scalar(value: &Value) -> Scalar<'_> {
@@ -79,11 +85,11 @@ fn answers_are_scikit_learns() {
     let only = std::env::var("E2I_SKOPS_MODEL").ok();
     let mut wrong: Vec<String> = vec![];
     let mut compared = 0;
-    for version in ["new", "old"] {
-        let text = std::fs::read_to_string(folder().join(format!("{version}.golden.json"))).unwrap();
+    for (folder, version) in folders() {
+        let text = std::fs::read_to_string(folder.join(format!("{version}.golden.json"))).unwrap();
         let Golden { data, models } = serde_json::from_str(&text).unwrap();
         for (name, golden) in models.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == *name)) {
-            let bytes = std::fs::read(folder().join(format!("{name}.skops"))).unwrap();
+            let bytes = std::fs::read(folder.join(format!("{name}.skops"))).unwrap();
             let model = match e2i_skops::read(&bytes).unwrap() {
                 Ok(model) => model,
                 Err(error) => {
@@ -134,7 +140,8 @@ fn answers_are_scikit_learns() {
                             }
                         }
                     };
-                    wrong.push(format!("{name}, {set}, row {at} {row:?}: {why}"));
+                    let folder = folder.file_name().unwrap_or_default().display();
+                    wrong.push(format!("{name} of {folder}, {set}, row {at} {row:?}: {why}"));
                     break;
                 }
             }

@@ -86,6 +86,15 @@ pub(crate) fn classes_of(node: Node<'_>) -> Result<Vec<String>> {
     if classes.is_empty() { Err(misshapen("its classes")) } else { Ok(classes) }
 }
 
+/// How many classes each output of a classifier has; `None` of a classifier of one output.
+pub(crate) fn several_classes(node: Node<'_>) -> Result<Option<Vec<usize>>> {
+    let Some(outputs) = node.attribute("classes_").and_then(|classes| classes.items().ok()) else { return Ok(None) };
+    if outputs.iter().all(|classes| classes.simple().is_some()) {
+        return Ok(None);
+    }
+    outputs.into_iter().map(|classes| Ok(classes.simples()?.len())).collect::<Result<Vec<usize>>>().map(Some)
+}
+
 impl Compiler {
     /// The verdict on rows that are ordinary where this holds of their score against zero.
     pub(crate) fn anomaly(&mut self, is_ordinary: BinaryFunction, score: ValueId) -> Answer {

@@ -3,7 +3,7 @@
 //! Everything is cast to float32 first, what the first estimator sees too. Sums begin with what that one says of the classes:
 //! the logarithm of their odds, or of their shares.
 
-use e2i_core::native::arithmetic::sklearn::sum;
+use e2i_core::native::arithmetic::sklearn::{logit, sum};
 use e2i_core::native::operators::{BinaryFunction, RowFunction};
 use e2i_core::native::{Precision, ValueId};
 use e2i_core::{ElementType, Error, Kind, Result};
@@ -12,16 +12,6 @@ use super::answer::{Answer, Classified, classes_of};
 use super::trees::{Saved, ensemble, weights};
 use super::{Compiler, Table, TableColumn, is_since, misshapen, unsupported};
 use crate::node::Node;
-
-/// scipy's logit: near one half by what differs from it.
-fn logit(p: f64) -> f64 {
-    if (0.3..=0.65).contains(&p) {
-        let s = 2.0 * (p - 0.5);
-        s.ln_1p() - (-s).ln_1p()
-    } else {
-        (p / (1.0 - p)).ln()
-    }
-}
 
 /// What sums begin with.
 enum Start {
@@ -141,10 +131,14 @@ impl Compiler {
         is_exponential: bool,
         from_zero: bool,
     ) -> Result<Answer> {
-        if self.width_of(sums) != if classes.len() == 2 { 1 } else { classes.len() } {
+        if self.width_of(sums) != if classes.len() <= 2 { 1 } else { classes.len() } {
             return Err(misshapen("its classes and trees"));
         }
-        let (label, probabilities) = if classes.len() == 2 {
+        let (label, probabilities) = if classes.len() == 1 {
+            let positive = self.row(RowFunction::Expit, sums)?;
+            let both = self.pair(positive)?;
+            (self.greatest(sums), self.pick(both, &[0]))
+        } else if classes.len() == 2 {
             let scaled = if is_exponential { self.with(BinaryFunction::Multiply, sums, &[2.0]) } else { sums };
             let positive = self.row(RowFunction::Expit, scaled)?;
             let label = if from_zero { self.at_least(sums, 0.0) } else { self.above(sums, 0.0) };

@@ -60,16 +60,17 @@ impl Compiler {
         let method = node.option("chain_method_").unwrap_or_else(|| "predict".to_owned());
         let value = self.checked(table, false, false)?;
         let mut seen = Table { value, columns: table.columns.clone() };
-        let (mut labels, mut probabilities) = (vec![], vec![]);
+        let (mut labels, mut probabilities, mut decisions) = (vec![], vec![], vec![]);
         for (index, estimator) in fitted.into_iter().enumerate() {
             let answer = self.answer(&format!("estimators_[{index}]"), estimator, &seen)?;
             let said = if is_classifier {
                 let classified = answer.classes()?;
                 let label = self.label_cells(&classified)?;
                 labels.push(label);
-                let positive = classified.probabilities.filter(|value| self.width_of(*value) == 2);
+                let positive = classified.probabilities.filter(|value| self.width_of(*value) >= 2);
                 let positive = positive.map(|value| self.pick(value, &[1]));
                 probabilities.extend(positive);
+                decisions.extend(classified.decision.filter(|value| self.width_of(*value) == 1));
                 match method.as_str() {
                     "predict" => label,
                     "predict_proba" => {
@@ -87,7 +88,12 @@ impl Compiler {
             };
             seen = self.beside(&[seen, Table::computed(said, 1)]);
         }
-        let all = if is_classifier && probabilities.len() == labels.len() { probabilities } else { labels };
+        // Probabilities where all give them, else decisions.
+        let all = match is_classifier {
+            true if probabilities.len() == labels.len() => probabilities,
+            true if decisions.len() == labels.len() => decisions,
+            _ => labels,
+        };
         let all: Vec<ValueId> = places.iter().map(|place| all[*place]).collect();
         let value = self.join(&all);
         let width = self.width_of(value);

@@ -61,13 +61,18 @@ impl Compiler {
 
     pub(super) fn function_transformer(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
         let Some(function) = node.some("func") else { return Ok(table.clone()) };
+        // One text a row in one column stays what it is.
+        if function.is_of("numpy") && matches!(function.class(), "ravel" | "squeeze") && table.width() == 1 {
+            return Ok(table.clone());
+        }
         let arguments = node.some("kw_args").map(Node::entries).transpose()?.unwrap_or_default();
         if table.columns.is_empty() {
             return Ok(table.clone());
         }
         let value = if node.is_true("validate") { self.checked(table, false, false)? } else { table.value };
         self.take_numbers(table)?;
-        let value = if arguments.is_empty() {
+        let has_defaults = matches!(function.class(), "nan_to_num" | "round" | "around");
+        let value = if arguments.is_empty() && !has_defaults {
             self.function(function, value)?
         } else {
             self.function_with(function, &arguments, value)?
@@ -135,6 +140,13 @@ impl Compiler {
             "tanh" => return Ok(self.each(UnaryFunction::HyperbolicTangent, value)),
             "reciprocal" => return Ok(self.each(UnaryFunction::Reciprocal, value)),
             "rint" => return Ok(self.each(UnaryFunction::Round, value)),
+            "positive" | "array" | "asarray" | "copy" | "float64" if function.is_of("numpy") => return Ok(value),
+            "deg2rad" | "radians" => {
+                return Ok(self.with(BinaryFunction::Multiply, value, &[std::f64::consts::PI / 180.0]));
+            }
+            "rad2deg" | "degrees" => {
+                return Ok(self.with(BinaryFunction::Multiply, value, &[180.0 / std::f64::consts::PI]));
+            }
             "square" => return Ok(self.both(BinaryFunction::Multiply, value, value)),
             "expit" => return self.row(RowFunction::Expit, value),
             "log1p" => Elementary::Log1p,
@@ -153,11 +165,21 @@ impl Compiler {
             "cosh" => Elementary::HyperbolicCosine,
             "exp2" => Elementary::Exponential2,
             "trunc" | "fix" => Elementary::Truncate,
+            "arccosh" => Elementary::ArcCosh,
+            "arctanh" => Elementary::ArcTanh,
+            "sinc" => Elementary::Sinc,
+            "isnan" => Elementary::IsNan,
+            "isinf" => Elementary::IsInfinite,
+            "isfinite" => Elementary::IsFinite,
+            "signbit" => Elementary::SignBit,
+            "logical_not" => Elementary::IsZero,
+            "logit" if function.is_of("scipy") => return self.row(RowFunction::Each(Elementary::Logit), value),
             name => {
                 let message = format!("the function {name:?} of {} is not read", function.module());
                 return Err(Error::new(Kind::Unsupported, message).with_detail(
                     "Read are numpy's log, log1p, log2, log10, exp, expm1, sqrt, cbrt, square, abs, sign, floor, ceil, \
-                     negative, reciprocal, rint, trunc, exp2, the trigonometric and hyperbolic ones, clip, nan_to_num and round, scipy's expit, and no function at all.",
+                     negative, reciprocal, rint, trunc, exp2, the trigonometric and hyperbolic ones, isnan, isfinite, isinf, signbit, logical_not, sinc, \
+                     clip, nan_to_num and round, scipy's expit and logit, and no function at all.",
                 ));
             }
         };

@@ -38,6 +38,7 @@ fn support(node: Node<'_>) -> Result<Vec<bool>> {
                 Some("k_best") => "SelectKBest",
                 Some("fpr") => "SelectFpr",
                 Some("fwe") => "SelectFwe",
+                Some("fdr") => "SelectFdr",
                 _ => return Err(unsupported("its mode is not read")),
             };
             (class, "param")
@@ -126,9 +127,22 @@ impl Compiler {
         }
         let kept: Vec<usize> = (0..mask.len()).filter(|at| mask[*at]).collect();
         // It looks at every column, those that it leaves out too.
-        let takes_nan = !node.class().starts_with("Select") && node.class() != "GenericUnivariateSelect";
-        let value = self.checked(table, takes_nan, false)?;
+        let value = match node.attribute("estimator_").or_else(|| node.attribute("estimator")) {
+            Some(model) => self.looked_at(model, table)?,
+            // It takes missing values, and looks at none then.
+            None if node.class() == "VarianceThreshold" && table.width() > 0 => {
+                self.take_numbers(table)?;
+                table.value
+            }
+            None => self.checked(table, false, false)?,
+        };
         self.gather(&Table { value, columns: table.columns.clone() }, &kept)
+    }
+
+    /// The answer of the estimator that columns were selected by.
+    pub(super) fn selected(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        let table = self.selector(node, table)?;
+        self.answer("estimator_", node.get("estimator_")?, &table)
     }
 
     pub(super) fn projection(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
@@ -178,6 +192,14 @@ impl Compiler {
         let operator = Monomials::new(&products, self.plan.tables());
         let value = self.step(operator, &[value], Self::double(products.len()));
         Ok(Table::computed(value, products.len()))
+    }
+
+    /// The distance to the centre of each cluster.
+    pub(super) fn k_means_transform(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+        match self.k_means(node, table)? {
+            Answer::Clusters { scores, .. } => Ok(Table::computed(scores, self.width_of(scores))),
+            _ => Err(misshapen("its centres")),
+        }
     }
 
     /// Clusters by the distance to their centres.

@@ -34,8 +34,6 @@ const TRANSFORMERS: &[(&str, &str, Transform)] = &[
     ("sklearn", "PolynomialFeatures", Compiler::polynomial_features),
     ("sklearn", "PowerTransformer", Compiler::power_transformer),
     ("sklearn", "QuantileTransformer", Compiler::quantile_transformer),
-    ("sklearn", "RFE", Compiler::selector),
-    ("sklearn", "RFECV", Compiler::selector),
     ("sklearn", "RobustScaler", Compiler::robust_scaler),
     ("sklearn", "SelectFdr", Compiler::selector),
     ("sklearn", "SelectFpr", Compiler::selector),
@@ -140,6 +138,8 @@ const PREDICTORS: &[(&str, &str, Predict)] = &[
     ("sklearn", "QuadraticDiscriminantAnalysis", Compiler::quadratic_discriminant),
     ("sklearn", "QuantileRegressor", Compiler::linear_regressor),
     ("sklearn", "RANSACRegressor", Compiler::inner_estimator),
+    ("sklearn", "RFE", Compiler::selected),
+    ("sklearn", "RFECV", Compiler::selected),
     ("sklearn", "RandomForestClassifier", Compiler::forest_classifier),
     ("sklearn", "RandomForestRegressor", Compiler::forest_regressor),
     ("sklearn", "RandomizedSearchCV", Compiler::search),
@@ -161,12 +161,27 @@ const PREDICTORS: &[(&str, &str, Predict)] = &[
     ("sklearn", "TweedieRegressor", Compiler::generalized_linear),
     ("sklearn", "VotingClassifier", Compiler::voting_classifier),
     ("sklearn", "VotingRegressor", Compiler::voting_regressor),
+    ("sklearn", "_ConstantPredictor", Compiler::constant_predictor),
     ("sklearn", "_BinaryGaussianProcessClassifierLaplace", Compiler::binary_process),
     ("xgboost", "XGBClassifier", Compiler::xgboost),
     ("xgboost", "XGBRFClassifier", Compiler::xgboost),
     ("xgboost", "XGBRFRegressor", Compiler::xgboost),
     ("xgboost", "XGBRanker", Compiler::xgboost),
     ("xgboost", "XGBRegressor", Compiler::xgboost),
+];
+
+/// Estimators that predict where they are the last step, and transform before it.
+const BOTH: &[(&str, &str, Transform)] = &[
+    ("sklearn", "FrozenEstimator", Compiler::frozen_transform),
+    ("sklearn", "GridSearchCV", Compiler::search_transform),
+    ("sklearn", "HalvingGridSearchCV", Compiler::search_transform),
+    ("sklearn", "HalvingRandomSearchCV", Compiler::search_transform),
+    ("sklearn", "KMeans", Compiler::k_means_transform),
+    ("sklearn", "LinearDiscriminantAnalysis", Compiler::discriminant_transform),
+    ("sklearn", "MiniBatchKMeans", Compiler::k_means_transform),
+    ("sklearn", "RFE", Compiler::selector),
+    ("sklearn", "RFECV", Compiler::selector),
+    ("sklearn", "RandomizedSearchCV", Compiler::search_transform),
 ];
 
 /// What is known, for messages.
@@ -207,7 +222,7 @@ impl Compiler {
 
     /// What a transformer makes of a table.
     pub(crate) fn transform(&mut self, name: &str, node: Node<'_>, table: &Table) -> Result<Table> {
-        match self.answer(name, node, table)? {
+        match self.answered(name, node, table, true)? {
             Answer::Table(table) => Ok(table),
             _ => Err(Error::new(
                 Kind::BadModel,
@@ -218,14 +233,24 @@ impl Compiler {
 
     /// What an estimator answers to a table.
     pub(crate) fn answer(&mut self, name: &str, node: Node<'_>, table: &Table) -> Result<Answer> {
+        self.answered(name, node, table, false)
+    }
+
+    /// Likewise; one that does both `transforms`, or predicts.
+    fn answered(&mut self, name: &str, node: Node<'_>, table: &Table, transforms: bool) -> Result<Answer> {
         self.within(name, node, |compiler| {
             if is_pipeline(node) {
-                return compiler.pipeline(node, table);
+                return compiler.pipeline(node, table, transforms);
             }
             super::check_width(node, table)?;
             let is = |(package, class): (&str, &str)| node.class() == class && node.is_of(package);
             if node.loader() == "ObjectNode" {
                 if let Some((.., transform)) = TRANSFORMERS.iter().find(|(package, class, _)| is((package, class))) {
+                    return transform(compiler, node, table).map(Answer::Table);
+                }
+                if let Some((.., transform)) =
+                    BOTH.iter().find(|(package, class, _)| transforms && is((package, class)))
+                {
                     return transform(compiler, node, table).map(Answer::Table);
                 }
                 if let Some((.., predict)) = PREDICTORS.iter().find(|(package, class, _)| is((package, class))) {
@@ -237,19 +262,19 @@ impl Compiler {
     }
 
     /// One step after the other.
-    fn pipeline(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+    fn pipeline(&mut self, node: Node<'_>, table: &Table, transforms: bool) -> Result<Answer> {
         let mut table = table.clone();
         let steps = node.get("steps")?.items()?;
-        let count = steps.len();
+        let last = steps.len().saturating_sub(1);
         for (index, step) in steps.into_iter().enumerate() {
             let [name, estimator] = step.items()?[..] else { return Err(super::misshapen("its steps")) };
             if Self::is_skipped(estimator) {
                 continue;
             }
             let name = name.text()?;
-            match self.answer(&name, estimator, &table)? {
+            match self.answered(&name, estimator, &table, transforms || index < last)? {
                 Answer::Table(next) => table = next,
-                answer if index + 1 == count => return Ok(answer),
+                answer if index == last => return Ok(answer),
                 _ => {
                     return Err(Error::new(
                         Kind::BadModel,

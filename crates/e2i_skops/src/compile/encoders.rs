@@ -4,7 +4,7 @@
 //! are categories of their own; a row's NULL is the one that the encoder knows, None first.
 
 use e2i_core::Result;
-use e2i_core::native::operators::{Becomes, Encode, Encoding};
+use e2i_core::native::operators::{Becomes, Encode, Encoding, Finite};
 
 use super::{Compiler, Table, misshapen};
 use crate::node::{Node, Simple};
@@ -77,6 +77,9 @@ impl Compiler {
     ) -> Result<Encoding> {
         let column = table.columns[index];
         let mut categories = Vec::with_capacity(known.categories.len());
+        if known.categories.contains(&Simple::None) {
+            self.note_none(column);
+        }
         for (value, code) in known.categories.iter().zip(&known.codes) {
             let cell = self.cell(column, value)?;
             if !cell.is_nan() {
@@ -90,13 +93,17 @@ impl Compiler {
         Ok(Encoding { name, categories, missing, unknown, width, cells })
     }
 
+    /// Columns encoded; of numbers none is infinite.
     fn encode(&mut self, table: &Table, encodings: &[Encoding]) -> Table {
         let operator = Encode::new(encodings, self.plan.tables());
         let width = operator.width();
         if width == 0 {
             return Table { value: 0, columns: vec![] };
         }
-        let value = self.step(operator, &[table.value], Self::double(width));
+        let names = encodings.iter().map(|encoding| encoding.name.clone()).collect();
+        let finite = Finite { takes_nan: true, single: false, names };
+        let finite = self.step(finite, &[table.value], Self::double(table.width()));
+        let value = self.step(operator, &[finite], Self::double(width));
         Table::computed(value, width)
     }
 

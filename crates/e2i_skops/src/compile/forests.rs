@@ -5,9 +5,9 @@ use e2i_core::native::operators::{BinaryFunction, RowFunction, WeightedMedian};
 use e2i_core::native::{Node as TreeNode, Precision, Tree, ValueId};
 use e2i_core::{Error, Kind, Result};
 
-use super::answer::{Answer, Classified, classes_of};
+use super::answer::{Answer, Classified, classes_of, several_classes};
 use super::trees::{Saved, ensemble, weights};
-use super::{Compiler, Table, is_since, misshapen};
+use super::{Compiler, Table, is_since, is_since_patch, misshapen};
 use crate::node::Node;
 
 /// The estimators of an ensemble; one at least.
@@ -42,16 +42,29 @@ fn average_path(rows: f64) -> f64 {
 }
 
 impl Compiler {
+    /// Whether a forest takes missing values: since 1.4, where its trees do.
+    pub(super) fn forest_takes_missing(node: Node<'_>, tree: Node<'_>) -> bool {
+        is_since(node, 1, 4) && Self::trees_take_missing(tree)
+    }
+
     pub(super) fn forest_classifier(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
-        let (classes, trees) = (classes_of(node)?, estimators(node)?);
-        let sums = self.class_trees(trees[0], &trees, table, classes.len())?;
+        let trees = estimators(node)?;
+        let takes_missing = Self::forest_takes_missing(node, trees[0]);
+        let several = several_classes(node)?;
+        let sums = match &several {
+            Some(counts) => self.class_trees(takes_missing, &trees, table, counts)?,
+            None => self.class_trees(takes_missing, &trees, table, &[classes_of(node)?.len()])?,
+        };
         let probabilities = self.with(BinaryFunction::Divide, sums, &[trees.len() as f64]);
-        self.by_probability(classes, probabilities)
+        match several {
+            Some(_) => Ok(Answer::Table(Table::computed(probabilities, self.width_of(probabilities)))),
+            None => self.by_probability(classes_of(node)?, probabilities),
+        }
     }
 
     pub(super) fn forest_regressor(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
         let trees = estimators(node)?;
-        let sums = self.value_trees(trees[0], &trees, table)?;
+        let sums = self.value_trees(Self::forest_takes_missing(node, trees[0]), &trees, table)?;
         Ok(Answer::Values(self.with(BinaryFunction::Divide, sums, &[trees.len() as f64])))
     }
 
@@ -97,7 +110,7 @@ impl Compiler {
         }
         let is_real = node.option("algorithm").as_deref() == Some("SAMME.R");
         // What an estimator that says a class adds to each.
-        let otherwise = if is_since(node, 1, 4) { -1.0 / (count as f64 - 1.0) } else { 0.0 };
+        let otherwise = if is_since_patch(node, [1, 3, 1]) { -1.0 / (count as f64 - 1.0) } else { 0.0 };
         let votes = |class: usize, weight: f64| -> Vec<f64> {
             (0..count).map(|other| if other == class { weight } else { otherwise * weight }).collect()
         };
@@ -124,6 +137,8 @@ impl Compiler {
             }
             self.sums(value, &ensemble(table.width(), read, count, Precision::Single, vec![]))?
         } else {
+            let value = self.checked(table, false, false)?;
+            let table = &Table { value, columns: table.columns.clone() };
             let mut sums: Option<ValueId> = None;
             for (index, (estimator, weight)) in estimators.iter().zip(&estimator_weights).enumerate() {
                 let classified = self.answer(&format!("estimators_[{index}]"), *estimator, table)?.classes()?;
@@ -164,6 +179,8 @@ impl Compiler {
         if !weights.iter().all(|weight| weight.is_finite()) {
             return Err(misshapen("its estimators and their weights"));
         }
+        let value = self.checked(table, false, false)?;
+        let table = &Table { value, columns: table.columns.clone() };
         let mut given = vec![];
         for (index, estimator) in estimators.iter().enumerate() {
             given.push(self.answer(&format!("estimators_[{index}]"), *estimator, table)?.values()?);

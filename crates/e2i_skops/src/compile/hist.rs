@@ -3,7 +3,7 @@
 //! From 1.4 on an estimator with categories encodes them itself and moves their columns to the front; nodes count columns in
 //! that order. Before, the value of a column is its category's number.
 
-use e2i_core::native::operators::{Becomes, Encode, Encoding, UnaryFunction};
+use e2i_core::native::operators::{Becomes, Elementary, Encode, Encoding, RowFunction, UnaryFunction};
 use e2i_core::native::{Branch, Node as TreeNode, Precision, Test, Tree, ValueId, Weight};
 use e2i_core::{Error, Kind, Result};
 
@@ -111,7 +111,7 @@ impl Compiler {
                 continue;
             }
             self.take_numbers(&part)?;
-            // A value counts by its whole part; what was not seen is missing.
+            // A value counts by the lowest byte of its whole part; what was not seen, or is negative, is missing.
             let known = bounds.get(column).copied().ok_or_else(|| misshapen("its categories"))?.numbers()?;
             let encoding = Encoding {
                 name: self.column_name(part.columns[0], column),
@@ -122,7 +122,7 @@ impl Compiler {
                 cells: known.iter().copied().chain([f64::NAN]).collect(),
             };
             let operator = Encode::new(&[encoding], self.plan.tables());
-            let whole = self.each(UnaryFunction::Floor, part.value);
+            let whole = self.row(RowFunction::Each(Elementary::Byte), part.value)?;
             let value = self.step(operator, &[whole], Self::double(1));
             parts.push(Table::computed(value, 1));
         }

@@ -70,6 +70,17 @@ fn importances(node: Node<'_>, getter: Option<&str>, order: f64, width: usize) -
             let rounds = estimators(node)?.into_iter().map(Node::items).collect::<Result<Vec<_>>>()?;
             of_trees(&rounds.concat(), width, false)
         }
+        "AdaBoostClassifier" | "AdaBoostRegressor" => {
+            let trees = estimators(node)?;
+            let weights = node.get("estimator_weights_")?.numbers()?;
+            let mut all = vec![0.0; width];
+            for (tree, weight) in trees.iter().zip(&weights) {
+                let own = of_trees(&[*tree], width, true)?;
+                all.iter_mut().zip(own).for_each(|(all, own)| *all += weight * own);
+            }
+            let total = sum(&weights);
+            Ok(all.into_iter().map(|all| all / total).collect())
+        }
         other => Err(Error::new(Kind::Unsupported, format!("what a {other} says of its columns is not read"))),
     }
 }
@@ -119,8 +130,12 @@ impl Compiler {
     /// A table as a selector looks at it whose model is this one: not at all where the model takes what is missing.
     pub(super) fn looked_at(&mut self, model: Node<'_>, table: &Table) -> Result<ValueId> {
         let class = model.class();
-        let is_of_trees = ["DecisionTree", "ExtraTree", "RandomForest"].iter().any(|name| class.starts_with(name));
-        let takes_missing = is_of_trees && Self::trees_take_missing(model)
+        let is_tree =
+            class.starts_with("DecisionTree") || matches!(class, "ExtraTreeClassifier" | "ExtraTreeRegressor");
+        let is_forest = class.starts_with("RandomForest") || class.starts_with("ExtraTrees");
+        let tree = model.attribute("estimators_").and_then(|trees| trees.items().ok()?.first().copied());
+        let takes_missing = is_tree && Self::trees_take_missing(model)
+            || is_forest && tree.is_some_and(|tree| Self::forest_takes_missing(model, tree))
             || class.starts_with("HistGradientBoosting")
             || model.is_of("xgboost")
             || model.is_of("lightgbm");

@@ -18,7 +18,12 @@ impl Compiler {
             return Ok(part);
         }
         let missing = node.get("missing_values")?.simple().unwrap_or(Simple::None);
-        let value = self.is_missing(&part, &missing)?;
+        let mut value = self.is_missing(&part, &missing)?;
+        let counts: Vec<f64> =
+            part.columns.iter().map(|column| f64::from(u8::from(!self.stays_none(*column, &missing)))).collect();
+        if counts.contains(&0.0) {
+            value = self.with(BinaryFunction::Multiply, value, &counts);
+        }
         Ok(Table::computed(value, chosen.len()))
     }
 
@@ -45,6 +50,10 @@ impl Compiler {
             }
         }
         let missing = node.get("missing_values")?.simple().unwrap_or(Simple::None);
+        if missing == Simple::None {
+            // Only of texts it may be None; which ones nobody knows here.
+            table.columns.iter().for_each(|column| self.take_any_text(*column));
+        }
         let holds_texts = table.columns.iter().any(|column| self.holds(*column) == Holds::Texts);
         let value = if holds_texts { table.value } else { self.checked(table, missing.is_missing(), false)? };
         self.indicator(node, &Table { value, columns: table.columns.clone() })
@@ -66,7 +75,8 @@ impl Compiler {
             let mut replacements = Vec::with_capacity(kept.len());
             let mut marks = Vec::with_capacity(kept.len());
             for (column, index) in part.columns.clone().into_iter().zip(&kept) {
-                replacements.push(self.cell(column, &statistics[*index])?);
+                let replacement = self.cell(column, &statistics[*index])?;
+                replacements.push(if self.stays_none(column, &missing) { f64::NAN } else { replacement });
                 marks.push(if missing.is_missing() {
                     f64::NAN
                 } else {
@@ -75,7 +85,9 @@ impl Compiler {
             }
             part.value = self.replaced(&part, &marks, &replacements, missing.is_missing())?;
             if missing.is_missing() {
-                part.columns.iter_mut().for_each(|column| column.missing_with = None);
+                let stays: Vec<bool> = part.columns.iter().map(|column| self.stays_none(*column, &missing)).collect();
+                let replaced = part.columns.iter_mut().zip(stays).filter(|(_, stays)| !stays);
+                replaced.for_each(|(column, _)| column.missing_with = None);
             }
         }
         match node.some("indicator_") {

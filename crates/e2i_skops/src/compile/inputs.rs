@@ -47,6 +47,8 @@ pub(crate) struct Input {
     pub(crate) refuses_unseen: Option<bool>,
     /// Numbers that are categories of a step that refuses others.
     pub(crate) numbers: Vec<f64>,
+    /// Whether None is one of its categories, which is not what an imputer of NaN replaces: a row's NULL is None then.
+    pub(crate) null_is_none: bool,
     /// Its place among the features that are texts made of words.
     pub(crate) place: Option<usize>,
 }
@@ -61,6 +63,7 @@ impl Input {
             codes: HashMap::new(),
             refuses_unseen: None,
             numbers: vec![],
+            null_is_none: false,
             place: None,
         }
     }
@@ -138,6 +141,30 @@ impl Compiler {
                 Ok(number)
             }
         }
+    }
+
+    /// Says that a column may hold any text, if nothing is known of it.
+    pub(crate) fn take_any_text(&mut self, column: TableColumn) {
+        let input = column.feature.and_then(|feature| self.inputs.get_mut(feature));
+        if let Some(input) = input.filter(|input| input.holds == Holds::Anything) {
+            input.holds = Holds::Texts;
+            input.refuses_unseen = Some(false);
+            // Without a category that has a code, others would have none either.
+            input.code("");
+        }
+    }
+
+    /// Notes that None is a category of a column.
+    pub(crate) fn note_none(&mut self, column: TableColumn) {
+        if let Some(input) = column.feature.and_then(|feature| self.inputs.get_mut(feature)) {
+            input.null_is_none = true;
+        }
+    }
+
+    /// Whether NULL in a column is None, and not what `missing` stands for.
+    pub(crate) fn stays_none(&self, column: TableColumn, missing: &Simple) -> bool {
+        let input = column.missing_with.and_then(|feature| self.inputs.get(feature));
+        *missing != Simple::None && missing.is_missing() && input.is_some_and(|input| input.null_is_none)
     }
 
     /// Notes the categories of a column, and whether a step refuses others and takes missing values.

@@ -20,6 +20,9 @@ use crate::node::{File, Node};
 /// Rows to try a model on.
 const SAMPLES: usize = 64;
 
+/// Estimators that replace what is missing, or say that it is: whether that is None is known when all steps are.
+const REPLACERS: [&str; 2] = ["MissingIndicator", "SimpleImputer"];
+
 /// Attributes by which an estimator of estimators leads to the one that sees the features.
 const INNER: [&str; 6] = ["best_estimator_", "estimator_", "steps", "transformer_list", "estimators_", "estimator"];
 
@@ -30,6 +33,9 @@ fn fitted_to(node: Node<'_>, depth: usize) -> Result<Option<(usize, Option<Vec<S
     }
     if is_vectorizer(node) {
         return Ok(Some((1, Some(vec!["text".to_owned()]))));
+    }
+    if node.is_of("sklearn") && node.class() == "IsotonicRegression" {
+        return Ok(Some((1, Some(vec!["x".to_owned()]))));
     }
     let names = node
         .some("feature_names_in_")
@@ -96,15 +102,19 @@ pub(crate) fn compile(file: &File<'_>) -> Result<Model> {
     if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
         return Err(Error::new(Kind::BadModel, format!("the model has two features named {twice:?}")));
     }
-    // Which features are texts made of words is known when all steps are: until then each may be.
-    let mut words = vec![];
-    if VECTORIZERS.iter().any(|class| file.mentions(class)) {
-        let mut compiler = Compiler::new(&names, &(0..count).collect::<Vec<_>>(), &(0..count).collect::<Vec<_>>());
+    // Which features are texts made of words is known when all steps are: until then each may be. Likewise of None.
+    let (mut words, mut nones) = (vec![], vec![]);
+    let has_words = VECTORIZERS.iter().any(|class| file.mentions(class));
+    if has_words || REPLACERS.iter().any(|class| file.mentions(class)) {
+        let all: Vec<usize> = (0..count).collect();
+        let mut compiler = Compiler::new(&names, &all, if has_words { &all } else { &[] });
         compiler.whole(root)?;
         words = (0..count).filter(|feature| compiler.inputs[*feature].holds == Holds::Words).collect();
+        nones = (0..count).filter(|feature| compiler.inputs[*feature].null_is_none).collect();
     }
     let numbers: Vec<usize> = (0..count).filter(|feature| !words.contains(feature)).collect();
     let mut compiler = Compiler::new(&names, &numbers, &words);
+    nones.into_iter().for_each(|feature: usize| compiler.inputs[feature].null_is_none = true);
     let answer = compiler.whole(root)?;
     compiler.finish(answer, &numbers, &words)
 }

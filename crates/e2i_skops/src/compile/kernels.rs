@@ -4,7 +4,7 @@ use e2i_core::native::ValueId;
 use e2i_core::native::operators::{BinaryFunction, Kernel, Kernels, Metric, Neighbours, Pairing, Pairs, UnaryFunction};
 use e2i_core::{Error, Kind, Result};
 
-use super::answer::{Answer, Classified, classes_of};
+use super::answer::{Answer, Classified, classes_of, several_classes};
 use super::{Compiler, Table, misshapen, unsupported};
 use crate::node::{Matrix, Node};
 
@@ -157,6 +157,23 @@ impl Compiler {
     }
 
     pub(super) fn neighbours_classifier(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        if let Some(counts) = several_classes(node)? {
+            let known = node.get("_y")?.wholes()?;
+            let (outputs, all) = (counts.len(), counts.iter().sum::<usize>());
+            let rows = known.len() / outputs.max(1);
+            let mut targets = vec![0.0; all.saturating_mul(rows)];
+            for (row, known) in known.chunks(outputs.max(1)).enumerate() {
+                let mut begin = row * all;
+                for (class, count) in known.iter().zip(&counts) {
+                    let place = usize::try_from(*class).ok().filter(|class| class < count);
+                    targets[begin + place.ok_or_else(|| misshapen("its classes"))?] = 1.0;
+                    begin += count;
+                }
+            }
+            let probabilities = self.nearest(node, table, &targets, all)?;
+            let probabilities = self.checked(&Table::computed(probabilities, all), false, false)?;
+            return Ok(Answer::Table(Table::computed(probabilities, all)));
+        }
         let classes = classes_of(node)?;
         let known = node.get("_y")?.wholes()?;
         let count = classes.len();

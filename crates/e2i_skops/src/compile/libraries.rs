@@ -2,7 +2,7 @@
 
 use e2i_core::formats::{self, Trained as Library};
 use e2i_core::native::ValueId;
-use e2i_core::native::operators::{Becomes, Binary, BinaryFunction, Constants, Encode, Encoding, Trained};
+use e2i_core::native::operators::{Becomes, Binary, BinaryFunction, Constants, Encode, Encoding, Impute, Trained};
 use e2i_core::{Category, Column, ElementType, Error, Kind, Result, Unseen};
 
 use super::answer::{Answer, Classified, classes_of};
@@ -30,13 +30,12 @@ pub(super) fn library_features(node: Node<'_>) -> Result<Option<Vec<String>>> {
 
 impl Compiler {
     pub(super) fn xgboost(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
-        if node.some("missing").is_some_and(|missing| missing.number().is_ok_and(|missing| !missing.is_nan())) {
-            return Err(unsupported("a number stands for what is missing, which is not read"));
-        }
         let library = library_of(node)?;
         // Of a data frame it looks at no number: infinite ones are greater than others.
         let value = self.coded(&library, table)?;
+        let missing = node.some("missing").map(Node::number).transpose()?.unwrap_or(f64::NAN);
         let value = self.cast(value, ElementType::Float32);
+        let value = if missing.is_nan() { value } else { self.without(value, missing)? };
         let classes = if node.class().ends_with("Classifier") {
             let count = node.get("n_classes_")?.count()?;
             if count > 65_536 {
@@ -47,6 +46,17 @@ impl Compiler {
             None
         };
         self.library(&library, value, table, classes)
+    }
+
+    /// The same cells, NaN where one is the number that stands for what is missing.
+    fn without(&mut self, value: ValueId, missing: f64) -> Result<ValueId> {
+        let width = self.width_of(value);
+        // It is compared as float32.
+        let missing = self.constants(&[f64::from(missing as f32)]);
+        let replacements = self.constants(&vec![f64::NAN; width]);
+        let value = self.cast(value, ElementType::Float64);
+        let value = self.step(Impute { missing, replacements }, &[value], Self::double(width));
+        Ok(self.cast(value, ElementType::Float32))
     }
 
     pub(super) fn lightgbm(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
@@ -130,7 +140,7 @@ impl Compiler {
             return Err(unsupported("its objective gives no classes"));
         }
         let width = self.width_of(first);
-        let probabilities = if width == 1 && classes.len() == 2 {
+        let probabilities = if width == 1 && classes.len() <= 2 {
             // In the library's own type.
             let element = self.plan.value(first).element;
             let one = match element {
@@ -141,7 +151,8 @@ impl Compiler {
             let output = self.plan.value(first);
             let rest = self.step(Binary { function: BinaryFunction::Subtract, left, right: None }, &[first], output);
             let (rest, positive) = (self.cast(rest, ElementType::Float64), self.cast(first, ElementType::Float64));
-            self.join(&[rest, positive])
+            // Of one class there is only what is left of 1.
+            if classes.len() == 2 { self.join(&[rest, positive]) } else { rest }
         } else if width == classes.len() {
             self.cast(first, ElementType::Float64)
         } else {

@@ -6,7 +6,7 @@ use e2i_core::native::operators::{BinaryFunction, RowFunction, UnaryFunction};
 
 use super::answer::{Answer, Classified, classes_of};
 use super::{Compiler, Table, is_since, misshapen, unsupported};
-use crate::node::Node;
+use crate::node::{Matrix, Node};
 
 impl Compiler {
     /// `X coef_ᵀ + intercept_`.
@@ -105,6 +105,26 @@ impl Compiler {
             _ => None,
         };
         Ok(Answer::Classes(Classified { probabilities, ..classified }))
+    }
+
+    /// The columns that discriminate most.
+    pub(super) fn discriminant_transform(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+        if node.option("solver").as_deref() == Some("lsqr") {
+            return Err(unsupported("its solver lsqr transforms nothing"));
+        }
+        let mut value = self.checked(table, false, false)?;
+        if node.option("solver").as_deref() == Some("svd") {
+            let centre = node.get("xbar_")?.numbers()?;
+            if centre.len() != table.width() {
+                return Err(misshapen("its columns and what was learned of them"));
+            }
+            value = self.with(BinaryFunction::Subtract, value, &centre);
+        }
+        let weights = node.get("scalings_")?.matrix()?.transposed();
+        let kept = node.get("_max_components")?.count()?.min(weights.rows);
+        let cells = weights.cells.get(..kept * weights.columns).unwrap_or(&[]).to_vec();
+        let value = self.product(value, &Matrix { rows: kept, columns: weights.columns, cells }, &[])?;
+        Ok(Table::computed(value, kept))
     }
 
     pub(super) fn discriminant_analysis(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {

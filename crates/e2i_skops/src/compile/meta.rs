@@ -22,6 +22,14 @@ impl Compiler {
         self.answer("best_estimator_", node.get("best_estimator_")?, table)
     }
 
+    pub(super) fn search_transform(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+        self.transform("best_estimator_", node.get("best_estimator_")?, table)
+    }
+
+    pub(super) fn frozen_transform(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+        self.transform("estimator", node.get("estimator")?, table)
+    }
+
     /// The estimator that another one holds, fitted.
     pub(super) fn inner_estimator(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
         self.answer("estimator_", node.get("estimator_")?, table)
@@ -185,6 +193,10 @@ impl Compiler {
         if let [calibrator] = calibrators[..]
             && calibrator.class() == "_TemperatureScaling"
         {
+            let mut given = given;
+            for scores in [&mut given.decision, &mut given.probabilities].into_iter().flatten() {
+                *scores = self.checked(&Table::computed(*scores, self.width_of(*scores)), false, false)?;
+            }
             let beta = calibrator.get("beta_")?.number()?;
             let logits = match (given.decision, given.probabilities) {
                 (Some(decision), _) if count == 2 => return self.row(RowFunction::SoftmaxPair(beta), decision),
@@ -239,6 +251,7 @@ impl Compiler {
 
     /// A line through the points that were learned.
     fn isotonic(&mut self, node: Node<'_>, value: ValueId) -> Result<ValueId> {
+        let value = self.checked(&Table::computed(value, 1), false, false)?;
         let (x, y) = (node.get("X_thresholds_")?.numbers()?, node.get("y_thresholds_")?.numbers()?);
         if x.len() != y.len() || x.is_empty() || !x.is_sorted() {
             return Err(misshapen("its points"));
@@ -249,11 +262,8 @@ impl Compiler {
                 (self.clip(value, low, high), Beyond::Nearest)
             }
             "nan" => (value, Beyond::Nan),
-            other => {
-                return Err(unsupported(format!(
-                    "out_of_bounds {other:?} is an error for some values, and is not read"
-                )));
-            }
+            "raise" => (value, Beyond::Refused),
+            other => return Err(unsupported(format!("out_of_bounds {other:?} is not known"))),
         };
         let beyond = if x.len() == 1 { Beyond::Nearest } else { beyond };
         let operator = Interpolate::new(&[(x, y)], beyond, self.plan.tables());
@@ -305,42 +315,6 @@ impl Compiler {
             self.step(Pick { cells, width: 1 }, &[reached], output)
         };
         Ok(Answer::Classes(Classified { label, ..given }))
-    }
-
-    pub(super) fn one_vs_rest(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
-        let binarizer = node.get("label_binarizer_")?;
-        if binarizer.option("y_type_").is_some_and(|kind| kind.starts_with("multilabel")) {
-            return Err(unsupported("several labels a row are not read"));
-        }
-        let classes = classes_of(binarizer)?;
-        let (mut decisions, mut probabilities) = (vec![], vec![]);
-        let fitted = estimators(node)?;
-        for (index, estimator) in fitted.iter().enumerate() {
-            let given = self.answer(&format!("estimators_[{index}]"), *estimator, table)?.classes()?;
-            decisions.extend(given.decision.filter(|decision| self.width_of(*decision) == 1));
-            if let Some(given) = given.probabilities {
-                probabilities.push(self.pick(given, &[1]));
-            }
-        }
-        let decisions = (decisions.len() == fitted.len()).then(|| self.join(&decisions));
-        let probabilities = (probabilities.len() == fitted.len()).then(|| self.join(&probabilities));
-        let mut classified = match (decisions, probabilities) {
-            (Some(decision), _) => self.by_decision(classes, decision)?,
-            (None, Some(probability)) if fitted.len() == 1 => {
-                let label = self.above(probability, 0.5);
-                Classified { classes, label, decision: None, probabilities: None }
-            }
-            (None, Some(probability)) => {
-                Classified { classes, label: self.greatest(probability), decision: None, probabilities: None }
-            }
-            (None, None) => return Err(unsupported("its estimators give no scores")),
-        };
-        classified.probabilities = match probabilities {
-            Some(probability) if fitted.len() == 1 => Some(self.pair(probability)?),
-            Some(probability) => Some(self.row(RowFunction::SharesOrZeros, probability)?),
-            None => None,
-        };
-        Ok(Answer::Classes(classified))
     }
 
     pub(super) fn multi_output(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {

@@ -8,6 +8,7 @@
 
 mod answer;
 mod bayes;
+mod binary;
 mod boosting;
 mod chains;
 mod columns;
@@ -99,10 +100,15 @@ fn unsupported(what: impl Into<String>) -> Error {
 
 /// Whether the version of scikit-learn that fitted an estimator is this one or newer. One that does not say is new.
 fn is_since(node: Node<'_>, major: u32, minor: u32) -> bool {
+    is_since_patch(node, [major, minor, 0])
+}
+
+/// Likewise, to the last of its three numbers.
+fn is_since_patch(node: Node<'_>, least: [u32; 3]) -> bool {
     let version = node.option("_sklearn_version").unwrap_or_default();
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     match (parts.next(), parts.next()) {
-        (Some(own_major), Some(own_minor)) => (own_major, own_minor) >= (major, minor),
+        (Some(major), Some(minor)) => [major, minor, parts.next().unwrap_or(0)] >= least,
         _ => true,
     }
 }

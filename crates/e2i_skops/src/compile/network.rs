@@ -52,7 +52,9 @@ impl Compiler {
             (width, count) if width == count && node.option("out_activation_").as_deref() == Some("softmax") => {
                 self.by_probability(classes, value)
             }
-            _ => Err(unsupported("a network with several labels a row is not read")),
+            // Of several labels a row the probability of each.
+            (width, count) if width == count => Ok(Answer::Table(Table::computed(value, width))),
+            _ => Err(misshapen("its classes and layers")),
         }
     }
 }

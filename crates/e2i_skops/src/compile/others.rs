@@ -1,13 +1,10 @@
-//! Estimators of few lines: quadratic discriminants, quantiles, one class against one other, one class by stochastic gradients.
+//! Estimators of few lines: quadratic discriminants, quantiles, one class by stochastic gradients.
 
 use e2i_core::native::arithmetic::sklearn::sum;
-use e2i_core::native::operators::{
-    Beyond, BinaryFunction, Elementary, Interpolate, Pairing, Pairs, RowFunction, UnaryFunction,
-};
+use e2i_core::native::operators::{Beyond, BinaryFunction, Elementary, Interpolate, RowFunction, UnaryFunction};
 use e2i_core::{ElementType, Result};
 
 use super::answer::{Answer, Classified, classes_of};
-use super::forests::estimators;
 use super::{Compiler, Table, TableColumn, misshapen, unsupported};
 use crate::node::{Matrix, Node};
 
@@ -111,23 +108,6 @@ impl Compiler {
         }
         let columns = table.columns.iter().map(|column| TableColumn { feature: None, ..*column }).collect();
         Ok(Table { value: mean, columns })
-    }
-
-    pub(super) fn one_vs_one(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
-        let classes = classes_of(node)?;
-        let (count, fitted) = (classes.len(), estimators(node)?);
-        if node.some("pairwise_indices_").is_some() || count < 3 || fitted.len() != count * (count - 1) / 2 {
-            return Err(unsupported("one class against one other of two classes, or by pairs of rows, is not read"));
-        }
-        let mut pairs = vec![];
-        for (index, estimator) in fitted.into_iter().enumerate() {
-            let given = self.answer(&format!("estimators_[{index}]"), estimator, table)?.classes()?;
-            let decision = given.decision.ok_or_else(|| unsupported("its estimators give no decisions"))?;
-            pairs.push(self.each(UnaryFunction::Negate, decision));
-        }
-        let pairs = self.join(&pairs);
-        let decision = self.step(Pairs { classes: count, pairing: Pairing::Decisions }, &[pairs], Self::double(count));
-        Ok(Answer::Classes(self.by_decision(classes, decision)?))
     }
 
     pub(super) fn linear_one_class(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {

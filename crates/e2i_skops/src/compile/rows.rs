@@ -1,7 +1,7 @@
 //! Models that keep rows of the training data beside `KNeighbors*`: `LocalOutlierFactor`, `KNNImputer`; and `SplineTransformer`.
 
-use e2i_core::native::operators::{BinaryFunction, Continuation, Donors, Outliers, Splines};
-use e2i_core::{Error, Kind, Result};
+use e2i_core::native::operators::{BinaryFunction, Continuation, Donors, Impute, Outliers, Splines, UnaryFunction};
+use e2i_core::{ElementType, Error, Kind, Result};
 
 use super::answer::Answer;
 use super::kernels::{POINTS_AT_MOST, metric};
@@ -45,12 +45,7 @@ impl Compiler {
     }
 
     pub(super) fn neighbours_imputer(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
-        if node
-            .attribute("missing_values")
-            .is_some_and(|missing| missing.number().is_ok_and(|missing| !missing.is_nan()))
-        {
-            return Err(unsupported("a number stands for what is missing, which is not read"));
-        }
+        let mark = node.some("missing_values").map(Node::number).transpose()?.unwrap_or(f64::NAN);
         if node.option("metric").is_some_and(|metric| metric != "nan_euclidean") {
             return Err(unsupported("its metric is not read"));
         }
@@ -60,7 +55,11 @@ impl Compiler {
             _ => return Err(unsupported("weights by a function are not read")),
         };
         let width = table.width();
-        let value = self.checked(table, true, false)?;
+        let mut value = self.checked(table, mark.is_nan(), false)?;
+        if !mark.is_nan() {
+            let (missing, nothing) = (self.constants(&[mark]), self.constants(&vec![f64::NAN; width]));
+            value = self.step(Impute { missing, replacements: nothing }, &[value], Self::double(width));
+        }
         let mut points = kept_rows(node, width)?;
         let (missing, valid) = (node.get("_mask_fit_X")?.matrix()?, node.get("_valid_mask")?.numbers()?);
         let count = node.get("n_neighbors")?.count()?;
@@ -108,10 +107,19 @@ impl Compiler {
     }
 
     pub(super) fn spline_transformer(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
-        if node.option("handle_missing").is_some_and(|handling| handling != "error") {
-            return Err(unsupported("handle_missing other than 'error' is not read"));
+        let zeros = match node.option("handle_missing").as_deref() {
+            None | Some("error") => false,
+            Some("zeros") => true,
+            Some(other) => return Err(unsupported(format!("handle_missing {other:?} is not known"))),
+        };
+        // Where it takes missing values it looks at none.
+        let mut value = table.value;
+        if zeros && table.width() > 0 {
+            self.take_numbers(table)?;
+        } else {
+            value = self.checked(table, false, false)?;
         }
-        let value = self.checked(table, false, false)?;
+        let missing = zeros.then(|| self.each(UnaryFunction::IsNan, value));
         let splines = node.get("bsplines_")?.items()?;
         if splines.len() != table.width() {
             return Err(misshapen("its splines and columns"));
@@ -143,9 +151,23 @@ impl Compiler {
         if width == 0 || width > COLUMNS_AT_MOST {
             return Err(misshapen("its splines"));
         }
+        if zeros {
+            // Any place within the knots will do.
+            let own = knots.len() / table.width().max(1);
+            let places: Vec<f64> = knots.chunks(own.max(1)).filter_map(|knots| knots.get(degree)).copied().collect();
+            let (marks, places) = (self.constants(&[f64::NAN]), self.constants(&places));
+            value = self.step(Impute { missing: marks, replacements: places }, &[value], Self::double(table.width()));
+        }
         let (knots, cells) = (self.plan.table(&knots), self.plan.table(&cells));
-        let value =
+        let mut value =
             self.step(Splines { degree, beyond, count, leaves_last, knots, cells }, &[value], Self::double(width));
+        if let Some(missing) = missing {
+            let there = self.each(UnaryFunction::Not, missing);
+            let there = self.cast(there, ElementType::Float64);
+            let each = width / table.width();
+            let there = self.pick(there, &(0..width).map(|at| at / each).collect::<Vec<_>>());
+            value = self.both(BinaryFunction::Multiply, value, there);
+        }
         Ok(Table::computed(value, width))
     }
 }

@@ -88,6 +88,14 @@ impl Compiler {
 
     pub(super) fn discretizer(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
         let value = self.checked(table, false, false)?;
+        let is_single = node.some("dtype").is_some_and(|dtype| dtype.class() == "float32");
+        let value = if is_single {
+            let value = self.checked(table, false, true)?;
+            let value = self.cast(value, ElementType::Float32);
+            self.cast(value, ElementType::Float64)
+        } else {
+            value
+        };
         let edges = node.get("bin_edges_")?.items()?;
         if edges.len() != table.width() {
             return Err(misshapen("its columns and bins"));

@@ -10,7 +10,7 @@ use e2i_core::native::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Precisi
 use e2i_core::native::{Function, LabelRule, Link, Node as TreeNode, ValueId};
 use e2i_core::{Error, Kind, Result};
 
-use super::answer::{Answer, classes_of};
+use super::answer::{Answer, classes_of, several_classes};
 use super::{Compiler, Table, is_since, misshapen};
 use crate::node::Node;
 use crate::npy::Cells;
@@ -188,45 +188,50 @@ impl Compiler {
         self.checked(table, takes_nan, true)
     }
 
-    /// Whether trees of an estimator take missing values: extra trees since 1.6, those of absolute errors since 1.8.
+    /// Whether trees of an estimator take missing values: those with random thresholds since 1.6, those of absolute errors since
+    /// 1.8; extra trees with the best thresholds never.
     pub(super) fn trees_take_missing(node: Node<'_>) -> bool {
+        let is_random = node.option("splitter").as_deref() == Some("random");
         let is_extra = node.class().starts_with("Extra");
         let is_absolute = matches!(node.option("criterion").as_deref(), Some("absolute_error" | "mae"));
-        (!is_extra || is_since(node, 1, 6)) && (!is_absolute || is_since(node, 1, 8))
+        (!is_random || is_since(node, 1, 6)) && (!is_extra || is_random) && (!is_absolute || is_since(node, 1, 8))
     }
 
-    /// Trees of classifiers over one output: a column of shares for each class, added up.
+    /// Trees of classifiers: a column of shares for each class, output by output, added up.
     pub(super) fn class_trees(
         &mut self,
-        node: Node<'_>,
+        takes_missing: bool,
         trees: &[Node<'_>],
         table: &Table,
-        classes: usize,
+        classes: &[usize],
     ) -> Result<ValueId> {
-        let value = self.for_trees(table, Self::trees_take_missing(node))?;
+        let value = self.for_trees(table, takes_missing)?;
+        // Outputs of fewer classes than others are filled up with zeros.
+        let most = classes.iter().copied().max().unwrap_or(0);
         let mut read = Vec::with_capacity(trees.len());
         for estimator in trees {
             let saved = Saved::read(*estimator)?;
-            if saved.outputs != 1 || saved.width != classes {
+            if saved.outputs != classes.len() || saved.width != most.saturating_mul(classes.len()) {
                 return Err(misshapen("its classes and the leaves of its trees"));
             }
             let are_shares = is_since(*estimator, 1, 4);
             read.push(saved.tree(table.width(), |leaf| {
-                let cells = saved.value(leaf);
-                if are_shares {
-                    return weights(cells);
+                let mut shares = vec![];
+                for (cells, count) in saved.value(leaf).chunks(most.max(1)).zip(classes) {
+                    let cells = cells.get(..*count).unwrap_or(&[]);
+                    let all = if are_shares { 1.0 } else { sum(cells) };
+                    let all = if all == 0.0 { 1.0 } else { all };
+                    shares.extend(cells.iter().map(|cell| cell / all));
                 }
-                let all = sum(cells);
-                let all = if all == 0.0 { 1.0 } else { all };
-                weights(&cells.iter().map(|cell| cell / all).collect::<Vec<f64>>())
+                weights(&shares)
             })?);
         }
-        self.sums(value, &ensemble(table.width(), read, classes, Precision::Single, vec![]))
+        self.sums(value, &ensemble(table.width(), read, classes.iter().sum(), Precision::Single, vec![]))
     }
 
     /// Trees of regressors, added up.
-    pub(super) fn value_trees(&mut self, node: Node<'_>, trees: &[Node<'_>], table: &Table) -> Result<ValueId> {
-        let value = self.for_trees(table, Self::trees_take_missing(node))?;
+    pub(super) fn value_trees(&mut self, takes_missing: bool, trees: &[Node<'_>], table: &Table) -> Result<ValueId> {
+        let value = self.for_trees(table, takes_missing)?;
         let mut read = Vec::with_capacity(trees.len());
         let mut targets = None;
         for estimator in trees {
@@ -241,13 +246,18 @@ impl Compiler {
     }
 
     pub(super) fn tree_classifier(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
+        let takes_missing = Self::trees_take_missing(node);
+        if let Some(counts) = several_classes(node)? {
+            let shares = self.class_trees(takes_missing, &[node], table, &counts)?;
+            return Ok(Answer::Table(Table::computed(shares, self.width_of(shares))));
+        }
         let classes = classes_of(node)?;
-        let probabilities = self.class_trees(node, &[node], table, classes.len())?;
+        let probabilities = self.class_trees(takes_missing, &[node], table, &[classes.len()])?;
         self.by_probability(classes, probabilities)
     }
 
     pub(super) fn tree_regressor(&mut self, node: Node<'_>, table: &Table) -> Result<Answer> {
-        Ok(Answer::Values(self.value_trees(node, &[node], table)?))
+        Ok(Answer::Values(self.value_trees(Self::trees_take_missing(node), &[node], table)?))
     }
 }
 

@@ -47,7 +47,20 @@ pub(in crate::native) fn softmax(row: &mut [f64]) {
 pub(in crate::native) fn platt(decision: f64, slope: f64, offset: f64) -> f64 {
     let x = decision * slope + offset;
     let p = if x >= 0.0 { (-x).exp() / (1.0 + (-x).exp()) } else { 1.0 / (1.0 + x.exp()) };
-    p.clamp(LEAST, 1.0 - LEAST)
+    // What is no number is the least, as comparisons have it.
+    let p = if p > LEAST { p } else { LEAST };
+    if p < 1.0 - LEAST { p } else { 1.0 - LEAST }
+}
+
+/// scipy's logit: near one half by what differs from it.
+#[must_use]
+pub fn logit(p: f64) -> f64 {
+    if (0.3..=0.65).contains(&p) {
+        let s = 2.0 * (p - 0.5);
+        s.ln_1p() - (-s).ln_1p()
+    } else {
+        (p / (1.0 - p)).ln()
+    }
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
 use super::{Operation, ValueType};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::interface::ElementType;
 use crate::native::image::{Image, ImageWriter, Section};
 use crate::native::instruction_set::InstructionSet;
 use crate::native::value::broken;
+use crate::value::float_text;
 
 /// What a number beyond the points becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub enum Beyond {
     Nearest,
     /// NaN.
     Nan,
+    /// Nothing: the row is refused.
+    Refused,
 }
 
 /// A line through points for each column; NaN stays.
@@ -43,6 +46,13 @@ impl Interpolate {
             ends.push(x.len());
         }
         Self { ends, x: tables.push(&x), y: tables.push(&y), beyond }
+    }
+
+    #[cold]
+    fn refusal(&self, cell: f64, x: &[f64]) -> Error {
+        let [first, last] = [x.first(), x.last()].map(|end| float_text(end.copied().unwrap_or(f64::NAN)));
+        let message = format!("{} is not between {first} and {last}, and nothing is known beyond", float_text(cell));
+        Error::new(Kind::OutOfRange, message)
     }
 }
 
@@ -94,6 +104,16 @@ impl Operation for Interpolate {
     fn run(&self, frame: &mut Frame<'_>) -> Result<()> {
         let (input, image, width) = (frame.input::<f64>(0), frame.image, self.ends.len().max(1));
         let (x, y) = (image.slice(self.x), image.slice(self.y));
+        if self.beyond == Beyond::Refused {
+            for (at, cell) in input.iter().enumerate() {
+                let (row, column) = (at / width, at % width);
+                let from = column.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+                let own = self.ends.get(column).and_then(|end| x.get(from..*end)).unwrap_or(&[]);
+                if own.first().is_some_and(|first| cell < first) || own.last().is_some_and(|last| cell > last) {
+                    frame.refuse(row, || self.refusal(*cell, own));
+                }
+            }
+        }
         for (row, into) in input.chunks_exact(width).zip(frame.output::<f64>(0).chunks_exact_mut(width)) {
             let mut from = 0;
             for ((cell, into), end) in row.iter().zip(into).zip(&self.ends) {

@@ -10,7 +10,7 @@ use super::frame::Frame;
 use super::{Operation, ValueType};
 use crate::error::Result;
 use crate::interface::ElementType;
-use crate::native::arithmetic::sklearn::{expit, softmax, sum};
+use crate::native::arithmetic::sklearn::{expit, logit, softmax, sum};
 use crate::native::arithmetic::special::{erf, normal_quantile};
 use crate::native::image::Image;
 use crate::native::instruction_set::InstructionSet;
@@ -56,6 +56,26 @@ pub enum Elementary {
     Erf,
     /// The quantile of the normal distribution.
     NormalQuantile,
+    /// The inverse hyperbolic cosine.
+    ArcCosh,
+    /// The inverse hyperbolic tangent.
+    ArcTanh,
+    /// The logarithm of the odds.
+    Logit,
+    /// sin(pi x) / (pi x), and 1 of 0.
+    Sinc,
+    /// 1 of a number that is neither NaN nor infinite, else 0.
+    IsFinite,
+    /// 1 of NaN, else 0.
+    IsNan,
+    /// 1 of an infinite number, else 0.
+    IsInfinite,
+    /// 1 of what has the sign of a negative number, else 0.
+    SignBit,
+    /// 1 of 0, else 0.
+    IsZero,
+    /// The whole part as an unsigned byte, as x86 converts it; NaN of what is negative.
+    Byte,
 }
 
 impl Elementary {
@@ -79,6 +99,22 @@ impl Elementary {
             Self::Truncate => x.trunc(),
             Self::Erf => erf(x),
             Self::NormalQuantile => normal_quantile(x),
+            Self::ArcCosh => x.acosh(),
+            Self::ArcTanh => x.atanh(),
+            Self::Logit => logit(x),
+            Self::Sinc => {
+                // numpy's way around 0.
+                let x = std::f64::consts::PI * if x == 0.0 { 1e-20 } else { x };
+                x.sin() / x
+            }
+            Self::IsFinite => f64::from(u8::from(x.is_finite())),
+            Self::IsNan => f64::from(u8::from(x.is_nan())),
+            Self::IsInfinite => f64::from(u8::from(x.is_infinite())),
+            Self::SignBit => f64::from(u8::from(x.is_sign_negative())),
+            Self::IsZero => f64::from(u8::from(x == 0.0)),
+            Self::Byte if (0.0..2_147_483_648.0).contains(&x) => x.trunc() % 256.0,
+            Self::Byte if x >= 0.0 => 0.0,
+            Self::Byte => f64::NAN,
         }
     }
 }
