@@ -3,7 +3,7 @@
 
 use e2i_calibrate::Purpose;
 use e2i_core::reading::Question;
-use e2i_core::{Answer, Error, Kind, Result};
+use e2i_core::{Answer, Batch, Error, Kind, Result};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::schema::Schema;
@@ -14,21 +14,8 @@ use crate::error::OrRaise;
 use crate::pg::{call_site, sqlstate, varlena};
 use crate::scan;
 use crate::scan::call::ScoringFunction;
-use crate::scoring::calibrated::labels;
-use crate::scoring::{CallSite, Scorer, planned};
-
-/// What a function makes of an answer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gives {
-    /// A row: prediction, ends, level, coverage.
-    Interval,
-    /// Labels.
-    Set,
-    /// The calibrated probability of the second of two classes.
-    Probability,
-    /// Those of all classes.
-    Probabilities,
-}
+use crate::scoring::calibrated::{Calibrated, labels};
+use crate::scoring::{CallSite, LoadedModel, Scorer, planned};
 
 /// What one call in a plan keeps.
 #[derive(Default)]
@@ -51,11 +38,7 @@ enum Place {
 }
 
 /// Scores one row, and says how sure that is; `None` is NULL. The functions are declared STRICT, so all arguments are there.
-unsafe fn answer(
-    fcinfo: pg_sys::FunctionCallInfo,
-    function: &ScoringFunction,
-    gives: Gives,
-) -> Result<Option<pg_sys::Datum>> {
+unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, function: &ScoringFunction) -> Result<Option<pg_sys::Datum>> {
     // SAFETY: the server passes a valid fcinfo with arguments of the declared types.
     unsafe {
         let arguments = (*fcinfo).args.as_slice(function.arguments());
@@ -65,21 +48,15 @@ unsafe fn answer(
         if let Place::New = site.place {
             let asked = scan::asked((*(*fcinfo).flinfo).fn_expr);
             site.place = asked.map_or_else(|| Place::Alone(CallSite::default()), Place::Asking);
-            site.rows = (gives == Gives::Interval).then(|| {
-                let row_type = pg_sys::get_func_rettype((*(*fcinfo).flinfo).fn_oid);
-                Float8Rows::new(row_type, 5)
-            });
+            site.rows = function.rows((*(*fcinfo).flinfo).fn_oid);
         }
         let level = match arguments.last() {
             Some(level) if function.takes_level() => f64::from_bits(level.value.value() as u64),
             _ => 0.0,
         };
         let rows = site.rows.as_ref();
-        let made = |scorer: &Scorer, row: usize, asked: usize, answer: Answer| {
-            made(scorer, (row, asked), &answer, gives, level, rows)
-        };
         match &mut site.place {
-            Place::Asking(number) => scan::answered(features, *number, place, made),
+            Place::Asking(number) => scan::answer(features, *number, place),
             Place::Alone(site) => {
                 let reference = varlena::text(arguments[0].value);
                 let clock = site.enter(place);
@@ -94,50 +71,77 @@ unsafe fn answer(
                 if let Some(clock) = clock {
                     scorer.time_row(&clock);
                 }
-                made(scorer, 0, 0, answer)
+                match function.calibrated {
+                    Some((_, made)) => made(scorer, (0, 0), &answer, level, rows),
+                    None => Ok(Some(result::answer(&answer))),
+                }
             }
             Place::New => Err(Error::new(Kind::Internal, "a call has no place")),
         }
     }
 }
 
-/// What is made of the answer to a row.
+/// How sure the version that scored a row is, the version, its batch, and the row's place there.
 #[inline]
-fn made(
+fn calibrated(scorer: &Scorer, (row, asked): (usize, usize)) -> Result<(&Calibrated, &LoadedModel, (&Batch, usize))> {
+    let found = scorer.calibrated(row, asked);
+    found.ok_or_else(|| Error::new(Kind::Internal, "a scorer was not asked how sure it is"))
+}
+
+fn interval(
     scorer: &Scorer,
-    (row, asked): (usize, usize),
+    place: (usize, usize),
     answer: &Answer,
-    gives: Gives,
     level: f64,
     rows: Option<&Float8Rows>,
 ) -> Result<Option<pg_sys::Datum>> {
-    let Some((calibrated, model, place)) = scorer.calibrated(row, asked) else {
-        return Err(Error::new(Kind::Internal, "a scorer was not asked how sure it is"));
-    };
-    match gives {
-        Gives::Interval => {
-            let sure = calibrated.interval(model, place, answer, level)?;
-            let interval = sure.interval;
-            let numbers = [interval.prediction, interval.lower, interval.upper, level];
-            Ok(rows.map(|rows| rows.row(numbers, sure.coverage)))
+    let (calibrated, model, place) = calibrated(scorer, place)?;
+    let sure = calibrated.interval(model, place, answer, level)?;
+    let interval = sure.interval;
+    Ok(rows.map(|rows| rows.row([interval.prediction, interval.lower, interval.upper, level], sure.coverage)))
+}
+
+fn set(
+    scorer: &Scorer,
+    place: (usize, usize),
+    answer: &Answer,
+    level: f64,
+    _: Option<&Float8Rows>,
+) -> Result<Option<pg_sys::Datum>> {
+    let (calibrated, model, place) = calibrated(scorer, place)?;
+    let classes = calibrated.set(model, place.1, answer, level)?;
+    let labels = labels(model.interface());
+    let set = classes.into_iter().filter_map(|class| labels.get(class)).map(String::as_str);
+    Ok(Some(result::text_array(set)))
+}
+
+fn probability(
+    scorer: &Scorer,
+    place: (usize, usize),
+    answer: &Answer,
+    _: f64,
+    _: Option<&Float8Rows>,
+) -> Result<Option<pg_sys::Datum>> {
+    let (calibrated, model, place) = calibrated(scorer, place)?;
+    match calibrated.probabilities(model, place.1, answer)?.as_deref() {
+        Some([_, second]) => Ok(Some(pg_sys::Datum::from(second.to_bits()))),
+        Some(_) => {
+            let message = format!("model {} has more than two classes", model.reference());
+            Err(Error::new(Kind::WrongState, message).with_hint("Use e2i_predict_calibrated_proba."))
         }
-        Gives::Set => {
-            let classes = calibrated.set(model, place.1, answer, level)?;
-            let labels = labels(model.interface());
-            Ok(Some(result::text_array(classes.into_iter().filter_map(|class| labels.get(class)).map(String::as_str))))
-        }
-        Gives::Probability => match calibrated.probabilities(model, place.1, answer)?.as_deref() {
-            Some([_, second]) => Ok(Some(pg_sys::Datum::from(second.to_bits()))),
-            Some(_) => {
-                let message = format!("model {} has more than two classes", model.reference());
-                Err(Error::new(Kind::WrongState, message).with_hint("Use e2i_predict_calibrated_proba."))
-            }
-            None => Ok(None),
-        },
-        Gives::Probabilities => {
-            Ok(calibrated.probabilities(model, place.1, answer)?.as_deref().map(result::float8_array))
-        }
+        None => Ok(None),
     }
+}
+
+fn probabilities(
+    scorer: &Scorer,
+    place: (usize, usize),
+    answer: &Answer,
+    _: f64,
+    _: Option<&Float8Rows>,
+) -> Result<Option<pg_sys::Datum>> {
+    let (calibrated, model, place) = calibrated(scorer, place)?;
+    Ok(calibrated.probabilities(model, place.1, answer)?.as_deref().map(result::float8_array))
 }
 
 /// Defines functions of the server's version-1 calling convention.
@@ -152,7 +156,7 @@ macro_rules! calibrated_functions {
             spelling: Spelling::$spelling,
             is_pinned: false,
             is_planned: $is_planned,
-            calibrated: Some(Purpose::$purpose),
+            calibrated: Some((Purpose::$purpose, $gives)),
         },
     )*];
 
@@ -178,11 +182,11 @@ macro_rules! calibrated_functions {
                 spelling: Spelling::$spelling,
                 is_pinned: false,
                 is_planned: $is_planned,
-                calibrated: Some(Purpose::$purpose),
+                calibrated: Some((Purpose::$purpose, $gives)),
             };
             // SAFETY: the server calls with a valid fcinfo.
             unsafe {
-                match sqlstate::keeping(|| answer(fcinfo, &FUNCTION, Gives::$gives)).or_raise() {
+                match sqlstate::keeping(|| answer(fcinfo, &FUNCTION)).or_raise() {
                     Some(answer) => answer,
                     None => {
                         (*fcinfo).isnull = true;
@@ -195,24 +199,24 @@ macro_rules! calibrated_functions {
 }
 
 calibrated_functions! {
-    e2i_predict_interval_jsonb, pg_finfo_e2i_predict_interval_jsonb: Interval, Vector, Interval, Jsonb, false;
-    e2i_predict_interval_text, pg_finfo_e2i_predict_interval_text: Interval, Vector, Interval, Text, false;
-    e2i_predict_interval_row, pg_finfo_e2i_predict_interval_row: Interval, Vector, Interval, Row, false;
-    e2i_predict_interval_array, pg_finfo_e2i_predict_interval_array: Interval, Vector, Interval, Array, false;
-    e2i_predict_interval_planned, pg_finfo_e2i_predict_interval_planned: Interval, Vector, Interval, Row, true;
-    e2i_predict_set_jsonb, pg_finfo_e2i_predict_set_jsonb: Set, Probabilities, Set, Jsonb, false;
-    e2i_predict_set_text, pg_finfo_e2i_predict_set_text: Set, Probabilities, Set, Text, false;
-    e2i_predict_set_row, pg_finfo_e2i_predict_set_row: Set, Probabilities, Set, Row, false;
-    e2i_predict_set_array, pg_finfo_e2i_predict_set_array: Set, Probabilities, Set, Array, false;
-    e2i_predict_set_planned, pg_finfo_e2i_predict_set_planned: Set, Probabilities, Set, Row, true;
-    e2i_predict_calibrated_jsonb, pg_finfo_e2i_predict_calibrated_jsonb: Probability, Probabilities, Probability, Jsonb, false;
-    e2i_predict_calibrated_text, pg_finfo_e2i_predict_calibrated_text: Probability, Probabilities, Probability, Text, false;
-    e2i_predict_calibrated_row, pg_finfo_e2i_predict_calibrated_row: Probability, Probabilities, Probability, Row, false;
-    e2i_predict_calibrated_array, pg_finfo_e2i_predict_calibrated_array: Probability, Probabilities, Probability, Array, false;
-    e2i_predict_calibrated_planned, pg_finfo_e2i_predict_calibrated_planned: Probability, Probabilities, Probability, Row, true;
-    e2i_predict_calibrated_proba_jsonb, pg_finfo_e2i_predict_calibrated_proba_jsonb: Probabilities, Probabilities, Probability, Jsonb, false;
-    e2i_predict_calibrated_proba_text, pg_finfo_e2i_predict_calibrated_proba_text: Probabilities, Probabilities, Probability, Text, false;
-    e2i_predict_calibrated_proba_row, pg_finfo_e2i_predict_calibrated_proba_row: Probabilities, Probabilities, Probability, Row, false;
-    e2i_predict_calibrated_proba_array, pg_finfo_e2i_predict_calibrated_proba_array: Probabilities, Probabilities, Probability, Array, false;
-    e2i_predict_calibrated_proba_planned, pg_finfo_e2i_predict_calibrated_proba_planned: Probabilities, Probabilities, Probability, Row, true;
+    e2i_predict_interval_jsonb, pg_finfo_e2i_predict_interval_jsonb: interval, Vector, Interval, Jsonb, false;
+    e2i_predict_interval_text, pg_finfo_e2i_predict_interval_text: interval, Vector, Interval, Text, false;
+    e2i_predict_interval_row, pg_finfo_e2i_predict_interval_row: interval, Vector, Interval, Row, false;
+    e2i_predict_interval_array, pg_finfo_e2i_predict_interval_array: interval, Vector, Interval, Array, false;
+    e2i_predict_interval_planned, pg_finfo_e2i_predict_interval_planned: interval, Vector, Interval, Row, true;
+    e2i_predict_set_jsonb, pg_finfo_e2i_predict_set_jsonb: set, Probabilities, Set, Jsonb, false;
+    e2i_predict_set_text, pg_finfo_e2i_predict_set_text: set, Probabilities, Set, Text, false;
+    e2i_predict_set_row, pg_finfo_e2i_predict_set_row: set, Probabilities, Set, Row, false;
+    e2i_predict_set_array, pg_finfo_e2i_predict_set_array: set, Probabilities, Set, Array, false;
+    e2i_predict_set_planned, pg_finfo_e2i_predict_set_planned: set, Probabilities, Set, Row, true;
+    e2i_predict_calibrated_jsonb, pg_finfo_e2i_predict_calibrated_jsonb: probability, Probabilities, Probability, Jsonb, false;
+    e2i_predict_calibrated_text, pg_finfo_e2i_predict_calibrated_text: probability, Probabilities, Probability, Text, false;
+    e2i_predict_calibrated_row, pg_finfo_e2i_predict_calibrated_row: probability, Probabilities, Probability, Row, false;
+    e2i_predict_calibrated_array, pg_finfo_e2i_predict_calibrated_array: probability, Probabilities, Probability, Array, false;
+    e2i_predict_calibrated_planned, pg_finfo_e2i_predict_calibrated_planned: probability, Probabilities, Probability, Row, true;
+    e2i_predict_calibrated_proba_jsonb, pg_finfo_e2i_predict_calibrated_proba_jsonb: probabilities, Probabilities, Probability, Jsonb, false;
+    e2i_predict_calibrated_proba_text, pg_finfo_e2i_predict_calibrated_proba_text: probabilities, Probabilities, Probability, Text, false;
+    e2i_predict_calibrated_proba_row, pg_finfo_e2i_predict_calibrated_proba_row: probabilities, Probabilities, Probability, Row, false;
+    e2i_predict_calibrated_proba_array, pg_finfo_e2i_predict_calibrated_proba_array: probabilities, Probabilities, Probability, Array, false;
+    e2i_predict_calibrated_proba_planned, pg_finfo_e2i_predict_calibrated_proba_planned: probabilities, Probabilities, Probability, Row, true;
 }

@@ -40,7 +40,10 @@ unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, function: &ScoringFunction) -
                 scan::asked((*(*fcinfo).flinfo).fn_expr).map_or_else(|| Site::Alone(CallSite::default()), Site::Asking);
         }
         let answer = match site {
-            Site::Asking(number) => return scan::answer(features, *number, place),
+            Site::Asking(number) => {
+                let answer = scan::answer(features, *number, place)?;
+                return answer.ok_or_else(|| Error::new(Kind::Internal, "a score is NULL"));
+            }
             Site::Alone(site) => {
                 let reference = varlena::text(arguments[0].value);
                 let clock = site.enter(place);

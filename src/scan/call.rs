@@ -4,14 +4,16 @@ use std::cell::Cell;
 
 use e2i_calibrate::Purpose;
 use e2i_core::reading::Question;
-use e2i_core::{Error, Kind, ModelReference, Result, Selector};
+use e2i_core::{Answer, Error, Kind, ModelReference, Result, Selector};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
 use crate::catalog::schema::Schema;
 use crate::datum::features::Spelling;
+use crate::datum::result::Float8Rows;
 use crate::pg::tree::{cast, members};
 use crate::pg::varlena;
+use crate::scoring::Scorer;
 use crate::scoring::arm::Asked;
 use crate::scoring::engines::Preference;
 
@@ -29,9 +31,13 @@ pub struct ScoringFunction {
     pub is_pinned: bool,
     /// Whether it is called by plans: it has two arguments more, for which versions it was planned and whether its row is read as JSON.
     pub is_planned: bool,
-    /// What of how sure the version is it asks besides, at a level that is its last argument.
-    pub calibrated: Option<Purpose>,
+    /// What of how sure the version is it asks besides, at a level that is its last argument; and what makes of an answer what it returns.
+    pub calibrated: Option<(Purpose, Finish)>,
 }
+
+/// Makes what a function returns of the answer to a row: `None` is NULL. It is given the scorer, the row's number there and that of the
+/// call, the answer, the level, and, for a function that returns one, how a row is made.
+pub type Finish = fn(&Scorer, (usize, usize), &Answer, f64, Option<&Float8Rows>) -> Result<Option<pg_sys::Datum>>;
 
 impl ScoringFunction {
     /// How features are spelled in a call whose row stands for its JSON, or does not.
@@ -41,7 +47,22 @@ impl ScoringFunction {
 
     /// Whether its last argument is a level.
     pub fn takes_level(&self) -> bool {
-        matches!(self.calibrated, Some(Purpose::Interval | Purpose::Set))
+        matches!(self.purpose(), Some(Purpose::Interval | Purpose::Set))
+    }
+
+    /// What of how sure the version is it asks besides.
+    pub fn purpose(&self) -> Option<Purpose> {
+        self.calibrated.map(|(purpose, _)| purpose)
+    }
+
+    /// How the rows that it returns are made, if it does.
+    ///
+    /// # Safety
+    /// `function` must be this function.
+    pub unsafe fn rows(&self, function: pg_sys::Oid) -> Option<Float8Rows> {
+        // SAFETY: a catalog look-up; intervals are rows of that type.
+        (self.purpose() == Some(Purpose::Interval))
+            .then(|| unsafe { Float8Rows::new(pg_sys::get_func_rettype(function), INTERVAL_COLUMNS) })
     }
 
     /// How many arguments it has.
@@ -76,9 +97,12 @@ impl ScoringFunction {
             (_, Question::Probabilities) => Function::Probabilities,
             (_, Question::Vector) => Function::Vector,
         };
-        Asked { question: Some(self.question), function: Some(function), calibrated: self.calibrated }
+        Asked { question: Some(self.question), function: Some(function), calibrated: self.purpose() }
     }
 }
+
+/// Columns of an interval: prediction, lower, upper, level, coverage.
+const INTERVAL_COLUMNS: usize = 5;
 
 /// The entry of pg_language for C, the same in every database.
 const C_LANGUAGE: u32 = 13;

@@ -25,7 +25,7 @@ mod target;
 mod tried;
 mod waiting;
 
-pub use node::{answer, answered};
+pub use node::answer;
 pub use spec::asked;
 
 /// Begins to recognise scoring calls, to change plans, and to look for statistics; called once, when the library is loaded.

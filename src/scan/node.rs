@@ -5,7 +5,7 @@
 
 use std::ffi::{CStr, CString, c_int};
 
-use e2i_core::{Answer, Result};
+use e2i_core::Result;
 use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
@@ -16,7 +16,6 @@ use crate::scan::plan;
 use crate::scan::rows::Rows;
 use crate::scan::support;
 use crate::scan::waiting::Waiting;
-use crate::scoring::Scorer;
 use crate::settings;
 
 /// As EXPLAIN calls it.
@@ -324,31 +323,14 @@ unsafe extern "C-unwind" fn explain(
     }
 }
 
-/// What `made` makes of the answer to a call for the row that its token stands for, see [`Waiting::answered`].
+/// The answer to a call for the row that its token stands for, as what the function returns; `None` is NULL.
 ///
 /// # Errors
 /// Those of the scalar call.
 ///
 /// # Safety
 /// `token` must be the value of a token of the node, which evaluates the call.
-pub unsafe fn answered<R>(
-    token: pg_sys::Datum,
-    asked: usize,
-    place: Place,
-    made: impl FnOnce(&Scorer, usize, usize, Answer) -> Result<R>,
-) -> Result<R> {
-    // SAFETY: as the caller promises; nothing else holds what waits while expressions are evaluated.
-    unsafe { (*token.cast_mut_ptr::<Waiting>()).answered(asked, place, made) }
-}
-
-/// The same, as what the function returns.
-///
-/// # Errors
-/// Those of the scalar call.
-///
-/// # Safety
-/// As [`answered`].
-pub unsafe fn answer(token: pg_sys::Datum, asked: usize, place: Place) -> Result<pg_sys::Datum> {
+pub unsafe fn answer(token: pg_sys::Datum, asked: usize, place: Place) -> Result<Option<pg_sys::Datum>> {
     // SAFETY: as the caller promises; nothing else holds what waits while expressions are evaluated.
     unsafe { (*token.cast_mut_ptr::<Waiting>()).answer(asked, place) }
 }

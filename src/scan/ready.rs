@@ -71,6 +71,29 @@ impl Ready {
         }
     }
 
+    /// Keeps what `made` makes of so many rows, in that memory; keeps none where one of them is an error or NULL, which is that of its row.
+    ///
+    /// # Safety
+    /// As [`Ready::make`].
+    pub unsafe fn finish(
+        &mut self,
+        rows: usize,
+        memory: pg_sys::MemoryContext,
+        made: impl Fn(usize) -> Result<Option<pg_sys::Datum>>,
+    ) {
+        self.begin();
+        self.is_tried = true;
+        // SAFETY: as the caller promises.
+        unsafe {
+            let before = pg_sys::MemoryContextSwitchTo(memory);
+            self.answers.extend((0..rows).map_while(|row| made(row).ok().flatten()));
+            pg_sys::MemoryContextSwitchTo(before);
+        }
+        if self.answers.len() != rows {
+            self.answers.clear();
+        }
+    }
+
     fn numbers(&mut self, model: &LoadedModel, outputs: &Outputs, rows: usize) -> Result<()> {
         self.answers.reserve(rows);
         for row in 0..rows {

@@ -273,7 +273,7 @@ impl Rows {
                 let value = match target {
                     Target::Kept(kept) => self.kept(row, *kept),
                     Target::Answer(question, call, asking) => match &mut self.waiting[*question] {
-                        waiting if waiting.is_given() => Some(waiting.answer(*call, *asking)?),
+                        waiting if waiting.is_given() => waiting.answer(*call, *asking)?,
                         _ => None,
                     },
                 };

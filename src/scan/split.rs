@@ -304,10 +304,13 @@ impl Split {
                     is_as_json: call.is_as_json(),
                     is_pinned: call.function.is_pinned,
                     asked: vec![],
+                    levels: vec![],
                 });
                 self.questions.len() - 1
             });
             let function = (*call.expression()).funcid;
+            let level = call.level().map_or(std::ptr::null_mut(), |level| tree::copy(level));
+            self.questions[number].levels.push(level);
             let asked = &mut self.questions[number].asked;
             asked.push(function);
             let asked = asked.len() - 1;

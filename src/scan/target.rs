@@ -4,7 +4,6 @@ use pgrx::pg_sys::{self, NodeTag};
 
 use crate::pg::call_site::Place;
 use crate::pg::tree::{self, Node};
-use crate::scan::call;
 use crate::scan::spec::{self, Entry};
 
 /// A column that is handed on.
@@ -56,10 +55,6 @@ unsafe fn target(expression: Node, entries: &[Entry], memory: pg_sys::MemoryCont
         }
         let asked = spec::asked(expression)?;
         let call = expression.cast::<pg_sys::FuncExpr>();
-        // What it returns is made of the answer.
-        if call::function((*call).funcid).is_none_or(|function| function.calibrated.is_some()) {
-            return None;
-        }
         let mut question = None;
         for (index, argument) in tree::members::<pg_sys::Node>((*call).args).enumerate() {
             if index == 1 {

@@ -11,7 +11,7 @@ use pgrx::pg_sys::{self, NodeTag};
 
 use crate::catalog::schema::Schema;
 use crate::datum::features::Features;
-use crate::datum::result;
+use crate::datum::result::{self, Float8Rows};
 use crate::explain;
 use crate::metrics::clock::Clock;
 use crate::metrics::{counter, statement};
@@ -19,7 +19,7 @@ use crate::pg::call_site::Place;
 use crate::pg::tree;
 use crate::pg::{snapshot, varlena};
 use crate::scan::bounds::Bounds;
-use crate::scan::call::{self, ScoringFunction};
+use crate::scan::call::{self, Finish, ScoringFunction};
 use crate::scan::ready::Ready;
 use crate::scan::source::{Below, Source};
 use crate::scan::spec::Question;
@@ -98,6 +98,24 @@ struct Call {
     is_counted: bool,
     /// The answers for the rows of a batch, where there are several and no more is to be done than to take one.
     ready: Ready,
+    /// What makes of an answer what the function returns, where that is not the answer itself.
+    finish: Option<Finishing>,
+}
+
+/// Makes of an answer what a function returns.
+struct Finishing {
+    made: Finish,
+    /// An expression of the plan; null for a function without one.
+    level: *mut pg_sys::ExprState,
+    /// Its value, once the model is looked up.
+    value: f64,
+    rows: Option<Float8Rows>,
+}
+
+impl Finishing {
+    fn made(&self, scorer: &Scorer, place: (usize, usize), answer: &Answer) -> Result<Option<pg_sys::Datum>> {
+        (self.made)(scorer, place, answer, self.value, self.rows.as_ref())
+    }
 }
 
 impl Waiting {
@@ -117,14 +135,23 @@ impl Waiting {
         if functions.len() != question.asked.len() {
             return None;
         }
-        let calls = functions.iter().enumerate().map(|(index, function)| Call {
-            asked: function.asked(),
-            place: Ok(index),
-            is_counted: false,
-            ready: Ready::default(),
-        });
         // SAFETY: as the caller promises.
         unsafe {
+            let calls = functions.iter().enumerate().map(|(index, function)| Call {
+                asked: function.asked(),
+                place: Ok(index),
+                is_counted: false,
+                ready: Ready::default(),
+                finish: function.calibrated.map(|(_, made)| Finishing {
+                    made,
+                    level: match question.levels.get(index) {
+                        Some(level) if !level.is_null() => pg_sys::ExecInitExpr(level.cast(), parent),
+                        _ => std::ptr::null_mut(),
+                    },
+                    value: f64::NAN,
+                    rows: function.rows(question.asked[index]),
+                }),
+            });
             let (source, needed) = Source::new(question.features, spelling, parent);
             let model = pg_sys::ExecInitExpr(question.model.cast(), parent);
             let versions = tree::cast::<pg_sys::Const, _>(question.versions, NodeTag::T_Const);
@@ -331,44 +358,18 @@ impl Waiting {
     ///
     /// # Safety
     /// `place` must be that of the call.
-    pub unsafe fn answer(&mut self, call: usize, place: Place) -> Result<pg_sys::Datum> {
-        if call < self.calls.len()
-            && self.is_current()
-            && let Some(answer) = self.take_ready(call)
-        {
-            self.ask();
-            return Ok(answer);
-        }
-        // SAFETY: as the caller promises.
-        unsafe { self.answered(call, place, |_, _, _, answer| Ok(result::answer(&answer))) }
-    }
-
-    /// The row that is handed on is asked for.
-    #[inline]
-    fn ask(&mut self) {
-        if !std::mem::replace(&mut self.is_asked, true) {
-            self.asked += 1;
-        }
-    }
-
-    /// What `made` makes of the answer to a call for the row that is handed on: it is given the scorer, the row's number there, that of
-    /// the call, and the answer.
-    ///
-    /// # Errors
-    /// Those of the scalar call, and what `made` reports.
-    ///
-    /// # Safety
-    /// As [`Waiting::answer`].
-    pub unsafe fn answered<R>(
-        &mut self,
-        call: usize,
-        place: Place,
-        made: impl FnOnce(&Scorer, usize, usize, Answer) -> Result<R>,
-    ) -> Result<R> {
+    pub unsafe fn answer(&mut self, call: usize, place: Place) -> Result<Option<pg_sys::Datum>> {
         if call >= self.calls.len() {
             return Err(Error::new(e2i_core::Kind::Internal, "a call asks for a row that nobody has read"));
         }
-        self.ask();
+        if !std::mem::replace(&mut self.is_asked, true) {
+            self.asked += 1;
+        }
+        if self.is_current()
+            && let Some(answer) = self.take_ready(call)
+        {
+            return Ok(Some(answer));
+        }
         // SAFETY: as the caller promises; the row below stays while it waits alone.
         unsafe {
             self.raise_of_features();
@@ -419,18 +420,27 @@ impl Waiting {
             let (asking, rows) = (&mut self.calls[call], self.places.len());
             let ready = &mut asking.ready;
             if rows > 1
-                && asking.asked.calibrated.is_none()
                 && rows == self.bound as usize
                 && !ready.is_tried()
                 && let Some((model, question, outputs)) = scorer.together(number)
             {
-                ready.make(model, question, outputs, rows, self.memory);
+                match &asking.finish {
+                    None => ready.make(model, question, outputs, rows, self.memory),
+                    Some(finish) => {
+                        let answer = |row| model.answer(question, outputs, row);
+                        ready.finish(rows, self.memory, |row| finish.made(scorer, (row, number), &answer(row)?));
+                    }
+                }
             }
             if let Some(clock) = clock {
                 self.busy += clock.read().busy;
                 scorer.time_rows(&clock, number, timed);
             }
-            answer.and_then(|answer| made(scorer, row as usize, number, answer))
+            let answer = answer?;
+            match &self.calls[call].finish {
+                None => Ok(Some(result::answer(&answer))),
+                Some(finish) => finish.made(scorer, (row as usize, number), &answer),
+            }
         }
     }
 
@@ -469,7 +479,7 @@ impl Waiting {
     }
 
     #[cold]
-    fn unresolved<R>(&self, call: usize, error: Error) -> Result<R> {
+    fn unresolved(&self, call: usize, error: Error) -> Result<Option<pg_sys::Datum>> {
         counter::unresolved(self.calls[call].asked.function.unwrap_or(Function::Predict), error.kind());
         Err(error)
     }
@@ -498,6 +508,13 @@ impl Waiting {
             // The functions are STRICT: nobody asks.
             if is_null {
                 return;
+            }
+            for finish in self.calls.iter_mut().filter_map(|call| call.finish.as_mut()) {
+                if !finish.level.is_null() {
+                    let level = pg_sys::ExecEvalExprSwitchContext(finish.level, context, &raw mut is_null);
+                    // Of a level that is NULL nobody asks either.
+                    finish.value = if is_null { f64::NAN } else { f64::from_bits(level.value() as u64) };
+                }
             }
             varlena::text(model).to_owned()
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2i_calibrate::Purpose;
 use e2i_core::reading::{self, Question, needed};
-use e2i_core::{Answer, Batch, Error, Known, OutputSet, Outputs, Result};
+use e2i_core::{Answer, Batch, Error, Interface, Known, OutputSet, Outputs, Result, Task};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
@@ -68,6 +68,11 @@ struct Call {
     calibrated: Option<Calibrated>,
 }
 
+/// Whether all that a regression gives is one number.
+fn has_one_number(interface: &Interface) -> bool {
+    interface.task == Task::Regression && interface.main_output().is_some_and(|output| output.width == Some(1))
+}
+
 impl Arm {
     /// A version that answers with the function's name, or as the shadow of those that do.
     ///
@@ -84,7 +89,12 @@ impl Arm {
         let mut wanted = OutputSet { label: false, main: false };
         let mut calls = Vec::with_capacity(asked.len());
         for Asked { question, function, calibrated } in asked {
-            let question = question.unwrap_or_else(|| reading::served(interface, reference));
+            let question = match question {
+                // The one number that there is needs no list.
+                Some(Question::Vector) if calibrated.is_some() && has_one_number(interface) => Question::Prediction,
+                Some(question) => *question,
+                None => reading::served(interface, reference),
+            };
             let needed = needed(interface, question, reference);
             let is_given = needed.is_ok();
             match needed {
