@@ -18,6 +18,8 @@ sql a shop "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS
     UPDATE ml_stage_policies SET enabled = false WHERE stage = 'shadow' AND metric = 'r2';
     INSERT INTO ml_stage_policies (stage, gate) VALUES ('shadow', 'approver');
     SELECT FROM e2i_transition_stage('churn', '1', 'staging', reason => 'good enough');
+    SELECT FROM e2i_calibrate('sum:1', 'SELECT i AS x, i + 1 + i / 7.0 AS y, 1 + i % 2 AS g FROM generate_series(1, 9) i', 'y', by => 'g', weights => 'g');
+    SELECT FROM e2i_calibrate('churn', 'SELECT *, id % 3 = 0 AS t FROM customers', 't', method => 'isotonic');
     SELECT FROM e2i_grant_usage('scorer', 'scorer'); SELECT FROM e2i_grant_usage('deployer', 'deployer');
     CREATE MATERIALIZED VIEW scored AS SELECT id, e2i_predict('churn', c) AS churn FROM customers c;"
 
@@ -27,6 +29,9 @@ STATE="SELECT relname, query_to_xml(format('SELECT * FROM %s t ORDER BY t::text'
     UNION ALL SELECT 'artifact ' || sha256::text, string_agg(chunk || md5(bytes), ' ' ORDER BY chunk) FROM ml_model_artifacts GROUP BY sha256
     UNION ALL SELECT sequencename, last_value::text FROM pg_sequences WHERE sequencename ~ '^ml_' ORDER BY 1;"
 ANSWERS="SELECT e2i_predict('sum', ARRAY[10]), e2i_predict('sum-eu', ARRAY[10]), e2i_predict('sum@champion', ARRAY[10]), e2i_predict('same bytes:1', ARRAY[10]);"
+SURE="SELECT e2i_predict_interval('sum:1', '{\"x\": 10, \"g\": 1}', 0.5); SELECT sum(e2i_predict_calibrated('churn', c)) FROM customers c;"
+sure=$(sql a shop "$SURE")
+like 'intervals and calibrated probabilities' "$sure" $'(11,*,*,0.5,*)\n*'
 scores=$(sql a shop "$SCORES") state=$(sql a shop "$STATE")
 like 'the models tell customers apart' "$scores" '2000|t|t|*'
 is 'deployments and aliases' "$(sql a shop "$ANSWERS")" '12|13|13|11'
@@ -36,6 +41,7 @@ came_back() {
     is "$1: every row and number" "$(sql b "$2" "$STATE" | md5sum)" "$(md5sum <<<"$state")"
     is "$1: 2,000 rows score bit for bit" "$(sql b "$2" "$SCORES")" "$scores"
     is "$1: deployments and aliases" "$(sql b "$2" "$ANSWERS")" '12|13|13|11'
+    is "$1: intervals and calibrated probabilities" "$(sql b "$2" "$SURE")" "$sure"
 }
 # And what it can do: goes_on WHAT DATABASE
 goes_on() {

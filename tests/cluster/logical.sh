@@ -14,7 +14,7 @@ sql a shop "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS
 for node in b c; do sql $node shop "CREATE EXTENSION e2i_serve; $PLUS $CUSTOMERS"; done
 
 is 'every published table has a key' "$(sql a shop "SELECT count(*), bool_and(c.relreplident = 'd' AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))
-    FROM pg_publication_tables p JOIN pg_class c ON c.oid = format('%I.%I', p.schemaname, p.tablename)::regclass WHERE pubname = 'e2i_serve_registry'")" '8|t'
+    FROM pg_publication_tables p JOIN pg_class c ON c.oid = format('%I.%I', p.schemaname, p.tablename)::regclass WHERE pubname = 'e2i_serve_registry'")" '9|t'
 
 # --- the first copy ---------------------------------------------------------------------------------------------------------
 
@@ -36,7 +36,7 @@ applied() { wait_for a shop "SELECT bool_and(replay_lsn >= '$(sql a shop "SELECT
 STATE="SELECT p.tablename, query_to_xml(format('SELECT (to_jsonb(t) - ''health_status'' - ''health_reason'')::text AS row FROM %I.%I t WHERE to_jsonb(t) ->> ''action'' IS DISTINCT FROM ''health'' ORDER BY 1',
         p.schemaname, p.tablename), true, false, '')::text
     FROM (VALUES ('ml_model_artifacts'), ('ml_model_registry'), ('ml_model_aliases'), ('ml_bentoml_services'), ('ml_stage_policies'), ('ml_model_events'),
-        ('ml_health_limits'), ('ml_inference_log_policies')) v (name) JOIN pg_tables p ON p.tablename = v.name ORDER BY 1;"
+        ('ml_health_limits'), ('ml_inference_log_policies'), ('ml_calibrations')) v (name) JOIN pg_tables p ON p.tablename = v.name ORDER BY 1;"
 same() {
     local node
     for node in b c; do is "$1: every row on $node" "$(sql $node shop "$STATE" | md5sum)" "$(sql a shop "$STATE" | md5sum)"; done
@@ -66,6 +66,14 @@ follows() {
 }
 follows 'a deploy that is rolled back' "BEGIN; SELECT e2i_deploy('sum:2'); ROLLBACK;" '11|11'
 follows 'a deploy' "SELECT e2i_deploy('sum:2', reason => 'better');" '12|11'
+INTERVAL="SELECT (i).lower, (i).upper, (i).coverage FROM e2i_predict_interval('sum:1', ARRAY[10], 0.5) i;"
+calibrate() { echo "SELECT e2i_calibrate('sum:1', 'SELECT i AS x, i + 1 + i * $1 AS y FROM generate_series(1, 9) i', 'y');"; }
+sql a shop "$(calibrate 1)" >/dev/null
+applied
+is 'a calibration' "$(ask warm "$INTERVAL")" '6|16|0.5555555555555556'
+sql a shop "$(calibrate 2)" >/dev/null
+applied
+is 'another one, in a session that has the first' "$(ask warm "$INTERVAL")" '1|21|0.5555555555555556'
 follows 'an alias' "SELECT e2i_set_alias('sum', 'best', '2');" '12|12'
 is 'the transaction from before keeps its snapshot' "$(ask open "$SUMS COMMIT; $SUMS")" $'11|11\n12|12'
 follows 'a roll back' "SELECT e2i_rollback('sum', reason => 'worse');" '11|12'
