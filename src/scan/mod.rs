@@ -8,6 +8,7 @@ mod arguments;
 mod bounds;
 pub mod call;
 mod expression;
+mod finish;
 mod first;
 mod given;
 mod groups;

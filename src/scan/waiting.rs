@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use e2i_core::{Answer, Binder, Error, Result};
+use e2i_core::{Binder, Error, Result};
 use e2i_metrics::Function;
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::catalog::schema::Schema;
 use crate::datum::features::Features;
-use crate::datum::result::{self, Float8Rows};
+use crate::datum::result;
 use crate::explain;
 use crate::metrics::clock::Clock;
 use crate::metrics::{counter, statement};
@@ -19,13 +19,14 @@ use crate::pg::call_site::Place;
 use crate::pg::tree;
 use crate::pg::{snapshot, varlena};
 use crate::scan::bounds::Bounds;
-use crate::scan::call::{self, Finish, ScoringFunction};
+use crate::scan::call::{self, ScoringFunction};
+use crate::scan::finish::Finishing;
 use crate::scan::ready::Ready;
 use crate::scan::source::{Below, Source};
 use crate::scan::spec::Question;
 use crate::scan::tried::{self, Raised, Tried};
 use crate::scoring::arm::Asked;
-use crate::scoring::{Lease, Scorer, cache, planned};
+use crate::scoring::{Lease, cache, planned};
 use crate::settings;
 
 /// One row in so many is timed while rows are scored one by one, as it is in calls of their own.
@@ -102,22 +103,6 @@ struct Call {
     finish: Option<Finishing>,
 }
 
-/// Makes of an answer what a function returns.
-struct Finishing {
-    made: Finish,
-    /// An expression of the plan; null for a function without one.
-    level: *mut pg_sys::ExprState,
-    /// Its value, once the model is looked up.
-    value: f64,
-    rows: Option<Float8Rows>,
-}
-
-impl Finishing {
-    fn made(&self, scorer: &Scorer, place: (usize, usize), answer: &Answer) -> Result<Option<pg_sys::Datum>> {
-        (self.made)(scorer, place, answer, self.value, self.rows.as_ref())
-    }
-}
-
 impl Waiting {
     /// Rows of a question; the largest column of the row below that they need.
     ///
@@ -142,15 +127,7 @@ impl Waiting {
                 place: Ok(index),
                 is_counted: false,
                 ready: Ready::default(),
-                finish: function.calibrated.map(|(_, made)| Finishing {
-                    made,
-                    level: match question.levels.get(index) {
-                        Some(level) if !level.is_null() => pg_sys::ExecInitExpr(level.cast(), parent),
-                        _ => std::ptr::null_mut(),
-                    },
-                    value: f64::NAN,
-                    rows: function.rows(question.asked[index]),
-                }),
+                finish: Finishing::new(function, question, index, parent),
             });
             let (source, needed) = Source::new(question.features, spelling, parent);
             let model = pg_sys::ExecInitExpr(question.model.cast(), parent);
@@ -509,13 +486,7 @@ impl Waiting {
             if is_null {
                 return;
             }
-            for finish in self.calls.iter_mut().filter_map(|call| call.finish.as_mut()) {
-                if !finish.level.is_null() {
-                    let level = pg_sys::ExecEvalExprSwitchContext(finish.level, context, &raw mut is_null);
-                    // Of a level that is NULL nobody asks either.
-                    finish.value = if is_null { f64::NAN } else { f64::from_bits(level.value() as u64) };
-                }
-            }
+            self.calls.iter_mut().filter_map(|call| call.finish.as_mut()).for_each(|finish| finish.begin(context));
             varlena::text(model).to_owned()
         };
         let asked: Vec<Asked> = self.calls.iter().map(|call| call.asked).collect();

@@ -42,6 +42,17 @@ SELECT count(DISTINCT i) FROM (SELECT e2i_predict_interval('price', r) i FROM ro
 SELECT bool_and((i).prediction = p AND (i).lower = p - s.score AND (i).upper = p + s.score) AS same, count(*) FROM residuals s,
     LATERAL (SELECT e2i_predict_interval('price', r, 0.8) i, e2i_predict('price', r) p FROM rows r OFFSET 0) q WHERE rank = 36;
 SELECT pg_typeof(e2i_predict_interval('price', r)), e2i_predict_interval('price', NULL::jsonb) IS NULL AS "null", (e2i_predict_interval('price', r, CASE WHEN id = 45 THEN 0.5 ELSE 0.9 END)).level FROM rows r WHERE id IN (45, 46);
+SET plan_cache_mode = force_generic_plan;
+PREPARE levels(float8) AS SELECT count(i), min((i).level), count(DISTINCT round(((i).upper - (i).prediction)::numeric, 9)), round(min((i).coverage)::numeric, 3) AS coverage
+    FROM (SELECT e2i_predict_interval('price', r, $1) i FROM rows r OFFSET 0) s;
+EXECUTE levels(0.5);
+EXECUTE levels(0.8);
+EXECUTE levels(NULL);
+EXECUTE levels(1.5);
+RESET plan_cache_mode;
+-- A batch in which some rows have no features, and a level that each row has.
+SELECT count(i), count(*) FROM (SELECT e2i_predict_interval('price', CASE WHEN id % 2 = 0 THEN to_jsonb(r) END, 0.5) i FROM rows r OFFSET 0) s;
+SELECT count(DISTINCT round(((i).upper - (i).prediction)::numeric, 9)) FROM (SELECT e2i_predict_interval('price', r, 0.2 + id % 3 * 0.3) i FROM rows r OFFSET 0) s;
 CREATE TABLE kept AS SELECT id, e2i_predict_interval('price', r) AS i FROM rows r;
 SELECT count((i).lower), count((i).coverage), bool_and((i).lower < (i).upper) FROM kept;
 
