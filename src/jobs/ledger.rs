@@ -34,6 +34,10 @@ const SUPERSEDE: Query = Query::new(
      WHERE j.target_table = $1 AND j.id <> $2 AND j.status IN ('running', 'cancelling', 'failed', 'interrupted', 'cancelled')
        AND EXISTS (SELECT FROM jsonb_each_text(j.targets) t WHERE t.value = ANY ($3))",
 );
+const HALF_MADE: Query = Query::new(
+    "SELECT EXISTS (SELECT FROM {ml}.ml_scoring_jobs j WHERE j.target_table = $1 AND j.options @> '{\"created\": true}'
+        AND j.status NOT IN ('finished', 'superseded'))",
+);
 const ADVANCE: Query = Query::new(
     "UPDATE {ml}.ml_scoring_jobs j SET parts = jsonb_set(j.parts, ARRAY[$2::text], $4::jsonb), done = j.done + $5, written = j.written + $6,
         failed = j.failed + $7, blocked = j.blocked + $8, skipped = j.skipped + $9, retried = j.retried + $10, batches = j.batches + 1,
@@ -49,7 +53,7 @@ const ADVANCE: Query = Query::new(
 );
 const END: Query = Query::new(
     "UPDATE {ml}.ml_scoring_jobs SET status = $2, error_code = $3, error = $4, ended_at = clock_timestamp(), updated_at = clock_timestamp(),
-        estimated_end = NULL, pid = NULL
+        estimated_end = NULL, pid = NULL, total = CASE WHEN $2 = 'finished' THEN done + failed + blocked + skipped ELSE total END
      WHERE id = $1 AND status IN ('running', 'cancelling')",
 );
 const ERRORS: Query = Query::new(
@@ -196,6 +200,14 @@ pub fn resume(job: &Job, handled: i64, total: i64, parts: &[Part]) {
 pub fn supersede(job: &Job) {
     let arguments = [job.target_name().into(), job.id.into(), columns(job).into()];
     job.schema.as_owner(|| SUPERSEDE.execute(job.schema, &arguments));
+}
+
+/// Whether the table that is written was made by a job that has not finished it.
+pub fn is_half_made(job: &Job) -> bool {
+    let found = job
+        .schema
+        .as_owner(|| HALF_MADE.select_latest(job.schema, &[job.target_name().into()], |row| row.get::<bool>(1)));
+    found.into_iter().flatten().next().unwrap_or(false)
 }
 
 /// A part of a job goes from one range to the next; `None` where another process has moved it since.

@@ -50,7 +50,12 @@ fn attempt_table(schema: Schema, asked: &Asked, ground: Ground) -> std::result::
     })?;
     let ended = raised(|| begin(&mut job, asked)).and_then(|parts| {
         commit(ground)?;
-        let ended = score(&mut job, parts, ground);
+        let ended = score(&mut job, parts, ground).and_then(|ended| {
+            if ended == Ended::Done && job.options.created {
+                raised(|| job.complete())?;
+            }
+            Ok(ended)
+        });
         conclude(&job, &ended, ground);
         ended
     });
@@ -99,27 +104,40 @@ fn begin(job: &mut Job, asked: &Asked) -> Result<Vec<Part>> {
     if let Some(days) = settings::scoring_job_retention_days() {
         ledger::forget(job.schema, days);
     }
-    // Of a schedule's, only what nobody has ended: each of its runs is to score all rows.
-    let goes_on =
-        |found: &ledger::Unfinished| !asked.restart && (asked.schedule.is_none() || found.status == "running");
+    // Of a schedule's, only what nobody has ended: each of its runs is to score all rows. And not into a table that is there since now.
+    let is_new = job.options.created;
+    let goes_on = |found: &ledger::Unfinished| {
+        !asked.restart && !is_new && (asked.schedule.is_none() || found.status == "running")
+    };
     if let Some(mut found) = ledger::unfinished(job).filter(goes_on) {
         job.id = found.id;
         job.options.created |= found.options.created;
         found.parts = found.parts.into_iter().flat_map(|part| split(job, part)).collect();
-        let open = found.parts.iter().filter(|part| !part.ended);
-        let left: i64 = open.map(|part| job.count(part.from(), Some(&part.upto))).sum();
-        ledger::resume(job, found.handled, found.handled + left, &found.parts);
-        notice!("job {} goes on: {} of {} rows are behind it", job.id, found.handled, found.handled + left);
+        let total = match job.estimate() {
+            Some(total) => total.max(found.handled),
+            None => found.handled + count(job, &found.parts),
+        };
+        ledger::resume(job, found.handled, total, &found.parts);
+        notice!("job {} goes on: {} of {total} rows are behind it", job.id, found.handled);
         return Ok(found.parts);
+    }
+    if !is_new && ledger::is_half_made(job) {
+        // Another job's, which will not go on with it.
+        job.complete()?;
     }
     let parts = match job.last_key() {
         None => vec![],
         Some(upto) => split(job, Part { after: None, upto, reached: None, ended: false }),
     };
-    let total = parts.iter().map(|part| job.count(part.from(), Some(&part.upto))).sum();
+    let total = job.estimate().unwrap_or_else(|| count(job, &parts));
     job.id = ledger::insert(job, &parts, total);
     ledger::supersede(job);
     Ok(parts)
+}
+
+/// Rows that are left of some parts.
+fn count(job: &Job, parts: &[Part]) -> i64 {
+    parts.iter().filter(|part| !part.ended).map(|part| job.count(part.from(), Some(&part.upto))).sum()
 }
 
 /// What is left of a part, in as many parts as there are workers.

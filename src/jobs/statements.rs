@@ -6,6 +6,7 @@ use pgrx::PgMemoryContexts;
 use crate::jobs::job::{Job, Key, OnError, RowError, Tally};
 use crate::jobs::source::{Column, Table, literal, quoted};
 use crate::jobs::targets::{Target, Terms, What};
+use crate::pg::filling;
 use crate::pg::query::{Argument, Row};
 use crate::pg::statement::{in_common_forms, parsed, run};
 
@@ -99,6 +100,12 @@ impl Job {
         run(&sql, &[], |row| key_of(row, self.key.len())).1.pop()
     }
 
+    /// About how many rows are meant, where they are many and all of the table.
+    pub fn estimate(&self) -> Option<i64> {
+        let are_all = self.condition.is_none() && !self.options.stale_only;
+        if are_all { self.source.estimate() } else { None }
+    }
+
     /// Rows of a range that are meant.
     pub fn count(&self, after: Option<&Key>, upto: Option<&Key>) -> i64 {
         let range = self.range(after, upto);
@@ -147,7 +154,11 @@ impl Job {
         let sees_all = !self.options.only_changed && !self.options.skips_locked;
         let seen = if sees_all { 0 } else { self.count(after, Some(upto)) };
         let (locked, written) = match &self.into {
-            Some(table) => (None, run(&self.insert(table, &values, &meant), &range.arguments, |_| ()).0 as i64),
+            Some(table) => {
+                let filled = self.fill(table, &values, &meant, &range.arguments);
+                let insert = || run(&self.insert(table, &values, &meant), &range.arguments, |_| ()).0;
+                (None, filled.unwrap_or_else(insert) as i64)
+            }
             None if self.options.skips_locked => {
                 let sql = self.update_unlocked(&values, &meant);
                 let counts = |row: &Row| (row.get::<i64>(1).unwrap_or(0), row.get::<i64>(2).unwrap_or(0));
@@ -199,17 +210,36 @@ impl Job {
         )
     }
 
+    /// The rows of another table.
+    fn select(&self, values: &[(&Target, String)], meant: &str) -> String {
+        let expressions: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
+        format!("SELECT {}, {} FROM {} WHERE {meant}", self.key_list(), expressions.join(", "), self.source.name)
+    }
+
+    /// Appends them without an INSERT, which for each row costs more than scoring it does; `None` where the table needs one.
+    fn fill(&self, table: &Table, values: &[(&Target, String)], meant: &str, arguments: &[Argument]) -> Option<u64> {
+        let keys =
+            self.key.iter().map(|it| (it.name.as_str(), it.type_name.as_str(), self.source.is_plain && it.is_not_null));
+        let targets = self.targets.iter().map(|it| (it.column.as_str(), it.what.type_name(), false));
+        let columns: Vec<_> = keys.chain(targets).collect();
+        let are_as_made = table.columns.len() == columns.len()
+            && table.columns.iter().zip(&columns).all(|(column, (_, type_name, _))| column.type_name == *type_name);
+        if !are_as_made {
+            return None;
+        }
+        let columns: Vec<filling::Column> =
+            columns.into_iter().map(|(name, _, is_never_null)| filling::Column { name, is_never_null }).collect();
+        filling::fill(table.oid, &columns, &self.select(values, meant), arguments)
+    }
+
     fn insert(&self, table: &Table, values: &[(&Target, String)], meant: &str) -> String {
         let columns: Vec<String> = values.iter().map(|(target, _)| quoted(&target.column)).collect();
-        let expressions: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
         let mut sql = format!(
-            "INSERT INTO {} ({}, {}) SELECT {}, {} FROM {} WHERE {meant}",
+            "INSERT INTO {} ({}, {}) {}",
             table.name,
             list(&self.key),
             columns.join(", "),
-            self.key_list(),
-            expressions.join(", "),
-            self.source.name
+            self.select(values, meant)
         );
         if self.is_upsert(table) {
             let set: Vec<String> = columns.iter().map(|column| format!("{column} = EXCLUDED.{column}")).collect();
@@ -260,12 +290,27 @@ impl Job {
         self.options.on_error == OnError::Skip
     }
 
-    /// Makes the table that is to be written, with the key of the one that is read.
+    /// Makes the table that is to be written, with the columns of the key of the one that is read; see [`Self::complete`].
     pub fn create(&self, name: &str) {
         let mut columns: Vec<String> =
             self.key.iter().map(|column| format!("{} {} NOT NULL", column.quoted(), column.type_name)).collect();
         columns.extend(self.targets.iter().map(|it| format!("{} {}", quoted(&it.column), it.what.type_name())));
-        run(&format!("CREATE TABLE {name} ({}, PRIMARY KEY ({}))", columns.join(", "), list(&self.key)), &[], |_| ());
+        run(&format!("CREATE TABLE {name} ({})", columns.join(", ")), &[], |_| ());
+    }
+
+    /// Gives the table that a job has made its primary key, if it has none: an index is built at once in a fraction of the time that
+    /// its growing with each row takes.
+    ///
+    /// # Errors
+    /// A table that is gone.
+    pub fn complete(&mut self) -> Result<()> {
+        let Some(table) = &self.into else { return Ok(()) };
+        let now = Table::find(table.oid)?;
+        if !now.is_unique(&self.key) {
+            run(&format!("ALTER TABLE {} ADD PRIMARY KEY ({})", now.name, list(&self.key)), &[], |_| ());
+            self.into = Some(Table::find(now.oid)?);
+        }
+        Ok(())
     }
 }
 

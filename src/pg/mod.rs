@@ -1,4 +1,4 @@
-//! Small safe wrappers over `pg_sys`: backtraces, call sites, throw-away processes, work that commits, rows that users name, the encoding, running plans, failures, interrupts, files that are kept, locks, names of schemas,
+//! Small safe wrappers over `pg_sys`: backtraces, call sites, throw-away processes, work that commits, rows that users name, the encoding, running plans, failures, filling of tables, interrupts, files that are kept, locks, names of schemas,
 //! processes, queries, changes of relations, roles, settings of the server, shared memory, snapshots, SQLSTATEs, statements of the caller, subtransactions, time,
 //! transactions, trees of nodes, variable-length values, wait events, background workers.
 //!
@@ -14,6 +14,7 @@ pub mod data;
 pub mod encoding;
 pub mod executor;
 pub mod failure;
+pub mod filling;
 pub mod guc;
 pub mod interrupt;
 pub mod kept_file;
