@@ -100,6 +100,11 @@ regress-accept: ## TEST=name: the last result becomes the expected one
 	@scripts/dev accept "$(TEST)"
 docs:           ## TEST=docs/file.md: run the SQL blocks of one page, or of all
 	@scripts/dev docs $(TEST)
+python:         ## TEST=name: the Python package's types and tests, or some of them
+	@scripts/dev python "$(TEST)"
+wheel:          ## the Python package as a wheel, into target/wheels
+	@scripts/python environment
+	target/python/bin/pip wheel -q --no-deps --no-build-isolation -w target/wheels clients/python
 psql:           ## a psql on the dev cluster
 	@scripts/dev psql
 dev-stop:       ## stop and delete the dev cluster
@@ -108,4 +113,4 @@ audit:          ## licences and advisories of the dependencies (needs cargo-deny
 	@scripts/audit
 
 .PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop schema test nightly bench unit rust sql \
-        isolation cluster regress-accept docs psql dev-stop audit
+        isolation cluster regress-accept docs python wheel psql dev-stop audit

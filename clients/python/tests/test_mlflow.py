@@ -1,0 +1,97 @@
+"""MLflow's registry and its deployments, with the client that MLflow ships."""
+
+import pytest
+
+mlflow = pytest.importorskip("mlflow")
+
+import numpy as np  # noqa: E402
+from e2i_serve import push  # noqa: E402
+from e2i_serve.importing import import_mlflow  # noqa: E402
+from mlflow.models import infer_signature  # noqa: E402
+from test_push import NUMBERS, pipeline  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory, customers):
+    """Two versions of a pipeline, one with an example, the first one champion and in production; and a booster."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.create_experiment("e", artifact_location=f"file://{folder}/artifacts")
+    mlflow.set_experiment("e")
+    model = pipeline(customers)
+    frame, left = customers
+    trusted = {"skops_trusted_types": ["numpy.dtype"]} if int(mlflow.__version__.split(".")[0]) >= 3 else {}
+    for example in (frame.head(7), None):
+        with mlflow.start_run():
+            mlflow.log_metric("auc", 0.8125)
+            mlflow.log_param("depth", 3)
+            mlflow.sklearn.log_model(
+                model, name="model", signature=infer_signature(frame, model.predict(frame)), input_example=example,
+                registered_model_name="churn", serialization_format="skops", **trusted,
+            )  # fmt: skip
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias("churn", "champion", "1")
+    client.transition_model_version_stage("churn", "1", "Production")
+    xgboost = pytest.importorskip("xgboost")
+    with mlflow.start_run():
+        booster = xgboost.XGBClassifier(n_estimators=3).fit(frame[NUMBERS].astype(float), (left == "leaves").astype(int))
+        mlflow.xgboost.log_model(booster, name="model", registered_model_name="boosted", input_example=frame[NUMBERS].astype(float).head(5))
+    return model
+
+
+def test_a_version_comes_with_all_that_mlflow_knows(registry, dsn, connection):
+    pushed = push("models:/churn@champion", "known", dsn)
+    assert pushed.reference == "known:1" and pushed.parity.origin == "input example" and pushed.parity.rows == 7
+    row = connection.execute(
+        "SELECT mlflow_model_uri, metrics ->> 'auc', tags -> 'params' ->> 'depth', mlflow_run_id IS NOT NULL, trained_at > now() - interval '1 h',"
+        " signature -> 'inputs' -> 0 ->> 'type' FROM ml.ml_model_registry WHERE model_name = 'known'"
+    ).fetchone()
+    assert row == ("models:/churn/1", "0.8125", "3", True, True, "long")
+
+
+def test_the_number_of_the_version_is_mlflows(registry, dsn):
+    assert push("models:/churn/2", "second", dsn).reference == "second:2"
+    assert push("models:/churn/latest", "latest", dsn).reference == "latest:2"
+    assert push("models:/churn/production", "stage", dsn).reference == "stage:1"
+
+
+def test_a_whole_registry_is_imported_and_again_unchanged(registry, dsn, connection):
+    first = import_mlflow(dsn)
+    assert [(i.uri, i.reference, i.action) for i in first] == [
+        ("models:/boosted/1", "boosted:1", "registered"),
+        ("models:/churn/1", "churn:1", "registered"),
+        ("models:/churn/2", "churn:2", "registered"),
+    ]
+    assert {i.action for i in import_mlflow(dsn)} == {"unchanged"}
+    assert connection.execute("SELECT model_version, alias FROM ml.ml_model_aliases WHERE model_name = 'churn'").fetchall() == [
+        ("1", "champion")
+    ]
+    assert connection.execute("SELECT stage FROM ml.ml_model_registry WHERE model_name = 'churn' ORDER BY model_version").fetchall() == [
+        ("production",),
+        ("development",),
+    ]
+
+
+def test_deployments_by_mlflows_own_client(registry, dsn, customers):
+    from mlflow.deployments import get_deploy_client
+    from mlflow.exceptions import MlflowException
+
+    client = get_deploy_client(dsn)
+    assert client.create_deployment("shop", "models:/churn@champion", config={"alias": "live"})["version"] == "shop:1"
+    with pytest.raises(MlflowException, match="already"):
+        client.create_deployment("shop", "models:/churn@champion")
+    assert client.update_deployment("shop", "models:/churn/2")["version"] == "shop:2"
+    assert client.get_deployment("shop")["model_uri"] == "models:/shop/2"
+    assert "shop" in [d["name"] for d in client.list_deployments()]
+    frame = customers[0].head(20)
+    predictions = client.predict("shop", frame).get_predictions()
+    np.testing.assert_allclose(predictions.iloc[:, 0], registry.predict_proba(frame)[:, 1], atol=1e-12)
+    push("models:/boosted/1", "explained", dsn)
+    explained = client.explain("explained", frame[NUMBERS].astype(float).head(2))
+    assert len(explained) == 2 and {"base_value", "contributions"} <= set(explained.columns), explained.columns
+    client.delete_deployment("shop")
+    client.delete_deployment("shop")
+    with pytest.raises(MlflowException, match="no deployment"):
+        client.get_deployment("shop")
+    with pytest.raises(MlflowException, match="-C"):
+        client.create_deployment("shop", "models:/churn/1", config={"nonsense": 1})
