@@ -411,8 +411,15 @@ COMMENT ON FUNCTION e2i_schedule_scoring IS 'has a table scored again and again,
 CREATE FUNCTION e2i_unschedule_scoring(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_unschedule_scoring_wrapper';
 COMMENT ON FUNCTION e2i_unschedule_scoring IS 'removes a schedule of the caller''s; a run that is under way goes on';
+
+-- Named apart from the other e2i_deploy by an argument that has no default.
+CREATE FUNCTION e2i_deploy(model text, rescore boolean, service text DEFAULT NULL, on_failure text DEFAULT 'error', reason text DEFAULT NULL)
+    RETURNS TABLE (id uuid, service_name text, version text, status text, reason text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_deploy_and_rescore_wrapper';
+COMMENT ON FUNCTION e2i_deploy(text, boolean, text, text, text) IS 'the same, and has stale scores of tables made anew by a background worker once it is committed, with the rights of the caller';
 GRANT SELECT ON e2i_scoring_progress, e2i_scoring_errors, e2i_scoring_schedules TO PUBLIC;
 REVOKE ALL ON FUNCTION e2i_schedule_scoring FROM PUBLIC;
+REVOKE ALL ON FUNCTION e2i_deploy(text, boolean, text, text, text) FROM PUBLIC;
 
 -- Why a row has its score. STABLE, as scoring is. The cost is that of a hundred scores, in units of cpu_operator_cost.
 

@@ -1060,6 +1060,12 @@ CREATE FUNCTION e2i_unschedule_scoring(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_unschedule_scoring_wrapper';
 COMMENT ON FUNCTION e2i_unschedule_scoring IS 'removes a schedule of the caller''s; a run that is under way goes on';
 
+-- Named apart from the other e2i_deploy by an argument that has no default.
+CREATE FUNCTION e2i_deploy(model text, rescore boolean, service text DEFAULT NULL, on_failure text DEFAULT 'error', reason text DEFAULT NULL)
+    RETURNS TABLE (id uuid, service_name text, version text, status text, reason text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_deploy_and_rescore_wrapper';
+COMMENT ON FUNCTION e2i_deploy(text, boolean, text, text, text) IS 'the same, and has stale scores of tables made anew by a background worker once it is committed, with the rights of the caller';
+
 -- Why a row has its score. STABLE, as scoring is. The cost is that of a hundred scores, in units of cpu_operator_cost.
 
 -- e2i_contributions: what each feature adds to the number of a row.
@@ -1539,7 +1545,7 @@ COMMENT ON FUNCTION e2i_set_traffic IS 'splits the traffic of a service between 
 COMMENT ON FUNCTION e2i_set_shadow IS 'lets a version score a sample of a service''s rows beside the active one';
 COMMENT ON FUNCTION e2i_shadow_comparisons IS 'what the view e2i_shadow_scores shows';
 COMMENT ON VIEW e2i_shadow_scores IS 'rows of this session that a shadow scored too, the latest thousand, of versions that the caller may see';
-COMMENT ON FUNCTION e2i_deploy IS 'deploys a version under a service name, after it has loaded; the one before is left draining';
+COMMENT ON FUNCTION e2i_deploy(text, text, text, text) IS 'deploys a version under a service name, after it has loaded; the one before is left draining';
 COMMENT ON FUNCTION e2i_rollback IS 'goes back to the version that a service served before, or to a named one';
 COMMENT ON FUNCTION e2i_undeploy IS 'ends the deployment of a service, which means nothing until the next';
 COMMENT ON FUNCTION e2i_transition_stage IS 'moves a version to a stage through the gates of ml_stage_policies';

@@ -82,7 +82,7 @@ COMMENT ON FUNCTION e2i_set_traffic IS 'splits the traffic of a service between 
 COMMENT ON FUNCTION e2i_set_shadow IS 'lets a version score a sample of a service''s rows beside the active one';
 COMMENT ON FUNCTION e2i_shadow_comparisons IS 'what the view e2i_shadow_scores shows';
 COMMENT ON VIEW e2i_shadow_scores IS 'rows of this session that a shadow scored too, the latest thousand, of versions that the caller may see';
-COMMENT ON FUNCTION e2i_deploy IS 'deploys a version under a service name, after it has loaded; the one before is left draining';
+COMMENT ON FUNCTION e2i_deploy(text, text, text, text) IS 'deploys a version under a service name, after it has loaded; the one before is left draining';
 COMMENT ON FUNCTION e2i_rollback IS 'goes back to the version that a service served before, or to a named one';
 COMMENT ON FUNCTION e2i_undeploy IS 'ends the deployment of a service, which means nothing until the next';
 COMMENT ON FUNCTION e2i_transition_stage IS 'moves a version to a stage through the gates of ml_stage_policies';

@@ -10,6 +10,7 @@ use crate::catalog::model::{Version, describe, identify};
 use crate::catalog::schema::Schema;
 use crate::catalog::stage::{Transition, transition};
 use crate::error::{OrRaise, given};
+use crate::jobs::schedule;
 use crate::on_write::stale;
 use crate::pg::role;
 use crate::scoring::golden;
@@ -36,16 +37,74 @@ fn e2i_deploy(
     // SAFETY: the server passes a valid fcinfo.
     let schema = unsafe { Schema::of_change(fcinfo) };
     let run = || {
-        let record = parse_on_failure(given(on_failure, "on_failure")?)?;
-        let reference = ModelReference::parse(given(model, "model")?)?;
-        let version = Version::find(schema, &reference)?;
-        let service = service.unwrap_or(&version.name);
-        check_visible(schema, service)?;
-        let prove = || golden::still_proves(schema, &version).map(drop);
-        deploy(schema, &version, service, record, reason, prove)
-            .inspect(|deployment| tell_stale(schema, deployment, &version))
+        let wanted = Wanted { model, service, on_failure, reason };
+        let (deployment, version) = wanted.deploy(schema)?;
+        if let Some(stale) = stale_after(schema, &deployment, &version) {
+            stale::tell(&stale, &[version], false);
+        }
+        Ok(deployment)
     };
     TableIterator::once(row(run().or_raise()))
+}
+
+/// The same, and where `rescore` is true, tables whose scores are stale then are scored once it is committed. Declared in
+/// `sql/jobs.sql`.
+#[pg_extern(sql = false)]
+fn e2i_deploy_and_rescore(
+    model: Option<&str>,
+    rescore: Option<bool>,
+    service: Option<&str>,
+    on_failure: Option<&str>,
+    reason: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> TableIterator<
+    'static,
+    (
+        name!(id, Uuid),
+        name!(service_name, String),
+        name!(version, String),
+        name!(status, String),
+        name!(reason, Option<String>),
+    ),
+> {
+    // SAFETY: the server passes a valid fcinfo.
+    let schema = unsafe { Schema::of_change(fcinfo) };
+    let run = || {
+        let rescore = given(rescore, "rescore")?;
+        if rescore {
+            schedule::check_role("a run would")?;
+        }
+        let (deployment, version) = Wanted { model, service, on_failure, reason }.deploy(schema)?;
+        if let Some(stale) = stale_after(schema, &deployment, &version) {
+            for one in stale.iter().filter(|_| rescore) {
+                schedule::once(schema, &one.model, &one.source, one.table, &one.options);
+            }
+            stale::tell(&stale, &[version], rescore);
+        }
+        Ok(deployment)
+    };
+    TableIterator::once(row(run().or_raise()))
+}
+
+/// What a deployment is asked for with.
+struct Wanted<'w> {
+    model: Option<&'w str>,
+    service: Option<&'w str>,
+    on_failure: Option<&'w str>,
+    reason: Option<&'w str>,
+}
+
+impl Wanted<'_> {
+    fn deploy(&self, schema: Schema) -> Result<(Deployment, Version)> {
+        let record = parse_on_failure(given(self.on_failure, "on_failure")?)?;
+        let reference = ModelReference::parse(given(self.model, "model")?)?;
+        let version = Version::find(schema, &reference)?;
+        let service = self.service.unwrap_or(&version.name);
+        check_visible(schema, service)?;
+        let prove = || golden::still_proves(schema, &version).map(drop);
+        let deployment = deploy(schema, &version, service, record, self.reason, prove)?;
+        Ok((deployment, version))
+    }
 }
 
 /// What a service serves now must be visible to who changes it; a service that serves nothing is anybody's.
@@ -67,11 +126,10 @@ fn parse_on_failure(on_failure: &str) -> Result<bool> {
     }
 }
 
-/// Says which tables have scores of the version before.
-fn tell_stale(schema: Schema, deployment: &Deployment, version: &Version) {
-    if deployment.status == "active" {
-        stale::tell(schema, &deployment.service, version);
-    }
+/// Which tables have scores of the version before.
+fn stale_after(schema: Schema, deployment: &Deployment, version: &Version) -> Option<Vec<stale::Stale>> {
+    let service = ModelReference { name: deployment.service.clone(), selector: Selector::Deployed };
+    (deployment.status == "active").then(|| stale::find(schema, &service, std::slice::from_ref(version)))
 }
 
 fn row(deployment: Deployment) -> (Uuid, String, String, String, Option<String>) {
@@ -106,7 +164,11 @@ fn e2i_rollback(
         let to = schema.as_owner(|| service.earlier(&target))?;
         let version = describe(schema, &to.model, &ModelReference::parse(&to.tag)?)?;
         golden::still_proves(schema, &version)?;
-        schema.as_owner(|| service.roll_back(to, reason)).inspect(|deployment| tell_stale(schema, deployment, &version))
+        let deployment = schema.as_owner(|| service.roll_back(to, reason))?;
+        if let Some(stale) = stale_after(schema, &deployment, &version) {
+            stale::tell(&stale, &[version], false);
+        }
+        Ok(deployment)
     };
     TableIterator::once(row(run().or_raise()))
 }

@@ -6,12 +6,12 @@ use pgrx::datum::JsonB;
 use pgrx::prelude::*;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::catalog::model::{describe, route};
+use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::datum::features::{Features, Spelling};
 use crate::error::{OrRaise, given};
-use crate::on_write::{OnError, Order, install, installed, row};
+use crate::on_write::{OnError, Order, install, installed, row, stale};
 use crate::pg::{call_site, sqlstate, varlena};
 use crate::scoring::CallSite;
 use crate::scoring::arm::Asked;
@@ -108,9 +108,7 @@ fn e2i_answering_versions(model: &str, fcinfo: pg_sys::FunctionCallInfo) -> Vec<
     let schema = unsafe { Schema::of_call(fcinfo) };
     let run = || {
         let reference = ModelReference::parse(model)?;
-        let route = route(schema, &reference)?;
-        let ids = std::iter::once(route.id).chain(route.traffic.iter().map(|(id, _)| *id).filter(|id| *id != route.id));
-        ids.map(|id| Ok(describe(schema, &id, &reference)?.reference())).collect::<Result<Vec<_>>>()
+        Ok(stale::answering(schema, &reference)?.iter().map(Version::reference).collect::<Vec<_>>())
     };
     run().or_raise()
 }

@@ -1,6 +1,6 @@
 //! Registering and dropping models.
 
-use e2i_core::{ClassScores, Error, Examples, Kind, ModelReference, Options, Result, Signature, Task};
+use e2i_core::{ClassScores, Error, Examples, Kind, ModelReference, Options, Result, Selector, Signature, Task};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{default, pg_sys};
@@ -10,6 +10,7 @@ use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::error::{OrRaise, given, without_nulls};
+use crate::on_write::stale;
 use crate::pg::encoding;
 use crate::registration::proof::{Candidate, Proved};
 use crate::registration::trial::try_out;
@@ -108,7 +109,8 @@ fn e2i_register_model(
             tolerance,
             origin: Origin { algorithm, mlflow_run_id, mlflow_model_uri, trained_at },
         };
-        insert(schema, new, artifact, preprocessor)
+        let service = ModelReference { name: name.to_owned(), selector: Selector::Deployed };
+        stale::watching(schema, &service, || insert(schema, new, artifact, preprocessor))
     };
     register().or_raise()
 }

@@ -12,6 +12,7 @@ use crate::catalog::model::{ModelId, Version};
 use crate::catalog::schema::Schema;
 use crate::datum::document::Document;
 use crate::error::{OrRaise, given};
+use crate::on_write::stale;
 use crate::pg::{role, time};
 use crate::scoring::{cache, shadow};
 
@@ -34,7 +35,8 @@ fn e2i_set_traffic(
             None => vec![],
         };
         let by = by.filter(|_| traffic.is_some());
-        schema.as_owner(|| service_lock.set_traffic(traffic, by, &versions))
+        let reference = ModelReference { name: service.to_owned(), selector: Selector::Deployed };
+        stale::watching(schema, &reference, || schema.as_owner(|| service_lock.set_traffic(traffic, by, &versions)))
     };
     run().or_raise();
 }

@@ -14,24 +14,36 @@ use crate::jobs::{Ended, attempt_table, workers};
 use crate::pg::commits::Ground;
 use crate::pg::lock::{Held, Purpose};
 use crate::pg::query::Query;
-use crate::pg::role;
+use crate::pg::{relation, role};
 
 const PUT: Query = Query::new(
     "INSERT INTO {ml}.ml_scoring_schedules (name, model, source_table, options, every, made_by, next_run, cron, time_zone)
      VALUES ($1, $2, $3, $4::jsonb, $5::interval, $6, coalesce($7, clock_timestamp()), $8, $9)
      ON CONFLICT (name) DO UPDATE SET model = excluded.model, source_table = excluded.source_table, options = excluded.options,
-        every = excluded.every, next_run = excluded.next_run, cron = excluded.cron, time_zone = excluded.time_zone,
+        every = excluded.every, next_run = excluded.next_run, made_at = clock_timestamp(), cron = excluded.cron, time_zone = excluded.time_zone,
         status = 'waiting', error = NULL
      WHERE ml_scoring_schedules.made_by = excluded.made_by RETURNING id",
 );
+const ONCE: Query = Query::new(
+    "INSERT INTO {ml}.ml_scoring_schedules (name, model, source_table, options, made_by, next_run)
+     VALUES ($1, $2, $3, $4::jsonb, $5, clock_timestamp())
+     ON CONFLICT (name) DO UPDATE SET model = excluded.model, source_table = excluded.source_table, options = excluded.options,
+        next_run = excluded.next_run, made_at = clock_timestamp(), status = 'waiting', error = NULL",
+);
+// What was asked for again meanwhile is run again.
+const ONCE_ENDED: Query = Query::new(
+    "UPDATE {ml}.ml_scoring_schedules SET next_run = 'infinity' WHERE id = $1 AND made_at = $2 AND every IS NULL AND cron IS NULL",
+);
+const ONCE_DONE: Query = Query::new(
+    "DELETE FROM {ml}.ml_scoring_schedules WHERE id = $1 AND made_at = $2 AND every IS NULL AND cron IS NULL",
+);
 const DROP: Query = Query::new("DELETE FROM {ml}.ml_scoring_schedules WHERE name = $1");
-const DONE: Query = Query::new("DELETE FROM {ml}.ml_scoring_schedules WHERE id = $1");
 const WHOSE: Query = Query::new("SELECT s.made_by FROM {ml}.ml_scoring_schedules s WHERE s.name = $1");
 // A run that was due while nothing could be begun is made up for once; the next ones keep their time. The times of a cron text are
-// found after this, and what is run once has no next one.
+// found after this. What is run once is gone then; it is begun again if a crash has kept it from that.
 const DUE: Query = Query::new(
     "UPDATE {ml}.ml_scoring_schedules s SET last_run = clock_timestamp(), missed = s.missed + d.passed,
-        next_run = CASE WHEN s.every IS NULL THEN timestamptz 'infinity' ELSE s.next_run + (d.passed + 1) * s.every END
+        next_run = CASE WHEN s.every IS NULL THEN clock_timestamp() + interval '1 minute' ELSE s.next_run + (d.passed + 1) * s.every END
      FROM (SELECT o.id, o.next_run, coalesce(floor(extract(epoch FROM clock_timestamp() - o.next_run) / extract(epoch FROM o.every))::bigint, 0) AS passed
            FROM {ml}.ml_scoring_schedules o WHERE o.next_run <= clock_timestamp() AND o.status <> 'stopped') d
      WHERE s.id = d.id
@@ -49,9 +61,11 @@ const NEXT: Query = Query::new(
      WHERE s.id = $1 RETURNING next_run > clock_timestamp()",
 );
 const READ: Query = Query::new(
-    "SELECT s.name, s.model, s.source_table, s.options::text, s.every IS NULL AND s.cron IS NULL FROM {ml}.ml_scoring_schedules s WHERE s.id = $1",
+    "SELECT s.name, s.model, s.source_table, s.options::text, s.made_at FROM {ml}.ml_scoring_schedules s WHERE s.id = $1",
 );
-const MISSED: Query = Query::new("UPDATE {ml}.ml_scoring_schedules SET missed = missed + 1 WHERE id = $1");
+const MISSED: Query = Query::new(
+    "UPDATE {ml}.ml_scoring_schedules SET missed = missed + 1 WHERE id = $1 AND (every IS NOT NULL OR cron IS NOT NULL)",
+);
 const STATUS: Query = Query::new(
     "UPDATE {ml}.ml_scoring_schedules s SET status = $2, error = $3,
         last_job = coalesce((SELECT max(j.id) FROM {ml}.ml_scoring_jobs j WHERE j.schedule = s.name), s.last_job)
@@ -90,11 +104,7 @@ pub struct Wanted<'w> {
 /// # Errors
 /// Whatever would keep a run from being begun now; a name that is another role's; a role that cannot log in, as a worker does.
 pub fn put(schema: Schema, wanted: &Wanted<'_>) -> Result<()> {
-    let by = role::name(role::current());
-    if !role::can_log_in(role::current()) {
-        return Err(Error::new(Kind::Privilege, format!("role {by} cannot log in, and a run of the schedule would"))
-            .with_hint(format!("ALTER ROLE {by} LOGIN; or make the schedule as a role that can.")));
-    }
+    let by = check_role("a run of the schedule would")?;
     let job = wanted.asked.job(schema)?;
     let options = wanted.options.to_string();
     let (mut every, mut cron, mut zone, mut first) = (None, None, None, wanted.starting);
@@ -122,6 +132,31 @@ pub fn put(schema: Schema, wanted: &Wanted<'_>) -> Result<()> {
         true => Err(Error::new(Kind::Duplicate, format!("the schedule {:?} is another role's", wanted.name))
             .with_hint("Choose another name.")),
     }
+}
+
+/// The caller's role, which a worker can log in as.
+///
+/// # Errors
+/// [`Kind::Privilege`] with what would, for one that cannot.
+pub fn check_role(what: &str) -> Result<String> {
+    let by = role::name(role::current());
+    match role::can_log_in(role::current()) {
+        true => Ok(by),
+        false => Err(Error::new(Kind::Privilege, format!("role {by} cannot log in, and {what}"))
+            .with_hint(format!("ALTER ROLE {by} LOGIN; or do it as a role that can."))),
+    }
+}
+
+/// Has a table's stale scores made anew once this transaction is committed, with the caller's rights: by a schedule that is due at
+/// once and gone when it has run.
+pub fn once(schema: Schema, model: &str, source: &str, written: pg_sys::Oid, options: &Value) {
+    let by = role::name(role::current());
+    let column = options["targets"].as_object().and_then(|targets| targets.values().next()).and_then(Value::as_str);
+    let written = relation::qualified(written).unwrap_or_default();
+    let name = format!("rescore {written}.{} as {by}", column.unwrap_or_default());
+    let options = options.to_string();
+    let arguments = [name.as_str().into(), model.into(), source.into(), options.as_str().into(), by.as_str().into()];
+    schema.as_owner(|| ONCE.execute(schema, &arguments));
 }
 
 /// The time zone of a cron text, and the first of its times from `starting` on, or after now.
@@ -223,10 +258,10 @@ pub fn run(id: i64) {
         return;
     };
     let read = guarded(|| asked(schema, id).or_raise());
-    let mut is_once = false;
+    let mut made_at = None;
     let ended = read.and_then(|read| match read {
-        Some((asked, once)) => {
-            is_once = once;
+        Some((asked, at)) => {
+            made_at = at;
             schema.as_owner(|| STATUS.execute(schema, &[id.into(), "running".into(), None::<&str>.into()]));
             commit(Ground::Worker)?;
             attempt_table(schema, &asked, Ground::Worker)
@@ -234,10 +269,6 @@ pub fn run(id: i64) {
         None => Ok(Ended::Done),
     });
     let (status, error) = match ended {
-        Ok(_) if is_once => {
-            schema.as_owner(|| DONE.execute(schema, &[id.into()]));
-            ("waiting", None)
-        }
         Ok(_) => ("waiting", None),
         Err(caught) => {
             Ground::Worker.roll_back();
@@ -246,22 +277,26 @@ pub fn run(id: i64) {
             (if code == "42501" { "stopped" } else { "failed" }, Some(message))
         }
     };
-    schema.as_owner(|| STATUS.execute(schema, &[id.into(), status.into(), error.as_deref().into()]));
+    schema.as_owner(|| {
+        STATUS.execute(schema, &[id.into(), status.into(), error.as_deref().into()]);
+        let once = if error.is_none() { &ONCE_DONE } else { &ONCE_ENDED };
+        once.execute(schema, &[id.into(), made_at.into()])
+    });
     held.release();
 }
 
-/// What a schedule does, and whether it is run once.
-fn asked(schema: Schema, id: i64) -> Result<Option<(Asked, bool)>> {
+/// What a schedule does, and when it was made.
+fn asked(schema: Schema, id: i64) -> Result<Option<(Asked, Option<TimestampWithTimeZone>)>> {
     let read = schema.as_owner(|| {
         READ.select_latest(schema, &[id.into()], |row| {
             let text = |column| row.get::<String>(column).unwrap_or_default();
-            (text(1), text(2), text(3), text(4), row.get::<bool>(5).unwrap_or(false))
+            (text(1), text(2), text(3), text(4), row.get::<TimestampWithTimeZone>(5))
         })
     });
-    let Some((name, model, table, options, is_once)) = read.into_iter().next() else { return Ok(None) };
+    let Some((name, model, table, options, made_at)) = read.into_iter().next() else { return Ok(None) };
     let options: Value = serde_json::from_str(&options).unwrap_or_default();
     let table = crate::jobs::statements::found(&table)?
         .ok_or_else(|| Error::new(Kind::UnknownModel, format!("the table {table} does not exist")))?;
     let asked = Asked { schedule: Some(name), ..Asked::of_options(&model, table.oid, &options)? };
-    Ok(Some((asked, is_once)))
+    Ok(Some((asked, made_at)))
 }

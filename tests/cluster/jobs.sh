@@ -139,3 +139,21 @@ sql a shop "REVOKE UPDATE ON t FROM clerk"
 wait_for a shop "SELECT status = 'stopped' FROM ml_scoring_schedules"
 is 'and stops where the right is gone' "$(sql a shop "SELECT status, error FROM e2i_scoring_schedules")" 'stopped|permission denied for table t'
 is 'removed' "$(sql a shop "SET ROLE clerk; SELECT e2i_unschedule_scoring('often'); SELECT count(*) FROM e2i_scoring_schedules")" $'\n0'
+
+# A deployment has stale scores made anew once it is committed: those of a trigger and those of a job, with the rights of who deployed.
+sql a shop "CREATE TABLE u (id int PRIMARY KEY, x float4, score float8, version text); INSERT INTO u SELECT i, i FROM generate_series(1, 100) i;
+    GRANT SELECT, UPDATE, TRIGGER ON u TO clerk; GRANT SELECT, UPDATE (score, version) ON t TO clerk; GRANT CREATE ON SCHEMA public TO clerk;
+    SET client_min_messages = error;
+    CALL e2i_score_table('plus', 'u', targets => '{\"score\": \"score\", \"version\": \"version\"}');
+    CREATE TABLE w (LIKE u INCLUDING ALL); SELECT FROM e2i_score_on_write('w', 'plus', targets => '{\"score\": \"score\", \"version\": \"version\"}');
+    INSERT INTO w (id, x) SELECT i, i FROM generate_series(1, 100) i; GRANT SELECT, UPDATE ON w TO clerk;" >/dev/null
+ask one "SET client_min_messages = notice; SET ROLE clerk; BEGIN; SELECT FROM e2i_deploy('plus:1', rescore => true);" >/dev/null
+sleep 2.5
+is 'before it is committed nothing is made anew' "$(sql a shop "SELECT DISTINCT version FROM u UNION ALL SELECT DISTINCT version FROM w")" $'plus:3\nplus:3'
+ask one "COMMIT; RESET ROLE;" >/dev/null
+wait_for a shop "SELECT NOT EXISTS (SELECT FROM ml_scoring_schedules)"
+is 'a deployment has stale scores made anew' "$(sql a shop "SELECT 'u', version, count(*), bool_and(score = x + 1) FROM u GROUP BY 2 UNION ALL SELECT 'w', version, count(*), bool_and(score = x + 1) FROM w GROUP BY 2 ORDER BY 1")" $'u|plus:1|100|t\nw|plus:1|100|t'
+is 'as the role that deployed' "$(sql a shop "SELECT DISTINCT started_by FROM ml_scoring_jobs WHERE schedule LIKE 'rescore public.%'")" clerk
+sql a shop "REVOKE UPDATE ON u FROM clerk; SET ROLE clerk; SET client_min_messages = error; SELECT FROM e2i_deploy('plus:2', rescore => true);" >/dev/null
+wait_for a shop "SELECT count(*) = 1 FROM ml_scoring_schedules WHERE status = 'stopped' AND name LIKE 'rescore public.u.%' AND next_run = 'infinity'"
+is 'what it may not write is said' "$(sql a shop "SELECT error FROM e2i_scoring_schedules WHERE name LIKE 'rescore public.u.%'")" 'permission denied for table u'
