@@ -5,17 +5,17 @@ use std::time::Instant;
 
 use e2i_core::reading::Question;
 use e2i_core::spelling::Expected;
-use e2i_core::{Answer, Error, Kind, Result};
+use e2i_core::{Answer, Error, Result};
 use e2i_metrics::Function;
 use pgrx::datum::JsonB;
 use pgrx::prelude::*;
 use pgrx::{direct_function_call, pg_sys};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::catalog::schema::Schema;
-use crate::datum::features::Features;
 use crate::datum::json_text;
-use crate::datum::jsonb::{Container, Value};
+use crate::datum::jsonb::Container;
+use crate::datum::payload::{Payload, Rows};
 use crate::error::OrRaise;
 use crate::metrics::clock::Clock;
 use crate::metrics::counter;
@@ -81,7 +81,8 @@ fn score_all(
     let payload = read(model.reference()).inspect_err(|error| scorer.failed(error))?;
     // SAFETY: a valid jsonb, which lives as long as the call.
     let payload = Container::root(unsafe { varlena::bytes(payload) });
-    let rows = features(payload).and_then(Rows::of).inspect_err(|error| scorer.failed(error))?;
+    let Payload { rows, inference } =
+        Payload::read(payload, model.interface()).inspect_err(|error| scorer.failed(error))?;
     let scored = score(&mut scorer, &rows)?;
     let took = scoring.elapsed();
     let mut answer = json!({
@@ -104,10 +105,40 @@ fn score_all(
             fields.insert("probabilities".into(), probabilities.into_iter().map(Option::unwrap_or_default).collect());
         }
         fields.insert("predictions".into(), Json::Array(predictions));
+        if let Some(id) = inference {
+            answer_inference(fields, &model, id);
+        }
     }
     scorer.time_payload(&begun);
     Ok(answer)
 }
+
+/// What a client of the Open Inference Protocol looks for beside the rest: the model, the id of its request, and the same answers as
+/// tensors. A tensor has one number or text of rows that have one, else as many as each has.
+fn answer_inference(fields: &mut Map<String, Json>, model: &LoadedModel, id: Option<&str>) {
+    let tensor = |name: &str| {
+        let rows = fields.get(name)?.as_array()?;
+        let width = rows.first().and_then(Json::as_array).map(Vec::len);
+        let data: Vec<&Json> = match width {
+            Some(_) => rows.iter().filter_map(Json::as_array).flatten().collect(),
+            None => rows.iter().collect(),
+        };
+        let is_text = |value: &&&Json| value.as_str().is_some_and(|text| !NOT_FINITE.contains(&text));
+        let datatype = if data.iter().any(|value| is_text(&value)) { "BYTES" } else { "FP64" };
+        let shape: Vec<usize> = std::iter::once(rows.len()).chain(width).collect();
+        Some(json!({"name": name, "shape": shape, "datatype": datatype, "data": data}))
+    };
+    let outputs: Vec<Json> = ["predictions", "probabilities"].into_iter().filter_map(tensor).collect();
+    fields.insert("outputs".into(), Json::Array(outputs));
+    fields.insert("model_name".into(), json!(model.name));
+    fields.insert("model_version".into(), json!(model.version));
+    if let Some(id) = id {
+        fields.insert("id".into(), json!(id));
+    }
+}
+
+/// How numbers that JSON has not are written.
+const NOT_FINITE: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
 /// A number as `to_jsonb` writes it: JSON has no numbers that are not finite.
 fn number(value: f64) -> Json {
@@ -135,57 +166,6 @@ fn timestamp() -> String {
     text.unwrap_or_default()
 }
 
-/// The features in a payload.
-fn features(payload: Container<'_>) -> Result<Container<'_>> {
-    let inner = match payload.get("input_data") {
-        Some(Value::Container(inner)) => inner,
-        _ => payload,
-    };
-    match inner.get("features") {
-        Some(Value::Container(features)) => Ok(features),
-        Some(Value::Scalar(_)) => Err(bad("\"features\" is neither an object nor an array".to_owned())),
-        None => Err(bad("the payload has no \"features\"".to_owned())),
-    }
-}
-
-fn bad(message: String) -> Error {
-    Error::new(Kind::BadOption, message).with_hint(
-        "Send {\"features\": X} or {\"input_data\": {\"features\": X}}; X is an object, an array of objects, an array of numbers or an \
-         array of arrays.",
-    )
-}
-
-/// The rows of a payload.
-enum Rows<'j> {
-    One(Container<'j>),
-    Many(Container<'j>),
-}
-
-impl<'j> Rows<'j> {
-    /// An array is one row when its first element is a scalar, else an array of rows.
-    fn of(features: Container<'j>) -> Result<Self> {
-        if features.is_object() {
-            return Ok(Self::One(features));
-        }
-        match features.elements().next() {
-            Some(Value::Scalar(_)) => Ok(Self::One(features)),
-            _ => Ok(Self::Many(features)),
-        }
-    }
-
-    fn iter(&self) -> Box<dyn Iterator<Item = Result<Container<'j>>> + '_> {
-        match self {
-            Self::One(row) => Box::new(std::iter::once(Ok(*row))),
-            Self::Many(rows) => Box::new(rows.elements().enumerate().map(|(index, row)| match row {
-                Value::Container(row) => Ok(row),
-                Value::Scalar(_) => {
-                    Err(bad(format!("row {} of the payload is neither an object nor an array", index + 1)))
-                }
-            })),
-        }
-    }
-}
-
 /// What is written for one row.
 struct Scored {
     prediction: Json,
@@ -209,7 +189,7 @@ fn score(scorer: &mut Scorer, rows: &Rows<'_>) -> Result<Vec<Scored>> {
         scorer.begin();
         let (before, mut together) = (scored.len(), 0);
         for row in rows.by_ref().take(ROWS_AT_ONCE) {
-            let is_scored = scorer.bind(Features::of_json(row.inspect_err(|error| scorer.failed(error))?));
+            let is_scored = scorer.bind(row.inspect_err(|error| scorer.failed(error))?);
             together += 1;
             if !is_scored {
                 scorer.answer(together - 1, PREDICTION).map_err(|error| error.in_row(before + together))?;

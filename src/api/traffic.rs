@@ -62,8 +62,16 @@ fn check_traffic(
         if !matches!(parsed.selector, Selector::Version(_)) || parsed.to_string() != *reference {
             return Err(bad(format!("traffic goes to versions, written name:version, got {reference:?}")));
         }
+        let found = cache::model(schema, reference)?;
+        if found.reference() != *reference {
+            return Err(bad(format!(
+                "traffic goes to versions by their names: {:?} is {}",
+                reference,
+                found.reference()
+            )));
+        }
         numbers.push(share.as_f64().ok_or_else(|| bad(format!("the share of {reference} is no number: {share}")))?);
-        versions.push((cache::model(schema, reference)?.id, reference.clone()));
+        versions.push((found.id, reference.clone()));
     }
     let (_, tag) = schema.as_owner(|| service.active_or_unknown())?;
     let active = cache::model(schema, &tag)?;

@@ -32,14 +32,14 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
     ModelReference::check_new_name(name)?;
     ModelReference::check_new_alias(alias)?;
     let reference = ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) };
-    let id = Version::find(schema, &reference)?.id;
+    let Version { id, version, .. } = Version::find(schema, &reference)?;
+    let (version, reference) = (version.as_str(), format!("{name}:{version}"));
     let by = role::name(role::current());
     schema.as_owner(|| {
-        hold(schema, &id, &reference.to_string())?;
+        hold(schema, &id, &reference)?;
         let before = target(schema, name, alias);
         SET.execute(schema, &[name.into(), alias.into(), version.into(), by.as_str().into()]);
         let before = before.map(|version| format!("{name}:{version}"));
-        let after = format!("{name}:{version}");
         let details = Some(serde_json::json!({ "alias": alias }).to_string());
         Event {
             who: &by,
@@ -47,7 +47,7 @@ pub fn set(schema: Schema, name: &str, alias: &str, version: &str) -> Result<()>
             model: Some(name),
             version: Some(version),
             before: before.as_deref(),
-            after: Some(&after),
+            after: Some(&reference),
             details,
             ..Event::default()
         }

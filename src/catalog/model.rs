@@ -6,7 +6,7 @@
 //!
 //! What a version is cannot change: a trigger refuses it. Upon that rests `e2i_predict_pinned`, the only IMMUTABLE function.
 
-use e2i_core::{Error, Interface, Kind, ModelReference, Result, Selector};
+use e2i_core::{Error, Interface, Kind, KnownVersion, ModelReference, Newest, Result, Selector, Stage};
 use pgrx::datum::Uuid;
 
 use crate::catalog::artifact::{Address, read};
@@ -37,7 +37,11 @@ const SEEN: Query =
 const VISIBLE: Query = Query::of_caller("SELECT r.id FROM {ml}.ml_model_registry r WHERE r.id = ANY ($1)");
 const VERSIONS: Query = Query::of_caller(
     "SELECT r.model_version FROM {ml}.ml_model_registry r WHERE r.model_name = $1
-     ORDER BY r.registered_at DESC, length(r.model_version) DESC, r.model_version DESC LIMIT 6",
+     ORDER BY r.registered_at DESC, length(r.model_version) DESC, r.model_version DESC",
+);
+const KNOWN: Query = Query::new(
+    "SELECT r.id, r.model_version, r.stage FROM {ml}.ml_model_registry r WHERE r.model_name = $1
+     ORDER BY r.registered_at DESC, length(r.model_version) DESC, r.model_version COLLATE \"C\" DESC",
 );
 
 /// The identity of a version: never reused, not even for the same name and version.
@@ -110,7 +114,11 @@ pub fn route(schema: Schema, reference: &ModelReference) -> Result<Route> {
             log: policies.own,
             ..route
         }),
-        Selector::Version(version) => of_version(schema, name, version),
+        Selector::Version(version) => match of_version(schema, name, version) {
+            Some(route) => Some(route),
+            None => of_meaning(schema, reference, version)?,
+        },
+        Selector::Newest(newest) => of_meaning(schema, reference, newest)?,
         Selector::Alias(alias) => of_alias(schema, name, alias).and_then(|version| of_version(schema, name, &version)),
     };
     let mut route = found.ok_or_else(|| unknown(schema, reference))?;
@@ -140,6 +148,47 @@ fn of_version(schema: Schema, name: &str, version: &str) -> Option<Route> {
     let registry = schema.table(c"ml_model_registry");
     let found = registry.find(c"ml_model_registry_model_name_model_version_key", &key, |row| id(row, c"id"));
     found.into_iter().flatten().next().map(|id| Route { id, ..Route::default() })
+}
+
+/// Whether a version is called exactly as a reference says.
+pub fn is_exact(schema: Schema, reference: &ModelReference) -> bool {
+    matches!(&reference.selector, Selector::Version(version) if of_version(schema, &reference.name, version).is_some())
+}
+
+/// The only version that a text may mean which is the name of none.
+///
+/// # Errors
+/// [`Kind::BadOption`] where several are, of which those are named that the caller may see.
+fn of_meaning(schema: Schema, reference: &ModelReference, text: &str) -> Result<Option<Route>> {
+    let (ids, known) = known(schema, &reference.name);
+    match KnownVersion::meant(text, &known).as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some(Route { id: ids[*only], ..Route::default() })),
+        several => {
+            let all: Vec<ModelId> = several.iter().map(|place| ids[*place]).collect();
+            let seen = visible(schema, &all);
+            let names: Vec<String> = several
+                .iter()
+                .filter(|place| seen.contains(&ids[**place]))
+                .map(|place| format!("{}:{}", reference.name, known[*place].version))
+                .collect();
+            Err(Error::new(Kind::BadOption, format!("model reference \"{reference}\" may mean {}", names.join(" or ")))
+                .with_hint("Write one of these."))
+        }
+    }
+}
+
+/// All versions of a model, the newest first.
+fn known(schema: Schema, name: &str) -> (Vec<ModelId>, Vec<KnownVersion>) {
+    let read = |row: &Row| {
+        let stage = Stage::parse(&row.get::<String>(3)?).ok()?;
+        Some((KnownVersion { version: row.get::<String>(2)?, stage }, uuid(row, 1)?))
+    };
+    let rows = schema.as_owner(|| KNOWN.select(schema, &[name.into()], read));
+    let mut known: Vec<(KnownVersion, ModelId)> = rows.into_iter().flatten().collect();
+    KnownVersion::sort(&mut known);
+    let (known, ids) = known.into_iter().unzip();
+    (ids, known)
 }
 
 fn of_alias(schema: Schema, name: &str, alias: &str) -> Option<String> {
@@ -367,13 +416,35 @@ fn unknown(schema: Schema, reference: &ModelReference) -> Error {
     let more = if versions.len() > SHOWN { " and more" } else { "" };
     let listed = format!("{}{more}", versions[..versions.len().min(SHOWN)].join(", "));
     let quoted = |text: &str| text.replace('\'', "''");
+    let likely = |error: Error, text: &str| {
+        let seen: Vec<KnownVersion> =
+            versions.iter().map(|it| KnownVersion { version: it.clone(), stage: Stage::Development }).collect();
+        match KnownVersion::likely(text, &seen) {
+            Some(version) => error.with_hint(format!("Write '{}:{}'.", quoted(name), quoted(version))),
+            None => error,
+        }
+    };
     match &reference.selector {
         Selector::Deployed => Error::new(Kind::UnknownModel, format!("no version of model \"{name}\" is deployed"))
             .with_detail(format!("Registered versions: {listed}."))
             .with_hint(format!("Name one: '{}:{}'.", quoted(name), quoted(&versions[0]))),
         Selector::Version(version) => {
-            Error::new(Kind::UnknownModel, format!("model \"{name}\" has no version \"{version}\""))
+            let error = Error::new(Kind::UnknownModel, format!("model \"{name}\" has no version \"{version}\""))
+                .with_detail(format!("Registered versions: {listed}."));
+            likely(error, version)
+        }
+        Selector::Newest(newest) => {
+            let stage = match Newest::named(newest) {
+                Some(Newest::InStage(stage)) => stage.name(),
+                _ => newest,
+            };
+            Error::new(Kind::UnknownModel, format!("no version of model \"{name}\" is in stage {stage}"))
                 .with_detail(format!("Registered versions: {listed}."))
+                .with_hint(format!(
+                    "SELECT e2i_transition_stage('{}', '{}', '{stage}');",
+                    quoted(name),
+                    quoted(&versions[0])
+                ))
         }
         Selector::Alias(alias) => {
             let error = Error::new(Kind::UnknownModel, format!("model \"{name}\" has no alias \"{alias}\""));
@@ -383,7 +454,7 @@ fn unknown(schema: Schema, reference: &ModelReference) -> Error {
                     quoted(name),
                     quoted(&versions[0])
                 )),
-                Err(_) => error.with_detail(format!("Registered versions: {listed}.")),
+                Err(_) => likely(error.with_detail(format!("Registered versions: {listed}.")), alias),
             }
         }
     }

@@ -62,7 +62,8 @@ pub fn transition(schema: Schema, wanted: &Transition<'_>) -> Result<()> {
     let reference =
         ModelReference { name: wanted.name.to_owned(), selector: Selector::Version(wanted.version.to_owned()) };
     // Who may not see a version may not move it.
-    let id = Version::find(schema, &reference)?.id;
+    let Version { id, version, .. } = Version::find(schema, &reference)?;
+    let reference = ModelReference { selector: Selector::Version(version.clone()), ..reference };
     let who = role::name(role::current());
     // SAFETY: asks for the rights of the session's current role.
     if wanted.overrule && !unsafe { pg_sys::superuser() } {
@@ -90,7 +91,7 @@ pub fn transition(schema: Schema, wanted: &Transition<'_>) -> Result<()> {
             who: &who,
             action: "stage",
             model: Some(wanted.name),
-            version: Some(wanted.version),
+            version: Some(&version),
             before: Some(current.stage.name()),
             after: Some(wanted.stage.name()),
             reason: wanted.reason,

@@ -37,6 +37,7 @@ pub struct Features<'f>(Form<'f>);
 #[derive(Clone, Copy)]
 enum Form<'f> {
     Json(Container<'f>),
+    Cells(Option<&'f [&'f str]>, &'f [Value<'f>]),
     Text(pg_sys::Datum),
     Row(pg_sys::Datum, Reading),
     Array(pg_sys::Datum),
@@ -79,11 +80,16 @@ impl<'f> Features<'f> {
         Self(Form::Json(json))
     }
 
+    /// Those of a row whose values stand apart in a JSON payload: by these names, as many, or by position.
+    pub fn of_cells(names: Option<&'f [&'f str]>, cells: &'f [Value<'f>]) -> Self {
+        Self(Form::Cells(names, cells))
+    }
+
     /// Whether they have no names.
     #[inline]
     pub fn is_by_position(&self) -> bool {
         match &self.0 {
-            Form::Array(_) => true,
+            Form::Array(_) | Form::Cells(None, _) => true,
             Form::Json(json) => !json.is_object(),
             _ => false,
         }
@@ -133,6 +139,10 @@ impl FeatureSource {
     {
         match features.0 {
             Form::Json(json) => self.json.scan(binder, json, strict, &mut sink),
+            Form::Cells(Some(names), cells) => self.json.scan_named(binder, names, cells, strict, &mut sink),
+            Form::Cells(None, cells) => {
+                self.json.scan_positions(binder, cells.len(), cells.iter().copied(), strict, &mut sink)
+            }
             // SAFETY: a row and an array, by the promise of `of_datum`.
             Form::Row(datum, reading) => unsafe { self.row.scan(binder, datum, reading, strict, &mut sink) },
             // SAFETY: as above.
@@ -243,6 +253,7 @@ const LAYOUTS: usize = 8;
 struct JsonSource {
     objects: Vec<ObjectLayout>,
     array: Option<(usize, Layout)>,
+    named: Option<(Vec<String>, Layout)>,
 }
 
 struct ObjectLayout {
@@ -307,7 +318,43 @@ impl JsonSource {
         if let Some(Value::Container(_)) = json.elements().next() {
             return Err(nested(binder));
         }
-        let count = json.count();
+        self.scan_positions(binder, json.count(), json.elements(), strict, sink)
+    }
+
+    fn scan_named<S>(
+        &mut self,
+        binder: &Binder,
+        names: &[&str],
+        cells: &[Value<'_>],
+        strict: Strictness,
+        sink: &mut S,
+    ) -> Result<()>
+    where
+        S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
+    {
+        if self.named.as_ref().is_none_or(|(known, _)| known != names) {
+            let layout = required(strict, binder, names.iter().copied())?;
+            self.named = Some((names.iter().map(|&name| name.to_owned()).collect(), layout));
+        }
+        let Some((_, layout)) = &self.named else { return Ok(()) };
+        for (feature, source) in layout.sources().iter().enumerate() {
+            let cell = source.and_then(|source| cells.get(source as usize));
+            sink(feature, cell.map(|cell| as_scalar(*cell)))?;
+        }
+        Ok(())
+    }
+
+    fn scan_positions<'v, S>(
+        &mut self,
+        binder: &Binder,
+        count: usize,
+        values: impl Iterator<Item = Value<'v>>,
+        strict: Strictness,
+        sink: &mut S,
+    ) -> Result<()>
+    where
+        S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
+    {
         if self.array.as_ref().is_none_or(|(known, _)| *known != count) {
             let layout = match strict {
                 Strictness::Strict => binder.layout_by_position(count)?,
@@ -316,7 +363,7 @@ impl JsonSource {
             self.array = Some((count, layout));
         }
         let features = binder.interface().features.len();
-        for (feature, value) in json.elements().take(features).enumerate() {
+        for (feature, value) in values.take(features).enumerate() {
             sink(feature, Some(as_scalar(value)))?;
         }
         (count..features).try_for_each(|feature| sink(feature, None))

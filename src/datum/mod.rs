@@ -12,6 +12,7 @@ pub mod json_text;
 pub mod jsonb;
 pub mod layout;
 pub mod numeric;
+pub mod payload;
 pub mod result;
 pub mod row;
 pub mod scalar;

@@ -1,4 +1,4 @@
-//! A scoring call in an expression: recognised and taken apart. Nothing is changed or looked up in the registry.
+//! A scoring call in an expression: recognised and taken apart. Nothing is changed.
 
 use std::cell::Cell;
 
@@ -8,6 +8,7 @@ use e2i_core::{Answer, Error, Kind, ModelReference, Result, Selector};
 use e2i_metrics::Function;
 use pgrx::pg_sys;
 
+use crate::catalog::model;
 use crate::catalog::schema::Schema;
 use crate::datum::features::Spelling;
 use crate::datum::result::Float8Rows;
@@ -74,11 +75,14 @@ impl ScoringFunction {
     ///
     /// # Errors
     /// Such a reference, or none.
-    pub fn preference(&self, reference: &str) -> Result<Preference> {
+    pub fn preference(&self, schema: Schema, reference: &str) -> Result<Preference> {
         if !self.is_pinned {
             return Ok(Preference::current());
         }
-        if !matches!(ModelReference::parse(reference)?.selector, Selector::Version(_)) {
+        let parsed = ModelReference::parse(reference)?;
+        let is_version = matches!(parsed.selector, Selector::Version(_));
+        // Of a version that is not called so, `v3` for `3`, another may come that is; what means none at all is an unknown version.
+        if !is_version || (!model::is_exact(schema, &parsed) && model::identify(schema, &parsed).is_ok()) {
             return Err(Error::new(
                 Kind::BadOption,
                 format!("e2i_predict_pinned takes name:version, got {reference:?}"),

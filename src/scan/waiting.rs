@@ -532,7 +532,7 @@ impl Waiting {
 
     fn lease(&self, reference: &str, asked: &[Asked]) -> Result<Lease> {
         let schema = Schema::of_function(self.function)?;
-        let preference = self.scoring.preference(reference)?;
+        let preference = self.scoring.preference(schema, reference)?;
         Ok(cache::scorer(schema, reference, asked, preference)?.0)
     }
 

@@ -8,7 +8,7 @@ use pgrx::datum::Uuid;
 
 use super::{Deployment, Service};
 use crate::catalog::hold::hold;
-use crate::catalog::model::ModelId;
+use crate::catalog::model::{ModelId, Version};
 use crate::pg::query::{Query, Row};
 
 // Those that were rolled back are passed over, so that going back twice goes back two steps.
@@ -82,7 +82,12 @@ impl Service<'_> {
     pub fn earlier(&self, target: &Target) -> Result<Earlier> {
         let (active, tag) = self.active_or_unknown()?;
         let model = tag.rsplit_once(':').map_or(self.name, |(model, _)| model);
-        let earlier = self.all_earlier(&active, target);
+        let mut earlier = self.all_earlier(&active, target);
+        if earlier.is_empty()
+            && let Some(meant) = self.meant(target, model)
+        {
+            earlier = self.all_earlier(&active, &meant);
+        }
         let of = |earlier: &Earlier| earlier.tag.rsplit_once(':').map_or("", |(model, _)| model).to_owned();
         if let Target::Version(version) = target
             && !earlier.iter().any(|earlier| of(earlier) == model)
@@ -126,6 +131,18 @@ impl Service<'_> {
             Target::Reference(tag) => OF_REFERENCE.select_latest(self.schema, &[name, id, tag.as_str().into()], read),
         };
         rows.into_iter().flatten().collect()
+    }
+
+    /// The version that a target means which is the name of none: `v3` is `3`.
+    fn meant(&self, target: &Target, model: &str) -> Option<Target> {
+        let (name, version) = match target {
+            Target::Previous => return None,
+            Target::Version(version) => (model, version.as_str()),
+            Target::Reference(reference) => reference.rsplit_once(':')?,
+        };
+        let reference = ModelReference { name: name.to_owned(), selector: Selector::Version(version.to_owned()) };
+        let found = Version::find(self.schema, &reference).ok()?;
+        (found.version != version).then(|| Target::Reference(found.reference()))
     }
 
     fn nothing_to_go_back_to(&self, target: &Target, model: &str, tag: &str) -> Error {

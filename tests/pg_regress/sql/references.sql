@@ -76,6 +76,42 @@ FROM unnest(ARRAY[$$e2i_predict('gone', '{}'::jsonb)$$, $$e2i_predict_label('gon
 SELECT name, version, regress.raised(format('SELECT e2i_register_model(%L, pg_temp.biased(1), version => %L)', name, version))
 FROM (VALUES ('', NULL), ('a/b', NULL), ('a:1', NULL), ('a@b', NULL), (' a', NULL), (E'a\n', NULL), ('a', ''), ('a', '1/2'), ('a', '1:2'), ('a', ' 1')) AS v (name, version);
 
+-- As MLflow and model servers write them: v2 is version 2 where none is called so; latest; the newest in a stage, in any letter case.
+SELECT e2i_register_model('plan', pg_temp.biased(1)), e2i_register_model('plan', pg_temp.biased(2)), e2i_register_model('plan', pg_temp.biased(4));
+SELECT e2i_transition_stage('plan', 'v2', 'staging', overrule => true);
+SELECT e2i_transition_stage('plan', 'V3', 'staging', overrule => true);
+SELECT reference, e2i_predict(reference, '[0, 0, 0, 0]') AS bias, e2i_serve(reference, '{"features": [0, 0, 0, 0]}') ->> 'model_id' AS served
+FROM unnest('{plan:v1,plan:V2,models:/plan/v3,models:/plan/latest,models:/plan/LATEST,plan:latest,plan@latest,models:/plan@latest,models:/plan/Staging,plan:staging,models:/plan/Development}'::text[]) AS reference;
+-- A statement later they may mean another version.
+PREPARE newest AS SELECT e2i_predict('models:/plan/Staging', '[0, 0, 0, 0]') AS staging, e2i_predict('models:/plan/latest', '[0, 0, 0, 0]') AS latest;
+EXECUTE newest;
+SELECT e2i_transition_stage('plan', '3', 'development'), e2i_register_model('plan', pg_temp.biased(8));
+EXECUTE newest;
+-- What is kept is the version itself.
+SELECT e2i_set_alias('plan', 'champion', 'v2'), e2i_set_alias('plan', 'newest', 'latest');
+SELECT alias, model_version FROM ml_model_aliases WHERE model_name = 'plan' ORDER BY alias;
+SELECT bool_and(model_version ~ '^\d$') AS kept FROM ml_model_events WHERE model_name = 'plan';
+SELECT e2i_drop_alias('plan', 'newest');
+SELECT version, status FROM e2i_deploy('plan:v2');
+SELECT version, status FROM e2i_rollback('plan', 'v1');
+SELECT version, status FROM e2i_rollback('plan', 'plan:V2');
+-- Other spellings are no versions; the hint says what was probably meant. Nor is a version that may come one that is pinned.
+SELECT reference, regress.raised(format('SELECT e2i_predict(%L, ''[0, 0, 0, 0]'')', reference))
+FROM unnest(ARRAY['plan:v01', 'plan:1.0', 'plan: 1', 'plan:v', 'plan:v9', 'plan@v1', 'models:/plan/Production', 'models:/plan/None', 'models:/plan/']) AS reference;
+SELECT e2i_predict('plan:1.0', '[0, 0, 0, 0]');
+SELECT e2i_predict('plan@v1', '[0, 0, 0, 0]');
+SELECT e2i_predict('models:/plan/Production', '[0, 0, 0, 0]');
+SELECT reference, regress.raised(format('SELECT e2i_predict_pinned(%L, ''[0, 0, 0, 0]'')', reference)) FROM unnest('{plan:v1,plan:latest,models:/plan/staging,plan:9}'::text[]) AS reference;
+SELECT e2i_predict_pinned('plan:1', '[0, 0, 0, 0]') AS pinned;
+SELECT regress.raised($$SELECT e2i_set_traffic('plan', '{"plan:v2": 0.5, "plan:3": 0.5}')$$);
+SELECT regress.raised($$SELECT e2i_rollback('plan', 'v9')$$);
+-- A version that is called so comes first; with several that may be meant, the error names them.
+SELECT e2i_register_model('plan', pg_temp.biased(8), version => 'v1'), e2i_register_model('plan', pg_temp.biased(8), version => 'Staging'), e2i_register_model('plan', pg_temp.biased(4), version => 'b');
+SELECT reference, regress.raised(format('SELECT e2i_predict(%L, ''[0, 0, 0, 0]'')', reference))
+FROM unnest('{plan:V1,plan:staging,models:/plan/Staging,models:/plan/staging}'::text[]) AS reference;
+SELECT reference, e2i_predict(reference, '[0, 0, 0, 0]') AS bias FROM unnest('{plan:v1,models:/plan/v1,plan:1,plan:Staging,plan:B,models:/plan/latest}'::text[]) AS reference;
+SELECT e2i_predict('plan:V1', '[0, 0, 0, 0]');
+
 -- Dropping: refused while deployed, unless forced; the version is gone at once, for warm sessions too.
 SELECT e2i_drop_model('risk:2');
 SELECT regress.raised($$SELECT e2i_predict('risk:2', '[0, 0, 0, 0]')$$);

@@ -85,6 +85,60 @@ SELECT requests, predictions, errors, batches FROM e2i_serving_stats WHERE servi
 SET e2i_serve.engine = 'onnxruntime';
 SELECT substr(regress.raised($$SELECT e2i_serve('lookup', '{"features": [[0], [1], [2], [4], [5]]}')$$), 1, 29) AS raised;
 RESET e2i_serve.engine;
+-- MLflow's payloads: a data frame in two forms, rows, columns; null is a missing value, numbered columns have no names. Another member beside
+-- (params, signature_name, index) is ignored.
+SELECT payload, pg_temp.served('linear', payload::jsonb) -> 'predictions' AS predictions FROM unnest(ARRAY[
+    '{"dataframe_split": {"columns": ["d", "c", "b", "a", "other"], "index": [7, 8], "data": [[4, 3, 2, 1, "x"], [1, 2, 3, 4, null]]}, "params": {"t": 1}}',
+    '{"dataframe_split": {"columns": [0, 1, 2, 3], "data": [[1, 2, 3, 4], [4, 3, 2, 1]]}}',
+    '{"dataframe_split": {"data": [[1, 2, 3, 4], [4, 3, 2, 1]]}}',
+    '{"dataframe_split": {"columns": ["a", "b", "c", "d"], "data": []}}',
+    '{"columns": ["a", "b", "c", "d"], "data": [[1, 2, 3, 4]]}',
+    '{"dataframe_records": [{"a": 1, "b": 2, "c": 3, "d": 4}, {"d": 1, "c": 2, "b": 3, "a": 4, "e": 5}]}',
+    '{"instances": [[1, 2, 3, 4], [4, 3, 2, 1]], "signature_name": "serving_default"}',
+    '{"instances": [{"a": 1, "b": 2, "c": 3, "d": 4}, {"a": 4, "b": 3, "c": 2, "d": 1}]}',
+    '{"instances": [{"a": [1], "b": [2], "c": [3], "d": [4]}, {"a": [4], "b": [3], "c": [2], "d": [1]}]}',
+    '{"instances": []}',
+    '{"inputs": [[1, 2, 3, 4], [4, 3, 2, 1]]}',
+    '{"inputs": {"a": [1, 4], "b": [2, 3], "c": [3, 2], "d": [4, 1]}}',
+    '{"inputs": {"a": [[1], [4]], "b": [[2], [3]], "c": [[3], [2]], "d": [[4], [1]]}}',
+    '{"inputs": {"a": 1, "b": 2, "c": 3, "d": 4}}',
+    '{"inputs": {"any name": [[1, 2, 3, 4], [4, 3, 2, 1]]}}',
+    '{"input_data": {"dataframe_split": {"columns": ["a", "b", "c", "d"], "data": [[1, 2, 3, 4]]}}}']) AS payload;
+SELECT round((p ->> 0)::numeric, 4) AS missing
+FROM e2i_serve('churn', '{"columns": ["specialty", "region", "years_in_practice", "tenure_months", "patient_volume", "calls_last_quarter", "engagement_score", "rx_last_quarter", "is_kol"],
+    "data": [[null, "South", 4, 48, 325, 5, null, null, false]]}') AS answer, LATERAL (SELECT answer -> 'predictions' AS p) q;
+-- The Open Inference Protocol: a tensor a feature, or one that holds several, its data nested or not. Its answer is there as tensors, too.
+SELECT payload, pg_temp.served('linear', payload::jsonb) - 'model_name' - 'model_version' AS answer FROM unnest(ARRAY[
+    '{"id": "r-1", "inputs": [{"name": "input-0", "shape": [2, 4], "datatype": "FP32", "data": [1, 2, 3, 4, 4, 3, 2, 1]}]}',
+    '{"inputs": [{"name": "input-0", "shape": [2, 4], "datatype": "FP32", "data": [[1, 2, 3, 4], [4, 3, 2, 1]]}], "outputs": [{"name": "predictions"}]}',
+    '{"inputs": [{"name": "d", "shape": [2], "datatype": "INT64", "data": [4, 1]}, {"name": "a", "shape": [2, 1], "datatype": "FP64", "data": [[1], [4]]},
+                 {"name": "b", "shape": [2], "datatype": "UINT8", "data": [2, 3]}, {"name": "c", "shape": [2], "datatype": "FP16", "data": [3, 2]}]}']) AS payload;
+SELECT answer ->> 'model_name' AS model_name, answer ->> 'model_version' AS model_version, answer -> 'outputs' -> 0 ->> 'datatype' AS datatype, answer -> 'outputs' -> 1 -> 'shape' AS shape
+FROM e2i_serve('wine', jsonb_build_object('inputs', jsonb_build_array(jsonb_build_object('name', 'x', 'shape', '[2, 13]'::jsonb, 'datatype', 'FP64', 'data', array_fill(1, '{26}'))))) AS answer;
+-- What contradicts itself is refused.
+SELECT payload, regress.raised(format('SELECT e2i_serve(''linear'', %L)', payload)) FROM unnest(ARRAY[
+    '{"instances": [[1, 2, 3, 4]], "inputs": [[1, 2, 3, 4]]}',
+    '{"dataframe_split": {"columns": ["a", "b", "c", "d"], "data": [[1, 2, 3, 4], [1, 2, 3]]}}',
+    '{"dataframe_split": {"columns": ["a", "b", "a", "d"], "data": [[1, 2, 3, 4]]}}',
+    '{"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1, 2, 3]]}}',
+    '{"dataframe_split": {"columns": ["a", 1], "data": [[1, 2]]}}',
+    '{"dataframe_split": {"columns": ["a", "b", "c", "d"]}}', '{"dataframe_split": [[1, 2, 3, 4]]}', '{"dataframe_split": null}',
+    '{"dataframe_split": {"columns": ["a", "b", "c", "d"], "data": [1, 2, 3, 4]}}',
+    '{"dataframe_records": [{"a": 1, "b": 2, "c": 3, "d": 4}, {"a": 1}]}',
+    '{"instances": [1, 2, 3, 4]}', '{"instances": [{"a": [1], "b": [2], "c": [3], "d": [4]}, {"a": [1]}]}',
+    '{"inputs": {"a": [1, 4], "b": [2], "c": [3, 2], "d": [4, 1]}}', '{"inputs": {"a": [[1, 2], [3]], "b": 1}}', '{"inputs": {"a": {"x": 1}}}',
+    '{"inputs": [{"name": "a", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3]}]}',
+    '{"inputs": [{"name": "a", "shape": [2, 2], "datatype": "FP32", "data": [[1], [2, 3, 4]]}]}', '{"inputs": {"a": [[1, 2], [3], [4, 5, 6]]}}',
+    '{"inputs": [{"name": "a", "shape": [1, 4], "datatype": "FP31", "data": [1, 2, 3, 4]}]}',
+    '{"inputs": [{"name": "a", "shape": [1, 4], "datatype": "INT32", "data": [1, 2, 3, 4.5]}]}',
+    '{"inputs": [{"name": "a", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, "4"]}]}',
+    '{"inputs": [{"name": "a", "shape": [1, 4], "datatype": "FP32"}]}',
+    '{"inputs": [{"name": "a", "shape": [], "datatype": "FP32", "data": [1]}]}',
+    '{"inputs": [{"name": "a", "shape": [-1], "datatype": "FP32", "data": []}]}',
+    '{"inputs": [{"name": "a", "shape": [1, 99999999999999999999], "datatype": "FP32", "data": [1]}]}',
+    '{"inputs": [{"name": "a", "shape": [2], "datatype": "FP32", "data": [1, 2]}, {"name": "b", "shape": [1], "datatype": "FP32", "data": [1]}]}',
+    '{"inputs": [{"name": "a", "shape": [1], "datatype": "FP32", "data": [1]}, {"name": "a", "shape": [1], "datatype": "FP32", "data": [1]}]}']) AS payload;
+
 -- Payloads of another form.
 SELECT payload, regress.raised(format('SELECT e2i_serve(''linear'', %L)', payload)) FROM unnest(ARRAY[
     '{}', '[]', 'null', '12', '"text"', '[[1, 2, 3, 4]]', '{"a": 1, "b": 2, "c": 3, "d": 4}', '{"feature": [1, 2, 3, 4]}', '{"features": null}', '{"features": 12}', '{"features": "1,2,3,4"}',
