@@ -60,7 +60,10 @@ unsafe fn answer(fcinfo: pg_sys::FunctionCallInfo, function: &ScoringFunction) -
             Place::Alone(site) => {
                 let reference = varlena::text(arguments[0].value);
                 let clock = site.enter(place);
-                let place = || Ok((Schema::of_call(fcinfo), function.preference(reference)?));
+                let place = || {
+                    let schema = Schema::of_call(fcinfo);
+                    Ok((schema, function.preference(schema, reference)?))
+                };
                 let check = |scorer: &Scorer| match function.is_planned {
                     true => planned::require(scorer, arguments[2].value, |model| row::holds_all(features, model)),
                     false => Ok(()),
