@@ -14,6 +14,9 @@ use crate::catalog::schema::Schema;
 use crate::scoring::arm::Asked;
 use crate::scoring::calibrated::{margin, scale, scores_of_classes};
 
+/// Most groups of a calibration: each is a row of the table, which sessions read whole.
+const MOST_GROUPS: usize = 10_000;
+
 /// What is asked for.
 pub struct Wanted<'w> {
     /// Where the rows are: a relation or a query.
@@ -68,6 +71,11 @@ pub fn make(schema: Schema, version: &Version, wanted: &Wanted<'_>) -> Result<(C
         let numbers = scored.numbers;
         width = numbers.len();
         if !gathered.contains_key(&known.group) {
+            if gathered.len() == MOST_GROUPS {
+                let message = format!("the rows are of more than {MOST_GROUPS} groups");
+                return Err(Error::new(Kind::Limit, message)
+                    .with_hint("by is for a column of few values; without it all rows are one group."));
+            }
             gathered.insert(known.group.clone(), Gathered::default());
         }
         let Some(group) = gathered.get_mut(&known.group) else { return Ok(()) };

@@ -110,9 +110,9 @@ impl Calibrated {
             Purpose::Set => ("sets of classes", "lac"),
             Purpose::Probability => ("probabilities", "isotonic"),
         };
-        let reference = reference.replace('\'', "''");
+        let written = reference.replace('\'', "''");
         Error::new(Kind::WrongState, format!("model {reference} is not calibrated for {what}")).with_hint(format!(
-            "SELECT e2i_calibrate('{reference}', 'labelled_rows', 'target', method => '{method}'); with rows that it was not trained with."
+            "SELECT e2i_calibrate('{written}', 'labelled_rows', 'target', method => '{method}'); with rows that it was not trained with."
         ))
     }
 
