@@ -245,6 +245,8 @@ def answer(model, s, row, form, cols, cats):
             f = f.to_numpy(dtype=object)
         if form == "list":
             f = [row[cols[0]]]
+        if form == "labels":
+            f = np.array([row[cols[0]]])
         if form == "column":
             f = f[cols[0]].to_numpy(dtype=float)
         out = {}
@@ -321,7 +323,10 @@ def add(name, s, k, model, lab=None, tol=1e-12, form="frame", cols=None, cats=()
             x = x.astype(np.float32)
         if weights:
             fit["sample_weight"] = gen(20).random(N)[:few]
-        model.fit(x[:few], y[:few], **fit)
+        if form == "labels":
+            model.fit(f[cols[0]].to_numpy())
+        else:
+            model.fit(x[:few], y[:few], **fit)
         with warnings.catch_warnings():
             skops.io.dump(model, OUT / f"{name}.skops", compression=zipfile.ZIP_DEFLATED)
         answers = [answer(model, s, r, form, cols, known) for r in ROWS[s]]
@@ -442,6 +447,14 @@ add("calibrated_isotonic", "num", 3, CalibratedClassifierCV(GaussianNB(), method
 add("vectors_polynomial", "small", 3, SVC(kernel="poly", degree=2, coef0=0.5, gamma=0.3, probability=True, random_state=0), lab="text", tol=1e-10)
 add("process_3", "small", 3, GaussianProcessClassifier(RBF(2.0)), few=40, tol=1e-9)
 add("tfidf", "notes", 3, make_pipeline(TfidfVectorizer(max_features=20), logistic()), form="list", cols=["note"], lab="text")
+for index, pattern in enumerate(
+    [r"\w+|\S", r"\w+?\b", r"[a-z]+|\d+", r"(?:\w|-)+", r"(?u)\b\w\w+\b|!|\?|\"|\'", r"\w+(?:'\w+)?", r"[a-z]+(?:-[a-z]+)*", r"\b(\w)\w*\b", r"[\w.]+@?\w*", r"#\w+|\w+", r"\b\w\b|\w\w"]
+):
+    add(f"pattern_{index}", "notes", 0, CountVectorizer(token_pattern=pattern, max_features=40), form="list", cols=["note"])
+# Labels, which are no rows.
+add("label_encoder", "mixed", 0, LabelEncoder(), cols=["plan"], form="labels")
+add("label_binarizer", "mixed", 0, LabelBinarizer(neg_label=-1, pos_label=2), cols=["plan"], form="labels")
+add("label_binarizer_2", "mixed", 0, LabelBinarizer(), cols=["active"], form="labels")
 # Other libraries.
 import lightgbm
 import xgboost

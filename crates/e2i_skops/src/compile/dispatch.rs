@@ -24,6 +24,8 @@ const TRANSFORMERS: &[(&str, &str, Transform)] = &[
     ("sklearn", "IncrementalPCA", Compiler::projection),
     ("sklearn", "KBinsDiscretizer", Compiler::discretizer),
     ("sklearn", "KNNImputer", Compiler::neighbours_imputer),
+    ("sklearn", "LabelBinarizer", Compiler::label_binarizer),
+    ("sklearn", "LabelEncoder", Compiler::label_encoder),
     ("sklearn", "MaxAbsScaler", Compiler::max_abs_scaler),
     ("sklearn", "MinMaxScaler", Compiler::min_max_scaler),
     ("sklearn", "MissingIndicator", Compiler::missing_indicator),

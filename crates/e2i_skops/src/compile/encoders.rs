@@ -1,4 +1,4 @@
-//! Categories: `OneHotEncoder`, `OrdinalEncoder`.
+//! Categories: `OneHotEncoder`, `OrdinalEncoder`, `TargetEncoder`, and labels.
 //!
 //! A value that is none of the categories is an error, nothing, or the infrequent ones, as the encoder was made. None and NaN
 //! are categories of their own; a row's NULL is the one that the encoder knows, None first.
@@ -6,7 +6,7 @@
 use e2i_core::Result;
 use e2i_core::native::operators::{Becomes, Encode, Encoding, Finite};
 
-use super::{Compiler, Table, misshapen};
+use super::{Compiler, Table, misshapen, unsupported};
 use crate::node::{Node, Simple};
 
 /// What `fit` found out about one column.
@@ -157,6 +157,45 @@ impl Compiler {
             encodings.push(self.encoding(table, index, &known, becomes, unknown, (1, cells))?);
         }
         Ok(self.encode(table, &encodings))
+    }
+
+    /// The places of labels among those that are known.
+    fn label_places(&mut self, node: Node<'_>, table: &Table) -> Result<(Known, Vec<usize>)> {
+        let categories = node.get("classes_")?.simples()?;
+        if table.width() != 1 || categories.is_empty() {
+            return Err(misshapen("its labels"));
+        }
+        let codes: Vec<usize> = (0..categories.len()).collect();
+        Ok((Known { categories, codes: codes.clone(), infrequent: None }, codes))
+    }
+
+    pub(super) fn label_encoder(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+        let (known, codes) = self.label_places(node, table)?;
+        let cells = codes.into_iter().map(|code| code as f64).collect();
+        let becomes = |code: usize| Becomes::Place(code as u32);
+        let encoding = self.encoding(table, 0, &known, becomes, Becomes::Refused, (1, cells))?;
+        Ok(self.encode(table, &[encoding]))
+    }
+
+    pub(super) fn label_binarizer(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {
+        if node.option("y_type_").is_some_and(|kind| kind.starts_with("multilabel")) {
+            return Err(unsupported("several labels a row are not read"));
+        }
+        let (known, codes) = self.label_places(node, table)?;
+        let (no, yes) = (node.get("neg_label")?.number()?, node.get("pos_label")?.number()?);
+        // Of two labels the second says everything.
+        let places: Vec<usize> = if codes.len() <= 2 { vec![1] } else { codes.clone() };
+        let unknown = codes.len();
+        let cells =
+            (0..=unknown).flat_map(|code| places.iter().map(move |place| if *place == code { yes } else { no }));
+        let mut cells: Vec<f64> = cells.collect();
+        let width = places.len();
+        // What is not known is none of them.
+        cells[unknown * width..].fill(no);
+        let becomes = |code: usize| Becomes::Place(code as u32);
+        let unknown = Becomes::Place(unknown as u32);
+        let encoding = self.encoding(table, 0, &known, becomes, unknown, (width, cells))?;
+        Ok(self.encode(table, &[encoding]))
     }
 
     pub(super) fn target_encoder(&mut self, node: Node<'_>, table: &Table) -> Result<Table> {

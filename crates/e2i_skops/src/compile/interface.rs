@@ -34,8 +34,14 @@ fn fitted_to(node: Node<'_>, depth: usize) -> Result<Option<(usize, Option<Vec<S
     if is_vectorizer(node) {
         return Ok(Some((1, Some(vec!["text".to_owned()]))));
     }
-    if node.is_of("sklearn") && node.class() == "IsotonicRegression" {
-        return Ok(Some((1, Some(vec!["x".to_owned()]))));
+    // What takes one column alone knows no name of it.
+    let alone = match node.class() {
+        "IsotonicRegression" => Some("x"),
+        "LabelBinarizer" | "LabelEncoder" => Some("label"),
+        _ => None,
+    };
+    if let Some(name) = alone.filter(|_| node.is_of("sklearn")) {
+        return Ok(Some((1, Some(vec![name.to_owned()]))));
     }
     let names = node
         .some("feature_names_in_")

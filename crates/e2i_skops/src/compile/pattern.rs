@@ -1,10 +1,11 @@
-//! Python's regular expressions for words: sets of characters one after the other, of which the last may be repeated.
+//! Python's regular expressions for words: sets of characters one after the other, of which the last may be repeated; or any
+//! other expression without looks around, references and flags that does not match nothing, which takes longer.
 //!
 //! They are read by the rules of Rust's `regex`, after what Python takes for something else has been put in other words: its `\w` is
 //! letters, numbers and `_`, without marks, and its `\s` has four more control characters. What both read differently is refused.
 
 use e2i_core::native::PlanBuilder;
-use e2i_core::native::operators::{Pattern, Ranges};
+use e2i_core::native::operators::{Expression, MOST_STEPS, Pattern, Ranges, Step};
 use e2i_core::{Error, Kind, Result};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
@@ -15,16 +16,37 @@ const LETTER: &str = r"[\p{L}\p{N}_]";
 #[cold]
 fn unknown(pattern: &str) -> Error {
     Error::new(Kind::Unsupported, format!("the token_pattern {pattern:?} is not read")).with_hint(
-        "Use characters or sets of them one after the other, the last of them repeated: (?u)\\b\\w\\w+\\b, or [a-z]{3,}.",
+        "Use sets of characters, alternatives, repetitions and \\b, and no look around, reference or flag: (?u)\\b\\w\\w+\\b, or \\w+(?:-\\w+)*|[0-9]+.",
     )
 }
 
 /// The same expression in Rust's words; nothing where it means something else there.
 fn in_rust(pattern: &str) -> Option<String> {
     let mut rest = pattern.strip_prefix("(?u)").unwrap_or(pattern).chars();
-    let (mut written, mut within) = (String::new(), false);
+    let (mut written, mut within, mut is_repeated) = (String::new(), false, false);
     while let Some(character) = rest.next() {
+        let was_repeated = std::mem::take(&mut is_repeated);
         match character {
+            // Possessive, which is a repetition of a repetition in Rust.
+            '+' if !within && was_repeated => return None,
+            '*' | '+' | '?' if !within => {
+                is_repeated = true;
+                written.push(character);
+            }
+            '{' if !within => {
+                let (numbers, _) = rest.as_str().split_once('}')?;
+                let (least, most) = numbers.split_once(',').unwrap_or((numbers, "0"));
+                let is_number = |text: &str| text.chars().all(|digit| digit.is_ascii_digit());
+                if least.is_empty() || !is_number(least) || !is_number(most) {
+                    return None;
+                }
+                written.push('{');
+                written.extend(rest.by_ref().take_while(|character| *character != '}'));
+                written.push('}');
+                is_repeated = true;
+            }
+            // Beginnings and ends of lines are others.
+            '^' | '$' if !within => return None,
             '\\' => match rest.next()? {
                 'w' => written.push_str(LETTER),
                 'W' => written.push_str(r"[^\p{L}\p{N}_]"),
@@ -33,6 +55,8 @@ fn in_rust(pattern: &str) -> Option<String> {
                 // In a set it is a control character, and a boundary beside a word elsewhere.
                 'b' if within => written.push_str(r"\x08"),
                 c @ ('b' | 'd' | 'D' | 'n' | 't' | 'r' | 'f' | 'v') => written.extend(['\\', c]),
+                // With a backslash they are boundaries in Rust.
+                c @ ('<' | '>') => written.push(c),
                 c if c.is_ascii_punctuation() => written.extend(['\\', c]),
                 _ => return None,
             },
@@ -139,9 +163,110 @@ fn read(pattern: &str, plan: &mut PlanBuilder) -> Option<Pattern> {
     (is_whole_group && pattern.is_searchable()).then_some(pattern)
 }
 
+/// An expression step by step.
+struct Steps<'p> {
+    steps: Vec<Step>,
+    plan: &'p mut PlanBuilder,
+    groups: usize,
+}
+
+impl Steps<'_> {
+    fn push(&mut self, step: Step) -> Option<usize> {
+        self.steps.push(step);
+        (self.steps.len() < MOST_STEPS).then_some(self.steps.len() - 1)
+    }
+
+    fn add(&mut self, hir: &Hir) -> Option<()> {
+        match hir.kind() {
+            HirKind::Empty => {}
+            HirKind::Literal(literal) => {
+                for character in std::str::from_utf8(&literal.0).ok()?.chars() {
+                    let set = self.plan.table(&[character as u32; 2]);
+                    self.push(Step::Character(set))?;
+                }
+            }
+            HirKind::Class(_) => {
+                let set = self.plan.table(&ranges(hir)?);
+                self.push(Step::Character(set))?;
+            }
+            HirKind::Look(Look::WordUnicode) => {
+                self.push(Step::Boundary)?;
+            }
+            HirKind::Look(_) => return None,
+            HirKind::Capture(group) => {
+                self.groups += 1;
+                self.push(Step::Opens)?;
+                self.add(&group.sub)?;
+                self.push(Step::Closes)?;
+            }
+            HirKind::Concat(parts) => parts.iter().try_for_each(|part| self.add(part))?,
+            HirKind::Alternation(parts) => {
+                let (last, before) = parts.split_last()?;
+                let mut ends = vec![];
+                for part in before {
+                    let either = self.push(Step::Found)?;
+                    self.add(part)?;
+                    ends.push(self.push(Step::Found)?);
+                    self.steps[either] = Step::Either(either + 1, self.steps.len());
+                }
+                self.add(last)?;
+                let end = self.steps.len();
+                ends.into_iter().for_each(|at| self.steps[at] = Step::To(end));
+            }
+            HirKind::Repetition(repetition) => {
+                // Which of its rounds are empty is not the same to all.
+                if repetition.sub.properties().minimum_len() == Some(0) {
+                    return None;
+                }
+                let either =
+                    |into, out| if repetition.greedy { Step::Either(into, out) } else { Step::Either(out, into) };
+                for _ in 0..repetition.min {
+                    self.add(&repetition.sub)?;
+                }
+                let Some(most) = repetition.max else {
+                    let begin = self.push(Step::Found)?;
+                    self.add(&repetition.sub)?;
+                    self.push(Step::To(begin))?;
+                    self.steps[begin] = either(begin + 1, self.steps.len());
+                    return Some(());
+                };
+                let mut begins = vec![];
+                for _ in repetition.min..most {
+                    begins.push(self.push(Step::Found)?);
+                    self.add(&repetition.sub)?;
+                }
+                let end = self.steps.len();
+                begins.into_iter().for_each(|begin| self.steps[begin] = either(begin + 1, end));
+            }
+        }
+        Some(())
+    }
+}
+
+fn expression(pattern: &str, plan: &mut PlanBuilder) -> Option<Expression> {
+    let parsed = |pattern: &str| ParserBuilder::new().nest_limit(64).build().parse(pattern).ok();
+    let hir = parsed(&in_rust(pattern)?)?;
+    // Nothing is no word.
+    hir.properties().minimum_len().filter(|least| *least > 0)?;
+    let letters = plan.table(&ranges(&parsed(LETTER)?)?);
+    let mut steps = Steps { steps: vec![], plan, groups: 0 };
+    steps.add(&hir)?;
+    steps.push(Step::Found)?;
+    (steps.groups <= 1).then_some(Expression { has_group: steps.groups == 1, steps: steps.steps, letters })
+}
+
+/// What words are.
+pub(super) enum Words {
+    Pattern(Pattern),
+    Expression(Expression),
+}
+
 /// What `pattern` means to `re.findall`.
-pub(super) fn words(pattern: &str, plan: &mut PlanBuilder) -> Result<Pattern> {
-    read(pattern, plan).ok_or_else(|| unknown(pattern))
+pub(super) fn words(pattern: &str, plan: &mut PlanBuilder) -> Result<Words> {
+    if let Some(pattern) = read(pattern, plan) {
+        return Ok(Words::Pattern(pattern));
+    }
+    expression(pattern, plan).map(Words::Expression).ok_or_else(|| unknown(pattern))
 }
 
 #[cfg(test)]
@@ -170,6 +295,15 @@ mod tests {
             r"(?=a)a", r"\w++", "", r"\Aa", r"\1", "[",
         ] {
             assert!(read(pattern, &mut plan).is_none(), "{pattern}");
+        }
+        for pattern in ["ab|c", r"\w+?", r"(\w)\w+", r"\w+ \w+", r"\w+\b", r"(?:\w+-)*\w+", "a{2,3}b", r"\<a\>"] {
+            assert!(expression(pattern, &mut plan).is_some(), "{pattern}");
+        }
+        for pattern in [
+            r"\w*", r"(?i)\w+", r"^\w+", r"\w+$", r"(?=a)a", r"\w++", r"a{2}+", "a{,2}b", "a{2, 3}", "(a)(b)",
+            r"(a*)+b", "", r"\1", "[", r"\B\w+",
+        ] {
+            assert!(expression(pattern, &mut plan).is_none(), "{pattern}");
         }
     }
 }

@@ -5,7 +5,8 @@ use e2i_core::native::operators::{
 };
 use e2i_core::{Error, Kind, Result};
 
-use super::{COLUMNS_AT_MOST, Compiler, Table, misshapen, pattern, unsupported};
+use super::pattern::{self, Words};
+use super::{COLUMNS_AT_MOST, Compiler, Table, misshapen, unsupported};
 use crate::node::{Node, Sparse};
 
 /// scikit-learn's list, which a file names and does not hold.
@@ -82,7 +83,10 @@ impl Compiler {
         };
         stop_words.sort_unstable();
         let stop_words = Texts::write(&stop_words, self.plan.tables());
-        Ok(Analyzer::Words { pattern, stop_words })
+        Ok(match pattern {
+            Words::Pattern(pattern) => Analyzer::Words { pattern, stop_words },
+            Words::Expression(expression) => Analyzer::Found { expression, stop_words },
+        })
     }
 
     /// Terms of a text, counted.

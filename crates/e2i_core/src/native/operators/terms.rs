@@ -12,6 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
 use super::constants::Texts;
+use super::expression::Expression;
 use super::frame::Frame;
 use super::{Norm, Operation, ValueType};
 use crate::error::Result;
@@ -54,10 +55,22 @@ const MOST_TRIED: usize = 64;
 /// The longest terms, in words or characters.
 pub const LONGEST_TERM: usize = 64;
 
-fn is_in(ranges: &[u32], character: char) -> bool {
+/// Whether a character is of a set.
+pub(super) fn is_in(ranges: &[u32], character: char) -> bool {
     // As many bounds are passed as is even where the character is between two ranges.
     let passed = ranges.partition_point(|bound| *bound < character as u32);
     passed % 2 == 1 || ranges.get(passed) == Some(&(character as u32))
+}
+
+/// Whether a set is one.
+pub(super) fn check_ranges(image: &Image, ranges: Ranges) -> Result<()> {
+    image.check(ranges)?;
+    let bounds = image.slice(ranges);
+    if bounds.len().is_multiple_of(2) && bounds.is_sorted() {
+        Ok(())
+    } else {
+        Err(broken("its characters do not ascend"))
+    }
 }
 
 impl Pattern {
@@ -75,11 +88,7 @@ impl Pattern {
 
     fn check(&self, image: &Image) -> Result<()> {
         for ranges in self.sets.iter().chain([&self.letters]) {
-            image.check(*ranges)?;
-            let bounds = image.slice(*ranges);
-            if !bounds.len().is_multiple_of(2) || !bounds.is_sorted() {
-                return Err(broken("its characters do not ascend"));
-            }
+            check_ranges(image, *ranges)?;
         }
         if self.is_searchable() { Ok(()) } else { Err(broken("its words take long to look for")) }
     }
@@ -148,6 +157,13 @@ pub enum Analyzer {
     Words {
         /// What a word is.
         pattern: Pattern,
+        /// Words that are left out, in ascending order.
+        stop_words: Texts,
+    },
+    /// Likewise, where words are what an expression finds.
+    Found {
+        /// The expression.
+        expression: Expression,
         /// Words that are left out, in ascending order.
         stop_words: Texts,
     },
@@ -264,10 +280,14 @@ impl Terms {
     }
 
     /// Calls `found` with each term of a text. `buffer` is for terms that stand nowhere as they are.
-    fn each(&self, image: &Image, text: &str, buffer: &mut String, mut found: impl FnMut(&str)) {
+    fn each(&self, image: &Image, text: &str, buffer: &mut String, mut found: impl FnMut(&str)) -> Result<()> {
         match &self.analyzer {
-            Analyzer::Words { pattern, stop_words } => {
-                let mut words = pattern.words(image, text);
+            Analyzer::Words { stop_words, .. } | Analyzer::Found { stop_words, .. } => {
+                let mut words = match &self.analyzer {
+                    Analyzer::Words { pattern, .. } => pattern.words(image, text),
+                    Analyzer::Found { expression, .. } => expression.words(image, text)?,
+                    _ => vec![],
+                };
                 if stop_words.len() > 0 {
                     words.retain(|word| place(image, *stop_words, word).is_none());
                 }
@@ -318,6 +338,7 @@ impl Terms {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -331,6 +352,10 @@ impl Operation for Terms {
         let ([input], [output]) = (inputs, outputs) else { return Err(broken("it has one input and one output")) };
         if let Analyzer::Words { pattern, stop_words } = &self.analyzer {
             pattern.check(image)?;
+            stop_words.check(image)?;
+        }
+        if let Analyzer::Found { expression, stop_words } = &self.analyzer {
+            expression.check(image)?;
             stop_words.check(image)?;
         }
         let mut fits = *input == ValueType::new(ElementType::Text, 1)
@@ -348,10 +373,10 @@ impl Operation for Terms {
 
     fn run(&self, frame: &mut Frame<'_>) -> Result<()> {
         let (image, texts, width) = (frame.image, frame.input::<String>(0), frame.output_type(0).width.max(1));
-        let mut buffer = String::new();
-        for (text, cells) in texts.iter().zip(frame.output::<f64>(0).chunks_exact_mut(width)) {
+        let (mut buffer, mut refused) = (String::new(), vec![]);
+        for (row, (text, cells)) in texts.iter().zip(frame.output::<f64>(0).chunks_exact_mut(width)).enumerate() {
             cells.fill(0.0);
-            self.each(image, &self.prepared(text), &mut buffer, |term| {
+            let counted = self.each(image, &self.prepared(text), &mut buffer, |term| {
                 let (at, one) = match self.places {
                     TermPlaces::Listed { terms, cells } => match place(image, terms, term) {
                         Some(place) => (image.slice(cells).get(place).map_or(width, |cell| *cell as usize), 1.0),
@@ -366,7 +391,9 @@ impl Operation for Terms {
                     *cell = if self.once { 1.0 } else { *cell + one };
                 }
             });
+            refused.extend(counted.err().map(|error| (row, error)));
         }
+        refused.into_iter().for_each(|(row, error)| frame.refuse(row, || error));
         Ok(())
     }
 
