@@ -80,7 +80,7 @@ demo-stop:      ## stop it and delete it
 	@scripts/demo stop
 schema:         ## write sql/e2i_serve--VERSION.sql, which is installed, from what src/ and sql/ declare
 	@scripts/schema
-test:           ## everything; PG_MAJOR=17 or 18 runs it on that PostgreSQL
+test:           ## everything; PG_MAJOR=16, 17 or 18 runs it on that PostgreSQL
 	@scripts/test
 nightly:        ## the native engine against the runtime at length: 100,000 random graphs, a million rows a model
 	@scripts/nightly

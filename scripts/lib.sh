@@ -1,6 +1,6 @@
 # Sourced by the other scripts: where things are, and how to run something as the database's user.
 #
-# PostgreSQL runs in a "world": this machine, or (for a major this Debian does not ship) a folder made by debootstrap.
+# PostgreSQL runs in a "world": this machine, or (for 17, which this Debian does not ship) a folder made by debootstrap.
 # Everything a server touches lives in $RUN, because the server's user may not be able to look into the checkout.
 set -euo pipefail
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES PGOPTIONS PGDATABASE PGPORT PGSERVICE
@@ -25,13 +25,16 @@ as_root() {
 
 # --- the world ------------------------------------------------------------------------------------------------------
 
-case $PG_MAJOR in
-    15) SUITE='' ;;
-    17) SUITE=trixie ;;
-    18) SUITE=sid ;;
-    *) SUITE='' ;;
-esac
-if [[ -x /usr/lib/postgresql/$PG_MAJOR/bin/initdb ]]; then SUITE=''; fi
+# Where each major comes from: this machine, a Debian suite that has it (SUITE), or a Python wheel with servers in it (WHEEL).
+SUITE='' WHEEL=''
+if [[ ! -x /usr/lib/postgresql/$PG_MAJOR/bin/initdb ]]; then
+    case $PG_MAJOR in
+        15) ;;
+        16 | 18) WHEEL=$ROOT/target/postgres-$PG_MAJOR ;;
+        17) SUITE=trixie ;;
+        *) die "PostgreSQL $PG_MAJOR is not one of 15, 16, 17 and 18" ;;
+    esac
+fi
 
 if [[ $SUITE ]]; then
     WORLD=$ROOT/target/debian-$SUITE
@@ -57,10 +60,15 @@ run_dir() {
     [[ -O $RUN && ! -L $RUN ]] || die "$RUN belongs to somebody else; set E2I_RUN_DIR to another folder"
 }
 
-# A private copy of this machine's PostgreSQL (it is relocatable): nothing of ours enters the installed one.
+# A private copy of PostgreSQL (it is relocatable): nothing of ours enters the installed one.
 pg_tree() {
     local tree=$1 lib=usr/lib/postgresql/$PG_MAJOR share=usr/share/postgresql/$PG_MAJOR
     [[ ! -x $tree/$lib/bin/pg_config ]] || return 0
+    if [[ $WHEEL ]]; then
+        mkdir -p "$tree"
+        cp -a "$WHEEL/usr" "$tree/"
+        return
+    fi
     mkdir -p "$tree/usr/lib/postgresql" "$tree/usr/share/postgresql"
     cp -a "/$share" "$tree/usr/share/postgresql/"
     cp -a "/$lib" "$tree/usr/lib/postgresql/"

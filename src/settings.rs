@@ -320,13 +320,6 @@ fn define_sizes() {
     );
 }
 
-#[cfg(feature = "pg14")]
-unsafe fn reserve_prefix(prefix: &CStr) {
-    // SAFETY: as the caller promises.
-    unsafe { pg_sys::EmitWarningsOnPlaceholders(prefix.as_ptr()) };
-}
-
-#[cfg(not(feature = "pg14"))]
 unsafe fn reserve_prefix(prefix: &CStr) {
     // SAFETY: as the caller promises.
     unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };

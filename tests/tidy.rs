@@ -281,6 +281,19 @@ fn no_query_runs_but_as_a_query() {
 }
 
 #[test]
+fn majors_differ_in_one_place() {
+    let mut broken = Vec::new();
+    for source in sources("src", &[".rs"]).iter().filter(|source| source.path != "src/pg/major.rs") {
+        for (number, line) in source.lines() {
+            if line.contains("feature = \"pg1") {
+                broken.push(format!("{}:{number} asks for a major of PostgreSQL: src/pg/major.rs does", source.path));
+            }
+        }
+    }
+    report(broken);
+}
+
+#[test]
 fn files_are_short() {
     let mut broken = Vec::new();
     for source in sources("", &[".rs", ".sql", ".sh", ".py"]) {

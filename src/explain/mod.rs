@@ -17,7 +17,7 @@ use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::pg::transaction::Moment;
-use crate::pg::{guc, sqlstate};
+use crate::pg::{guc, major, sqlstate};
 use crate::settings;
 
 // The setting: two bits, and above them where workers hand over, 0 for nowhere.
@@ -101,7 +101,7 @@ unsafe extern "C-unwind" fn explain_one_query(
                     previous(query, options, into, state, text, parameters, environment)
                 });
             }
-            None => standard(query, options, into, state, text, parameters, environment),
+            None => major::explain_one_query(query, options, into, state, text, parameters, environment),
         };
         if !(*state).analyze {
             return explain();
@@ -124,43 +124,6 @@ fn set(value: i32) {
     if let Ok(value) = CString::new(value.to_string()) {
         guc::save(settings::EXPLAINING_NAME, &value);
     }
-}
-
-#[cfg(any(feature = "pg17", feature = "pg18"))]
-use pg_sys::standard_ExplainOneQuery as standard;
-
-/// What the server does where there is no hook; until 16 it has no name.
-#[cfg(not(any(feature = "pg17", feature = "pg18")))]
-unsafe fn standard(
-    query: *mut pg_sys::Query,
-    options: std::ffi::c_int,
-    into: *mut pg_sys::IntoClause,
-    state: *mut pg_sys::ExplainState,
-    text: *const std::ffi::c_char,
-    parameters: pg_sys::ParamListInfo,
-    environment: *mut pg_sys::QueryEnvironment,
-) {
-    // SAFETY: the server's own arguments; counters of this process.
-    unsafe {
-        let before = pg_sys::pgBufferUsage;
-        let begun = std::time::Instant::now();
-        let plan = pg_sys::pg_plan_query(query, text, options, parameters);
-        let duration = instr_time(begun.elapsed());
-        let mut buffers = pg_sys::BufferUsage::default();
-        pg_sys::BufferUsageAccumDiff(&raw mut buffers, &raw const pg_sys::pgBufferUsage, &raw const before);
-        let buffers = if (*state).buffers { &raw const buffers } else { std::ptr::null() };
-        pg_sys::ExplainOnePlan(plan, into, state, text, parameters, environment, &raw const duration, buffers);
-    }
-}
-
-#[cfg(any(feature = "pg14", feature = "pg15"))]
-fn instr_time(time: std::time::Duration) -> pg_sys::instr_time {
-    pg_sys::instr_time { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() }
-}
-
-#[cfg(feature = "pg16")]
-fn instr_time(time: std::time::Duration) -> pg_sys::instr_time {
-    pg_sys::instr_time { ticks: i64::try_from(time.as_nanos()).unwrap_or(i64::MAX) }
 }
 
 /// A plan ends. That of the statement that is explained does when all but its execution time is written.

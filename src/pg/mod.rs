@@ -1,6 +1,4 @@
-//! Small safe wrappers over `pg_sys`: backtraces, call sites, throw-away processes, work that commits, rows that users name, the encoding, running plans, failures, filling of tables, interrupts, files that are kept, locks, names of schemas,
-//! processes, queries, changes of relations, roles, settings of the server, shared memory, snapshots, SQLSTATEs, statements of the caller, subtransactions, time,
-//! transactions, trees of nodes, variable-length values, wait events, background workers.
+//! Small safe wrappers over `pg_sys`, each of one thing of the server; what differs between its majors is in [`major`].
 //!
 //! What may enter: a wrapper that hides one unsafe habit of the server's API behind a function that cannot be misused.
 //! What may not: anything that knows what a model is.
@@ -19,6 +17,7 @@ pub mod guc;
 pub mod interrupt;
 pub mod kept_file;
 pub mod lock;
+pub mod major;
 pub mod namespace;
 pub mod process;
 pub mod query;

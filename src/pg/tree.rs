@@ -6,6 +6,8 @@ use std::ffi::c_void;
 
 use pgrx::{pg_guard, pg_sys};
 
+use super::major;
+
 /// A node of a tree.
 pub type Node = *mut pg_sys::Node;
 
@@ -149,28 +151,7 @@ unsafe extern "C-unwind" fn change(node: Node, context: *mut c_void) -> Node {
         let other = &mut *context.cast::<&mut dyn FnMut(Node) -> Option<Node>>();
         match other(node) {
             Some(other) => other,
-            None => change_below(node, context),
+            None => major::expression_tree_mutator(node, change, context),
         }
     }
-}
-
-/// # Safety
-/// As [`change`].
-#[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
-unsafe fn change_below(node: Node, context: *mut c_void) -> Node {
-    type Declared = unsafe extern "C-unwind" fn() -> Node;
-    type Called = unsafe extern "C-unwind" fn(Node, *mut c_void) -> Node;
-    // SAFETY: until 15 the server declares the function without its arguments, and calls it with these.
-    unsafe {
-        let mutator = std::mem::transmute::<Called, Declared>(change);
-        pg_sys::expression_tree_mutator(node, Some(mutator), context)
-    }
-}
-
-/// # Safety
-/// As [`change`].
-#[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-unsafe fn change_below(node: Node, context: *mut c_void) -> Node {
-    // SAFETY: as the caller promises.
-    unsafe { pg_sys::expression_tree_mutator_impl(node, Some(change), context) }
 }

@@ -2,6 +2,8 @@
 
 use pgrx::pg_sys;
 
+use super::major;
+
 /// A wait event that ends with the value.
 pub struct Waiting(());
 
@@ -19,15 +21,8 @@ pub fn loading() -> Waiting {
     Waiting(())
 }
 
-/// Since 17 an extension can name its events.
-#[cfg(any(feature = "pg17", feature = "pg18"))]
+/// Registered once a process.
 fn loading_event() -> u32 {
     static EVENT: once_cell::sync::OnceCell<u32> = once_cell::sync::OnceCell::new();
-    // SAFETY: a C string; the event is registered once a process, and found again by its name.
-    *EVENT.get_or_init(|| unsafe { pg_sys::WaitEventExtensionNew(c"E2iModelLoad".as_ptr()) })
-}
-
-#[cfg(not(any(feature = "pg17", feature = "pg18")))]
-fn loading_event() -> u32 {
-    pg_sys::PG_WAIT_EXTENSION
+    *EVENT.get_or_init(|| major::wait_event(c"E2iModelLoad"))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pgrx::bgworkers::BackgroundWorkerBuilder;
 use pgrx::{PgTryBuilder, pg_sys};
 
+use super::major;
 use crate::pg::failure::Failure;
 
 #[allow(non_snake_case)]
@@ -53,19 +54,9 @@ pub fn accept_signals(on_termination: OnTermination) {
     };
     // SAFETY: the server's own handlers, for a worker that it has just started.
     unsafe {
-        set_handler(pg_sys::SIGHUP as c_int, handlers::SignalHandlerForConfigReload);
-        set_handler(pg_sys::SIGTERM as c_int, terminate);
+        major::set_handler(pg_sys::SIGHUP as c_int, handlers::SignalHandlerForConfigReload);
+        major::set_handler(pg_sys::SIGTERM as c_int, terminate);
         pg_sys::BackgroundWorkerUnblockSignals();
-    }
-}
-
-unsafe fn set_handler(signal: c_int, handler: unsafe extern "C-unwind" fn(c_int)) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(signal, Some(handler));
-        #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(signal, Some(handler));
     }
 }
 

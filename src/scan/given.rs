@@ -8,6 +8,7 @@ use pgrx::{PgTupleDesc, pg_sys};
 
 use crate::datum::features::Spelling;
 use crate::datum::row::Reading;
+use crate::pg::major;
 use crate::pg::tree::{Node, cast, members, tag};
 use crate::pg::varlena;
 
@@ -94,7 +95,7 @@ unsafe fn json(root: *mut pg_sys::PlannerInfo, node: Node) -> Option<Given> {
 unsafe fn whole_row(root: *mut pg_sys::PlannerInfo, var: *mut pg_sys::Var) -> Option<Vec<Column>> {
     // SAFETY: as the callers promise; a variable's query is the planner's own or one around it, and has what it names.
     unsafe {
-        if (*var).varattno != 0 || !is_plain(&*var) {
+        if (*var).varattno != 0 || !major::is_of_current_row(&*var) {
             return None;
         }
         let mut root = root;
@@ -115,80 +116,41 @@ unsafe fn whole_row(root: *mut pg_sys::PlannerInfo, var: *mut pg_sys::Var) -> Op
         if !matches!((*entry).rtekind, RTE_RELATION | RTE_SUBQUERY | RTE_VALUES | RTE_CTE) {
             return None;
         }
-        let (names, variables) = expanded(entry, &*var);
+        let (names, variables) = major::columns_of_entry(entry, &*var);
         let names = members::<pg_sys::String>(names).map(|name| text((*name).sval));
         let columns = names.zip(members(variables)).map(|(name, expression)| Column { name, expression });
         Some(columns.collect())
     }
 }
 
-/// Names and variables of the columns of an entry of FROM.
-unsafe fn expanded(entry: *mut pg_sys::RangeTblEntry, var: &pg_sys::Var) -> (*mut pg_sys::List, *mut pg_sys::List) {
-    let (mut names, mut variables) = (std::ptr::null_mut(), std::ptr::null_mut());
-    // SAFETY: both out pointers are valid, the entry is the one that the variable is of.
-    unsafe {
-        pg_sys::expandRTE(
-            entry,
-            var.varno,
-            var.varlevelsup as i32,
-            #[cfg(feature = "pg18")]
-            var.varreturningtype,
-            var.location,
-            false,
-            &raw mut names,
-            &raw mut variables,
-        );
-    }
-    (names, variables)
-}
-
-/// Whether a variable is of the row as it is, and not of one before or after a change.
-#[cfg(feature = "pg18")]
-fn is_plain(var: &pg_sys::Var) -> bool {
-    var.varreturningtype == pg_sys::VarReturningType::VAR_RETURNING_DEFAULT
-}
-
-/// Before 18 all are.
-#[cfg(not(feature = "pg18"))]
-fn is_plain(_var: &pg_sys::Var) -> bool {
-    true
-}
-
-/// Whether an outer join may make a row NULL: since 16 the variable says so.
-#[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-unsafe fn may_be_missing(var: &pg_sys::Var, _query: *const pg_sys::Query) -> bool {
-    !var.varnullingrels.is_null()
-}
-
 /// Whether an outer join may make a row NULL, wherever it is used.
 ///
 /// # Safety
 /// The query must be the variable's.
-#[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
 unsafe fn may_be_missing(var: &pg_sys::Var, query: *const pg_sys::Query) -> bool {
     // SAFETY: as the caller promises.
-    unsafe { found((*query).jointree.cast(), var.varno, false) != Some(false) }
+    major::may_be_missing(var)
+        .unwrap_or_else(|| unsafe { is_outer((*query).jointree.cast(), var.varno, false) != Some(false) })
 }
 
 /// Whether an entry of FROM is on a side of an outer join that may be missing; `None` if it is not below this node.
 ///
 /// # Safety
 /// `node` must be null or of a query's tree of joins.
-#[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
-unsafe fn found(node: Node, entry: i32, is_outer: bool) -> Option<bool> {
+unsafe fn is_outer(node: Node, entry: i32, is_missing: bool) -> Option<bool> {
     use pg_sys::JoinType::{JOIN_FULL, JOIN_LEFT, JOIN_RIGHT};
     // SAFETY: as the caller promises; a node says what it is.
     unsafe {
         if let Some(reference) = cast::<pg_sys::RangeTblRef, _>(node, pg_sys::NodeTag::T_RangeTblRef) {
-            return ((*reference).rtindex == entry).then_some(is_outer);
+            return ((*reference).rtindex == entry).then_some(is_missing);
         }
         if let Some(from) = cast::<pg_sys::FromExpr, _>(node, pg_sys::NodeTag::T_FromExpr) {
-            return members((*from).fromlist).find_map(|item| found(item, entry, is_outer));
+            return members((*from).fromlist).find_map(|item| is_outer(item, entry, is_missing));
         }
         let join = cast::<pg_sys::JoinExpr, _>(node, pg_sys::NodeTag::T_JoinExpr)?;
         let kind = (*join).jointype;
-        found((*join).larg, entry, is_outer || matches!(kind, JOIN_RIGHT | JOIN_FULL))
-            .or_else(|| found((*join).rarg, entry, is_outer || matches!(kind, JOIN_LEFT | JOIN_FULL)))
+        is_outer((*join).larg, entry, is_missing || matches!(kind, JOIN_RIGHT | JOIN_FULL))
+            .or_else(|| is_outer((*join).rarg, entry, is_missing || matches!(kind, JOIN_LEFT | JOIN_FULL)))
     }
 }
 

@@ -17,8 +17,8 @@ use pgrx::{IntoDatum, pg_sys};
 use crate::catalog::schema::Schema;
 use crate::datum::as_json;
 use crate::datum::row::Reading;
-use crate::pg::role;
 use crate::pg::tree::{Node, cast, list, make, members, tag};
+use crate::pg::{major, role};
 use crate::scan::call::{self, Call, ScoringFunction};
 use crate::scan::given::{Column, Given};
 use crate::scoring::planned::{self, Answering};
@@ -250,17 +250,6 @@ unsafe fn of_plans(function: pg_sys::Oid, asking: &ScoringFunction) -> Option<pg
 }
 
 /// Whether the current role may call a function.
-#[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
 fn may_call(function: pg_sys::Oid) -> bool {
-    let execute = pg_sys::AclMode::from(pg_sys::ACL_EXECUTE);
-    // SAFETY: a catalog look-up of a function that is there.
-    unsafe { pg_sys::pg_proc_aclcheck(function, role::current(), execute) == pg_sys::AclResult::ACLCHECK_OK }
-}
-
-/// Whether the current role may call a function.
-#[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-fn may_call(function: pg_sys::Oid) -> bool {
-    let (class, execute) = (pg_sys::ProcedureRelationId, pg_sys::AclMode::from(pg_sys::ACL_EXECUTE));
-    // SAFETY: a catalog look-up of a function that is there.
-    unsafe { pg_sys::object_aclcheck(class, function, role::current(), execute) == pg_sys::AclResult::ACLCHECK_OK }
+    major::may_call(function, role::current())
 }

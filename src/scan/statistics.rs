@@ -7,7 +7,7 @@
 use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::pg::tree;
+use crate::pg::{major, tree};
 use crate::scan::call::Call;
 use crate::scan::{rewrite, support};
 
@@ -58,7 +58,7 @@ unsafe extern "C-unwind" fn look(
 unsafe fn of_rows(statistics: *mut pg_sys::StatisticExtInfo) -> Option<*mut pg_sys::StatisticExtInfo> {
     // SAFETY: one of the relation's, whose expressions were rewritten; what is made is a copy.
     unsafe {
-        if (*statistics).kind.cast_unsigned() != pg_sys::STATS_EXT_EXPRESSIONS {
+        if (*statistics).kind.cast_unsigned() != major::STATISTICS_OF_EXPRESSIONS {
             return None;
         }
         let mut is_found = false;
