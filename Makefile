@@ -109,8 +109,14 @@ psql:           ## a psql on the dev cluster
 	@scripts/dev psql
 dev-stop:       ## stop and delete the dev cluster
 	@scripts/dev stop
+deb:            ## the Debian package for PostgreSQL PG_MAJOR, in target/packages
+	@scripts/deb
+deb-try:        ## lintian, and a fresh Debian 12 that installs the package, scores, and purges it (root)
+	@scripts/deb_try
+dist:           ## sources for PGXN, bill of materials, checksums; KEY=… signs them
+	@scripts/dist
 audit:          ## licences and advisories of the dependencies (needs cargo-deny)
 	@scripts/audit
 
 .PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop schema test nightly bench unit rust sql \
-        isolation cluster regress-accept docs python wheel psql dev-stop audit
+        isolation cluster regress-accept docs python wheel psql dev-stop deb deb-try dist audit
