@@ -363,6 +363,9 @@ fn one_version_everywhere() {
     if !read("e2i_serve.control").contains(&format!("default_version = '{version}'")) {
         broken.push(format!("e2i_serve.control:1 default_version is not {version}, the version in Cargo.toml"));
     }
+    if read("META.json").matches(&format!("\"version\": \"{version}\"")).count() != 2 {
+        broken.push(format!("META.json:1 does not say twice that the version is {version}"));
+    }
     if !read("CHANGELOG.md").contains(version) {
         broken.push(format!("CHANGELOG.md:1 does not mention {version}"));
     }

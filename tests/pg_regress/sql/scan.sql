@@ -22,14 +22,16 @@ ANALYZE points;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id, e2i_predict('linear', p) FROM points p WHERE region = 'r1' AND e2i_predict('linear', p) > 40;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT region, avg(e2i_predict('linear', p)) FROM points p GROUP BY region;
 SET enable_hashagg = off;
+SET enable_sort = off;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT region, avg(e2i_predict('linear', p)) FROM points p GROUP BY region;
 RESET enable_hashagg;
+RESET enable_sort;
 SET e2i_serve.batch_scan = off;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id, e2i_predict('linear', p) FROM points p WHERE region = 'r1' AND e2i_predict('linear', p) > 40;
 SET e2i_serve.batch_scan = on;
 
 -- A condition that may raise an error is tried before a row is scored; what it raises belongs to the row.
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id, e2i_predict('linear', p) FROM points p WHERE a * 2 > 20 AND region = 'r1';
+SELECT regress.analyzed($$SELECT id, e2i_predict('linear', p) FROM points p WHERE a * 2 > 20 AND region = 'r1'$$);
 
 -- What a statement gives: its rows until an error, and the error.
 CREATE FUNCTION outcome(statement text) RETURNS text LANGUAGE plpgsql AS $$

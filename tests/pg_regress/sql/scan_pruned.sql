@@ -110,10 +110,10 @@ FROM unnest(ARRAY['true', 'city = ''Cologne''', 'city IN (''Cologne'', ''New Yor
      pruned_among_most(condition, 'homes', 'boosted') p;
 
 -- Who asks for a few rows does not pay for it. EXPLAIN shows it where there is something to show, and with VERBOSE the branches of all trees.
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(e2i_predict('hist', v)) FROM visits v WHERE tenure = 36;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(e2i_predict('hist', v)) FROM parted_new v WHERE tenure < 9;
+SELECT regress.analyzed($$SELECT count(e2i_predict('hist', v)) FROM visits v WHERE tenure = 36$$);
+SELECT regress.analyzed($$SELECT count(e2i_predict('hist', v)) FROM parted_new v WHERE tenure < 9$$);
 SET e2i_serve.instruction_set = 'portable';
-EXPLAIN (ANALYZE, VERBOSE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(e2i_predict('hist', v)) FROM visits v WHERE tenure = 36;
+SELECT regress.analyzed($$SELECT count(e2i_predict('hist', v)) FROM visits v WHERE tenure = 36$$, 'VERBOSE');
 RESET e2i_serve.instruction_set;
 
 DROP SCHEMA scan_pruned CASCADE;

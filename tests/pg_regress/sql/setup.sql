@@ -25,6 +25,15 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
+-- EXPLAIN (ANALYZE) without what only later majors print: searches of indexes and hundredths of rows.
+CREATE FUNCTION regress.analyzed(statement text, options text DEFAULT 'VERBOSE false') RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+BEGIN
+    FOR line IN EXECUTE format('EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF, %s) %s', options, statement) LOOP
+        IF line !~ '^ *Index Searches:' THEN RETURN NEXT regexp_replace(line, '(rows=[0-9]+)\.00', '\1'); END IF;
+    END LOOP;
+END $$;
 -- As if nothing had ever been registered: numbers of dropped versions are not given again, so each test begins anew.
 CREATE PROCEDURE regress.begin_anew() LANGUAGE plpgsql AS $$
 BEGIN
