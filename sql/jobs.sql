@@ -186,7 +186,11 @@ COMMENT ON PROCEDURE e2i_score_table IS 'scores a table''s rows batch by batch, 
 
 CREATE FUNCTION e2i_score_problem(model text, features record, what text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 400 AS 'MODULE_PATHNAME', 'e2i_score_problem';
-COMMENT ON FUNCTION e2i_score_problem IS 'why a row cannot be scored: SQLSTATE, message, feature, and "blocked" where it holds personal data; NULL if it can be; of scoring jobs';
+COMMENT ON FUNCTION e2i_score_problem IS 'why a row cannot be scored: SQLSTATE, message, feature, "blocked" where it holds personal data, and of which kind; NULL if it can be; of scoring jobs';
+
+CREATE FUNCTION e2i_score_latency(model text, features record, what text) RETURNS float8
+    LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 400 AS 'MODULE_PATHNAME', 'e2i_score_latency';
+COMMENT ON FUNCTION e2i_score_latency IS 'how many milliseconds it takes to score a row by itself; of scoring jobs';
 
 CREATE FUNCTION e2i_cancel_scoring_job(id bigint) RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_cancel_scoring_job_wrapper';

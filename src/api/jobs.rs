@@ -1,9 +1,10 @@
 //! Scoring jobs: `e2i_score_table`, `e2i_cancel_scoring_job`, and what is wrong with a row that cannot be scored.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2i_clock::Times;
-use e2i_core::{Error, Kind, Result};
+use e2i_core::{Answer, Error, Kind, Result, Written};
+use e2i_privacy::refusal;
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{pg_guard, pg_sys};
@@ -15,7 +16,7 @@ use crate::error::{OrRaise, code, given, raise, without_nulls};
 use crate::jobs::asked::{Asked, parse_locked, parse_on_error, parse_workers, positive};
 use crate::jobs::job::Options;
 use crate::jobs::schedule::{self, Wanted, When};
-use crate::jobs::targets::{self, What};
+use crate::jobs::targets;
 use crate::jobs::{cancel, score_table};
 use crate::pg::commits::{Ground, as_procedure, may_commit};
 use crate::pg::{call_site, sqlstate, varlena};
@@ -192,35 +193,62 @@ pub unsafe extern "C-unwind" fn e2i_score_problem(fcinfo: pg_sys::FunctionCallIn
     }
 }
 
+/// Says which calling convention the function has.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_e2i_score_latency() -> &'static pg_sys::Pg_finfo_record {
+    const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &VERSION_1
+}
+
+/// See the function of the same name in `sql/jobs.sql`.
+///
+/// # Safety
+/// Called by the server only.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn e2i_score_latency(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: the server calls with a valid fcinfo.
+    let took = sqlstate::keeping(|| unsafe { alone(fcinfo) }.and_then(|(scored, took)| scored.map(|_| took)));
+    pg_sys::Datum::from((took.or_raise().as_secs_f64() * 1e3).to_bits())
+}
+
 /// What is wrong with a row; that the model is not there, or cannot be asked this, is an error.
 unsafe fn problem(fcinfo: pg_sys::FunctionCallInfo) -> Result<Option<Vec<Option<String>>>> {
+    // SAFETY: as the caller promises.
+    let (scored, _) = unsafe { alone(fcinfo) }?;
+    Ok(scored.err().filter(|error| error.kind() != Kind::Interrupted).map(|error| told(&error)))
+}
+
+/// What comes of a row that is scored by itself, and how long that takes.
+unsafe fn alone(fcinfo: pg_sys::FunctionCallInfo) -> Result<(Result<Answer>, Duration)> {
     // SAFETY: as the caller promises, with the three arguments of the declaration, none of them NULL.
     unsafe {
         let arguments = (*fcinfo).args.as_slice(3);
         let site: &mut CallSite = call_site::state(fcinfo);
         let place = call_site::Place::of_call(fcinfo);
-        let asked = Question {
-            question: Some(What::asking(varlena::text(arguments[2].value))?),
-            function: None,
-            calibrated: None,
-        };
+        let name = varlena::text(arguments[2].value);
+        let question = Written::of_name(name).and_then(Written::question);
+        let question = question.ok_or_else(|| Error::new(Kind::BadOption, format!("{name:?} asks a model nothing")))?;
+        let asked = Question { question: Some(question), function: None, calibrated: None };
         site.enter(place);
         let found = || Ok((Schema::of_call(fcinfo), Preference::current()));
         let scorer = site.scorer(found, varlena::text(arguments[0].value), asked, |_| Ok(()))?;
+        let begun = Instant::now();
         let scored = scorer.score_one(Features::of_datum(Spelling::Row, arguments[1].value));
-        Ok(scored.err().filter(|error| error.kind() != Kind::Interrupted).map(|error| told(&error)))
+        Ok((scored, begun.elapsed()))
     }
 }
 
-/// SQLSTATE, message, the feature that the message names, and whether the row holds personal data that is refused.
+/// SQLSTATE, message, the feature that the message names, whether the row holds personal data that is refused, and which.
 fn told(error: &Error) -> Vec<Option<String>> {
     let message = error.message();
     let feature = message.split_once("feature \"").and_then(|(_, rest)| rest.split_once('"')).map(|(name, _)| name);
-    let is_blocked = message.contains(" holds personal data (");
+    let refused = refusal(message);
     vec![
         Some(code(error.kind())),
         Some(message.to_owned()),
         feature.map(str::to_owned),
-        is_blocked.then(|| "blocked".to_owned()),
+        refused.map(|_| "blocked".to_owned()),
+        refused.map(|(feature, kind)| format!("{feature}: {kind}")),
     ]
 }

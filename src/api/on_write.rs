@@ -32,14 +32,8 @@ fn e2i_score_on_write(
     let schema = unsafe { Schema::of_change(fcinfo) };
     let run = || {
         let (table, model) = (given(table, "table")?, given(model, "model")?);
-        let targets = match (target, targets) {
-            (Some(column), None) => Targets::score(column),
-            (None, Some(targets)) => Targets::parse(&targets.read("targets")?)?,
-            _ => {
-                return Err(Error::new(Kind::BadOption, "either target or targets says where scores are written")
-                    .with_hint(r#"target => 'churn_score', or targets => '{"score": "churn_score"}'"#));
-            }
-        };
+        let targets = targets.map(|targets| targets.read("targets")).transpose()?;
+        let targets = Targets::given(target, targets.as_ref())?;
         let on_error = OnError::parse(given(on_error, "on_error")?)?;
         let order = Order { model: model.to_owned(), targets, on_error };
         install::install(schema, table, &order, given(on_apply, "on_apply")?)

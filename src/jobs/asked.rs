@@ -1,12 +1,12 @@
 //! What a call asks for, and the job that it means: checked before anything is begun.
 
-use e2i_core::{Error, Kind, Result};
+use e2i_core::{Error, Kind, Result, Targets, Written};
 use serde_json::Value;
 
 use crate::catalog::schema::Schema;
 use crate::jobs::job::{Job, OnError, Options};
 use crate::jobs::source::{Column, Table};
-use crate::jobs::targets::{self, Target, What};
+use crate::jobs::targets;
 use crate::jobs::{run, statements};
 use crate::pg::role;
 
@@ -17,7 +17,7 @@ pub struct Asked {
     /// The table whose rows are scored.
     pub table: pgrx::pg_sys::Oid,
     /// What is written.
-    pub targets: Vec<Target>,
+    pub targets: Targets,
     /// The table that is written, if it is another.
     pub into: Option<String>,
     /// The key, if it is not the primary one.
@@ -106,12 +106,12 @@ impl Asked {
         let key = source.key(self.key.as_deref())?;
         let mut options = self.options.clone();
         let version = Job::resolve(schema, &self.model, &source, &self.targets, self.into.is_some())?;
-        if options.stale_only && !self.targets.iter().any(|target| target.what == What::Version) {
+        if options.stale_only && self.targets.column(Written::Version).is_none() {
             return Err(Error::new(Kind::BadOption, "stale_only needs a target that keeps the version")
                 .with_hint(r#"targets => '{"score": "churn_score", "version": "churn_version"}'"#));
         }
         if options.on_error == OnError::Stop
-            && self.targets.iter().any(|it| matches!(it.what, What::Error | What::Blocked))
+            && self.targets.iter().any(|(it, _)| matches!(it, Written::Error | Written::Blocked | Written::Violations))
         {
             options.on_error = OnError::Skip;
         }

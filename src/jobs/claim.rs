@@ -17,7 +17,7 @@ impl Claims {
     /// [`Kind::WrongState`] naming the job that writes one of them.
     pub fn take(job: &Job) -> Result<Self> {
         let mut claims = Self(vec![]);
-        let mut columns: Vec<&str> = job.targets.iter().map(|target| target.column.as_str()).collect();
+        let mut columns: Vec<&str> = job.targets.iter().map(|(_, column)| column).collect();
         columns.sort_unstable();
         for column in columns {
             let name = format!("{}.{column}", job.target_name());

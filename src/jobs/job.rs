@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use e2i_core::{Error, Kind, ModelReference, Result};
+use e2i_core::{Error, Kind, ModelReference, Result, Targets};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::jobs::source::{Column, Table};
-use crate::jobs::targets::Target;
 
 /// The values of a key's columns, as texts in forms that every session reads the same.
 pub type Key = Vec<String>;
@@ -129,7 +128,7 @@ pub struct Job {
     /// What is written, where it is not what is read.
     pub into: Option<Table>,
     /// What is written of a row.
-    pub targets: Vec<Target>,
+    pub targets: Targets,
     /// Which rows, in SQL.
     pub condition: Option<String>,
     /// How.
@@ -167,14 +166,14 @@ impl Job {
     ///
     /// # Errors
     /// As [`Version::find`]; a target that is a feature of the version.
-    pub fn resolve(schema: Schema, model: &str, table: &Table, targets: &[Target], is_into: bool) -> Result<String> {
+    pub fn resolve(schema: Schema, model: &str, table: &Table, targets: &Targets, is_into: bool) -> Result<String> {
         let version = Version::find(schema, &ModelReference::parse(model)?)?;
         let reference = version.reference();
         if !is_into
-            && let Some(target) =
-                targets.iter().find(|it| version.interface.features.iter().any(|feature| feature.name == it.column))
+            && let Some((_, column)) =
+                targets.iter().find(|(_, column)| version.interface.features.iter().any(|it| it.name == *column))
         {
-            let message = format!("column {:?} of {} is a feature of model {reference}", target.column, table.name);
+            let message = format!("column {column:?} of {} is a feature of model {reference}", table.name);
             return Err(Error::new(Kind::BadOption, message)
                 .with_hint("Write into another column: the next job would score what this one has written."));
         }

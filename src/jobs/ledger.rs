@@ -1,12 +1,12 @@
 //! The rows of `ml_scoring_jobs` and `ml_scoring_job_errors`: what was begun, how far it is. Written with the owner's rights, in the
 //! transaction that it tells of.
 
-use e2i_core::{Error, Kind, Result};
+use e2i_core::{Error, Kind, Result, Targets};
 use serde_json::Value;
 
 use crate::catalog::schema::Schema;
 use crate::jobs::job::{Job, Options, Part, RowError, Tally};
-use crate::jobs::{statements, targets};
+use crate::jobs::statements;
 use crate::pg::query::Query;
 
 const INSERT: Query = Query::new(
@@ -125,7 +125,7 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 fn columns(job: &Job) -> Vec<String> {
-    job.targets.iter().map(|target| target.column.clone()).collect()
+    job.targets.iter().map(|(_, column)| column.to_owned()).collect()
 }
 
 fn key_names(job: &Job) -> Vec<String> {
@@ -134,7 +134,7 @@ fn key_names(job: &Job) -> Vec<String> {
 
 /// A job of the same kind that was not finished, which nobody runs.
 pub fn unfinished(job: &Job) -> Option<Unfinished> {
-    let targets = json(&targets::document(&job.targets));
+    let targets = json(&job.targets.document());
     let arguments = [
         job.source.name.as_str().into(),
         job.target_name().into(),
@@ -162,7 +162,7 @@ pub fn unfinished(job: &Job) -> Option<Unfinished> {
 
 /// A new job; its number.
 pub fn insert(job: &Job, parts: &[Part], total: i64) -> i64 {
-    let (targets, options, parts) = (json(&targets::document(&job.targets)), json(&job.options), json(&parts));
+    let (targets, options, parts) = (json(&job.targets.document()), json(&job.options), json(&parts));
     let arguments = [
         job.model.as_str().into(),
         job.model_name().into(),
@@ -331,7 +331,7 @@ pub fn found(schema: Schema, id: i64) -> Result<(Job, Vec<Part>)> {
     let options: Options =
         serde_json::from_str(&options).map_err(|_| gone("a readable form of the options".to_owned()))?;
     let parts: Vec<Part> = serde_json::from_str(&parts).map_err(|_| gone("a readable form of the parts".to_owned()))?;
-    let targets = targets::parse(None, Some(&document), is_into)?;
+    let targets = Targets::parse(&document)?;
     let job =
         Job { schema, id, model, version, source, key, into, targets, condition, options, by, schedule, leader: None };
     Ok((job, parts))

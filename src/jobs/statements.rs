@@ -1,14 +1,18 @@
 //! The statements of a job, written as the caller would write them: nothing is renamed, so that a condition may name the table.
 
-use e2i_core::Result;
+use e2i_core::{Result, Written};
 use pgrx::PgMemoryContexts;
 
 use crate::jobs::job::{Job, Key, OnError, RowError, Tally};
 use crate::jobs::source::{Column, Table, literal, quoted};
-use crate::jobs::targets::{Target, Terms, What};
+use crate::jobs::targets::{self, Terms};
+use crate::on_write::usual;
 use crate::pg::filling;
 use crate::pg::query::{Argument, Row};
 use crate::pg::statement::{in_common_forms, parsed, run};
+
+/// What is written, into which column, and the expression that gives it.
+type Values<'v> = Vec<(Written, &'v str, String)>;
 
 /// A condition with its arguments.
 struct Range {
@@ -64,20 +68,20 @@ impl Job {
 
     /// Whether a row was not scored by this version, or with other features where their hash is kept.
     fn is_stale(&self) -> String {
-        let column = |what| self.targets.iter().find(|target| target.what == what).map(|target| quoted(&target.column));
-        let Some(kept) = column(What::Version) else { return "true".to_owned() };
+        let column = |what| self.targets.column(what).map(quoted);
+        let Some(kept) = column(Written::Version) else { return "true".to_owned() };
         let (version, alone) = (literal(&self.version), &self.source.alone);
         let hash = format!("{}.e2i_features_hash({version}, {alone}.*)", self.schema.quoted());
         match &self.into {
             None => {
-                let changed = column(What::FeaturesHash)
+                let changed = column(Written::FeaturesHash)
                     .map_or(String::new(), |column| format!(" OR {alone}.{column} IS DISTINCT FROM {hash}"));
                 format!("({alone}.{kept} IS DISTINCT FROM {version}{changed})")
             }
             Some(table) => {
                 let same = self.key.iter().map(|it| format!("e2i_scored.{0} = {alone}.{0}", it.quoted()));
                 let same = same.collect::<Vec<_>>().join(" AND ");
-                let unchanged = column(What::FeaturesHash)
+                let unchanged = column(Written::FeaturesHash)
                     .map_or(String::new(), |column| format!(" AND e2i_scored.{column} IS NOT DISTINCT FROM {hash}"));
                 format!(
                     "NOT EXISTS (SELECT FROM {} e2i_scored WHERE {same} AND e2i_scored.{kept} = {version}{unchanged})",
@@ -133,9 +137,9 @@ impl Job {
     /// An expression that says what is wrong with a row.
     fn problem(&self) -> String {
         let (schema, version, row) = (self.schema.quoted(), literal(&self.version), format!("{}.*", self.source.alone));
-        let asked = self.targets.iter().filter(|target| target.what.question().is_some());
+        let asked = self.targets.iter().filter(|(written, _)| written.is_answer());
         let problems = asked
-            .map(|target| format!("{schema}.e2i_score_problem({version}, {row}, {})", literal(target.what.name())));
+            .map(|(written, _)| format!("{schema}.e2i_score_problem({version}, {row}, {})", literal(written.name())));
         format!("coalesce({})", problems.collect::<Vec<_>>().join(", "))
     }
 
@@ -148,9 +152,14 @@ impl Job {
         let failed = errors.len() as i64 - blocked;
         let problem = is_careful.then(|| self.problem());
         let (schema, row) = (self.schema.quoted(), format!("{}.*", self.source.alone));
-        let terms = Terms { schema: &schema, version: &self.version, row: &row, problem: problem.as_deref() };
-        let values: Vec<(&Target, String)> =
-            self.targets.iter().map(|target| (target, target.what.expression(&terms))).collect();
+        let asked = self.targets.iter().map(|(written, _)| written).find(|written| written.is_answer());
+        let asked = asked.unwrap_or(Written::Score).name();
+        let terms = Terms { schema: &schema, version: &self.version, row: &row, asked, problem: problem.as_deref() };
+        let values: Values<'_> = self
+            .targets
+            .iter()
+            .map(|(written, column)| (written, column, targets::expression(written, &terms)))
+            .collect();
         let sees_all = !self.options.only_changed && !self.options.skips_locked;
         let seen = if sees_all { 0 } else { self.count(after, Some(upto)) };
         let (locked, written) = match &self.into {
@@ -173,19 +182,19 @@ impl Job {
         (Tally { done, written, failed, blocked, skipped, retried: 0 }, errors)
     }
 
-    fn assignments(&self, values: &[(&Target, String)]) -> String {
-        let each = values.iter().map(|(target, value)| format!("{} = {value}", quoted(&target.column)));
+    fn assignments(&self, values: &[(Written, &str, String)]) -> String {
+        let each = values.iter().map(|(_, column, value)| format!("{} = {value}", quoted(column)));
         each.collect::<Vec<_>>().join(", ")
     }
 
     /// Whether a row would change; not for when it was scored alone.
-    fn changes(&self, table: &str, values: &[(&Target, String)]) -> String {
-        let each = values.iter().filter(|(target, _)| target.what != What::ScoredAt);
-        let each = each.map(|(target, value)| format!("{table}.{} IS DISTINCT FROM {value}", quoted(&target.column)));
+    fn changes(&self, table: &str, values: &[(Written, &str, String)]) -> String {
+        let each = values.iter().filter(|(written, ..)| !matches!(written, Written::ScoredAt | Written::Latency));
+        let each = each.map(|(_, column, value)| format!("{table}.{} IS DISTINCT FROM {value}", quoted(column)));
         format!("({})", each.collect::<Vec<_>>().join(" OR "))
     }
 
-    fn update(&self, values: &[(&Target, String)], meant: &str) -> String {
+    fn update(&self, values: &[(Written, &str, String)], meant: &str) -> String {
         let (table, alone) = (&self.source.name, &self.source.alone);
         let changed = match self.options.only_changed {
             true => format!(" AND {}", self.changes(alone, values)),
@@ -195,7 +204,7 @@ impl Job {
     }
 
     /// The same for rows that nobody has locked; answers how many those were, and how many were written.
-    fn update_unlocked(&self, values: &[(&Target, String)], meant: &str) -> String {
+    fn update_unlocked(&self, values: &[(Written, &str, String)], meant: &str) -> String {
         let (table, alone, keys) = (&self.source.name, &self.source.alone, self.key_list());
         let same = self.key.iter().map(|column| format!("{alone}.{0} = e2i_locked.{0}", column.quoted()));
         let mut condition = same.collect::<Vec<_>>().join(" AND ");
@@ -211,16 +220,22 @@ impl Job {
     }
 
     /// The rows of another table.
-    fn select(&self, values: &[(&Target, String)], meant: &str) -> String {
-        let expressions: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
+    fn select(&self, values: &[(Written, &str, String)], meant: &str) -> String {
+        let expressions: Vec<&str> = values.iter().map(|(.., value)| value.as_str()).collect();
         format!("SELECT {}, {} FROM {} WHERE {meant}", self.key_list(), expressions.join(", "), self.source.name)
     }
 
     /// Appends them without an INSERT, which for each row costs more than scoring it does; `None` where the table needs one.
-    fn fill(&self, table: &Table, values: &[(&Target, String)], meant: &str, arguments: &[Argument]) -> Option<u64> {
+    fn fill(
+        &self,
+        table: &Table,
+        values: &[(Written, &str, String)],
+        meant: &str,
+        arguments: &[Argument],
+    ) -> Option<u64> {
         let keys =
             self.key.iter().map(|it| (it.name.as_str(), it.type_name.as_str(), self.source.is_plain && it.is_not_null));
-        let targets = self.targets.iter().map(|it| (it.column.as_str(), it.what.type_name(), false));
+        let targets = self.targets.iter().map(|(written, column)| (column, usual(written), false));
         let columns: Vec<_> = keys.chain(targets).collect();
         let are_as_made = table.columns.len() == columns.len()
             && table.columns.iter().zip(&columns).all(|(column, (_, type_name, _))| column.type_name == *type_name);
@@ -232,8 +247,8 @@ impl Job {
         filling::fill(table.oid, &columns, &self.select(values, meant), arguments)
     }
 
-    fn insert(&self, table: &Table, values: &[(&Target, String)], meant: &str) -> String {
-        let columns: Vec<String> = values.iter().map(|(target, _)| quoted(&target.column)).collect();
+    fn insert(&self, table: &Table, values: &[(Written, &str, String)], meant: &str) -> String {
+        let columns: Vec<String> = values.iter().map(|(_, column, _)| quoted(column)).collect();
         let mut sql = format!(
             "INSERT INTO {} ({}, {}) {}",
             table.name,
@@ -245,7 +260,9 @@ impl Job {
             let set: Vec<String> = columns.iter().map(|column| format!("{column} = EXCLUDED.{column}")).collect();
             sql += &format!(" ON CONFLICT ({}) DO UPDATE SET {}", list(&self.key), set.join(", "));
             if self.options.only_changed {
-                let given = values.iter().map(|(target, _)| (*target, format!("EXCLUDED.{}", quoted(&target.column))));
+                let given = values
+                    .iter()
+                    .map(|(written, column, _)| (*written, *column, format!("EXCLUDED.{}", quoted(column))));
                 sql += &format!(" WHERE {}", self.changes(&table.alone, &given.collect::<Vec<_>>()));
             }
         }
@@ -294,7 +311,7 @@ impl Job {
     pub fn create(&self, name: &str) {
         let mut columns: Vec<String> =
             self.key.iter().map(|column| format!("{} {} NOT NULL", column.quoted(), column.type_name)).collect();
-        columns.extend(self.targets.iter().map(|it| format!("{} {}", quoted(&it.column), it.what.type_name())));
+        columns.extend(self.targets.iter().map(|(written, column)| format!("{} {}", quoted(column), usual(written))));
         run(&format!("CREATE TABLE {name} ({})", columns.join(", ")), &[], |_| ());
     }
 

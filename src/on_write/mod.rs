@@ -15,3 +15,4 @@ pub mod row;
 pub mod stale;
 
 pub use order::{OnError, Order};
+pub use place::usual;

@@ -17,6 +17,8 @@ enum Form {
     Numbers,
     Time,
     Bigint,
+    Boolean,
+    Texts,
 }
 
 /// A column that takes part of an answer.
@@ -42,6 +44,12 @@ pub enum Value<'v> {
     Time(i64),
     /// A hash.
     Hash(i64),
+    /// Whether something is so.
+    Truth(bool),
+    /// A number that is no answer.
+    Number(f64),
+    /// Texts.
+    Texts(Vec<String>),
 }
 
 impl Place {
@@ -88,6 +96,14 @@ impl Place {
             (Written::Probabilities | Written::Vector, pg_sys::FLOAT8ARRAYOID) => Form::Numbers,
             (Written::ScoredAt, pg_sys::TIMESTAMPTZOID) => Form::Time,
             (Written::FeaturesHash, pg_sys::INT8OID) => Form::Bigint,
+            (Written::Latency, pg_sys::FLOAT8OID) => Form::Float8,
+            (Written::Blocked, pg_sys::BOOLOID) => Form::Boolean,
+            (Written::Violations, pg_sys::TEXTARRAYOID) => Form::Texts,
+            (Written::Reasons, _) => {
+                return Err(Error::new(Kind::Unsupported, "reasons are not written with a row").with_hint(
+                    "A scoring job writes them: CALL e2i_score_table(…, targets => '{\"score\": …, \"reasons\": …}')",
+                ));
+            }
             _ => {
                 let message = format!(
                     "the column {column:?} of table {table} is of type {shown}, and the {} is {}",
@@ -132,6 +148,9 @@ impl Place {
             (Form::Numbers, Some(Value::Answer(Answer::Numbers(numbers)))) => Some(result::float8_array(numbers)),
             (Form::Time, Some(Value::Time(time))) => Some(pg_sys::Datum::from(*time)),
             (Form::Bigint, Some(Value::Hash(hash))) => Some(pg_sys::Datum::from(*hash)),
+            (Form::Float8, Some(Value::Number(number))) => Some(pg_sys::Datum::from(number.to_bits())),
+            (Form::Boolean, Some(Value::Truth(truth))) => Some(pg_sys::Datum::from(*truth)),
+            (Form::Texts, Some(Value::Texts(texts))) => Some(result::text_array(texts.iter().map(String::as_str))),
             (form, Some(_)) => {
                 return Err(Error::new(
                     Kind::Internal,
@@ -177,9 +196,11 @@ fn cast(function: u32, number: f64) -> pg_sys::Datum {
 }
 
 /// The type in which it is kept usually.
-fn usual(written: Written) -> &'static str {
+pub fn usual(written: Written) -> &'static str {
     match written {
-        Written::Score => "double precision",
+        Written::Score | Written::Latency => "double precision",
+        Written::Blocked => "boolean",
+        Written::Violations | Written::Reasons => "text[]",
         Written::Label | Written::Version | Written::Error => "text",
         Written::Probabilities | Written::Vector => "double precision[]",
         Written::ScoredAt => "timestamp with time zone",

@@ -11,9 +11,9 @@ use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
-use e2i_core::reading::Question;
 use e2i_core::{Answer, Error, Kind, Result, Written};
 use e2i_metrics::Function;
+use e2i_privacy::refusal;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgMemoryContexts, PgTupleDesc, pg_sys};
 
@@ -53,6 +53,8 @@ pub struct Site {
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
     rows: u64,
+    /// What the row at hand took, in milliseconds, where that is written.
+    took: Option<f64>,
     has_warned: bool,
 }
 
@@ -79,14 +81,14 @@ impl Drop for Known {
 
 /// What is asked of a model to write this; `None` for what is told about an answer.
 pub fn asked(written: Written) -> Option<Asked> {
-    let (question, function) = match written {
-        Written::Score => (Question::Prediction, Function::Predict),
-        Written::Label => (Question::Label, Function::Label),
-        Written::Probabilities => (Question::Probabilities, Function::Probabilities),
-        Written::Vector => (Question::Vector, Function::Vector),
-        Written::Version | Written::ScoredAt | Written::FeaturesHash | Written::Error => return None,
+    let function = match written {
+        Written::Score => Function::Predict,
+        Written::Label => Function::Label,
+        Written::Probabilities => Function::Probabilities,
+        Written::Vector => Function::Vector,
+        _ => return None,
     };
-    Some(Asked { question: Some(question), function: Some(function), calibrated: None })
+    Some(Asked { question: written.question(), function: Some(function), calibrated: None })
 }
 
 /// The row that is written in place of the one that a trigger was called for.
@@ -136,7 +138,7 @@ pub unsafe fn score(
         if let Err(error) = &answered {
             site.warn(error, trigger);
         }
-        write(&known, site.lease.as_ref(), &answered, tuple, descriptor).map_err(|error| told(error, trigger))
+        write(&known, site, &answered, tuple, descriptor).map_err(|error| told(error, trigger))
     }
 }
 
@@ -152,7 +154,8 @@ impl Site {
         let is_first = self.lease.is_none();
         self.rows += 1;
         let is_sampled = (is_first || self.rows.is_multiple_of(ROWS_A_TIMING)) && settings::metrics();
-        let clock = (is_sampled || explain::is_timed()).then(|| Clock::start().drawn(!is_first));
+        let is_written = known.order.targets.column(Written::Latency).is_some();
+        let clock = (is_sampled || is_written || explain::is_timed()).then(|| Clock::start().drawn(!is_first));
         if is_first {
             let lease = known.scorer(schema()).inspect_err(|error| {
                 let function = known.asked.first().and_then(|asked| asked.function).unwrap_or(Function::Predict);
@@ -169,7 +172,10 @@ impl Site {
         }
         let answers = (0..known.asked.len()).map(|asked| lease.answer(0, asked)).collect();
         if let Some(clock) = clock {
-            lease.time_row(&clock);
+            self.took = is_written.then(|| clock.read().busy.as_secs_f64() * 1e3);
+            if is_sampled || explain::is_timed() {
+                lease.time_row(&clock);
+            }
         }
         answers
     }
@@ -195,7 +201,7 @@ impl Site {
 /// The row with what was answered.
 unsafe fn write(
     known: &Known,
-    lease: Option<&Lease>,
+    site: &Site,
     answered: &Result<Vec<Answer>>,
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
@@ -204,7 +210,8 @@ unsafe fn write(
     let (mut numbers, mut values, mut nulls) =
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
     let mut answers = answered.iter().flatten();
-    let scored = lease.filter(|_| answered.is_ok());
+    let scored = site.lease.as_ref().filter(|_| answered.is_ok());
+    let refused = answered.as_ref().err().and_then(|error| refusal(error.message()));
     for place in &known.places {
         let value = match place.written {
             written if written.is_answer() => answers.next().map(Value::Answer),
@@ -212,6 +219,11 @@ unsafe fn write(
             // SAFETY: the time at which the transaction began, which is under way.
             Written::ScoredAt => scored.map(|_| Value::Time(unsafe { pg_sys::GetCurrentTransactionStartTimestamp() })),
             Written::FeaturesHash => scored.and_then(|lease| lease.features_hash(0)).map(Value::Hash),
+            Written::Blocked => Some(Value::Truth(refused.is_some())),
+            Written::Violations => {
+                Some(Value::Texts(refused.iter().map(|(feature, kind)| format!("{feature}: {kind}")).collect()))
+            }
+            Written::Latency => scored.and(site.took).map(Value::Number),
             _ => answered.as_ref().err().map(|error| Value::Text(error.message())),
         };
         let datum = place.datum(value.as_ref())?;

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Kind, Result};
+use crate::reading::Question;
 
 /// What of a row's answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +27,18 @@ pub enum Written {
     FeaturesHash,
     /// Why there is no answer.
     Error,
+    /// Whether the row was refused for personal data.
+    Blocked,
+    /// What it was refused for, `feature: kind` each; nothing for a row that was not.
+    Violations,
+    /// How long it takes to score the row alone, in milliseconds.
+    Latency,
+    /// The features that add most to the prediction.
+    Reasons,
 }
 
 impl Written {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 12] = [
         (Self::Score, "score"),
         (Self::Label, "label"),
         (Self::Probabilities, "probabilities"),
@@ -38,6 +47,10 @@ impl Written {
         (Self::ScoredAt, "scored_at"),
         (Self::FeaturesHash, "features_hash"),
         (Self::Error, "error"),
+        (Self::Blocked, "blocked"),
+        (Self::Violations, "violations"),
+        (Self::Latency, "latency"),
+        (Self::Reasons, "reasons"),
     ];
 
     /// As it is called in a document of targets.
@@ -46,14 +59,28 @@ impl Written {
         Self::ALL.iter().find(|(written, _)| *written == self).map_or("", |(_, name)| *name)
     }
 
-    fn of_name(name: &str) -> Option<Self> {
+    /// By its name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, known)| *known == name).map(|(written, _)| *written)
+    }
+
+    /// What is asked of the model to write it; `None` for what is told about an answer.
+    #[must_use]
+    pub fn question(self) -> Option<Question> {
+        match self {
+            Self::Score => Some(Question::Prediction),
+            Self::Label => Some(Question::Label),
+            Self::Probabilities => Some(Question::Probabilities),
+            Self::Vector => Some(Question::Vector),
+            _ => None,
+        }
     }
 
     /// Whether it is an answer of the model, and not told about one.
     #[must_use]
     pub fn is_answer(self) -> bool {
-        matches!(self, Self::Score | Self::Label | Self::Probabilities | Self::Vector)
+        self.question().is_some()
     }
 }
 
@@ -66,6 +93,25 @@ impl Targets {
     #[must_use]
     pub fn score(column: &str) -> Self {
         Self(vec![(Written::Score, column.to_owned())])
+    }
+
+    /// What a call names: one column for the prediction, or a document.
+    ///
+    /// # Errors
+    /// Both or neither; then those of [`Targets::parse`].
+    pub fn given(column: Option<&str>, document: Option<&Value>) -> Result<Self> {
+        match (column, document) {
+            (Some(column), None) => Ok(Self::score(column)),
+            (None, Some(document)) => Self::parse(document),
+            (Some(_), Some(_)) => Err(bad("both target and targets say where scores are written".to_owned())),
+            (None, None) => Err(bad("neither target nor targets says where scores are written".to_owned())),
+        }
+    }
+
+    /// What a table takes that is there for scores alone: the prediction, its version and when.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self([Written::Score, Written::Version, Written::ScoredAt].map(|it| (it, it.name().to_owned())).to_vec())
     }
 
     /// Those of a document.
@@ -119,7 +165,7 @@ impl Targets {
 
 fn bad(message: String) -> Error {
     Error::new(Kind::BadOption, message)
-        .with_hint(r#"targets => '{"score": "churn_score", "version": "churn_version", "scored_at": "scored_at"}'"#)
+        .with_hint(r#"target => 'churn_score', or targets => '{"score": "churn_score", "version": "churn_version"}'"#)
 }
 
 #[cfg(test)]
@@ -136,6 +182,19 @@ mod tests {
         assert_eq!(targets.column(Written::Label), None);
         assert_eq!(targets.document(), document);
         assert_eq!(Targets::score("s").document(), json!({"score": "s"}));
+    }
+
+    #[test]
+    fn a_call_names_one_column_or_a_document() {
+        let document = json!({"score": "s", "blocked": "b", "violations": "v", "latency": "l", "reasons": "r"});
+        assert_eq!(Targets::given(Some("s"), None).unwrap(), Targets::score("s"));
+        assert_eq!(Targets::given(None, Some(&document)).unwrap().document(), document);
+        assert!(Targets::given(None, None).unwrap_err().message().starts_with("neither"));
+        assert!(Targets::given(Some("s"), Some(&document)).unwrap_err().message().starts_with("both"));
+        assert_eq!(
+            Targets::usual().document(),
+            json!({"score": "score", "version": "version", "scored_at": "scored_at"})
+        );
     }
 
     #[test]

@@ -31,4 +31,4 @@ mod policy;
 
 pub use entity::Entity;
 pub use find::{Found, find, redact};
-pub use policy::{Omitted, OnPii, Policy};
+pub use policy::{Omitted, OnPii, Policy, refusal};

@@ -150,6 +150,14 @@ fn refused(model: &str, feature: &str, entity: Entity) -> Error {
         )
 }
 
+/// The feature and the kind of personal data that a row was refused for, by the message; `None` for what is said of other rows.
+#[must_use]
+pub fn refusal(message: &str) -> Option<(&str, &str)> {
+    let (feature, rest) = message.strip_prefix("feature \"")?.split_once("\" of model ")?;
+    let (_, entity) = rest.rsplit_once(" holds personal data (")?;
+    Some((feature, entity.strip_suffix(')')?))
+}
+
 /// A cell of a batch.
 enum Value<'a> {
     Float(f64),
@@ -390,6 +398,8 @@ mod tests {
         let error = guard(&[], OnPii::Block, 1).unwrap_err();
         assert_eq!(error.kind(), Kind::BadValue);
         assert_eq!(error.message(), r#"feature "contact" of model triage:3 holds personal data (EMAIL_ADDRESS)"#);
+        assert_eq!(refusal(error.message()), Some(("contact", "EMAIL_ADDRESS")));
+        assert_eq!(refusal(r#"feature "contact" of model triage:3 is NULL"#), None);
         assert!(error.hint().unwrap().contains("on_pii => 'redact_log'"));
         assert!(!format!("{error:?}").contains("jane"));
         assert!(guard(&[], OnPii::Block, 0).unwrap_err().message().contains(r#""note""#));

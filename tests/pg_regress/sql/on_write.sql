@@ -97,6 +97,17 @@ SELECT e2i_score_on_write('exams', 'breast', targets => '{"label": "verdict", "p
 INSERT INTO exams (f1) VALUES (17.5), (9) RETURNING chance = e2i_predict('breast', exams) AS chance, verdict = e2i_predict_label('breast', exams) AS verdict, both_chances = e2i_predict_proba('breast', exams) AS both_chances;
 DROP TABLE exams;
 
+-- How long a row took, and for what one was refused.
+SELECT e2i_register_model('refusing', regress.onnx('notes_tfidf'));
+SELECT e2i_set_inference_log('refusing', sample => 0, on_pii => 'block');
+SELECT name AS feature FROM e2i_describe_model('refusing') LIMIT 1 \gset
+SELECT format('CREATE TABLE notes (%I text, label text, took float8, blocked boolean, violations text[], error text)', :'feature') \gexec
+SELECT e2i_score_on_write('notes', 'refusing', targets => '{"label": "label", "latency": "took", "blocked": "blocked", "violations": "violations", "error": "error"}', on_error => 'null');
+INSERT INTO notes VALUES ('patient doing well'), ('write to jane@example.com') RETURNING label IS NOT NULL AS answered, took > 0 AS took, blocked, violations, error;
+SELECT e2i_score_on_write('notes', 'refusing', targets => '{"label": "label", "reasons": "violations"}');
+SELECT e2i_set_inference_log('refusing', NULL);
+DROP TABLE notes;
+
 -- Columns of other types that fit, and a domain.
 SELECT e2i_register_model('sum', regress.plus(1));
 CREATE DOMAIN share AS numeric(6, 2) CHECK (VALUE < 100);

@@ -134,7 +134,34 @@ CALL e2i_score_table('notes', 'shop.notes', targets => '{"label": "label", "bloc
 SELECT total, done, failed, blocked, status FROM latest;
 SELECT id, label IS NOT NULL AS scored, blocked FROM shop.notes ORDER BY id;
 SELECT key, error_code, value, is_blocked FROM e2i_scoring_errors WHERE is_blocked;
+-- All that a batch of a model server tells of a row: its answer, how long it takes, whether and for what it was refused, and what is wrong.
+ALTER TABLE shop.notes ADD violations text[], ADD latency float8, ADD error text;
+CALL e2i_score_table('notes', 'shop.notes', targets => '{"label": "label", "latency": "latency", "blocked": "blocked", "violations": "violations", "error": "error"}');
+SELECT id, label IS NOT NULL AS answered, latency > 0 AS took, blocked, violations, error FROM shop.notes ORDER BY id;
+-- Probabilities and all numbers.
+ALTER TABLE shop.visits ADD chances float8[], ADD whole_answer float8[];
+CALL e2i_score_table('churn', 'shop.visits', key => '{ward,at,id}', targets => '{"score": "churn_score", "probabilities": "chances", "vector": "whole_answer"}');
+SELECT count(*), bool_and(chances = e2i_predict_proba('churn', v)) AS chances, bool_and(whole_answer = e2i_predict_vector('churn', v)) AS vector FROM shop.visits v;
+-- Why a row has its score. y = 0.5a - 1.25b + 2c + 0.125d + 0.75
+SELECT e2i_register_model('jobs_linear', regress.onnx('shape_regression_flat'), feature_names => '{a,b,c,d}');
+CREATE TABLE shop.four (id int PRIMARY KEY, a real, b real, c real, d real, score float8, reasons text[]);
+INSERT INTO shop.four SELECT i, i % 3, i % 5, i % 7, i % 11 FROM generate_series(1, 40) i;
+SELECT e2i_set_background('jobs_linear', 'SELECT a, b, c, d FROM shop.four') AS background;
+CALL e2i_score_table('jobs_linear', 'shop.four', targets => '{"score": "score", "reasons": "reasons"}');
+SELECT count(*), count(DISTINCT reasons) > 1 AS several, bool_and(reasons = e2i_top_reasons('jobs_linear', v)) AS same FROM shop.four v;
 
+-- A key of texts, whatever the collation; of two columns; a partitioned table.
+CREATE TABLE shop.named (code text COLLATE "en-x-icu" PRIMARY KEY, x real, score float8);
+INSERT INTO shop.named SELECT CASE i % 4 WHEN 0 THEN 'É' WHEN 1 THEN 'e' WHEN 2 THEN 'E''' ELSE 'z,"' END || i, i FROM generate_series(1, 50) i;
+SELECT e2i_register_model('jobs_plus', regress.plus(1));
+CALL e2i_score_table('jobs_plus', 'shop.named', 'score', batch_rows => 7);
+SELECT (SELECT done FROM latest), count(*) FILTER (WHERE score = x + 1) AS scored FROM shop.named;
+CREATE TABLE shop.parts (day date, id int, x real, score float8, PRIMARY KEY (day, id)) PARTITION BY RANGE (day);
+CREATE TABLE shop.parts_1 PARTITION OF shop.parts FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE shop.parts_2 PARTITION OF shop.parts FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+INSERT INTO shop.parts SELECT date '2026-01-01' + i % 59, i, i FROM generate_series(1, 500) i;
+CALL e2i_score_table('jobs_plus', 'shop.parts', 'score', batch_rows => 64);
+SELECT (SELECT done FROM latest), count(*) FILTER (WHERE score = x + 1) AS scored FROM shop.parts;
 -- What is asked wrongly is said before anything is begun.
 BEGIN;
 CALL e2i_score_table('churn', 'shop.customers', 'churn_score');
@@ -228,6 +255,7 @@ DROP VIEW latest;
 DROP OWNED BY regress_scoring;
 DROP ROLE regress_scoring;
 SELECT e2i_set_inference_log('notes', NULL);
-SELECT e2i_drop_model('churn:1', force => true), e2i_drop_model('notes:1', force => true);
+SELECT e2i_drop_model('churn:1', force => true), e2i_drop_model('notes:1', force => true), e2i_drop_model('jobs_plus:1', force => true),
+    e2i_drop_model('jobs_linear:1', force => true);
 DELETE FROM ml_scoring_jobs;
 DELETE FROM ml_scoring_job_errors;
