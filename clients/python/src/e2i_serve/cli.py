@@ -182,3 +182,35 @@ def import_mlflow(
         print(f"{version.uri}: {version.reference or 'REFUSED'} {version.action}")
     if any(version.reference is None for version in imported):
         raise typer.Exit(1)
+
+
+@app.command()
+def gateway(
+    to: To = "",
+    keys: Annotated[Optional[Path], typer.Option(help='a file {"key": "role"}; a request has its role\'s rights')] = None,
+    anonymous_role: Annotated[Optional[str], typer.Option(help="the role of requests without a key; without it they are refused")] = None,
+    model: Annotated[Optional[str], typer.Option(help="what /predict means where a request names no model")] = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    workers: Annotated[int, typer.Option(help="processes")] = 1,
+    connections: Annotated[int, typer.Option(help="connections a process")] = 8,
+    max_body: Annotated[int, typer.Option(help="bytes")] = 8 * 1024 * 1024,
+    timeout: Annotated[float, typer.Option(help="seconds a statement may take")] = 10.0,
+    grace: Annotated[float, typer.Option(help="seconds that requests under way have when it is stopped")] = 10.0,
+) -> None:
+    """Serve HTTP for clients that cannot speak SQL."""
+    from .errors import NotInstalled
+
+    try:
+        from .gateway import Settings, serve
+        from .gateway.settings import read_keys
+    except ImportError:
+        with told():
+            raise NotInstalled("starlette", "gateway") from None
+    with told():
+        known = read_keys(keys)
+        if not known and anonymous_role is None:
+            raise E2iError("nobody could score: give --keys FILE or --anonymous-role ROLE")
+        settings = Settings(to=to, keys=known, anonymous_role=anonymous_role, model=model, max_body=max_body, timeout=timeout,
+                            connections=connections, grace=grace)  # fmt: skip
+        serve(settings, keys, host, port, workers)

@@ -1,0 +1,213 @@
+"""The gateway over HTTP, as a process of its own: routes, keys, limits, protocols."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import numpy as np
+import psycopg
+import pytest
+from e2i_serve import E2iError, push
+from e2i_serve.gateway.settings import read_keys
+from test_push import pipeline
+
+KEY, OTHER = "k" * 32, "o" * 32
+
+
+def started(dsn, folder, *options):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "e2i_serve", "gateway", "--to", dsn, "--port", str(port), *options]
+    process = subprocess.Popen(command, stderr=open(folder / "gateway.log", "w"))
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            httpx.get(url + "/v2/health/live")
+            return process, url
+        except httpx.TransportError:
+            assert process.poll() is None, (folder / "gateway.log").read_text()
+            time.sleep(0.05)
+    raise AssertionError("the gateway did not start")
+
+
+@pytest.fixture(scope="module")
+def gateway(dsn, customers, tmp_path_factory):
+    """A gateway with a key that may score churn and one that may nothing, its address and the model."""
+    model = pipeline(customers)
+    push(model, "churn", dsn, sample=customers[0])
+    folder = tmp_path_factory.mktemp("gateway")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for role in ("python_scorer", "python_nobody"):
+            connection.execute(f"DROP ROLE IF EXISTS {role}")
+            connection.execute(f"CREATE ROLE {role}")
+        connection.execute("GRANT USAGE ON SCHEMA ml TO python_scorer; SELECT ml.e2i_grant_usage('python_scorer', 'scorer')")
+    keys = folder / "keys.json"
+    keys.write_text(json.dumps({KEY: "python_scorer", OTHER: "python_nobody"}))
+    keys.chmod(0o600)
+    process, url = started(dsn, folder, "--keys", str(keys), "--model", "churn", "--max-body", "100000", "--timeout", "5")
+    yield httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30), model
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) in (0, -signal.SIGTERM)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("DROP OWNED BY python_scorer, python_nobody; DROP ROLE python_scorer, python_nobody")
+
+
+@pytest.fixture(scope="module")
+def rows(customers):
+    frame = customers[0].head(5)
+    return frame, json.loads(frame.to_json(orient="records"))
+
+
+def test_the_platforms_routes(gateway, rows):
+    client, model = gateway
+    expected = model.predict_proba(rows[0])[:, 1]
+    one = client.post("/predict", json={"input_data": {"features": rows[1][0]}})
+    assert one.status_code == 200 and one.json()["model_id"] == "churn:1"
+    np.testing.assert_allclose(one.json()["predictions"], expected[:1], atol=1e-12)
+    bodies = {
+        "/predict": {"features": rows[1]},
+        "/churn/predict": {"features": rows[1]},
+        "/predict?model=churn:1": {"features": rows[1]},
+        "/predict_batch": rows[1],
+        "/churn/predict_batch": {"input_data": rows[1]},
+    }
+    for path, body in bodies.items():
+        answer = client.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        np.testing.assert_allclose(answer.json()["predictions"], expected, atol=1e-12)
+
+
+def test_mlflows_invocations(gateway, rows):
+    client, model = gateway
+    frame, records = rows
+    columns = {name: [row[name] for row in records] for name in records[0]}
+    split = {"columns": list(columns), "data": [list(row.values()) for row in records]}
+    expected = model.predict_proba(frame)[:, 1]
+    for body in ({"dataframe_split": split}, {"dataframe_records": records}, {"instances": records}, {"inputs": columns}):
+        answer = client.post("/invocations", json=body)
+        assert answer.status_code == 200, answer.text
+        np.testing.assert_allclose(answer.json()["predictions"], expected, atol=1e-12)
+    assert client.get("/ping").status_code == 200
+    assert client.get("/version").text == "0.2.0"
+    assert client.post("/invocations", json={"data": []}).status_code == 400
+
+
+def test_the_open_inference_protocol(gateway, rows):
+    client, model = gateway
+    frame, records = rows
+    types = {"tenure": "INT64", "engagement": "FP64", "region": "BYTES", "active": "BOOL"}
+    inputs = [{"name": n, "shape": [5, 1], "datatype": t, "data": [r[n] for r in records]} for n, t in types.items()]
+    for path, version in (("/v2/models/churn/infer", "1"), ("/v2/models/churn/versions/1/infer", "1")):
+        answer = client.post(path, json={"id": "a", "inputs": inputs}).json()
+        assert (answer["model_name"], answer["model_version"], answer["id"]) == ("churn", version, "a")
+        predictions, probabilities = answer["outputs"]
+        assert (predictions["name"], predictions["datatype"], predictions["shape"]) == ("predictions", "FP64", [5])
+        assert probabilities["shape"] == [5, 2]
+        np.testing.assert_allclose(np.reshape(probabilities["data"], (5, 2)), model.predict_proba(frame), atol=1e-12)
+    only = client.post("/v2/models/churn/infer", json={"inputs": inputs, "outputs": [{"name": "probabilities"}]}).json()
+    assert [output["name"] for output in only["outputs"]] == ["probabilities"]
+    metadata = client.get("/v2/models/churn").json()
+    assert metadata["versions"] == ["1"] and {i["name"] for i in metadata["inputs"]} == set(types)
+    assert client.get("/v2/models/churn/ready").json()["ready"] is True
+    assert client.get("/v2/models/churn/versions/9/ready").status_code == 404
+    assert client.get("/v2/health/ready").json() == {"ready": True}
+    assert client.get("/v2").json()["name"] == "e2i_serve"
+    short = [{**inputs[0], "data": [1]}]
+    assert client.post("/v2/models/churn/infer", json={"inputs": short}).status_code == 400
+
+
+def test_a_key_has_the_rights_of_its_role_and_no_other(gateway, rows):
+    client, _ = gateway
+    body = {"features": rows[1][0]}
+    assert httpx.post(f"{client.base_url}/predict", json=body).status_code == 401
+    for _ in range(10):  # the same connections change roles between requests
+        assert client.post("/predict", json=body).status_code == 200
+        assert client.post("/predict", json=body, headers={"Authorization": f"Bearer {OTHER}"}).status_code in (403, 404)
+        assert client.post("/predict", json=body, headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert httpx.post(f"{client.base_url}/predict", json=body, headers={"X-API-Key": KEY}).status_code == 200
+
+
+def test_errors_say_what_was_wrong(gateway, rows):
+    client, _ = gateway
+    missing = client.post("/predict", json={"features": {"tenure": 1}})
+    assert missing.status_code == 400 and "engagement" in missing.json()["error"]
+    assert client.post("/nothing/predict", json={"features": []}).status_code == 404
+    assert client.post("/predict", content=b"{").status_code == 400
+    assert client.post("/predict", content=b"\xff").status_code == 400
+    assert client.post("/predict", json={"features": {"region": "\0"}}).status_code == 400
+    assert client.post("/predict", content=b" " * 100001).status_code == 413
+    assert client.post("/predict", content=iter([b" " * 60000] * 3)).status_code == 413
+    assert client.get("/predict").status_code == 405
+    assert client.get("/no/such/path").status_code == 404
+
+
+def test_health_metrics_and_the_description(gateway):
+    client, _ = gateway
+    assert client.get("/openapi.json").json()["openapi"].startswith("3.")
+    assert "/predict" in client.get("/docs").text
+    assert client.get("/health").status_code in (200, 403)
+    assert client.get("/metrics").status_code in (200, 403)
+
+
+def test_schemathesis_finds_no_answer_that_the_description_does_not_allow(gateway):
+    schemathesis = pytest.importorskip("schemathesis")
+    from hypothesis import HealthCheck, Phase, given, seed, settings
+
+    from schemathesis.specs.openapi.checks import status_code_conformance, content_type_conformance, response_schema_conformance
+
+    conformance = [status_code_conformance, content_type_conformance, response_schema_conformance]
+    client, _ = gateway
+    schema = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
+    schema.config.base_url = str(client.base_url)
+    for operation in schema.get_all_operations():
+
+        @seed(1)
+        @settings(max_examples=8, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+        @given(case=operation.ok().as_strategy())
+        def check(case):
+            answer = case.call(headers=dict(client.headers))
+            assert answer.status_code < 500 or answer.status_code in (503, 504), answer.text
+            # Not whether what the description allows is accepted: which features a model has, it cannot say.
+            case.validate_response(answer, checks=conformance)
+
+        check()
+
+
+def test_requests_under_way_are_answered_when_it_is_stopped(dsn, gateway, rows, tmp_path):
+    process, url = started(dsn, tmp_path, "--anonymous-role", "postgres", "--model", "churn")
+    with psycopg.connect(dsn) as holder:
+        holder.execute("LOCK TABLE ml.ml_bentoml_services IN ACCESS EXCLUSIVE MODE")
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(httpx.get(url + "/health", timeout=20).status_code))
+        asking.start()
+        deadline = time.monotonic() + 20
+        with psycopg.connect(dsn, autocommit=True) as watching:
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'e2i-serve gateway'"
+            while watching.execute(waits).fetchone() == (0,) and time.monotonic() < deadline:
+                time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+    asking.join()
+    assert answers == [200]
+    assert process.wait(20) in (0, -signal.SIGTERM)
+
+
+def test_keys_that_others_may_read_are_refused(tmp_path):
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({KEY: "a"}))
+    keys.chmod(0o644)
+    with pytest.raises(E2iError, match="chmod 600"):
+        read_keys(keys)
+    keys.chmod(0o600)
+    assert read_keys(keys) == {KEY: "a"}
+    keys.write_text(json.dumps({"short": "a"}))
+    os.chmod(keys, 0o600)
+    with pytest.raises(E2iError, match="16 characters"):
+        read_keys(keys)
