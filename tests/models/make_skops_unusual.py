@@ -451,6 +451,10 @@ for index, pattern in enumerate(
     [r"\w+|\S", r"\w+?\b", r"[a-z]+|\d+", r"(?:\w|-)+", r"(?u)\b\w\w+\b|!|\?|\"|\'", r"\w+(?:'\w+)?", r"[a-z]+(?:-[a-z]+)*", r"\b(\w)\w*\b", r"[\w.]+@?\w*", r"#\w+|\w+", r"\b\w\b|\w\w"]
 ):
     add(f"pattern_{index}", "notes", 0, CountVectorizer(token_pattern=pattern, max_features=40), form="list", cols=["note"])
+for metric in ("canberra", "braycurtis", "sqeuclidean"):
+    add(f"neighbours_{metric}", "small", 3, KNeighborsClassifier(4, metric=metric, weights="distance"), tol=1e-9)
+add("neighbours_variances", "small", 2, KNeighborsClassifier(3, metric="seuclidean", metric_params={"V": np.array([1.0, 2, 3, 4])}), tol=1e-9)
+add("neighbours_weights", "small", 2, KNeighborsClassifier(3, metric="minkowski", metric_params={"w": np.array([1.0, 2, 3, 4])}), tol=1e-9)
 # Labels, which are no rows.
 add("label_encoder", "mixed", 0, LabelEncoder(), cols=["plan"], form="labels")
 add("label_binarizer", "mixed", 0, LabelBinarizer(neg_label=-1, pos_label=2), cols=["plan"], form="labels")

@@ -34,6 +34,10 @@ pub(super) fn metric(node: Node<'_>) -> Result<Metric> {
         "manhattan" | "cityblock" | "l1" => Metric::Manhattan,
         "chebyshev" => Metric::Chebyshev,
         "cosine" => Metric::Cosine,
+        "sqeuclidean" => Metric::SquaredEuclidean,
+        "canberra" => Metric::Canberra,
+        "braycurtis" => Metric::BrayCurtis,
+        "hamming" => Metric::Hamming,
         "minkowski" => Metric::Minkowski(node.get("p")?.number()?),
         other => return Err(unsupported(format!("the metric {other:?} is not read"))),
     };
@@ -41,6 +45,35 @@ pub(super) fn metric(node: Node<'_>) -> Result<Metric> {
         return Err(unsupported("weights of columns in a metric are not read"));
     }
     Ok(metric)
+}
+
+/// How far apart rows are, after their columns were multiplied by factors.
+fn scaled_metric(node: Node<'_>, width: usize) -> Result<(Metric, Option<Vec<f64>>)> {
+    let parameter = |name: &str| -> Result<Option<Vec<f64>>> {
+        let parameters = node.some("effective_metric_params_");
+        let own = parameters.and_then(|parameters| parameters.entry(name)).filter(|own| !own.is_none());
+        let own = own.map(Node::numbers).transpose()?;
+        match own {
+            Some(own) if own.len() != width => Err(misshapen("its columns and their weights")),
+            own => Ok(own),
+        }
+    };
+    let name = node.get("effective_metric_")?.text()?;
+    if name == "seuclidean" {
+        let variances = parameter("V")?.ok_or_else(|| misshapen("its columns and their variances"))?;
+        return Ok((Metric::Euclidean, Some(variances.into_iter().map(|variance| 1.0 / variance.sqrt()).collect())));
+    }
+    let Some(weights) = parameter("w")? else { return Ok((metric(node)?, None)) };
+    let (metric, power) = match name.as_str() {
+        "euclidean" => (Metric::Euclidean, 2.0),
+        "manhattan" => (Metric::Manhattan, 1.0),
+        "minkowski" => match node.get("p")?.number()? {
+            2.0 => (Metric::Euclidean, 2.0),
+            power => (Metric::Minkowski(power), power),
+        },
+        other => return Err(unsupported(format!("weights of columns in the metric {other:?} are not read"))),
+    };
+    Ok((metric, Some(weights.into_iter().map(|weight| weight.powf(1.0 / power)).collect())))
 }
 
 impl Compiler {
@@ -138,7 +171,7 @@ impl Compiler {
             let message = format!("it keeps {} rows, which are too many to look through for each score", points.rows);
             return Err(Error::new(Kind::Limit, message));
         }
-        let metric = metric(node)?;
+        let (metric, factors) = scaled_metric(node, table.width())?;
         let by_distance = match node.get("weights")?.text().as_deref() {
             Ok("distance") => true,
             Ok("uniform") => false,
@@ -151,7 +184,14 @@ impl Compiler {
         {
             return Err(misshapen("its rows and what they stand for"));
         }
-        let (points, targets) = (self.plan.table(&points.cells), self.plan.table(targets));
+        let (value, points) = match factors {
+            None => (value, points.cells),
+            Some(factors) => {
+                let scaled = points.cells.iter().enumerate().map(|(at, cell)| cell * factors[at % factors.len()]);
+                (self.with(BinaryFunction::Multiply, value, &factors), scaled.collect())
+            }
+        };
+        let (points, targets) = (self.plan.table(&points), self.plan.table(targets));
         let operator = Neighbours { metric, count, by_distance, points, targets };
         Ok(self.step(operator, &[value], Self::double(width)))
     }

@@ -26,6 +26,14 @@ pub enum Metric {
     Minkowski(f64),
     /// One minus the cosine of the angle between them; points at zero are 1 apart from all.
     Cosine,
+    /// The sum of the squares.
+    SquaredEuclidean,
+    /// The sum of the absolute differences, each divided by the sum of both absolute values.
+    Canberra,
+    /// The sum of the absolute differences divided by the sum of all absolute values.
+    BrayCurtis,
+    /// The share of the columns that differ.
+    Hamming,
 }
 
 impl Metric {
@@ -33,7 +41,21 @@ impl Metric {
     pub(super) fn rank(self, x: &[f64], y: &[f64]) -> f64 {
         let apart = x.iter().zip(y).map(|(x, y)| (x - y).abs());
         match self {
-            Self::Euclidean => apart.fold(0.0, |sum, apart| sum + apart * apart),
+            Self::Euclidean | Self::SquaredEuclidean => apart.fold(0.0, |sum, apart| sum + apart * apart),
+            Self::Canberra => {
+                let sizes = x.iter().zip(y).map(|(x, y)| x.abs() + y.abs());
+                let parts = apart.zip(sizes).filter(|(_, size)| *size > 0.0);
+                parts.fold(0.0, |sum, (apart, size)| sum + apart / size)
+            }
+            Self::BrayCurtis => {
+                let size = x.iter().zip(y).fold(0.0, |sum, (x, y)| sum + (x.abs() + y.abs()));
+                let all = apart.fold(0.0, |sum, apart| sum + apart);
+                if size > 0.0 { all / size } else { 0.0 }
+            }
+            Self::Hamming => {
+                let differ = x.iter().zip(y).filter(|(x, y)| x != y).count();
+                differ as f64 / x.len() as f64
+            }
             Self::Manhattan => apart.fold(0.0, |sum, apart| sum + apart),
             Self::Chebyshev => apart.fold(0.0, f64::max),
             Self::Minkowski(power) => apart.fold(0.0, |sum, apart| sum + apart.powf(power)),
@@ -50,7 +72,13 @@ impl Metric {
     pub(super) fn distance(self, rank: f64) -> f64 {
         match self {
             Self::Euclidean => rank.sqrt(),
-            Self::Manhattan | Self::Chebyshev | Self::Cosine => rank,
+            Self::Manhattan
+            | Self::Chebyshev
+            | Self::Cosine
+            | Self::SquaredEuclidean
+            | Self::Canberra
+            | Self::BrayCurtis
+            | Self::Hamming => rank,
             Self::Minkowski(power) => rank.powf(1.0 / power),
         }
     }
