@@ -157,3 +157,31 @@ is 'as the role that deployed' "$(sql a shop "SELECT DISTINCT started_by FROM ml
 sql a shop "REVOKE UPDATE ON u FROM clerk; SET ROLE clerk; SET client_min_messages = error; SELECT FROM e2i_deploy('plus:2', rescore => true);" >/dev/null
 wait_for a shop "SELECT count(*) = 1 FROM ml_scoring_schedules WHERE status = 'stopped' AND name LIKE 'rescore public.u.%' AND next_run = 'infinity'"
 is 'what it may not write is said' "$(sql a shop "SELECT error FROM e2i_scoring_schedules WHERE name LIKE 'rescore public.u.%'")" 'permission denied for table u'
+
+# --- what is kept -----------------------------------------------------------------------------------------------------------------
+
+sql a shop "UPDATE ml_scoring_jobs SET ended_at = now() - interval '40 days' WHERE id = $id; INSERT INTO ml_scoring_job_errors (job, key, error_code, message) VALUES ($id, '{1}', '22P02', 'old');
+    ALTER SYSTEM SET e2i_serve.scoring_job_retention = 30; SELECT pg_reload_conf();" >/dev/null
+wait_for a shop "SELECT current_setting('e2i_serve.scoring_job_retention') = '30'"
+sql a shop "SET client_min_messages = error; CALL e2i_score_table('plus', 'w', 'score')"
+is 'old jobs are forgotten with their errors' "$(sql a shop "SELECT count(*) FILTER (WHERE id = $id), count(*) > 1 FROM ml_scoring_jobs; SELECT count(*) FROM ml_scoring_job_errors WHERE job = $id")" $'0|t\n0'
+
+# --- a standby that is behind ---------------------------------------------------------------------------------------------------------
+
+in_world mkdir -p "$NODES/behind"
+at a pg_basebackup -D "$NODES/behind/data" -R -X stream -c fast --no-sync
+node_settings behind "hot_standby = on"
+node_start behind
+wait_for a shop "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'"
+sql behind postgres "SELECT pg_wal_replay_pause()" >/dev/null
+wait_for a shop "SELECT NOT EXISTS (SELECT FROM ml_scoring_schedules WHERE status IN ('waiting', 'running'))"
+tell one "SET client_min_messages = error; $CALL, max_lag => '300 ms', restart => true);"
+wait_for a shop "SELECT max(extract(epoch FROM replay_lag)) > 1 FROM pg_stat_replication"
+wait_for a shop "SELECT bool_or(status = 'running' AND done > 0) FROM ml_scoring_jobs"
+sleep 1
+first=$(sql a shop "SELECT done FROM ml_scoring_jobs ORDER BY id DESC LIMIT 1")
+sleep 1.5
+is 'a job rests while a standby is behind' "$(sql a shop "SELECT status, done = $first, done < $ROWS FROM ml_scoring_jobs ORDER BY id DESC LIMIT 1")" 'running|t|t'
+sql behind postgres "SELECT pg_wal_replay_resume()" >/dev/null
+answer one >/dev/null
+is 'and goes on when it has followed' "$(sql a shop "SELECT status, done >= $ROWS FROM ml_scoring_jobs ORDER BY id DESC LIMIT 1")" 'finished|t'
