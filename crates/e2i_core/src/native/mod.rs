@@ -45,7 +45,7 @@ pub use builder::PlanBuilder;
 pub use classifier::{Classifier, Finish, Labels, PostTransform, Seen, Sums};
 pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
-pub use forest::{Condition, Forest, Path, PathFeature, Paths, Rows, Scratch, Strided, SumsMut};
+pub use forest::{Forest, Rows, Scratch, Strided, SumsMut};
 pub use image::{Image, ImageWriter, Pod, Section};
 pub use instruction_set::{InstructionLevel, InstructionSet};
 pub use link::{Function, LabelRule, Link};

@@ -2,8 +2,8 @@
 //!
 //! [`Forest::compile`] brings an [`Ensemble`] to one form (`shape`) and makes tables of it in three layers: `codes` turn rows
 //! or columns of numbers into what branches compare; `topology` has the trees, once for each kernel that can take them, and
-//! finds leaves; `sinks` are what becomes of leaves: sums, their indexes, what each tree says. `paths` is made beside, of the
-//! shape; `read_back` makes an ensemble of tables again, and `pruned` one with fewer branches for rows of which something is known. `registers` is what kernels do
+//! finds leaves; `sinks` are what becomes of leaves: sums, their indexes, what each tree says. `read_back` makes an
+//! ensemble of tables again, and `pruned` one with fewer branches for rows of which something is known. `registers` is what kernels do
 //! with the instructions of a processor. Which kernel runs depends on the shape, the number of rows and the instructions; what
 //! comes out does not: weights are added tree by tree in the order of the model, in the model's type.
 //!
@@ -14,7 +14,6 @@
 
 mod codes;
 mod number;
-mod paths;
 mod pruned;
 mod read_back;
 mod registers;
@@ -30,7 +29,6 @@ use serde::{Deserialize, Serialize};
 
 use self::codes::{CodeSections, RowMajor};
 pub use self::codes::{Rows, Strided};
-pub use self::paths::{Condition, Path, PathFeature, Paths};
 use self::pruned::Pruned;
 use self::sinks::{EachTree, Indexes, LeafSections, Leaves, Sink, Sums};
 use self::topology::{Double, KernelMemory, Narrow, Single, Topology, TopologySections, WalkNode, WalkNodes};

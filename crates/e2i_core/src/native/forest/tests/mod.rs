@@ -1,7 +1,6 @@
 //! Every kernel with every sink and source against the definition of trees, bit for bit: `compare` is the one table, and a
 //! new case is an ensemble and some rows.
 mod damaged;
-mod paths;
 mod pruned;
 mod random;
 
