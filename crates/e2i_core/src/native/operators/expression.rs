@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::terms::{Ranges, check_ranges, is_in};
+use super::characters::{Ranges, check_ranges, is_in};
 use crate::error::{Error, Kind, Result};
 use crate::native::image::Image;
 use crate::native::value::broken;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
+use super::characters::{Ranges, check_ranges, is_in};
 use super::constants::Texts;
 use super::expression::Expression;
 use super::frame::Frame;
@@ -30,9 +31,6 @@ pub enum Accents {
     /// Characters are decomposed, and all but ASCII is left out.
     Ascii,
 }
-
-/// A set of characters: first and last of each range, ascending.
-pub type Ranges = Section<u32>;
 
 /// What a word is: one character of each set but the last, and as many of the last as there are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,24 +52,6 @@ const MOST_TRIED: usize = 64;
 
 /// The longest terms, in words or characters.
 pub const LONGEST_TERM: usize = 64;
-
-/// Whether a character is of a set.
-pub(super) fn is_in(ranges: &[u32], character: char) -> bool {
-    // As many bounds are passed as is even where the character is between two ranges.
-    let passed = ranges.partition_point(|bound| *bound < character as u32);
-    passed % 2 == 1 || ranges.get(passed) == Some(&(character as u32))
-}
-
-/// Whether a set is one.
-pub(super) fn check_ranges(image: &Image, ranges: Ranges) -> Result<()> {
-    image.check(ranges)?;
-    let bounds = image.slice(ranges);
-    if bounds.len().is_multiple_of(2) && bounds.is_sorted() {
-        Ok(())
-    } else {
-        Err(broken("its characters do not ascend"))
-    }
-}
 
 impl Pattern {
     /// Whether words can be looked for in about linear time.
@@ -469,12 +449,5 @@ mod tests {
         {
             assert_eq!(murmur(text.as_bytes()), hash, "{text}");
         }
-    }
-
-    #[test]
-    fn characters_are_found_in_ranges() {
-        let ranges = [10, 10, 20, 29];
-        let found: Vec<u32> = (0..40).filter(|c| is_in(&ranges, char::from_u32(*c).unwrap())).collect();
-        assert_eq!(found, [10, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29]);
     }
 }
