@@ -20,7 +20,7 @@ CREATE VIEW e2i_rights AS
             'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library', 'e2i_score_row', 'e2i_score_on_write',
             'e2i_score_on_write_off', 'e2i_score_triggers', 'e2i_features_hash', 'e2i_answering_versions', 'e2i_stale_scores',
             'e2i_score_table', 'e2i_score_problem', 'e2i_score_latency', 'e2i_cancel_scoring_job', 'e2i_unschedule_scoring',
-            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons',
+            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons', 'e2i_importance',
             'e2i_predict_interval', 'e2i_predict_interval_planned', 'e2i_predict_set', 'e2i_predict_set_planned', 'e2i_predict_calibrated',
             'e2i_predict_calibrated_planned', 'e2i_predict_calibrated_proba', 'e2i_predict_calibrated_proba_planned', 'e2i_coverage']),
         ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights', 'e2i_scored_on_write', 'e2i_score_history', 'e2i_scoring_progress',
@@ -506,10 +506,16 @@ COMMENT ON FUNCTION e2i_top_reasons(text, record, integer, text, text, text) IS 
 COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: an array, bound by position';
 
 -- e2i_set_background: rows that stand for what is not known, read with the caller's rights.
-CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000) RETURNS bigint
+CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000, covers text DEFAULT 'file') RETURNS bigint
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'e2i_set_background_wrapper';
-COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with when it is explained: those of a relation or a query, at most so many of them, drawn; how many were kept';
+COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with when it is explained: those of a relation or a query, at most so many of them, drawn; covers => ''count'' counts over them what came to each branch of trees whose file does not say; how many were kept';
 REVOKE ALL ON FUNCTION e2i_set_background FROM PUBLIC;
+
+-- e2i_importance: how much features matter over many rows, which are read with the caller's rights.
+CREATE FUNCTION e2i_importance(model text, data text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, most integer DEFAULT 10000)
+    RETURNS TABLE (rank integer, feature text, importance float8, share float8, standard_error float8)
+    LANGUAGE c VOLATILE COST 1000000 AS 'MODULE_PATHNAME', 'e2i_importance_wrapper';
+COMMENT ON FUNCTION e2i_importance IS 'how much each feature adds on average to the numbers of the rows of a relation or a query, up or down: mean size, share, and the standard error of what was drawn of more than the most rows';
 
 CREATE TABLE ml_model_backgrounds (
     model_id      uuid PRIMARY KEY,
@@ -519,7 +525,8 @@ CREATE TABLE ml_model_backgrounds (
     rows_kept     integer NOT NULL CHECK (rows_kept > 0),
     cells         bytea NOT NULL,
     set_by        text NOT NULL DEFAULT current_user,
-    set_at        timestamptz NOT NULL DEFAULT now()
+    set_at        timestamptz NOT NULL DEFAULT now(),
+    counts_covers boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE ml_model_backgrounds IS 'rows that stand for what is not known of a row that is explained, one background a version; read by the extension, need not be granted';
 COMMENT ON COLUMN ml_model_backgrounds.model_id IS 'the version';
@@ -530,6 +537,7 @@ COMMENT ON COLUMN ml_model_backgrounds.rows_kept IS 'rows that were kept';
 COMMENT ON COLUMN ml_model_backgrounds.cells IS 'their features, as they were bound';
 COMMENT ON COLUMN ml_model_backgrounds.set_by IS 'role that set it';
 COMMENT ON COLUMN ml_model_backgrounds.set_at IS 'when it was set';
+COMMENT ON COLUMN ml_model_backgrounds.counts_covers IS 'whether the covers of trees whose file has none are counted over it';
 
 SELECT pg_catalog.pg_extension_config_dump('ml_model_backgrounds', '');
 COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log, background, calibrate, coverage or health';

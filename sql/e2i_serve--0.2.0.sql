@@ -336,7 +336,8 @@ CREATE TABLE ml_model_backgrounds (
     rows_kept     integer NOT NULL CHECK (rows_kept > 0),
     cells         bytea NOT NULL,
     set_by        text NOT NULL DEFAULT current_user,
-    set_at        timestamptz NOT NULL DEFAULT now()
+    set_at        timestamptz NOT NULL DEFAULT now(),
+    counts_covers boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE ml_model_backgrounds IS 'rows that stand for what is not known of a row that is explained, one background a version; read by the extension, need not be granted';
 COMMENT ON COLUMN ml_model_backgrounds.model_id IS 'the version';
@@ -347,6 +348,7 @@ COMMENT ON COLUMN ml_model_backgrounds.rows_kept IS 'rows that were kept';
 COMMENT ON COLUMN ml_model_backgrounds.cells IS 'their features, as they were bound';
 COMMENT ON COLUMN ml_model_backgrounds.set_by IS 'role that set it';
 COMMENT ON COLUMN ml_model_backgrounds.set_at IS 'when it was set';
+COMMENT ON COLUMN ml_model_backgrounds.counts_covers IS 'whether the covers of trees whose file has none are counted over it';
 
 CREATE TABLE ml_calibrations (
     model_id        uuid NOT NULL,
@@ -1151,9 +1153,9 @@ COMMENT ON FUNCTION e2i_top_reasons(text, record, integer, text, text, text) IS 
 COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: an array, bound by position';
 
 -- e2i_set_background: rows that stand for what is not known, read with the caller's rights.
-CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000) RETURNS bigint
+CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000, covers text DEFAULT 'file') RETURNS bigint
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'e2i_set_background_wrapper';
-COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with when it is explained: those of a relation or a query, at most so many of them, drawn; how many were kept';
+COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with when it is explained: those of a relation or a query, at most so many of them, drawn; covers => ''count'' counts over them what came to each branch of trees whose file does not say; how many were kept';
 
 -- How sure a model is. STABLE and STRICT, as scoring is; the cost is that of scoring.
 

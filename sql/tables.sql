@@ -333,7 +333,8 @@ CREATE TABLE ml_model_backgrounds (
     rows_kept     integer NOT NULL CHECK (rows_kept > 0),
     cells         bytea NOT NULL,
     set_by        text NOT NULL DEFAULT current_user,
-    set_at        timestamptz NOT NULL DEFAULT now()
+    set_at        timestamptz NOT NULL DEFAULT now(),
+    counts_covers boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE ml_model_backgrounds IS 'rows that stand for what is not known of a row that is explained, one background a version; read by the extension, need not be granted';
 COMMENT ON COLUMN ml_model_backgrounds.model_id IS 'the version';
@@ -344,6 +345,7 @@ COMMENT ON COLUMN ml_model_backgrounds.rows_kept IS 'rows that were kept';
 COMMENT ON COLUMN ml_model_backgrounds.cells IS 'their features, as they were bound';
 COMMENT ON COLUMN ml_model_backgrounds.set_by IS 'role that set it';
 COMMENT ON COLUMN ml_model_backgrounds.set_at IS 'when it was set';
+COMMENT ON COLUMN ml_model_backgrounds.counts_covers IS 'whether the covers of trees whose file has none are counted over it';
 
 CREATE TABLE ml_calibrations (
     model_id        uuid NOT NULL,

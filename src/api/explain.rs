@@ -28,7 +28,7 @@ use crate::scoring::explained::{Explanation, Wanted, predicted};
 use crate::scoring::{CallSite, LoadedModel, Scorer, cache};
 
 /// Rows are not scored here, and no call of a scoring function is counted.
-const ASKED: Asked = Asked { question: None, function: None, calibrated: None };
+pub(super) const ASKED: Asked = Asked { question: None, function: None, calibrated: None };
 
 /// What one call in a plan keeps.
 #[derive(Default)]
@@ -41,7 +41,7 @@ struct Site {
 ///
 /// # Safety
 /// `fcinfo` must be that of a call with so many arguments.
-unsafe fn argument(fcinfo: pg_sys::FunctionCallInfo, index: usize) -> Option<pg_sys::Datum> {
+pub(super) unsafe fn argument(fcinfo: pg_sys::FunctionCallInfo, index: usize) -> Option<pg_sys::Datum> {
     // SAFETY: as the caller promises.
     let argument = unsafe { (*fcinfo).args.as_slice(index + 1)[index] };
     (!argument.isnull).then_some(argument.value)
@@ -67,7 +67,7 @@ unsafe fn spelling(fcinfo: pg_sys::FunctionCallInfo) -> Spelling {
 ///
 /// # Safety
 /// `fcinfo` must be that of a call with these three arguments, which are texts.
-unsafe fn wanted<'w>(fcinfo: pg_sys::FunctionCallInfo, first: usize) -> Result<Wanted<'w>> {
+pub(super) unsafe fn wanted<'w>(fcinfo: pg_sys::FunctionCallInfo, first: usize) -> Result<Wanted<'w>> {
     // SAFETY: as the caller promises.
     let text = |index: usize| unsafe { argument(fcinfo, first + index).map(|datum| varlena::text(datum)) };
     Ok(Wanted {
@@ -335,6 +335,7 @@ fn background_of(background: &Description) -> Json {
         "rows_read": background.read,
         "set_by": background.set_by,
         "set_at": background.set_at.map(|at| at.to_iso_string()),
+        "covers_counted": background.counts_covers,
     })
 }
 
@@ -384,12 +385,14 @@ fn e2i_reasons(
 #[pg_extern(sql = false)]
 fn e2i_set_background(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
     // SAFETY: the server passes a valid fcinfo with the arguments of the declaration, none of them NULL.
-    let (schema, reference, data, most) = unsafe {
-        let arguments = (*fcinfo).args.as_slice(3);
+    let (schema, reference, data, most, covers) = unsafe {
+        let arguments = (*fcinfo).args.as_slice(4);
         let (reference, data) = (varlena::text(arguments[0].value), varlena::text(arguments[1].value));
-        (Schema::of_change(fcinfo), reference, data, arguments[2].value.value() as i32)
+        let covers = varlena::text(arguments[3].value);
+        (Schema::of_change(fcinfo), reference, data, arguments[2].value.value() as i32, covers)
     };
     let version = cache::resolve(schema, reference).or_raise();
+    let counts = counts_covers(schema, reference, covers).or_raise();
     let most = usize::try_from(most).ok().filter(|most| *most > 0);
     let most = most.ok_or_else(|| Error::new(Kind::BadOption, "most must be 1 row or more")).or_raise();
     let rows = drawn(&version, &data::query_of(data).or_raise(), most).or_raise();
@@ -398,12 +401,33 @@ fn e2i_set_background(fcinfo: pg_sys::FunctionCallInfo) -> i64 {
         let message = format!("the background of model {} has no rows", version.reference());
         Err::<(), Error>(Error::new(Kind::BadOption, message)).or_raise();
     }
-    background::set(schema, &version, data, read, kept, stored::written(&rows.0)).or_raise();
+    background::set(schema, &version, data, (read, kept), stored::written(&rows.0), counts).or_raise();
     i64::from(kept)
 }
 
+/// Whether covers are to be counted, of a version that can have them counted.
+fn counts_covers(schema: Schema, reference: &str, covers: &str) -> Result<bool> {
+    match covers {
+        "file" => return Ok(false),
+        "count" => {}
+        other => {
+            let message = format!("unknown covers {other:?}");
+            return Err(Error::new(Kind::BadOption, message).with_hint("One of file, count."));
+        }
+    }
+    let (scorer, _) = cache::scorer(schema, reference, &[ASKED], Preference::current())?;
+    let model = scorer.active();
+    let why = match model.have_covers(schema)? {
+        Some(false) => return Ok(true),
+        Some(true) => "its file says how much training data came to each branch of its trees",
+        None => "it has no trees that can be looked into",
+    };
+    let message = format!("covers of model {} are not counted: {why}", model.reference());
+    Err(Error::new(Kind::WrongState, message).with_hint("Leave covers out."))
+}
+
 /// The rows of a query, bound to a version: all, or as many of them drawn; and how many there are.
-fn drawn(version: &Version, sql: &str, most: usize) -> Result<(Batch, i64)> {
+pub(super) fn drawn(version: &Version, sql: &str, most: usize) -> Result<(Batch, i64)> {
     // Drawn in the same way each time.
     let mut random = Random(1);
     let binder = Binder::new(Arc::new(version.interface.clone()), version.reference());

@@ -13,6 +13,7 @@ mod deploy;
 mod describe;
 mod explain;
 mod export;
+mod importance;
 mod inference_log;
 mod jobs;
 mod metrics;

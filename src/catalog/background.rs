@@ -15,10 +15,10 @@ use crate::pg::role;
 use crate::pg::table::Key;
 
 const SET: Query = Query::new(
-    "INSERT INTO {ml}.ml_model_backgrounds (model_id, source, rows_read, rows_kept, cells, set_by)
-     VALUES ($1, $2, $3, $4, $5, $6)
+    "INSERT INTO {ml}.ml_model_backgrounds (model_id, source, rows_read, rows_kept, cells, set_by, counts_covers)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)
      ON CONFLICT (model_id) DO UPDATE SET background_id = gen_random_uuid(), source = EXCLUDED.source, rows_read = EXCLUDED.rows_read,
-         rows_kept = EXCLUDED.rows_kept, cells = EXCLUDED.cells, set_by = EXCLUDED.set_by, set_at = now()",
+         rows_kept = EXCLUDED.rows_kept, cells = EXCLUDED.cells, set_by = EXCLUDED.set_by, set_at = now(), counts_covers = EXCLUDED.counts_covers",
 );
 const REMOVE: Query = Query::new("DELETE FROM {ml}.ml_model_backgrounds WHERE model_id = $1");
 
@@ -37,6 +37,8 @@ pub struct Description {
     pub set_by: String,
     /// When.
     pub set_at: Option<TimestampWithTimeZone>,
+    /// Whether covers of trees are counted over it.
+    pub counts_covers: bool,
 }
 
 /// What is stored of a version's background, if it has one.
@@ -49,6 +51,7 @@ pub fn describe(schema: Schema, id: &ModelId) -> Option<Description> {
             kept: row.get(c"rows_kept")?,
             set_by: row.get(c"set_by")?,
             set_at: row.get(c"set_at"),
+            counts_covers: row.get(c"counts_covers")?,
         })
     })
 }
@@ -68,13 +71,28 @@ fn find<T>(schema: Schema, id: &ModelId, read: impl FnMut(&crate::pg::table::Rec
 ///
 /// # Errors
 /// [`e2i_core::Kind::UnknownModel`] when it has been dropped meanwhile.
-pub fn set(schema: Schema, version: &Version, source: &str, read: i64, kept: i32, cells: Vec<u8>) -> Result<()> {
+pub fn set(
+    schema: Schema,
+    version: &Version,
+    source: &str,
+    (read, kept): (i64, i32),
+    cells: Vec<u8>,
+    counts_covers: bool,
+) -> Result<()> {
     let who = role::name(role::current());
     schema.as_owner(|| {
         hold(schema, &version.id, &version.reference())?;
         SET.execute_large(schema, || {
             let id = Uuid::from_bytes(version.id);
-            vec![id.into(), source.into(), read.into(), kept.into(), cells.into(), who.as_str().into()]
+            vec![
+                id.into(),
+                source.into(),
+                read.into(),
+                kept.into(),
+                cells.into(),
+                who.as_str().into(),
+                counts_covers.into(),
+            ]
         });
         let (model, number) = (Some(version.name.as_str()), Some(version.version.as_str()));
         let details = Some(serde_json::json!({ "source": source, "rows": kept }).to_string());

@@ -1,20 +1,21 @@
-//! Why a version scores as it does: its trees as attributions need them, or the version itself, asked about mixed rows. Made on first
-//! use and kept with the loaded model.
+//! Why a version scores as it does: by its trees or sums ([`super::decided`]), or by the version itself, asked about mixed rows. Made on
+//! first use and kept with the loaded model.
 //!
-//! The trees are read from the version's artifact, which the compiled form does not replace: only the file has the covers. Rows are those
-//! that were bound to be scored, so that a value is read in one way.
+//! Rows are those that were bound to be scored, so that a value is read in one way.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use e2i_core::{Batch, Error, Interface, Kind, Result, formats};
+use e2i_core::native::Decision;
+use e2i_core::{Batch, Error, Interface, Kind, Result};
 use e2i_explain::games::{self, Coalitions, EXACT_AT_MOST, Played, mix};
-use e2i_explain::{Attributions, Leaves, Link, Meant, Method, Space, meant, stored};
+use e2i_explain::{Attributions, Leaves, Meant, Method, Space, counted, meant, stored};
 
 use crate::catalog::background::{self, Description};
-use crate::catalog::model::{Stored, Version};
+use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
-use crate::pg::{interrupt, wait};
+use crate::pg::interrupt;
+use crate::scoring::decided::{Decided, Trees};
 use crate::settings;
 
 /// Most bytes that the tables of one version may take for each method; leaves beyond that are computed for each row.
@@ -72,17 +73,8 @@ pub type Ask<'a> = dyn Fn(&Batch) -> Result<Vec<f64>> + 'a;
 pub struct Explained {
     reference: String,
     interface: Interface,
-    trees: Option<Trees>,
+    decided: Decided,
     background: RefCell<Option<Rc<Background>>>,
-}
-
-/// Trees of a version.
-struct Trees {
-    leaves: Rc<Leaves>,
-    link: Link,
-    /// The feature that each column holds.
-    features: Vec<usize>,
-    by_covers: OnceCell<Attributions>,
 }
 
 /// The background of a version, read.
@@ -90,11 +82,15 @@ struct Background {
     description: Description,
     rows: Batch,
     by_background: OnceCell<Attributions>,
+    /// By covers that were counted over it.
+    by_counts: OnceCell<Attributions>,
 }
 
 /// What answers are made by.
 enum Way<'w> {
     Covers(&'w Trees),
+    /// The same with covers that were counted.
+    Counts(&'w Trees, Rc<Background>),
     Background(&'w Trees, Rc<Background>),
     /// All coalitions are played, or as many as are drawn.
     Game(Rc<Background>, Method),
@@ -105,40 +101,25 @@ impl Explained {
     ///
     /// # Errors
     /// What reading reports, and trees that cannot be explained.
-    pub fn read(schema: Schema, version: &Version) -> Result<Self> {
-        let found = Stored::find(schema, version)?;
+    pub fn read(schema: Schema, version: &Version, decision: Option<Decision>) -> Result<Self> {
         let (reference, interface) = (version.reference(), version.interface.clone());
-        let mut trees = None;
-        if matches!(found.framework.as_str(), "xgboost" | "lightgbm") {
-            let (bytes, _) = found.artifacts(schema, version)?;
-            let _state = wait::loading();
-            if let Some(trained) = formats::read(&bytes) {
-                let trained = trained?;
-                let leaves = Leaves::of(&trained.ensemble, trained.link.divisor);
-                let leaves = Rc::new(leaves.map_err(|error| error.of_model(&reference))?);
-                let mut features = vec![0; trained.ensemble.width];
-                for (index, feature) in interface.features.iter().enumerate() {
-                    if let Some(place) = features.get_mut(feature.position) {
-                        *place = index;
-                    }
-                }
-                let link = Link::of(trained.link.function, &interface);
-                trees = Some(Trees { leaves, link, features, by_covers: OnceCell::new() });
-            }
-        }
-        Ok(Self { reference, interface, trees, background: RefCell::new(None) })
+        let decided = Decided::read(schema, version, decision)?;
+        Ok(Self { reference, interface, decided, background: RefCell::new(None) })
+    }
+
+    /// Whether it knows how much training data came to each branch of its trees; nothing without trees.
+    pub fn have_covers(&self) -> Option<bool> {
+        self.decided.trees().map(|trees| trees.leaves.have_covers())
     }
 
     /// What it holds, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        let trees = self.trees.as_ref().map_or(0, |trees| {
-            trees.leaves.memory_bytes() + trees.by_covers.get().map_or(0, Attributions::memory_bytes)
-        });
         let background = self.background.borrow().as_ref().map_or(0, |background| {
             let cells: usize = background.rows.tensors().iter().map(|tensor| 8 * tensor.values.len()).sum();
-            cells + background.by_background.get().map_or(0, Attributions::memory_bytes)
+            let made = [&background.by_background, &background.by_counts];
+            cells + made.into_iter().filter_map(OnceCell::get).map(Attributions::memory_bytes).sum::<usize>()
         });
-        size_of::<Self>() + trees + background
+        size_of::<Self>() + self.decided.memory_bytes() + background
     }
 
     /// Why one row of a batch has the numbers that are meant: those of a class, or all.
@@ -158,16 +139,16 @@ impl Explained {
         if let Way::Game(background, method) = way {
             return self.play(&background, method, (batch, row), wanted, ask);
         }
-        let (trees, background) = match &way {
-            Way::Background(trees, background) => (*trees, Some(background)),
-            Way::Covers(trees) => (*trees, None),
+        let (trees, background, attributions) = match &way {
+            Way::Background(trees, background) => (*trees, Some(background), self.against(trees, background)?),
+            Way::Counts(trees, background) => (*trees, Some(background), self.by_counts(trees, background)?),
+            Way::Covers(trees) => (*trees, None, self.by_covers(trees)?),
             Way::Game(..) => return Err(Error::new(Kind::Internal, "a game has no trees")),
         };
-        let attributions = match background {
-            Some(background) => self.against(trees, background)?,
-            None => self.by_covers(trees)?,
+        let values = match batch.rows() {
+            1 => trees.columns(batch)?,
+            _ => trees.columns(&batch.picked(&[row]))?,
         };
-        let values = trees.columns(batch, row)?;
         let numbers = trees.leaves.sums(&values);
         let (width, count) = (trees.leaves.width(), self.interface.features.len());
         let is_scaled = wanted.space == Space::ProbabilityScaled;
@@ -185,7 +166,10 @@ impl Explained {
                 .for_each(|(number, feature)| contributions[*feature] += sign * number);
             Ok(Explanation {
                 meant,
-                method: if background.is_some() { Method::Interventional } else { Method::PathDependent },
+                method: match way {
+                    Way::Background(..) => Method::Interventional,
+                    _ => Method::PathDependent,
+                },
                 base: self.base_of(trees, attributions, background, meant, wanted.space)?,
                 contributions,
                 errors: None,
@@ -212,6 +196,10 @@ impl Explained {
             Way::Covers(trees) => {
                 let meant = one(trees.leaves.targets())?;
                 self.base_of(trees, self.by_covers(trees)?, None, meant, wanted.space)
+            }
+            Way::Counts(trees, background) => {
+                let meant = one(trees.leaves.targets())?;
+                self.base_of(trees, self.by_counts(trees, &background)?, None, meant, wanted.space)
             }
             Way::Background(trees, background) => {
                 let meant = one(trees.leaves.targets())?;
@@ -295,7 +283,10 @@ impl Explained {
             }
             Ok(all)
         };
-        let played = if players.len() <= EXACT_AT_MOST {
+        let is_closed = self.decided.is_additive() && self.decided.link().is_linear_in(wanted.space);
+        let played = if is_closed {
+            games::additive(players.len(), meant.len(), &mut worth)?
+        } else if players.len() <= EXACT_AT_MOST {
             games::exact(players.len(), meant.len(), &mut worth)?
         } else {
             let orders = (MIXED_A_ROW / (2 * (players.len() + 1) * others)).clamp(FEWEST_ORDERS, MOST_ORDERS);
@@ -326,7 +317,7 @@ impl Explained {
 
     /// The features that can change anything.
     fn players(&self) -> Vec<usize> {
-        match &self.trees {
+        match self.decided.trees() {
             None => (0..self.interface.features.len()).collect(),
             Some(trees) => {
                 let columns = trees.leaves.columns();
@@ -340,9 +331,10 @@ impl Explained {
 
     /// What is said of rows, and how many numbers of each.
     fn numbers(&self, rows: &Batch, ask: &Ask<'_>) -> Result<(Vec<f64>, usize)> {
-        let numbers = match &self.trees {
-            Some(trees) => trees.leaves.sums(&trees.all_columns(rows)?),
-            None => ask(rows)?,
+        let numbers = match &self.decided {
+            Decided::Trees(trees) => trees.leaves.sums(&trees.columns(rows)?),
+            Decided::Sums(sums) => sums.of(rows)?,
+            Decided::Unknown => ask(rows)?,
         };
         let targets = numbers.len() / rows.rows().max(1);
         if targets == 0 {
@@ -352,19 +344,21 @@ impl Explained {
     }
 
     fn value(&self, numbers: &[f64], meant: Meant, space: Space) -> f64 {
-        let link = self.trees.as_ref().map_or(Link::Identity, |trees| trees.link);
-        link.value(numbers, meant, space)
+        self.decided.link().value(numbers, meant, space)
     }
 
     fn check(&self, wanted: &Wanted<'_>) -> Result<()> {
-        let link = self.trees.as_ref().map_or(Link::Identity, |trees| trees.link);
-        link.check(&self.interface, wanted.space, &self.reference)?;
-        if let Some(why) = self.interface.varies.as_ref().filter(|_| self.trees.is_none()) {
+        self.decided.link().check(&self.interface, wanted.space, &self.reference)?;
+        if let Some(why) = self.interface.varies.as_ref().filter(|_| matches!(self.decided, Decided::Unknown)) {
             let message = format!("model {} cannot be explained: {why}", self.reference);
             return Err(Error::new(Kind::Unsupported, message)
                 .with_detail("Its answer to a row is not that row's alone, or not always the same."));
         }
-        if self.trees.is_none() && self.interface.task.is_classification() && wanted.space == Space::Margin {
+        if matches!(self.decided, Decided::Unknown)
+            && self.interface.task.is_classification()
+            && self.interface.class_scores.give_probabilities()
+            && wanted.space == Space::Margin
+        {
             return Err(Error::new(
                 Kind::Unsupported,
                 format!(
@@ -372,13 +366,15 @@ impl Explained {
                     self.reference
                 ),
             )
-            .with_detail("What a model adds up is known of XGBoost's and LightGBM's own files.")
+            .with_detail(
+                "What a model adds up is known where it ends in trees, in a product, or in a function of sums.",
+            )
             .with_hint("Say space => 'probability'."));
         }
-        if self.trees.is_none() && wanted.space == Space::ProbabilityScaled {
+        if self.decided.trees().is_none() && wanted.space == Space::ProbabilityScaled {
             return Err(Error::new(
                 Kind::Unsupported,
-                format!("model {} has no margins to scale to its probability", self.reference),
+                format!("model {} has no trees whose margins could be scaled to its probability", self.reference),
             )
             .with_hint("Say space => 'probability'."));
         }
@@ -392,17 +388,27 @@ impl Explained {
     /// How what is wanted is found.
     fn way(&self, schema: Schema, id: &[u8; 16], wanted: &Wanted<'_>) -> Result<Way<'_>> {
         let needed = || self.background(schema, id)?.ok_or_else(|| self.no_background(wanted));
-        let Some(trees) = &self.trees else {
+        let Some(trees) = self.decided.trees() else {
             if wanted.method == Some(Method::PathDependent) {
                 let message = format!("model {} has no trees with covers", self.reference);
                 return Err(Error::new(Kind::Unsupported, message)
-                    .with_detail("Explained by covers are models in XGBoost's and LightGBM's own files.")
+                    .with_detail(
+                        "Explained by covers are trees, alone or behind steps that make each column of one feature.",
+                    )
                     .with_hint("Leave method out, or say method => 'sampled'."));
             }
-            self.check_players(wanted)?;
-            return Ok(Way::Game(needed()?, wanted.method.unwrap_or(Method::Sampled)));
+            let is_closed = self.decided.is_additive() && self.decided.link().is_linear_in(wanted.space);
+            if !is_closed {
+                self.check_players(wanted)?;
+            }
+            let own = if is_closed { Method::Interventional } else { Method::Sampled };
+            return Ok(Way::Game(needed()?, wanted.method.unwrap_or(own)));
         };
         let is_linear = trees.link.is_linear_in(wanted.space);
+        let counts = || -> Result<Option<Way<'_>>> {
+            let background = self.background(schema, id)?.filter(|background| background.description.counts_covers);
+            Ok(background.map(|background| Way::Counts(trees, background)))
+        };
         match wanted.method {
             Some(Method::PathDependent) if !is_linear => {
                 let space = wanted.space.name();
@@ -413,8 +419,9 @@ impl Explained {
                 .with_detail("By the covers of its trees a model is explained in what it adds up.")
                 .with_hint("Say space => 'margin', or method => 'interventional'."))
             }
-            Some(Method::PathDependent) => Ok(Way::Covers(trees)),
-            None if is_linear && trees.leaves.have_covers() => Ok(Way::Covers(trees)),
+            None | Some(Method::PathDependent) if is_linear && trees.leaves.have_covers() => Ok(Way::Covers(trees)),
+            Some(Method::PathDependent) => counts()?.ok_or_else(|| self.no_covers()),
+            None if is_linear && let Some(way) = counts()? => Ok(way),
             Some(Method::Sampled) if wanted.space == Space::ProbabilityScaled => {
                 let message = format!("model {} is not sampled in space \"probability_scaled\"", self.reference);
                 Err(Error::new(Kind::Unsupported, message).with_hint("Say method => 'interventional'."))
@@ -454,7 +461,8 @@ impl Explained {
         }
         let cells = background::cells(schema, id).unwrap_or_default();
         let rows = stored::read(&self.interface.inputs, usize::try_from(description.kept).unwrap_or(0), &cells)?;
-        let read = Rc::new(Background { description, rows, by_background: OnceCell::new() });
+        let read =
+            Rc::new(Background { description, rows, by_background: OnceCell::new(), by_counts: OnceCell::new() });
         self.background.replace(Some(Rc::clone(&read)));
         Ok(Some(read))
     }
@@ -467,11 +475,21 @@ impl Explained {
         })
     }
 
+    /// Those by covers that are counted over a background.
+    fn by_counts<'b>(&self, trees: &Trees, background: &'b Background) -> Result<&'b Attributions> {
+        made(&background.by_counts, || {
+            let (ensemble, times) = trees.uncovered.clone().ok_or_else(|| self.no_covers())?;
+            let ensemble = counted(ensemble, &trees.columns(&background.rows)?);
+            let leaves = Rc::new(Leaves::with_players(&ensemble, times, None)?);
+            Attributions::by_covers(leaves, bytes(), interrupt::pending)
+        })
+    }
+
     /// Those against a background.
     fn against<'b>(&self, trees: &Trees, background: &'b Background) -> Result<&'b Attributions> {
         made(&background.by_background, || {
-            let rows = trees.all_columns(&background.rows)?;
-            Attributions::by_background(Rc::clone(&trees.leaves), &rows, bytes(), interrupt::pending)
+            let rows = trees.columns(&background.rows)?;
+            Attributions::by_background(Rc::clone(&trees.whole), &rows, bytes(), interrupt::pending)
         })
     }
 
@@ -479,7 +497,10 @@ impl Explained {
     fn no_covers(&self) -> Error {
         let message =
             format!("model {} does not say how much training data came to each branch of its trees", self.reference);
-        Error::new(Kind::WrongState, message).with_hint(self.give_background())
+        let reference = self.reference.replace('\'', "''");
+        Error::new(Kind::WrongState, message).with_hint(format!(
+            "Have them counted: SELECT e2i_set_background('{reference}', 'SELECT … FROM …', covers => 'count');"
+        ))
     }
 
     #[cold]
@@ -496,26 +517,6 @@ impl Explained {
     fn give_background(&self) -> String {
         let reference = self.reference.replace('\'', "''");
         format!("Give it rows to compare with: SELECT e2i_set_background('{reference}', 'SELECT … FROM … LIMIT 100');")
-    }
-}
-
-impl Trees {
-    /// The numbers of a row, as the trees read it.
-    fn columns(&self, batch: &Batch, row: usize) -> Result<Vec<f64>> {
-        let width = self.leaves.width();
-        let tensor = batch.tensors().first().filter(|tensor| tensor.width == width);
-        let number = |tensor: &e2i_core::Tensor, column| tensor.values.number(row * width + column);
-        let values = tensor.and_then(|tensor| (0..width).map(|column| number(tensor, column)).collect());
-        values.ok_or_else(|| Error::new(Kind::Internal, "a row is not shaped for its trees"))
-    }
-
-    /// Those of all rows.
-    fn all_columns(&self, batch: &Batch) -> Result<Vec<f64>> {
-        let mut all = Vec::with_capacity(batch.rows() * self.leaves.width());
-        for row in 0..batch.rows() {
-            all.extend(self.columns(batch, row)?);
-        }
-        Ok(all)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod cache;
 pub mod calibrated;
 mod call_site;
 pub mod compile;
+pub mod decided;
 pub mod engines;
 pub mod explained;
 pub mod golden;

@@ -218,7 +218,8 @@ impl LoadedModel {
         let (interface, cost) = (self.interface().clone(), None);
         let version = Version { id: self.id, name: self.name.clone(), version: self.version.clone(), interface, cost };
         // No borrow is held while the bytes are read.
-        let made = Rc::new(Explained::read(schema, &version)?);
+        let decision = self.engine.borrow().decision()?;
+        let made = Rc::new(Explained::read(schema, &version, decision)?);
         self.explained.replace(Some(Rc::clone(&made)));
         Ok(made)
     }
@@ -229,6 +230,14 @@ impl LoadedModel {
     /// As [`Explained::read`] and [`Explained::explain`].
     pub fn explain(&self, schema: Schema, row: (&Batch, usize), wanted: &Wanted<'_>) -> Result<Vec<Explanation>> {
         self.explained(schema)?.explain(schema, &self.id, row, wanted, &|rows| self.numbers(rows))
+    }
+
+    /// Whether its trees know how much training data came to each branch; nothing without trees.
+    ///
+    /// # Errors
+    /// As [`Explained::read`].
+    pub fn have_covers(&self, schema: Schema) -> Result<Option<bool>> {
+        Ok(self.explained(schema)?.have_covers())
     }
 
     /// What is expected of its number when nothing is known of a row.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
 use crate::known::Known;
+use crate::native::Decision;
 
 /// Which outputs a caller needs; an engine need not compute the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,14 @@ pub trait Engine {
     /// # Errors
     /// What making it reports.
     fn pruned(&self, _known: &Known) -> Result<Option<Box<dyn Engine>>> {
+        Ok(None)
+    }
+
+    /// What it adds up before it makes predictions of it; `None` where that is not known.
+    ///
+    /// # Errors
+    /// What its trees report.
+    fn decision(&self) -> Result<Option<Decision>> {
         Ok(None)
     }
 

@@ -3,7 +3,7 @@
 //! The margin is what the model adds up: one number for two classes, or one a class. What is not the margin itself is a function of
 //! it, [`Link`].
 
-use e2i_core::native::Function;
+use e2i_core::native::{After, Function};
 use e2i_core::{ClassScores, Error, Interface, Kind, Result, Task};
 
 use crate::options::Space;
@@ -25,6 +25,19 @@ pub enum Link {
     SignedSquare,
     /// `ln(1 + exp(x))` of each.
     Softplus,
+    /// The logistic function of each, divided by the sum of all.
+    Shares,
+    /// `-2^(-x · times) - offset`: what isolation trees make of the mean length of a path.
+    Isolation {
+        /// As above.
+        times: f64,
+        /// As above.
+        offset: f64,
+    },
+}
+
+fn logistic(margin: f64) -> f64 {
+    1.0 / (1.0 + (-margin).exp())
 }
 
 /// A number of the answer.
@@ -37,6 +50,16 @@ pub struct Meant {
 }
 
 impl Link {
+    /// What a compiled model makes of its sums.
+    #[must_use]
+    pub fn after(after: After, interface: &Interface) -> Self {
+        match after {
+            After::Function(function) => Self::of(function, interface),
+            After::Shares => Self::Shares,
+            After::Isolation { times, offset } => Self::Isolation { times, offset },
+        }
+    }
+
     /// What a training library makes of the sums of its trees, and who registered them of that.
     #[must_use]
     pub fn of(function: Function, interface: &Interface) -> Self {
@@ -73,6 +96,8 @@ impl Link {
             Self::Step => f64::from(u8::from(margin > 0.0)),
             Self::SignedSquare => margin.abs() * margin,
             Self::Softplus => margin.max(0.0) + (-margin.abs()).exp().ln_1p(),
+            Self::Shares => logistic(margin) / margins.iter().map(|margin| logistic(*margin)).sum::<f64>(),
+            Self::Isolation { times, offset } => -(-margin * times).exp2() - offset,
         };
         if meant.opposite { 1.0 - value } else { value }
     }
@@ -103,12 +128,12 @@ impl Link {
     pub fn check(self, interface: &Interface, space: Space, model: &str) -> Result<()> {
         let has_classes = interface.task.is_classification() && interface.class_scores.give_probabilities();
         let gives_probabilities =
-            matches!(self, Self::Logistic(_) | Self::Softmax) || self == Self::Identity && has_classes;
+            matches!(self, Self::Logistic(_) | Self::Softmax | Self::Shares) || self == Self::Identity && has_classes;
         let can = match space {
             Space::Margin | Space::Output => true,
             Space::Probability => gives_probabilities,
             // Of several margins no one difference leads from one probability to another.
-            Space::ProbabilityScaled => gives_probabilities && self != Self::Softmax,
+            Space::ProbabilityScaled => gives_probabilities && !matches!(self, Self::Softmax | Self::Shares),
         };
         if can {
             return Ok(());

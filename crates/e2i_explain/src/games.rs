@@ -67,6 +67,22 @@ pub fn exact(players: usize, numbers: usize, worth: &mut Worth<'_>) -> Result<Pl
     Ok(Played { errors: vec![vec![0.0; players]; numbers], added, orders: 0 })
 }
 
+/// Plays a game in which nobody's worth depends on others: each is asked alone.
+///
+/// # Errors
+/// What `worth` reports.
+pub fn additive(players: usize, numbers: usize, worth: &mut Worth<'_>) -> Result<Played> {
+    let mut coalitions = Coalitions { players, members: vec![] };
+    coalitions.members.extend((0..=players).flat_map(|alone| (1..=players).map(move |player| player == alone)));
+    let all = if players == 0 { vec![0.0; numbers] } else { worth(&coalitions)? };
+    let of = |number: usize| {
+        let added = |player: usize| all[player * numbers + number] - all[number];
+        (1..=players).map(added).collect::<Vec<f64>>()
+    };
+    let added: Vec<Vec<f64>> = (0..numbers).map(of).collect();
+    Ok(Played { errors: vec![vec![0.0; players]; numbers], added, orders: 0 })
+}
+
 /// Draws `orders` orders of players, each played forwards and backwards.
 ///
 /// # Errors

@@ -90,8 +90,16 @@ impl Leaves {
     /// What is wrong with the ensemble; [`Kind::Unsupported`] where the answers of trees are not added, [`Kind::Limit`] for more
     /// ways, or columns on one, than can be looked at.
     pub fn of(ensemble: &Ensemble, divisor: Option<u32>) -> Result<Self> {
+        Self::with_players(ensemble, 1.0 / f64::from(divisor.unwrap_or(1).max(1)), None)
+    }
+
+    /// The same of sums that are multiplied with `times`; `players` says for each column which one it is part of, that is the number of
+    /// a column that stands for it.
+    ///
+    /// # Errors
+    /// As [`Leaves::of`].
+    pub fn with_players(ensemble: &Ensemble, times: f64, players: Option<&[u32]>) -> Result<Self> {
         ensemble.check()?;
-        let divisor = f64::from(divisor.unwrap_or(1).max(1));
         let count = match ensemble.aggregate {
             Aggregate::Sum => 1.0,
             Aggregate::Average => ensemble.trees.len().max(1) as f64,
@@ -103,7 +111,7 @@ impl Leaves {
         let constant = |target: usize| {
             let base = ensemble.base.get(target).copied().unwrap_or(0.0);
             // What is added last is not averaged.
-            if ensemble.base_first { base / count / divisor } else { base / divisor }
+            if ensemble.base_first { base * times / count } else { base * times }
         };
         let mut made = Self {
             constant: (0..ensemble.targets).map(constant).collect(),
@@ -116,12 +124,12 @@ impl Leaves {
             reading: Ensemble { trees: vec![], features: ensemble.features.clone(), base: vec![], ..*ensemble },
         };
         for tree in &ensemble.trees {
-            made.add(tree, 1.0 / count / divisor)?;
+            made.add(tree, times / count, players)?;
         }
         Ok(made)
     }
 
-    fn add(&mut self, tree: &Tree, scale: f64) -> Result<()> {
+    fn add(&mut self, tree: &Tree, scale: f64, players: Option<&[u32]>) -> Result<()> {
         let first = self.questions.len() as u32;
         let mut number = vec![0; tree.nodes.len()];
         let mut parents = vec![0u32; tree.nodes.len()];
@@ -146,7 +154,7 @@ impl Leaves {
                 Node::Leaf(weights) => {
                     let from = self.weights.len();
                     self.weights.extend(weights.iter().map(|weight| (weight.target, weight.value * scale)));
-                    self.leaf(&way, from)?;
+                    self.leaf(&way, from, players)?;
                 }
                 Node::Branch(branch) => {
                     for (next, yes) in [(branch.no as usize, false), (branch.yes as usize, true)] {
@@ -160,12 +168,13 @@ impl Leaves {
     }
 
     /// One more leaf, with the weights from `from` on.
-    fn leaf(&mut self, way: &[Taken], from: usize) -> Result<()> {
+    fn leaf(&mut self, way: &[Taken], from: usize, players: Option<&[u32]>) -> Result<()> {
         if self.leaves.len() == MOST {
             return Err(Error::new(Kind::Limit, "the trees of the model have too many leaves to be explained"));
         }
         let column = |((question, _), _): &Taken| {
-            self.reading.features[self.questions[*question as usize].feature as usize].column
+            let column = self.reading.features[self.questions[*question as usize].feature as usize].column;
+            players.and_then(|players| players.get(column as usize)).copied().unwrap_or(column)
         };
         let mut columns: Vec<u32> = way.iter().map(column).collect();
         let of_turns = columns.clone();

@@ -9,6 +9,7 @@
 //! What does not belong here: how a row becomes numbers, which version is meant, and anything that knows who is asking.
 
 mod answer;
+mod counted;
 pub mod games;
 mod leaves;
 mod options;
@@ -20,6 +21,7 @@ mod tests;
 mod trees;
 
 pub use answer::{Link, Meant, meant, predicted};
+pub use counted::counted;
 pub use leaves::Leaves;
 pub use options::{Method, Space};
 pub use shapley::of_game;

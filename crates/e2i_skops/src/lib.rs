@@ -17,6 +17,7 @@ mod json;
 mod node;
 mod npy;
 
+use e2i_core::native::Ensemble;
 use e2i_core::native::agreement::Sample;
 use e2i_core::{Category, ClassScores, Error, Interface, Kind, Result, Task};
 
@@ -32,6 +33,8 @@ pub struct Model {
     /// A version of scikit-learn that fitted it and whose rules are not known: only rows that it has scored prove that it is read as
     /// it was meant.
     pub unknown_version: Option<String>,
+    /// Its trees, with what of the training data came to each node: an ensemble for each step of the plan that has some.
+    pub trees: Vec<Ensemble>,
 }
 
 /// Versions of scikit-learn whose rules are known, from the first minor one to the last.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::decision::{self, Decision};
 use super::forest::Forest;
 use super::instruction_set::InstructionSet;
 use super::operators::{Cells, Frame, Scratch};
@@ -317,6 +318,10 @@ impl Engine for NativeEngine {
         engine.interrupted = self.interrupted;
         engine.is_lent = true;
         Ok(Some(Box::new(engine)))
+    }
+
+    fn decision(&self) -> Result<Option<Decision>> {
+        decision::of(&self.plan, self.set)
     }
 
     fn score_rows(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {

@@ -27,6 +27,7 @@ pub mod agreement;
 pub mod arithmetic;
 mod builder;
 mod classifier;
+mod decision;
 mod engine;
 mod ensemble;
 mod forest;
@@ -43,6 +44,7 @@ mod vectorised;
 
 pub use builder::PlanBuilder;
 pub use classifier::{Classifier, Finish, Labels, PostTransform, Seen, Sums};
+pub use decision::{After, By, Deciding, Decision};
 pub use engine::{NativeEngine, StepDescription};
 pub use ensemble::{Aggregate, Branch, Ensemble, FeatureUse, Missing, Node, Precision, Test, Tree, Weight, ZERO};
 pub use forest::{Forest, Rows, Scratch, Strided, SumsMut};

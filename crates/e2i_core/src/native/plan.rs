@@ -108,6 +108,18 @@ impl OpenPlan {
         Self { plan, image: self.image.clone() }
     }
 
+    /// The same up to a value, with another operator in one of the steps, which writes as many cells as it has then.
+    pub(super) fn without_after(&self, main: ValueId, step: Option<(usize, Operator)>) -> Self {
+        let mut made = self.up_to(main);
+        if let Some((index, operator)) = step {
+            if let (Operator::Network(network), Some(value)) = (&operator, made.plan.values.get_mut(main as usize)) {
+                value.width = network.outputs();
+            }
+            made.plan.steps[index].operator = operator;
+        }
+        made
+    }
+
     /// The same plan with other forests, in steps of these numbers, which are like those that were there.
     pub(super) fn with_forests(&self, forests: Vec<(usize, Forest)>) -> Self {
         let mut plan = self.plan.clone();

@@ -133,7 +133,7 @@ impl Compiler {
         let value = (!numbers.is_empty()).then(|| plan.input(ValueType::new(ElementType::Float64, numbers.len())));
         let texts = (!words.is_empty()).then(|| plan.input(ValueType::new(ElementType::Text, words.len())));
         words.iter().enumerate().for_each(|(place, feature)| inputs[*feature].place = Some(place));
-        let mut compiler = Self { plan, inputs, texts, path: vec![], features: 0 };
+        let mut compiler = Self { plan, inputs, texts, path: vec![], features: 0, trees: vec![] };
         if let Some(value) = value {
             // A column for each feature, so that a step finds its own; of those that are no numbers nothing reads it.
             let place = |feature| numbers.iter().position(|number| *number == feature).unwrap_or(0);
@@ -305,7 +305,7 @@ impl Compiler {
             is_same_together: false,
             engine_times: None,
         };
-        Ok(Model { interface, plan: self.plan.finish(label, main)?, samples, unknown_version: None })
+        Ok(Model { interface, plan: self.plan.finish(label, main)?, samples, unknown_version: None, trees: self.trees })
     }
 }
 

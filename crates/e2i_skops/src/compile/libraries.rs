@@ -131,6 +131,7 @@ impl Compiler {
         }
         let trained = Trained::compile(&library.ensemble, library.link.clone(), self.plan.tables())?;
         let outputs = trained.outputs();
+        self.trees.push(library.ensemble.clone());
         let node = self.node();
         let first = self.plan.step(&node, trained.into(), &[value], &outputs);
         let Some(classes) = classes else {

@@ -39,7 +39,7 @@ use e2i_core::native::operators::{
     ArgExtreme, Binary, BinaryFunction, Cast, Clip, Concat, Constants, Fill, Finite, Gather, Linear, Operator,
     RowFunction, Unary, UnaryFunction, WholeRow,
 };
-use e2i_core::native::{PlanBuilder, ValueId, ValueType};
+use e2i_core::native::{Ensemble, PlanBuilder, ValueId, ValueType};
 use e2i_core::{Column, ElementType, Error, Kind, Result};
 
 use self::inputs::Input;
@@ -87,6 +87,8 @@ pub(crate) struct Compiler {
     features: ValueId,
     /// The steps that lead to the one that is compiled.
     path: Vec<String>,
+    /// The ensembles of its steps.
+    trees: Vec<Ensemble>,
 }
 
 /// What `fit` left has another size than it should.

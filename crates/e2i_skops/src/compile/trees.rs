@@ -180,6 +180,7 @@ impl Compiler {
         let link = Link::new(Function::Identity, LabelRule::None);
         let trained = Trained::compile(ensemble, link, self.plan.tables())?;
         let output = Self::double(ensemble.targets);
+        self.trees.push(ensemble.clone());
         Ok(self.step(trained, &[value], output))
     }
 

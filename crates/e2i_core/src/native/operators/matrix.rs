@@ -41,6 +41,11 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// Whether it is one product of a row of so many cells.
+    pub(crate) fn is_one_product(&self, width: usize) -> bool {
+        self.inputs == width
+    }
+
     /// Lays out a matrix. `weight(input, output)` gives its cells; `bias` is empty or has a cell for each output.
     /// Both must be of `element`, float32 or float64.
     pub fn new(

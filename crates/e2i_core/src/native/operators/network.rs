@@ -79,6 +79,23 @@ impl Network {
         fits.then_some(self)
     }
 
+    /// The same without what is made of the sums of its last layer, and the function of that.
+    pub(crate) fn bare(&self) -> (Self, Option<UnaryFunction>) {
+        let mut bare = Self { complement: false, ..self.clone() };
+        let function = bare.layers.last_mut().and_then(|last| last.after.take());
+        (bare, function)
+    }
+
+    /// Whether it is one product of a row.
+    pub(crate) fn is_one_product(&self) -> bool {
+        self.layers.len() == 1
+    }
+
+    /// Numbers of its last layer.
+    pub(crate) fn outputs(&self) -> usize {
+        self.layers.last().map_or(0, |last| last.outputs)
+    }
+
     fn measured(self) -> Self {
         Self { between: self.room(), ..self }
     }

@@ -50,6 +50,16 @@ impl Trained {
         Ok(Self { forest: Box::new(Forest::compile(ensemble, tables)?), link })
     }
 
+    /// Its trees.
+    pub(crate) fn forest(&self) -> &Forest {
+        &self.forest
+    }
+
+    /// What becomes of their sums.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
     /// What it writes: predictions, then labels.
     #[must_use]
     pub fn outputs(&self) -> Vec<ValueType> {
@@ -126,6 +136,16 @@ impl Trees {
             Labels::Text(labels) => Constants::write(&Column::Text(labels.clone()), tables),
         });
         Ok(Self { forest: Box::new(Forest::compile(ensemble, tables)?), finish, labels, output })
+    }
+
+    /// Its trees.
+    pub(crate) fn forest(&self) -> &Forest {
+        &self.forest
+    }
+
+    /// What becomes of their sums.
+    pub(crate) fn rule(&self) -> &Finish {
+        &self.finish
     }
 
     /// What it writes: labels, if it is a classifier, then numbers.
