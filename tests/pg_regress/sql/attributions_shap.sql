@@ -12,7 +12,7 @@ SELECT count(e2i_register_model('why_' || name, pg_read_binary_file(format('%s/s
 -- Rows to compare with; covers are counted where the file has none and somebody asks for it.
 SELECT name, e2i_set_background('why_' || name || ':1',
     format('SELECT %s FROM jsonb_array_elements(%L) r', (SELECT string_agg(format('(r ->> %s)::%s AS %I', place - 1, type, feature), ', ')
-        FROM jsonb_array_elements_text(said -> 'columns') WITH ORDINALITY c (feature, place)
+        FROM (SELECT name AS feature, position AS place FROM e2i_describe_model('why_' || golden.name || ':1') WHERE kind = 'feature') c
         JOIN jsonb_array_elements_text(said -> 'types') WITH ORDINALITY t (type, place) USING (place)), said ->> 'background'),
     covers => CASE WHEN said @? '$.answers[*] ? (@.covers == "count")' THEN 'count' ELSE 'file' END) AS rows
 FROM golden ORDER BY name;
@@ -36,9 +36,9 @@ FROM golden, e2i_explain('why_' || name || ':1', said #> '{rows,1}', class => CA
 WHERE name !~ '_3$';
 
 -- Covers are not counted twice, nor where there are no trees; a file's own are never replaced.
-SELECT e2i_set_background('why_boosting:1', 'SELECT 1 AS a, 2 AS b, 3 AS c, 4 AS d', covers => 'count');
-SELECT e2i_set_background('why_ols:1', 'SELECT 1 AS a, 2 AS b, 3 AS c, 4 AS d', covers => 'count');
-SELECT e2i_set_background('why_ols:1', 'SELECT 1 AS a, 2 AS b, 3 AS c, 4 AS d', covers => 'guess');
+SELECT e2i_set_background('why_boosting:1', 'SELECT 1 AS x0, 2 AS x1, 3 AS x2, 4 AS x3', covers => 'count');
+SELECT e2i_set_background('why_ols:1', 'SELECT 1 AS x0, 2 AS x1, 3 AS x2, 4 AS x3', covers => 'count');
+SELECT e2i_set_background('why_ols:1', 'SELECT 1 AS x0, 2 AS x1, 3 AS x2, 4 AS x3', covers => 'guess');
 SELECT e2i_contributions('why_onnx_boosting:1', '[1, 2, 3, 4]', method => 'path_dependent');
 DROP FUNCTION difference(text, jsonb, jsonb);
 SELECT count(e2i_drop_model('why_' || name || ':1', force => true)) = count(*) FROM files;
