@@ -33,6 +33,7 @@ CREATE VIEW e2i_rights AS
         ('deployer', 'SELECT', ARRAY['ml_model_aliases', 'ml_bentoml_services', 'ml_stage_policies', 'ml_model_events',
             'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats',
             'ml_scoring_jobs', 'ml_scoring_schedules', 'ml_calibrations']),
+        ('deployer', 'SELECT, INSERT', ARRAY['ml_shap_analyses']),
         ('admin', 'EXECUTE', ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics',
             'e2i_set_inference_log', 'e2i_export_model']),
         ('admin', 'SELECT', ARRAY['ml_inference_log', 'ml_scoring_job_errors']),
@@ -511,12 +512,6 @@ CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 1
 COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with when it is explained: those of a relation or a query, at most so many of them, drawn; covers => ''count'' counts over them what came to each branch of trees whose file does not say; how many were kept';
 REVOKE ALL ON FUNCTION e2i_set_background FROM PUBLIC;
 
--- e2i_importance: how much features matter over many rows, which are read with the caller's rights.
-CREATE FUNCTION e2i_importance(model text, data text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, most integer DEFAULT 10000)
-    RETURNS TABLE (rank integer, feature text, importance float8, share float8, standard_error float8)
-    LANGUAGE c VOLATILE COST 1000000 AS 'MODULE_PATHNAME', 'e2i_importance_wrapper';
-COMMENT ON FUNCTION e2i_importance IS 'how much each feature adds on average to the numbers of the rows of a relation or a query, up or down: mean size, share, and the standard error of what was drawn of more than the most rows';
-
 CREATE TABLE ml_model_backgrounds (
     model_id      uuid PRIMARY KEY,
     background_id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -735,6 +730,57 @@ CREATE FUNCTION e2i_check_coverage(model text, relation text, target text, level
 COMMENT ON FUNCTION e2i_check_coverage IS 'the same, kept with the calibration: intervals tell it, and a service whose version covers less than chance explains is degraded';
 REVOKE ALL ON FUNCTION e2i_calibrate FROM PUBLIC;
 REVOKE ALL ON FUNCTION e2i_check_coverage FROM PUBLIC;
+
+CREATE TABLE ml_shap_analyses (
+    id                 uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    model_id           uuid NOT NULL,
+    model_name         text NOT NULL,
+    model_version      text NOT NULL,
+    analysis_type      text NOT NULL CHECK (analysis_type IN ('global', 'local', 'segment')),
+    segment            text,
+    class              text,
+    space              text NOT NULL,
+    base_value         double precision NOT NULL,
+    global_importance  jsonb,
+    local_shap_values  jsonb,
+    key_drivers        jsonb NOT NULL DEFAULT '[]',
+    sample_size        bigint NOT NULL CHECK (sample_size > 0),
+    computation_method text NOT NULL,
+    source             text,
+    background_id      uuid,
+    created_by         text NOT NULL DEFAULT current_user,
+    created_at         timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ml_shap_analyses_model_idx ON ml_shap_analyses (model_id, created_at);
+COMMENT ON TABLE ml_shap_analyses IS 'how much features matter to versions, as it was found and kept; what is said of a version stays when it is dropped';
+COMMENT ON COLUMN ml_shap_analyses.id IS 'identity of the analysis';
+COMMENT ON COLUMN ml_shap_analyses.model_id IS 'the version';
+COMMENT ON COLUMN ml_shap_analyses.model_name IS 'its model';
+COMMENT ON COLUMN ml_shap_analyses.model_version IS 'its number';
+COMMENT ON COLUMN ml_shap_analyses.analysis_type IS 'global, of a relation; segment, of a part of one that has a name; local, of one row';
+COMMENT ON COLUMN ml_shap_analyses.segment IS 'the name of the part';
+COMMENT ON COLUMN ml_shap_analyses.class IS 'the class, or the number of the number, that was explained; NULL where there is only one';
+COMMENT ON COLUMN ml_shap_analyses.space IS 'margin, probability, probability_scaled or output';
+COMMENT ON COLUMN ml_shap_analyses.base_value IS 'what is expected when no feature is known';
+COMMENT ON COLUMN ml_shap_analyses.global_importance IS 'for each feature the mean size of what it adds';
+COMMENT ON COLUMN ml_shap_analyses.local_shap_values IS 'for each feature what it adds to one row';
+COMMENT ON COLUMN ml_shap_analyses.key_drivers IS 'the features in the order of how much they matter, with share and standard error; those that add nothing left out';
+COMMENT ON COLUMN ml_shap_analyses.sample_size IS 'rows that were explained';
+COMMENT ON COLUMN ml_shap_analyses.computation_method IS 'path_dependent, interventional or sampled';
+COMMENT ON COLUMN ml_shap_analyses.source IS 'the relation or query that was explained';
+COMMENT ON COLUMN ml_shap_analyses.background_id IS 'the background that it was compared with, if it was';
+COMMENT ON COLUMN ml_shap_analyses.created_by IS 'role that had it made';
+COMMENT ON COLUMN ml_shap_analyses.created_at IS 'when it was made';
+
+SELECT pg_catalog.pg_extension_config_dump('ml_shap_analyses', '');
+
+-- e2i_importance: how much each feature matters over the rows of a relation, which are read with the caller's rights. VOLATILE: it can
+-- keep what it found.
+CREATE FUNCTION e2i_importance(model text, relation text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL,
+        most integer DEFAULT 10000, store boolean DEFAULT false, segment text DEFAULT NULL)
+    RETURNS TABLE (rank integer, feature text, importance float8, share float8, standard_error float8, class text, "rows" bigint)
+    LANGUAGE c VOLATILE COST 1000000 AS 'MODULE_PATHNAME', 'e2i_importance_wrapper';
+COMMENT ON FUNCTION e2i_importance IS 'how much each feature adds on average to the rows of a relation or a query, up or down, with share, rank and standard error, by class; store => true keeps it';
 
 CREATE OR REPLACE FUNCTION e2i_publish_registry() RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

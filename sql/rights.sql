@@ -32,6 +32,7 @@ CREATE VIEW e2i_rights AS
         ('deployer', 'SELECT', ARRAY['ml_model_aliases', 'ml_bentoml_services', 'ml_stage_policies', 'ml_model_events',
             'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats',
             'ml_scoring_jobs', 'ml_scoring_schedules', 'ml_calibrations']),
+        ('deployer', 'SELECT, INSERT', ARRAY['ml_shap_analyses']),
         ('admin', 'EXECUTE', ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics',
             'e2i_set_inference_log', 'e2i_export_model']),
         ('admin', 'SELECT', ARRAY['ml_inference_log', 'ml_scoring_job_errors']),

@@ -398,6 +398,47 @@ COMMENT ON COLUMN ml_calibrations.checked_n IS 'rows that it was checked with';
 COMMENT ON COLUMN ml_calibrations.checked_covered IS 'those of them that were covered';
 COMMENT ON COLUMN ml_calibrations.checked_at IS 'when it was checked';
 
+CREATE TABLE ml_shap_analyses (
+    id                 uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    model_id           uuid NOT NULL,
+    model_name         text NOT NULL,
+    model_version      text NOT NULL,
+    analysis_type      text NOT NULL CHECK (analysis_type IN ('global', 'local', 'segment')),
+    segment            text,
+    class              text,
+    space              text NOT NULL,
+    base_value         double precision NOT NULL,
+    global_importance  jsonb,
+    local_shap_values  jsonb,
+    key_drivers        jsonb NOT NULL DEFAULT '[]',
+    sample_size        bigint NOT NULL CHECK (sample_size > 0),
+    computation_method text NOT NULL,
+    source             text,
+    background_id      uuid,
+    created_by         text NOT NULL DEFAULT current_user,
+    created_at         timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ml_shap_analyses_model_idx ON ml_shap_analyses (model_id, created_at);
+COMMENT ON TABLE ml_shap_analyses IS 'how much features matter to versions, as it was found and kept; what is said of a version stays when it is dropped';
+COMMENT ON COLUMN ml_shap_analyses.id IS 'identity of the analysis';
+COMMENT ON COLUMN ml_shap_analyses.model_id IS 'the version';
+COMMENT ON COLUMN ml_shap_analyses.model_name IS 'its model';
+COMMENT ON COLUMN ml_shap_analyses.model_version IS 'its number';
+COMMENT ON COLUMN ml_shap_analyses.analysis_type IS 'global, of a relation; segment, of a part of one that has a name; local, of one row';
+COMMENT ON COLUMN ml_shap_analyses.segment IS 'the name of the part';
+COMMENT ON COLUMN ml_shap_analyses.class IS 'the class, or the number of the number, that was explained; NULL where there is only one';
+COMMENT ON COLUMN ml_shap_analyses.space IS 'margin, probability, probability_scaled or output';
+COMMENT ON COLUMN ml_shap_analyses.base_value IS 'what is expected when no feature is known';
+COMMENT ON COLUMN ml_shap_analyses.global_importance IS 'for each feature the mean size of what it adds';
+COMMENT ON COLUMN ml_shap_analyses.local_shap_values IS 'for each feature what it adds to one row';
+COMMENT ON COLUMN ml_shap_analyses.key_drivers IS 'the features in the order of how much they matter, with share and standard error; those that add nothing left out';
+COMMENT ON COLUMN ml_shap_analyses.sample_size IS 'rows that were explained';
+COMMENT ON COLUMN ml_shap_analyses.computation_method IS 'path_dependent, interventional or sampled';
+COMMENT ON COLUMN ml_shap_analyses.source IS 'the relation or query that was explained';
+COMMENT ON COLUMN ml_shap_analyses.background_id IS 'the background that it was compared with, if it was';
+COMMENT ON COLUMN ml_shap_analyses.created_by IS 'role that had it made';
+COMMENT ON COLUMN ml_shap_analyses.created_at IS 'when it was made';
+
 SELECT pg_catalog.pg_extension_config_dump('ml_model_artifacts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_registry', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_aliases', '');
@@ -413,3 +454,4 @@ SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_bentoml_serving_metrics_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_backgrounds', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_calibrations', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_shap_analyses', '');

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use e2i_core::random::Random;
-use e2i_core::{Batch, Binder, Column, Error, Kind, Result};
+use e2i_core::{Batch, Binder, Column, Error, Interface, Kind, Result};
 use e2i_explain::{Method, Space, stored};
 use pgrx::datum::JsonB;
 use pgrx::prelude::*;
@@ -136,16 +136,6 @@ impl Answer {
         Ok((self, one))
     }
 
-    /// The class or number that an explanation is of.
-    fn class(&self, explanation: &Explanation) -> Option<String> {
-        let labels = self.model.interface().classes.as_ref().map(|classes| &classes.labels)?;
-        let target = match labels.len() {
-            2 if explanation.numbers.len() == 1 => usize::from(!explanation.meant.opposite),
-            _ => explanation.meant.target,
-        };
-        labels.get(target).cloned()
-    }
-
     /// The features by what they add, greatest first, those that add nothing left out; of equal ones the first.
     fn ranked(explanation: &Explanation) -> Vec<usize> {
         let size = |index: &usize| explanation.contributions[*index].abs();
@@ -154,6 +144,16 @@ impl Answer {
         ranked.sort_by(|a, b| size(b).total_cmp(&size(a)));
         ranked
     }
+}
+
+/// The class or number that an explanation is of.
+pub(super) fn class(interface: &Interface, explanation: &Explanation) -> Option<String> {
+    let labels = interface.classes.as_ref().map(|classes| &classes.labels)?;
+    let target = match labels.len() {
+        2 if explanation.numbers.len() == 1 => usize::from(!explanation.meant.opposite),
+        _ => explanation.meant.target,
+    };
+    labels.get(target).cloned()
 }
 
 fn direction(contribution: f64) -> &'static str {
@@ -313,7 +313,7 @@ fn document(answer: &Answer, explanation: &Explanation, wanted: &Wanted<'_>) -> 
         "explanation_id": id.map(|id| id.to_string()),
         "model": answer.model.name,
         "version": answer.model.version,
-        "class": answer.class(explanation),
+        "class": class(answer.model.interface(), explanation),
         "space": wanted.space.name(),
         "method": explanation.method.name(),
         "background": explanation.background.as_ref().map(background_of),

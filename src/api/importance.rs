@@ -1,85 +1,150 @@
-//! What matters to a model over many rows: `e2i_importance`. Its SQL declaration is in `sql/explain.sql`.
-//!
-//! Rows are read with the caller's rights, all of them or as many as are drawn, and each is explained as alone.
+//! How much features matter to a model over many rows: `e2i_importance`. Its SQL declaration is in `sql/importance.sql`.
 
 use e2i_core::{Error, Kind, Result};
+use e2i_explain::Importance;
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{name, pg_sys};
+use serde_json::{Map, Value as Json, json};
 
-use super::explain::{ASKED, argument, drawn, wanted};
+use crate::api::explain::{ASKED, argument, class, drawn, wanted};
+use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
-use crate::error::OrRaise;
+use crate::catalog::shap_analysis::{self, Analysis};
+use crate::error::{OrRaise, given};
 use crate::pg::{data, interrupt, sqlstate, varlena};
 use crate::scoring::cache;
 use crate::scoring::engines::Preference;
+use crate::scoring::explained::{Explanation, Wanted};
 
-/// What one feature adds to rows, up or down.
-#[derive(Default, Clone)]
-struct Added {
-    sum: f64,
-    squares: f64,
+/// What was found for one number of the answer.
+struct Found {
+    /// Of the first row, which says what it is of.
+    first: Explanation,
+    class: Option<String>,
+    importance: Importance,
+    /// Rows that there are.
+    read: u64,
 }
 
-/// A feature's place, name, mean size of what it adds, its share of all, and how far the mean may be from that of all rows.
-type Ranked = (i32, String, f64, f64, f64);
+/// Columns of [`e2i_importance`].
+type Line = (i32, String, f64, f64, Option<f64>, Option<String>, i64);
 
-fn importance(fcinfo: pg_sys::FunctionCallInfo) -> Result<Vec<Ranked>> {
-    // SAFETY: the server passes a valid fcinfo with the arguments of the declaration.
-    let (schema, reference, data, wanted, most) = unsafe {
-        let text = |index| argument(fcinfo, index).map(|datum| varlena::text(datum));
-        let (Some(reference), Some(data)) = (text(0), text(1)) else { return Ok(vec![]) };
-        let most = argument(fcinfo, 5).map_or(0, |most| most.value() as i32);
-        (Schema::of_call(fcinfo), reference, data, wanted(fcinfo, 2)?, most)
-    };
-    let most = usize::try_from(most).ok().filter(|most| *most > 0);
-    let most = most.ok_or_else(|| Error::new(Kind::BadOption, "most must be 1 row or more"))?;
-    let version = cache::resolve(schema, reference)?;
-    let (rows, read) = drawn(&version, &data::query_of(data)?, most)?;
-    let count = rows.rows();
-    if count == 0 {
-        return Err(Error::new(
-            Kind::BadOption,
-            format!("there are no rows to explain model {} with", version.reference()),
-        ));
-    }
+/// Explains rows of a version, and adds up what features add to each number that is meant.
+fn over_rows(schema: Schema, version: &Version, sql: &str, most: usize, wanted: &Wanted<'_>) -> Result<Vec<Found>> {
+    let (rows, read) = drawn(version, sql, most)?;
     let (scorer, _) = cache::scorer(schema, &version.reference(), &[ASKED], Preference::current())?;
     let model = scorer.active();
-    let mut added = vec![Added::default(); version.interface.features.len()];
-    for row in 0..count {
+    let mut all: Vec<Found> = vec![];
+    for row in 0..rows.rows() {
         interrupt::check();
-        let explanations = model.explain(schema, (&rows, row), &wanted)?;
-        let numbers = explanations.len().max(1) as f64;
-        for (feature, added) in added.iter_mut().enumerate() {
-            let sizes = explanations.iter().map(|explanation| explanation.contributions[feature].abs());
-            let size = sizes.sum::<f64>() / numbers;
-            added.sum += size;
-            added.squares += size * size;
+        let explanations = model.explain(schema, (&rows, row), wanted)?;
+        if all.is_empty() {
+            let several = explanations.len() > 1;
+            all.extend(explanations.iter().map(|explanation| {
+                Found {
+                    class: class(model.interface(), explanation)
+                        .or_else(|| several.then(|| (explanation.meant.target + 1).to_string())),
+                    importance: Importance::new(explanation.contributions.len()),
+                    first: explanation.clone(),
+                    read: read.unsigned_abs(),
+                }
+            }));
         }
+        all.iter_mut()
+            .zip(&explanations)
+            .for_each(|(found, explanation)| found.importance.add(&explanation.contributions));
     }
-    let n = count as f64;
-    let all: f64 = added.iter().map(|added| added.sum / n).sum();
-    // Of all rows the mean is no estimate.
-    let left = (1.0 - n / read as f64).max(0.0);
-    let of = |(feature, added): (usize, &Added)| {
-        let mean = added.sum / n;
-        let variance = (added.squares / n - mean * mean).max(0.0) * n / (n - 1.0).max(1.0);
-        let share = if all > 0.0 { mean / all } else { 0.0 };
-        (0, version.interface.features[feature].name.clone(), mean, share, (variance / n * left).sqrt())
-    };
-    let mut ranked: Vec<Ranked> = added.iter().enumerate().map(of).collect();
-    // Of equal ones the first, in the model's order.
-    ranked.sort_by(|a, b| b.2.total_cmp(&a.2));
-    (1..).zip(&mut ranked).for_each(|(rank, one)| one.0 = rank);
-    Ok(ranked)
+    if all.is_empty() {
+        return Err(Error::new(
+            Kind::BadOption,
+            format!("there are no rows to explain model {} by", version.reference()),
+        )
+        .with_hint("Name a relation or a query that has rows."));
+    }
+    Ok(all)
 }
 
-/// How much each feature adds on average to the numbers of rows, up or down. Declared in `sql/explain.sql`.
+/// Keeps what was found.
+fn keep(
+    schema: Schema,
+    version: &Version,
+    found: &Found,
+    wanted: &Wanted<'_>,
+    (source, segment): (&str, Option<&str>),
+) {
+    let name = |feature: usize| version.interface.features[feature].name.clone();
+    let ranked = found.importance.ranked(found.read);
+    let importance: Map<String, Json> = ranked.iter().map(|share| (name(share.feature), json!(share.mean))).collect();
+    let drivers: Vec<Json> = ranked
+        .iter()
+        .filter(|share| share.mean > 0.0)
+        .map(|share| {
+            json!({
+                "feature": name(share.feature), "importance": share.mean, "share": share.share, "standard_error": share.error,
+            })
+        })
+        .collect();
+    let analysis = Analysis {
+        segment,
+        class: found.class.clone(),
+        space: wanted.space.name(),
+        method: found.first.method.name(),
+        base: found.first.base,
+        importance: Json::Object(importance),
+        drivers: Json::Array(drivers),
+        rows: rows_of(found),
+        source,
+        background: found.first.background.as_ref().map(|background| background.id),
+    };
+    shap_analysis::add(schema, version, analysis);
+}
+
+fn rows_of(found: &Found) -> i64 {
+    i64::try_from(found.importance.rows()).unwrap_or(i64::MAX)
+}
+
+/// How much each feature matters over the rows of a relation. Declared in `sql/importance.sql`.
 #[pg_extern(sql = false)]
 fn e2i_importance(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> TableIterator<
     'static,
-    (name!(rank, i32), name!(feature, String), name!(importance, f64), name!(share, f64), name!(standard_error, f64)),
+    (
+        name!(rank, i32),
+        name!(feature, String),
+        name!(importance, f64),
+        name!(share, f64),
+        name!(standard_error, Option<f64>),
+        name!(class, Option<String>),
+        name!(rows, i64),
+    ),
 > {
-    TableIterator::new(sqlstate::keeping(|| importance(fcinfo)).or_raise())
+    // SAFETY: the server passes a valid fcinfo with the arguments of the declaration.
+    let lines = sqlstate::keeping(|| unsafe {
+        let stores = argument(fcinfo, 6).is_some_and(|datum| datum.value() != 0);
+        let schema = if stores { Schema::of_change(fcinfo) } else { Schema::of_call(fcinfo) };
+        let text = |index| argument(fcinfo, index).map(|datum| varlena::text(datum));
+        let (reference, source) = (given(text(0), "model")?, given(text(1), "relation")?);
+        let (wanted, segment) = (wanted(fcinfo, 2)?, text(7));
+        let most = given(argument(fcinfo, 5), "most")?.value() as i32;
+        let most = usize::try_from(most).ok().filter(|most| *most > 0);
+        let most = most.ok_or_else(|| Error::new(Kind::BadOption, "most must be 1 row or more"))?;
+        let version = cache::resolve(schema, reference)?;
+        let all = over_rows(schema, &version, &data::query_of(source)?, most, &wanted)?;
+        if stores {
+            all.iter().for_each(|found| keep(schema, &version, found, &wanted, (source, segment)));
+        }
+        Ok::<_, Error>(all.iter().flat_map(|found| lines(&version, found)).collect::<Vec<_>>())
+    });
+    TableIterator::new(lines.or_raise())
+}
+
+fn lines(version: &Version, found: &Found) -> Vec<Line> {
+    let ranked = found.importance.ranked(found.read).into_iter().zip(1..);
+    ranked
+        .map(|(share, rank)| {
+            let name = version.interface.features[share.feature].name.clone();
+            (rank, name, share.mean, share.share, share.error, found.class.clone(), rows_of(found))
+        })
+        .collect()
 }

@@ -18,5 +18,6 @@ pub mod log_policy;
 pub mod model;
 pub mod rights;
 pub mod schema;
+pub mod shap_analysis;
 pub mod stage;
 pub mod version;

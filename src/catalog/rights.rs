@@ -18,7 +18,7 @@ const ADMINISTERING: [&str; 8] = [
 ];
 
 /// What a deployer may do.
-const DEPLOYING: [&str; 31] = [
+const DEPLOYING: [&str; 32] = [
     "e2i_register_model",
     "e2i_annotate_model",
     "e2i_deploy",
@@ -50,6 +50,7 @@ const DEPLOYING: [&str; 31] = [
     "ml_scoring_jobs",
     "ml_scoring_schedules",
     "ml_calibrations",
+    "ml_shap_analyses",
 ];
 
 static PREVIOUS: OnceCell<pg_sys::emit_log_hook_type> = OnceCell::new();
