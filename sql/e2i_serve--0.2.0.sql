@@ -1195,19 +1195,13 @@ CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 1
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'e2i_set_background_wrapper';
 COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with when it is explained: those of a relation or a query, at most so many of them, drawn; covers => ''count'' counts over them what came to each branch of trees whose file does not say; how many were kept';
 
--- e2i_importance: how much features matter over many rows, which are read with the caller's rights.
-CREATE FUNCTION e2i_importance(model text, data text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, most integer DEFAULT 10000)
-    RETURNS TABLE (rank integer, feature text, importance float8, share float8, standard_error float8)
-    LANGUAGE c VOLATILE COST 1000000 AS 'MODULE_PATHNAME', 'e2i_importance_wrapper';
-COMMENT ON FUNCTION e2i_importance IS 'how much each feature adds on average to the numbers of the rows of a relation or a query, up or down: mean size, share, and the standard error of what was drawn of more than the most rows';
-
 -- e2i_importance: how much each feature matters over the rows of a relation, which are read with the caller's rights. VOLATILE: it can
 -- keep what it found.
 CREATE FUNCTION e2i_importance(model text, relation text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL,
         most integer DEFAULT 10000, store boolean DEFAULT false, segment text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, importance float8, share float8, standard_error float8, class text, "rows" bigint)
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_importance_wrapper';
-COMMENT ON FUNCTION e2i_importance IS 'the mean size of what each feature adds over the rows of a relation or a query, at most so many of them, drawn; its share, rank and standard error, by class where several are meant; store => true keeps it in ml_shap_analyses';
+    LANGUAGE c VOLATILE COST 1000000 AS 'MODULE_PATHNAME', 'e2i_importance_wrapper';
+COMMENT ON FUNCTION e2i_importance IS 'how much each feature adds on average to the rows of a relation or a query, up or down, with share, rank and standard error, by class; store => true keeps it';
 
 -- How sure a model is. STABLE and STRICT, as scoring is; the cost is that of scoring.
 
