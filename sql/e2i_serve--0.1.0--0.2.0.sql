@@ -509,7 +509,7 @@ COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text) I
 -- e2i_set_background: rows that stand for what is not known, read with the caller's rights.
 CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000, covers text DEFAULT 'file') RETURNS bigint
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'e2i_set_background_wrapper';
-COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with when it is explained: those of a relation or a query, at most so many of them, drawn; covers => ''count'' counts over them what came to each branch of trees whose file does not say; how many were kept';
+COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with: those of a relation or a query, at most so many, drawn; covers => ''count'' counts over them what came to each branch of its trees; how many were kept';
 REVOKE ALL ON FUNCTION e2i_set_background FROM PUBLIC;
 
 CREATE TABLE ml_model_backgrounds (
