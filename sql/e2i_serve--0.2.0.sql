@@ -1081,7 +1081,11 @@ COMMENT ON PROCEDURE e2i_score_table IS 'scores a table''s rows batch by batch, 
 
 CREATE FUNCTION e2i_score_problem(model text, features record, what text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 400 AS 'MODULE_PATHNAME', 'e2i_score_problem';
-COMMENT ON FUNCTION e2i_score_problem IS 'why a row cannot be scored: SQLSTATE, message, feature, and "blocked" where it holds personal data; NULL if it can be; of scoring jobs';
+COMMENT ON FUNCTION e2i_score_problem IS 'why a row cannot be scored: SQLSTATE, message, feature, "blocked" where it holds personal data, and of which kind; NULL if it can be; of scoring jobs';
+
+CREATE FUNCTION e2i_score_latency(model text, features record, what text) RETURNS float8
+    LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 400 AS 'MODULE_PATHNAME', 'e2i_score_latency';
+COMMENT ON FUNCTION e2i_score_latency IS 'how many milliseconds it takes to score a row by itself; of scoring jobs';
 
 CREATE FUNCTION e2i_cancel_scoring_job(id bigint) RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_cancel_scoring_job_wrapper';
@@ -1737,7 +1741,7 @@ CREATE VIEW e2i_rights AS
             'e2i_serve', 'e2i_check_features', 'e2i_describe_model', 'e2i_verify_model', 'e2i_model_classes', 'e2i_version_at', 'e2i_prewarm',
             'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library', 'e2i_score_row', 'e2i_score_on_write',
             'e2i_score_on_write_off', 'e2i_score_triggers', 'e2i_features_hash', 'e2i_answering_versions', 'e2i_stale_scores',
-            'e2i_score_table', 'e2i_score_problem', 'e2i_cancel_scoring_job', 'e2i_unschedule_scoring',
+            'e2i_score_table', 'e2i_score_problem', 'e2i_score_latency', 'e2i_cancel_scoring_job', 'e2i_unschedule_scoring',
             'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons', 'e2i_importance',
             'e2i_predict_interval', 'e2i_predict_interval_planned', 'e2i_predict_set', 'e2i_predict_set_planned', 'e2i_predict_calibrated',
             'e2i_predict_calibrated_planned', 'e2i_predict_calibrated_proba', 'e2i_predict_calibrated_proba_planned', 'e2i_coverage']),

@@ -67,7 +67,7 @@ DROP OWNED BY asker;
 DROP ROLE asker;
 
 -- An analysis stays when its version goes.
-SELECT e2i_undeploy('three');
+SELECT FROM e2i_undeploy('three');
 SELECT e2i_drop_model('three:1');
 SELECT count(*) FROM ml_shap_analyses WHERE model_name = 'three';
 
