@@ -19,7 +19,7 @@ use crate::pg::{interrupt, wait};
 /// What decides.
 pub enum Decided {
     /// Trees.
-    Trees(Trees),
+    Trees(Box<Trees>),
     /// Whatever computes sums.
     Sums(Sums),
     /// Nobody knows: there are the numbers of answers alone.
@@ -78,7 +78,15 @@ impl Decided {
                 let uncovered = (!leaves.have_covers()).then_some((trained.ensemble, times));
                 let whole = Rc::clone(&leaves);
                 let by_covers = OnceCell::new();
-                return Ok(Self::Trees(Trees { leaves, whole, link, features, by_covers, uncovered, columns: None }));
+                return Ok(Self::Trees(Box::new(Trees {
+                    leaves,
+                    whole,
+                    link,
+                    features,
+                    by_covers,
+                    uncovered,
+                    columns: None,
+                })));
             }
         }
         let Some(Decision { by, after }) = decision else { return Ok(Self::Unknown) };
@@ -99,7 +107,9 @@ impl Decided {
                         deciding.ensemble = own;
                     }
                 }
-                Ok(Trees::of(interface, *deciding, link).map_err(of_model)?.map_or(Self::Unknown, Self::Trees))
+                Ok(Trees::of(interface, *deciding, link)
+                    .map_err(of_model)?
+                    .map_or(Self::Unknown, |trees| Self::Trees(Box::new(trees))))
             }
         }
     }

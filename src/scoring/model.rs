@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use e2i_core::native::Decision;
 use e2i_core::reading::{Question, needed};
 use e2i_core::{Answer, Batch, Binder, Engine, Error, Interface, Kind, Known, OutputSet, Outputs, Result};
 use e2i_metrics::{Function, Scorer};
@@ -218,7 +219,7 @@ impl LoadedModel {
         let (interface, cost) = (self.interface().clone(), None);
         let version = Version { id: self.id, name: self.name.clone(), version: self.version.clone(), interface, cost };
         // No borrow is held while the bytes are read.
-        let decision = self.engine.borrow().decision()?;
+        let decision = Decision::of(&**self.engine.borrow())?;
         let made = Rc::new(Explained::read(schema, &version, decision)?);
         self.explained.replace(Some(Rc::clone(&made)));
         Ok(made)

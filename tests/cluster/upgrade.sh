@@ -34,7 +34,7 @@ is 'one active deployment' "$(failure b shop "INSERT INTO ml_bentoml_services (s
 is 'versions that were dropped' "$(failure b shop "SELECT e2i_register_model('sum', plus(3), version => '2')")" \
     '42710: model sum:2 was dropped, and its version is not given again'
 is 'the guard of the models' "$(failure b shop 'DROP SCHEMA ml CASCADE')" '55000: the extension e2i_serve holds a version of a model and is not dropped'
-is 'all members are members' "$(sql b shop "SELECT count(*) FROM pg_event_trigger t JOIN pg_depend d ON d.objid = t.oid AND d.deptype = 'e'")" 1
+is 'all members are members' "$(sql b shop "SELECT count(*) FROM pg_event_trigger t JOIN pg_depend d ON d.classid = t.tableoid AND d.objid = t.oid AND d.deptype = 'e'")" 1
 wait_for b shop "SELECT count(*) > $before FROM ml_bentoml_serving_metrics"
 is 'metrics go on' "$(sql b shop "SELECT e2i_flush_metrics()")" 1
 like 'the older release' "$(failure b older "SELECT ml.e2i_predict('sum:1', ARRAY[1])")" '55000: the extension e2i_serve is at version 0.1.0, its library at *'

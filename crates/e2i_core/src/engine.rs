@@ -1,11 +1,11 @@
 //! The seam between what a model means and what computes it.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
 use crate::known::Known;
-use crate::native::Decision;
 
 /// Which outputs a caller needs; an engine need not compute the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,13 +96,8 @@ pub trait Engine {
         Ok(None)
     }
 
-    /// What it adds up before it makes predictions of it; `None` where that is not known.
-    ///
-    /// # Errors
-    /// What its trees report.
-    fn decision(&self) -> Result<Option<Decision>> {
-        Ok(None)
-    }
+    /// Itself, for who knows engines of its kind.
+    fn as_any(&self) -> &dyn Any;
 
     /// The same for callers that have no use for some of the rows.
     ///

@@ -3,6 +3,7 @@
 //! A tensor lies over the batch's own memory, is made once and reused; outputs go into the tensors of the call before. A batch goes in
 //! calls of `rows_at_once` rows.
 
+use std::any::Any;
 use std::ffi::{CStr, CString};
 
 use e2i_core::{
@@ -360,6 +361,10 @@ impl Engine for RuntimeEngine {
 
     fn memory_bytes(&self) -> usize {
         self.memory_bytes
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn score_rows(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {

@@ -1,6 +1,7 @@
 -- Why a row has its score, as shap says: scikit-learn's trees and products, in their own files and as ONNX, alone and behind steps.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 SET e2i_serve.instruction_set = 'portable';
 \set models `echo "$E2I_MODELS"`
 CREATE TEMP TABLE files (name text, ending text);

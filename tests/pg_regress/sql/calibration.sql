@@ -1,6 +1,7 @@
 -- How sure a model is: intervals, sets of classes, calibrated probabilities.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 SET e2i_serve.instruction_set = 'portable';
 \set models `echo "$E2I_MODELS"`
 \set price :models '/trained/xgb_squared.json'

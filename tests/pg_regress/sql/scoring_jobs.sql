@@ -1,6 +1,7 @@
 -- Scoring a table batch by batch.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 \set models `echo "$E2I_MODELS"`
 \set churn :models '/hcp_churn.onnx'
 SELECT e2i_register_model('churn', pg_read_binary_file(:'churn'));

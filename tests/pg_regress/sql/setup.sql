@@ -42,5 +42,6 @@ BEGIN
     ALTER TABLE ml_model_events DISABLE TRIGGER events_are_append_only;
     DELETE FROM ml_model_events;
     DELETE FROM ml_inference_log_policies;
+    DELETE FROM ml_scoring_jobs;
     ALTER TABLE ml_model_events ENABLE TRIGGER events_are_append_only;
 END $$;

@@ -15,6 +15,7 @@ use super::link::Function;
 use super::operators::{Binary, BinaryFunction, Constants, Norm, Operator, RowFunction, Trees, UnaryFunction};
 use super::plan::{OpenPlan, Step};
 use super::value::ValueId;
+use crate::engine::Engine;
 use crate::error::Result;
 
 /// What becomes of sums.
@@ -69,8 +70,21 @@ pub struct Decision {
     pub after: After,
 }
 
+impl Decision {
+    /// What an engine adds up before it makes predictions of it; `None` where that is not known.
+    ///
+    /// # Errors
+    /// What its trees report.
+    pub fn of(engine: &dyn Engine) -> Result<Option<Self>> {
+        match engine.as_any().downcast_ref::<NativeEngine>() {
+            Some(engine) => of(engine.plan(), engine.set()),
+            None => Ok(None),
+        }
+    }
+}
+
 /// What decides in a plan; `None` where that is not known.
-pub(super) fn of(plan: &OpenPlan, set: InstructionSet) -> Result<Option<Decision>> {
+fn of(plan: &OpenPlan, set: InstructionSet) -> Result<Option<Decision>> {
     const NOTHING: After = After::Function(Function::Identity);
     let Some(mut value) = plan.main else { return Ok(None) };
     let (mut after, mut pair, mut shares) = (NOTHING, false, false);

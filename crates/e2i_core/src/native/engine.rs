@@ -1,10 +1,10 @@
 //! [`Engine`] over a compiled plan.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::decision::{self, Decision};
 use super::forest::Forest;
 use super::instruction_set::InstructionSet;
 use super::operators::{Cells, Frame, Scratch};
@@ -117,6 +117,16 @@ impl NativeEngine {
     /// [`Kind::BadModel`] for bytes that are no image of a plan.
     pub fn open(image: &[u8], set: InstructionSet) -> Result<Self> {
         Ok(Self::of(OpenPlan::open(image)?, set))
+    }
+
+    /// What it runs.
+    pub(super) fn plan(&self) -> &OpenPlan {
+        &self.plan
+    }
+
+    /// Which instructions it runs it on.
+    pub(super) fn set(&self) -> InstructionSet {
+        self.set
     }
 
     /// One that computes an open plan.
@@ -320,8 +330,8 @@ impl Engine for NativeEngine {
         Ok(Some(Box::new(engine)))
     }
 
-    fn decision(&self) -> Result<Option<Decision>> {
-        decision::of(&self.plan, self.set)
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn score_rows(&mut self, batch: &Batch, wanted: OutputSet, outputs: &mut Outputs) -> Result<()> {
