@@ -1,6 +1,7 @@
 -- Rows to compare with: why a row has its score, against them.
 \set VERBOSITY default
 SET client_min_messages = warning;
+CALL regress.begin_anew();
 SET e2i_serve.instruction_set = 'portable';
 \set models `echo "$E2I_MODELS"`
 \set risk :models '/trained/xgb_base_score.json'
