@@ -17,7 +17,6 @@ pub const STATISTICS_OF_EXPRESSIONS: u8 = b'e';
 ///
 /// # Safety
 /// The arguments must be those of an `ExplainOneQuery_hook`.
-#[cfg(not(any(feature = "pg15", feature = "pg16")))]
 pub unsafe fn explain_one_query(
     query: *mut pg_sys::Query,
     options: c_int,
@@ -28,24 +27,12 @@ pub unsafe fn explain_one_query(
     environment: *mut pg_sys::QueryEnvironment,
 ) {
     // SAFETY: as the caller promises.
-    unsafe { pg_sys::standard_ExplainOneQuery(query, options, into, state, text, parameters, environment) };
-}
-
-/// What the server does for EXPLAIN where there is no hook; until 16 it has no name.
-///
-/// # Safety
-/// The arguments must be those of an `ExplainOneQuery_hook`.
-#[cfg(any(feature = "pg15", feature = "pg16"))]
-pub unsafe fn explain_one_query(
-    query: *mut pg_sys::Query,
-    options: c_int,
-    into: *mut pg_sys::IntoClause,
-    state: *mut pg_sys::ExplainState,
-    text: *const c_char,
-    parameters: pg_sys::ParamListInfo,
-    environment: *mut pg_sys::QueryEnvironment,
-) {
+    #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+    unsafe {
+        pg_sys::standard_ExplainOneQuery(query, options, into, state, text, parameters, environment);
+    }
     // SAFETY: as the caller promises; counters of this process.
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
     unsafe {
         let before = pg_sys::pgBufferUsage;
         let begun = std::time::Instant::now();
