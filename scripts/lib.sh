@@ -162,7 +162,7 @@ cluster_scripts() {
     for script in "$ROOT"/tests/cluster/${1:-*}.sh; do
         if [[ $script == */common.sh ]]; then continue; fi
         [[ -e $script ]] || die "there is no ${script#"$ROOT/"}"
-        E2I_CLUSTER=${HOST_CLUSTER##*/} "$script" || status=1
+        E2I_CLUSTER=${HOST_CLUSTER##*/} "$script" || { printf 'FAILED %s, which ended in %d\n' "${script##*/}" "$?"; status=1; }
     done
     return "$status"
 }
