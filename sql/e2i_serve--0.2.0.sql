@@ -1199,6 +1199,28 @@ CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 1
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'e2i_set_background_wrapper';
 COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with: those of a relation or a query, at most so many, drawn; covers => ''count'' counts over them what came to each branch of its trees; how many were kept';
 
+-- e2i_interactions: what pairs of features add together.
+CREATE FUNCTION e2i_interactions(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (feature_a text, feature_b text, interaction float8)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
+CREATE FUNCTION e2i_interactions(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (feature_a text, feature_b text, interaction float8)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
+CREATE FUNCTION e2i_interactions(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (feature_a text, feature_b text, interaction float8)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
+CREATE FUNCTION e2i_interactions(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (feature_a text, feature_b text, interaction float8)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
+CREATE FUNCTION e2i_interactions(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (feature_a text, feature_b text, interaction float8)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
+COMMENT ON FUNCTION e2i_interactions(text, jsonb, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_interactions(text, text, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_interactions(text, json, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a json object or array';
+COMMENT ON FUNCTION e2i_interactions(text, record, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_interactions(text, anyarray, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: an array, bound by position';
+
 -- e2i_importance: how much each feature matters over the rows of a relation, which are read with the caller's rights. VOLATILE: it can
 -- keep what it found.
 CREATE FUNCTION e2i_importance(model text, relation text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL,
@@ -1742,7 +1764,7 @@ CREATE VIEW e2i_rights AS
             'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library', 'e2i_score_row', 'e2i_score_on_write',
             'e2i_score_on_write_off', 'e2i_score_triggers', 'e2i_features_hash', 'e2i_answering_versions', 'e2i_stale_scores',
             'e2i_score_table', 'e2i_score_problem', 'e2i_score_latency', 'e2i_cancel_scoring_job', 'e2i_unschedule_scoring',
-            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons', 'e2i_importance',
+            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons', 'e2i_interactions', 'e2i_importance',
             'e2i_predict_interval', 'e2i_predict_interval_planned', 'e2i_predict_set', 'e2i_predict_set_planned', 'e2i_predict_calibrated',
             'e2i_predict_calibrated_planned', 'e2i_predict_calibrated_proba', 'e2i_predict_calibrated_proba_planned', 'e2i_coverage']),
         ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights', 'e2i_scored_on_write', 'e2i_score_history', 'e2i_scoring_progress',

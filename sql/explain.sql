@@ -82,3 +82,25 @@ COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text) I
 CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000, covers text DEFAULT 'file') RETURNS bigint
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'e2i_set_background_wrapper';
 COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with: those of a relation or a query, at most so many, drawn; covers => ''count'' counts over them what came to each branch of its trees; how many were kept';
+
+-- e2i_interactions: what pairs of features add together.
+CREATE FUNCTION e2i_interactions(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (feature_a text, feature_b text, interaction float8)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
+CREATE FUNCTION e2i_interactions(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (feature_a text, feature_b text, interaction float8)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
+CREATE FUNCTION e2i_interactions(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (feature_a text, feature_b text, interaction float8)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
+CREATE FUNCTION e2i_interactions(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (feature_a text, feature_b text, interaction float8)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
+CREATE FUNCTION e2i_interactions(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+    RETURNS TABLE (feature_a text, feature_b text, interaction float8)
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
+COMMENT ON FUNCTION e2i_interactions(text, jsonb, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_interactions(text, text, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_interactions(text, json, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a json object or array';
+COMMENT ON FUNCTION e2i_interactions(text, record, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_interactions(text, anyarray, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: an array, bound by position';

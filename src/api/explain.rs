@@ -51,7 +51,7 @@ pub(super) unsafe fn argument(fcinfo: pg_sys::FunctionCallInfo, index: usize) ->
 ///
 /// # Safety
 /// `fcinfo` must be that of a call.
-unsafe fn spelling(fcinfo: pg_sys::FunctionCallInfo) -> Spelling {
+pub(super) unsafe fn spelling(fcinfo: pg_sys::FunctionCallInfo) -> Spelling {
     // SAFETY: as the caller promises; then a catalog look-up.
     unsafe {
         match pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 1) {

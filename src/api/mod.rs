@@ -15,6 +15,7 @@ mod explain;
 mod export;
 mod importance;
 mod inference_log;
+mod interactions;
 mod jobs;
 mod metrics;
 mod on_write;

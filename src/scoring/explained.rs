@@ -3,6 +3,8 @@
 //!
 //! Rows are those that were bound to be scored, so that a value is read in one way.
 
+mod interactions;
+
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
@@ -11,6 +13,7 @@ use e2i_core::{Batch, Error, Interface, Kind, Result};
 use e2i_explain::games::{self, Coalitions, EXACT_AT_MOST, Played, mix};
 use e2i_explain::{Attributions, Leaves, Meant, Method, Space, counted, meant, stored};
 
+pub use self::interactions::Pair;
 use crate::catalog::background::{self, Description};
 use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;

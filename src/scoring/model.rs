@@ -21,7 +21,7 @@ use crate::metrics::clock;
 use crate::metrics::counter::{self, Counter};
 use crate::pg::interrupt;
 use crate::scoring::engines::{self, Preference};
-use crate::scoring::explained::{Explained, Explanation, Wanted};
+use crate::scoring::explained::{Explained, Explanation, Pair, Wanted};
 use crate::settings::{self, EngineChoice};
 
 /// ONNX Runtime for the batches of a version whose rows the native engine scores.
@@ -231,6 +231,14 @@ impl LoadedModel {
     /// As [`Explained::read`] and [`Explained::explain`].
     pub fn explain(&self, schema: Schema, row: (&Batch, usize), wanted: &Wanted<'_>) -> Result<Vec<Explanation>> {
         self.explained(schema)?.explain(schema, &self.id, row, wanted, &|rows| self.numbers(rows))
+    }
+
+    /// What features and pairs of them add to a number of a row of a batch.
+    ///
+    /// # Errors
+    /// As [`Explained::read`] and [`Explained::interactions`].
+    pub fn interactions(&self, schema: Schema, row: (&Batch, usize), wanted: &Wanted<'_>) -> Result<Vec<Pair>> {
+        self.explained(schema)?.interactions(schema, &self.id, row, wanted)
     }
 
     /// Whether its trees know how much training data came to each branch; nothing without trees.

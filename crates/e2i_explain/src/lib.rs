@@ -3,7 +3,7 @@
 //! The attribution of a feature is its Shapley value: what it adds to the answer on average over all orders in which features may
 //! become known. [`Space`] and [`Method`] are what can be asked for, [`Link`] and [`Meant`] of which number. [`Leaves`] are trees as that needs them, [`Attributions`] what their columns add, by the covers of the training data
 //! or against the rows of a background; `shapley` is the game of one leaf, `quadrature` its integral; [`games`] are played by scoring rows, of any model; [`stored`] are rows as bytes;
-//! [`Importance`] is what attributions of many rows come to.
+//! [`Importance`] is what attributions of many rows come to, [`interactions()`] what pairs of columns add together.
 //!
 //! Sums are float64 throughout, and truth in the tests is the game itself, over every coalition.
 //!
@@ -13,6 +13,7 @@ mod answer;
 mod counted;
 pub mod games;
 mod importance;
+mod interactions;
 mod leaves;
 mod options;
 mod quadrature;
@@ -25,6 +26,7 @@ mod trees;
 pub use answer::{Link, Meant, meant, predicted};
 pub use counted::counted;
 pub use importance::{Importance, Share};
+pub use interactions::{Unknown, interactions};
 pub use leaves::Leaves;
 pub use options::{Method, Space};
 pub use shapley::of_game;

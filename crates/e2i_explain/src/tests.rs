@@ -1,5 +1,7 @@
 //! Attributions against their definition: the game itself, played in float64 over every coalition.
 
+mod interactions;
+
 use std::rc::Rc;
 
 use e2i_core::Kind;

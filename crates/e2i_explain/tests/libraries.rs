@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use e2i_core::formats::{self, Trained};
-use e2i_explain::{Attributions, Leaves};
+use e2i_explain::{Attributions, Leaves, Unknown, interactions};
 use serde_json::Value;
 
 fn models() -> PathBuf {
@@ -88,5 +88,51 @@ fn lightgbm_says_the_same() {
     ] {
         let difference = difference(name);
         assert!(difference <= 1e-13, "{name}: {difference:e}");
+    }
+}
+
+/// The greatest difference of a cell of the matrix of a row, as a part of what is added.
+fn difference_of_pairs(name: &str) -> f64 {
+    let golden = std::fs::read(models().join(format!("interactions/{name}.json"))).unwrap();
+    let golden: Value = serde_json::from_slice(&golden).unwrap();
+    let trained = trained(name);
+    let leaves = Rc::new(Leaves::of(&trained.ensemble, trained.link.divisor).unwrap());
+    let made = Attributions::by_covers(Rc::clone(&leaves), 0, || false).unwrap();
+    let (width, targets) = (trained.ensemble.width, trained.ensemble.targets);
+    let (mut greatest, mut seen) = (0.0_f64, 0);
+    for (row, given) in golden["rows"].as_array().unwrap().iter().zip(golden["interactions"].as_array().unwrap()) {
+        let row = numbers(row);
+        let contributions = made.of_rows(&row);
+        for (target, given) in given.as_array().unwrap().iter().enumerate() {
+            let mut matrix = vec![0.0; width * width];
+            let pairs = interactions(&leaves, &row, target, Unknown::Covers, || false).unwrap();
+            seen += pairs.len();
+            for (a, b, got) in pairs {
+                matrix[a as usize * width + b as usize] = got / 2.0;
+                matrix[b as usize * width + a as usize] = got / 2.0;
+            }
+            let of_target = &contributions[target * width..][..width];
+            for (column, contribution) in of_target.iter().enumerate() {
+                let pairs: f64 = matrix[column * width..][..width].iter().sum();
+                matrix[column * width + column] = contribution - pairs;
+            }
+            let given = given.as_array().unwrap().iter().flat_map(numbers);
+            greatest = given.zip(&matrix).fold(greatest, |greatest, (a, b)| greatest.max((a - b).abs()));
+        }
+        assert_eq!(given.as_array().unwrap().len(), targets, "{name}");
+    }
+    assert!(seen > 0, "{name} has no pairs");
+    greatest / golden["scale"].as_f64().unwrap()
+}
+
+#[test]
+fn xgboost_and_shap_say_the_same_of_pairs() {
+    for name in ["xgb_binary", "xgb_squared", "xgb_poisson", "xgb_softprob", "xgb_dart", "xgb_sets"] {
+        let difference = difference_of_pairs(name);
+        assert!(difference <= 1e-6, "{name}: {difference:e}");
+    }
+    for name in ["lgb_binary", "lgb_poisson"] {
+        let difference = difference_of_pairs(name);
+        assert!(difference <= 1e-9, "{name}: {difference:e}");
     }
 }
