@@ -82,6 +82,8 @@ schema:         ## write sql/e2i_serve--VERSION.sql, which is installed, from wh
 	@scripts/schema
 test:           ## everything; PG_MAJOR=16, 17 or 18 runs it on that PostgreSQL
 	@scripts/test
+test-server:    ## what of it another major may change: PG_MAJOR=16 make test-server
+	@scripts/test server
 nightly:        ## the native engine against the runtime at length: 100,000 random graphs, a million rows a model
 	@scripts/nightly
 bench:          ## nanoseconds a row, next to the runtime alone
@@ -118,5 +120,5 @@ dist:           ## sources for PGXN, bill of materials, checksums; KEY=… signs
 audit:          ## licences and advisories of the dependencies (needs cargo-deny)
 	@scripts/audit
 
-.PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop schema test nightly bench unit rust sql \
+.PHONY: all install install-library uninstall uninstall-library installcheck help setup demo demo-stop schema test test-server nightly bench unit rust sql \
         isolation cluster regress-accept docs python wheel psql dev-stop deb deb-try dist audit
