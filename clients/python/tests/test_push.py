@@ -169,3 +169,8 @@ def test_errors_of_the_server_are_the_servers(dsn, connection, customers):
         push(HistGradientBoostingClassifier(max_iter=2).fit(frame[NUMBERS], left), "named", dsn, version="a")
     with pytest.raises(E2iError, match="are the rows of the sample the model"):
         push(HistGradientBoostingClassifier(max_iter=2).fit(frame[NUMBERS], left), "rows", dsn, sample=frame[["region"]])
+
+
+def test_a_name_that_cannot_be_is_no_fault_of_the_model(dsn, customers):
+    with pytest.raises(psycopg.Error, match="invalid model version"):
+        push(pipeline(customers), "slashed", dsn, version="a/b")

@@ -8,7 +8,8 @@ from .errors import E2iError, NotInstalled, Refused
 from .parity import Parity
 from .push import Pushed, push
 from .reading import describe, models, verify
+from .report import report
 from .scoring import score
 
 __version__ = "0.2.0"
-__all__ = ["E2iError", "NotInstalled", "Parity", "Pushed", "Refused", "__version__", "describe", "models", "push", "score", "verify"]
+__all__ = ["E2iError", "NotInstalled", "Parity", "Pushed", "Refused", "__version__", "describe", "models", "push", "report", "score", "verify"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -182,6 +183,24 @@ def import_mlflow(
         print(f"{version.uri}: {version.reference or 'REFUSED'} {version.action}")
     if any(version.reference is None for version in imported):
         raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    service: Annotated[str, typer.Argument(help="a service, or a model that is not deployed")],
+    to: To = "",
+    out: Annotated[Optional[Path], typer.Option(help="the file; default: SERVICE.html")] = None,
+    days: Annotated[float, typer.Option(help="how far back it looks")] = 7.0,
+) -> None:
+    """One HTML file to look at: traffic, latency, health, calibration, canary against active, drift."""
+    from datetime import timedelta
+
+    from .report import report as do_report
+
+    with told():
+        path = out or Path(re.sub(r"[^\w.-]+", "_", service) + ".html")
+        do_report(service, to, path, timedelta(days=days))
+    print(path)
 
 
 @app.command()

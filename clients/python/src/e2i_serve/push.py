@@ -244,6 +244,8 @@ def _largest(expected: str) -> float:
 def _is_the_models(problem: psycopg.Error) -> bool:
     """Whether another form or no signature may do better: what the model or its bytes are, not rights, names, or the connection."""
     state = problem.sqlstate or ""
+    if (problem.diag.message_primary or "").startswith("invalid model "):  # its name or version
+        return False
     return state not in ("42710", "42501", "42883", "57014") and state[:2] in ("22", "42", "0A", "54", "55", "58", "P0", "XX", "38", "39")
 
 
