@@ -429,21 +429,21 @@ REVOKE ALL ON FUNCTION e2i_deploy(text, boolean, text, text, text) FROM PUBLIC;
 -- Why a row has its score. STABLE, as scoring is. The cost is that of a hundred scores, in units of cpu_operator_cost.
 
 -- e2i_contributions: what each feature adds to the number of a row.
-CREATE FUNCTION e2i_contributions(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8[]
+CREATE FUNCTION e2i_contributions(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS float8[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
-CREATE FUNCTION e2i_contributions(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8[]
+CREATE FUNCTION e2i_contributions(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS float8[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
-CREATE FUNCTION e2i_contributions(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8[]
+CREATE FUNCTION e2i_contributions(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS float8[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
-CREATE FUNCTION e2i_contributions(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8[]
+CREATE FUNCTION e2i_contributions(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS float8[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
-CREATE FUNCTION e2i_contributions(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8[]
+CREATE FUNCTION e2i_contributions(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS float8[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
-COMMENT ON FUNCTION e2i_contributions(text, jsonb, text, text, text) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_contributions(text, text, text, text, text) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_contributions(text, json, text, text, text) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a json object or array';
-COMMENT ON FUNCTION e2i_contributions(text, record, text, text, text) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_contributions(text, anyarray, text, text, text) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_contributions(text, jsonb, text, text, text, integer, float8) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_contributions(text, text, text, text, text, integer, float8) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_contributions(text, json, text, text, text, integer, float8) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a json object or array';
+COMMENT ON FUNCTION e2i_contributions(text, record, text, text, text, integer, float8) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_contributions(text, anyarray, text, text, text, integer, float8) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: an array, bound by position';
 
 -- e2i_base_value: what is expected when nothing is known of a row. With the contributions it adds up to the number of the row.
 CREATE FUNCTION e2i_base_value(model text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8
@@ -451,60 +451,60 @@ CREATE FUNCTION e2i_base_value(model text, space text DEFAULT 'margin', class te
 COMMENT ON FUNCTION e2i_base_value IS 'what is expected of a model''s number when no feature is known: with the contributions it adds up to the number of a row';
 
 -- e2i_explain: the same and what is around it, as JSON.
-CREATE FUNCTION e2i_explain(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-COMMENT ON FUNCTION e2i_explain(text, jsonb, text, text, text) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_explain(text, text, text, text, text) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_explain(text, json, text, text, text) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a json object or array';
-COMMENT ON FUNCTION e2i_explain(text, record, text, text, text) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_explain(text, anyarray, text, text, text) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_explain(text, jsonb, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_explain(text, text, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_explain(text, json, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a json object or array';
+COMMENT ON FUNCTION e2i_explain(text, record, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_explain(text, anyarray, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: an array, bound by position';
 
 -- e2i_reasons: the features that add most.
-CREATE FUNCTION e2i_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features text, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features text, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-COMMENT ON FUNCTION e2i_reasons(text, jsonb, integer, text, text, text) IS 'the k features that add most to the number of a row, with their values; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_reasons(text, text, integer, text, text, text) IS 'the k features that add most to the number of a row, with their values; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_reasons(text, json, integer, text, text, text) IS 'the k features that add most to the number of a row, with their values; features: a json object or array';
-COMMENT ON FUNCTION e2i_reasons(text, record, integer, text, text, text) IS 'the k features that add most to the number of a row, with their values; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_reasons(text, anyarray, integer, text, text, text) IS 'the k features that add most to the number of a row, with their values; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_reasons(text, jsonb, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_reasons(text, text, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_reasons(text, json, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a json object or array';
+COMMENT ON FUNCTION e2i_reasons(text, record, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_reasons(text, anyarray, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: an array, bound by position';
 
 -- e2i_top_reasons: their names alone, for scans.
-CREATE FUNCTION e2i_top_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS text[]
+CREATE FUNCTION e2i_top_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
-CREATE FUNCTION e2i_top_reasons(model text, features text, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS text[]
+CREATE FUNCTION e2i_top_reasons(model text, features text, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
-CREATE FUNCTION e2i_top_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS text[]
+CREATE FUNCTION e2i_top_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
-CREATE FUNCTION e2i_top_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS text[]
+CREATE FUNCTION e2i_top_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
-CREATE FUNCTION e2i_top_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS text[]
+CREATE FUNCTION e2i_top_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
-COMMENT ON FUNCTION e2i_top_reasons(text, jsonb, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_top_reasons(text, text, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_top_reasons(text, json, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a json object or array';
-COMMENT ON FUNCTION e2i_top_reasons(text, record, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text) IS 'the names of the k features that add most to the number of a row; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_top_reasons(text, jsonb, integer, text, text, text, integer, float8) IS 'the names of the k features that add most to the number of a row; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_top_reasons(text, text, integer, text, text, text, integer, float8) IS 'the names of the k features that add most to the number of a row; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_top_reasons(text, json, integer, text, text, text, integer, float8) IS 'the names of the k features that add most to the number of a row; features: a json object or array';
+COMMENT ON FUNCTION e2i_top_reasons(text, record, integer, text, text, text, integer, float8) IS 'the names of the k features that add most to the number of a row; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text, integer, float8) IS 'the names of the k features that add most to the number of a row; features: an array, bound by position';
 
 -- e2i_set_background: rows that stand for what is not known, read with the caller's rights.
 CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000, covers text DEFAULT 'file') RETURNS bigint
@@ -799,7 +799,7 @@ SELECT pg_catalog.pg_extension_config_dump('ml_shap_analyses', '');
 -- e2i_importance: how much each feature matters over the rows of a relation, which are read with the caller's rights. VOLATILE: it can
 -- keep what it found.
 CREATE FUNCTION e2i_importance(model text, relation text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL,
-        most integer DEFAULT 10000, store boolean DEFAULT false, segment text DEFAULT NULL)
+        most integer DEFAULT 10000, store boolean DEFAULT false, segment text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, importance float8, share float8, standard_error float8, class text, "rows" bigint)
     LANGUAGE c VOLATILE COST 1000000 AS 'MODULE_PATHNAME', 'e2i_importance_wrapper';
 COMMENT ON FUNCTION e2i_importance IS 'how much each feature adds on average to the rows of a relation or a query, up or down, with share, rank and standard error, by class; store => true keeps it';

@@ -63,7 +63,7 @@ pub(super) unsafe fn spelling(fcinfo: pg_sys::FunctionCallInfo) -> Spelling {
     }
 }
 
-/// The options from an argument on: space, class, method.
+/// The options from an argument on: space, class, method; those of what is drawn as usual.
 ///
 /// # Safety
 /// `fcinfo` must be that of a call with these three arguments, which are texts.
@@ -74,7 +74,32 @@ pub(super) unsafe fn wanted<'w>(fcinfo: pg_sys::FunctionCallInfo, first: usize) 
         space: text(0).map_or(Ok(Space::Margin), Space::from_name)?,
         class: text(1),
         method: text(2).map(Method::from_name).transpose()?,
+        samples: None,
+        error: None,
     })
+}
+
+/// The same with how many orders are to be drawn, or until which error; these two arguments begin at `draws`.
+///
+/// # Safety
+/// As [`wanted`]; and of a call with these two, which are an integer and a float8.
+pub(super) unsafe fn wanted_drawn<'w>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    first: usize,
+    draws: usize,
+) -> Result<Wanted<'w>> {
+    // SAFETY: as the caller promises.
+    let (wanted, samples, error) =
+        unsafe { (wanted(fcinfo, first)?, argument(fcinfo, draws), argument(fcinfo, draws + 1)) };
+    let samples = samples.map(|datum| datum.value() as i32).map(|samples| {
+        let samples = usize::try_from(samples).ok().filter(|samples| *samples > 0);
+        samples.ok_or_else(|| Error::new(Kind::BadOption, "samples must be 1 or more"))
+    });
+    let error = error.map(|datum| f64::from_bits(datum.value() as u64)).map(|error| {
+        let is_error = error.is_finite() && error > 0.0;
+        is_error.then_some(error).ok_or_else(|| Error::new(Kind::BadOption, "error must be greater than 0 and finite"))
+    });
+    Ok(Wanted { samples: samples.transpose()?, error: error.transpose()?, ..wanted })
 }
 
 /// Why a row has its numbers, and what it was explained by.
@@ -171,7 +196,8 @@ unsafe fn of_call(fcinfo: pg_sys::FunctionCallInfo, first: usize, shows: bool) -
         let site: &mut Site = call_site::state(fcinfo);
         let spelling = *site.spelling.get_or_insert_with(|| spelling(fcinfo));
         let _ = site.site.enter(call_site::Place::of_call(fcinfo));
-        let (reference, wanted, schema) = (varlena::text(reference), wanted(fcinfo, first)?, Schema::of_call(fcinfo));
+        let (reference, schema) = (varlena::text(reference), Schema::of_call(fcinfo));
+        let wanted = wanted_drawn(fcinfo, first, first + 3)?;
         let scorer = site.site.scorer(|| Ok((schema, Preference::current())), reference, ASKED, |_| Ok(()))?;
         interrupt::check();
         answer(schema, scorer, Features::of_datum(spelling, features), &wanted, shows).map(Some)
@@ -186,7 +212,8 @@ unsafe fn of_set(fcinfo: pg_sys::FunctionCallInfo, first: usize) -> Result<Optio
     // SAFETY: as the caller promises.
     unsafe {
         let (Some(reference), Some(features)) = (argument(fcinfo, 0), argument(fcinfo, 1)) else { return Ok(None) };
-        let (reference, wanted, schema) = (varlena::text(reference), wanted(fcinfo, first)?, Schema::of_call(fcinfo));
+        let (reference, schema) = (varlena::text(reference), Schema::of_call(fcinfo));
+        let wanted = wanted_drawn(fcinfo, first, first + 3)?;
         let (mut scorer, _) = cache::scorer(schema, reference, &[ASKED], Preference::current())?;
         interrupt::check();
         answer(schema, &mut scorer, Features::of_datum(spelling(fcinfo), features), &wanted, true).map(Some)
@@ -320,6 +347,7 @@ fn document(answer: &Answer, explanation: &Explanation, wanted: &Wanted<'_>) -> 
         "base_value": number(explanation.base),
         "output": number(explanation.output),
         "prediction": number(explanation.prediction),
+        "samples": (explanation.orders > 0).then_some(explanation.orders),
         "additivity_error": number((explanation.output - sum).abs()),
         "contributions": contributions,
         "key_drivers": drivers,

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
-use crate::api::explain::{ASKED, argument, class, drawn, wanted};
+use crate::api::explain::{ASKED, argument, class, drawn, wanted_drawn};
 use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::catalog::shap_analysis::{self, Analysis};
@@ -125,7 +125,7 @@ fn e2i_importance(
         let schema = if stores { Schema::of_change(fcinfo) } else { Schema::of_call(fcinfo) };
         let text = |index| argument(fcinfo, index).map(|datum| varlena::text(datum));
         let (reference, source) = (given(text(0), "model")?, given(text(1), "relation")?);
-        let (wanted, segment) = (wanted(fcinfo, 2)?, text(7));
+        let (wanted, segment) = (wanted_drawn(fcinfo, 2, 8)?, text(7));
         let most = given(argument(fcinfo, 5), "most")?.value() as i32;
         let most = usize::try_from(most).ok().filter(|most| *most > 0);
         let most = most.ok_or_else(|| Error::new(Kind::BadOption, "most must be 1 row or more"))?;

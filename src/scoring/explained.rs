@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use e2i_core::native::Decision;
 use e2i_core::{Batch, Error, Interface, Kind, Result};
-use e2i_explain::games::{self, Coalitions, EXACT_AT_MOST, Played, mix};
+use e2i_explain::games::{EXACT_AT_MOST, Played};
 use e2i_explain::{Attributions, Leaves, Meant, Method, Space, counted, meant, stored};
 
 pub use self::interactions::Pair;
@@ -19,21 +19,11 @@ use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::pg::interrupt;
 use crate::scoring::decided::{Decided, Trees};
+use crate::scoring::played::{self, Effort, Game};
 use crate::settings;
 
 /// Most bytes that the tables of one version may take for each method; leaves beyond that are computed for each row.
 const TABLES_AT_MOST: usize = 64 << 20;
-
-/// Rows that are mixed and scored together.
-const MIXED_AT_ONCE: usize = 4096;
-
-/// About how many mixed rows are scored for a row whose coalitions are drawn, and the fewest orders that are.
-const MIXED_A_ROW: usize = 400_000;
-const FEWEST_ORDERS: usize = 8;
-const MOST_ORDERS: usize = 200;
-
-/// With this the orders are drawn, so that a row is explained in the same way each time.
-const SEED: u64 = 20_261_129;
 
 /// What is asked of a row.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +34,10 @@ pub struct Wanted<'w> {
     pub method: Option<Method>,
     /// Of which class.
     pub class: Option<&'w str>,
+    /// Where orders are drawn, how many.
+    pub samples: Option<usize>,
+    /// And until which standard error: of no feature is it greater.
+    pub error: Option<f64>,
 }
 
 /// Why a row has one of its numbers.
@@ -57,8 +51,10 @@ pub struct Explanation {
     pub base: f64,
     /// What each feature adds, in the order of the interface.
     pub contributions: Vec<f64>,
-    /// How far each of them may be from the truth, where they were drawn.
+    /// How far each of them may be from the truth, where they were drawn: its standard error.
     pub errors: Option<Vec<f64>>,
+    /// How many orders were drawn, each forwards and backwards; 0 where nothing was.
+    pub orders: usize,
     /// The number itself, in the space that was asked for.
     pub output: f64,
     /// What the model predicts of it.
@@ -176,6 +172,7 @@ impl Explained {
                 base: self.base_of(trees, attributions, background, meant, wanted.space)?,
                 contributions,
                 errors: None,
+                orders: 0,
                 output: trees.link.value(&numbers, meant, wanted.space),
                 prediction: trees.link.value(&numbers, meant, Space::Output),
                 numbers: numbers.clone(),
@@ -251,64 +248,35 @@ impl Explained {
         wanted: &Wanted<'_>,
         ask: &Ask<'_>,
     ) -> Result<Vec<Explanation>> {
-        let players = self.players();
         let own = batch.picked(&[row]);
         let (numbers, targets) = self.numbers(&own, ask)?;
         let meant = self.meant(targets, wanted)?;
-        let mut place = vec![None; self.interface.features.len()];
-        players.iter().enumerate().for_each(|(player, feature)| place[*feature] = Some(player));
-        let others = background.rows.rows();
-        let (mut mixed, mut mean) = (Batch::new(&self.interface.inputs, 0), vec![]);
-        let mut worth = |coalitions: &Coalitions| -> Result<Vec<f64>> {
-            let mut all = Vec::with_capacity(coalitions.len() * meant.len());
-            let together: Vec<&[bool]> = coalitions.iter().collect();
-            // As many coalitions at once as make a batch; a background beyond that is scored piece by piece all the same.
-            for together in together.chunks((MIXED_AT_ONCE / others).max(1)) {
-                interrupt::check();
-                mixed.set_rows(together.len() * others);
-                for (index, members) in together.iter().enumerate() {
-                    // A feature that is no player changes nothing.
-                    let takes = |feature: usize| place[feature].is_none_or(|player| members[player]);
-                    for other in 0..others {
-                        let at = index * others + other;
-                        mix(&mut mixed, at, (&own, 0), (&background.rows, other), &self.interface.features, takes);
-                    }
-                }
-                let (numbers, targets) = self.numbers(&mixed, ask)?;
-                for rows in numbers.chunks_exact(targets * others) {
-                    mean.clear();
-                    mean.extend(meant.iter().map(|meant| {
-                        let values = rows.chunks_exact(targets).map(|row| self.value(row, *meant, wanted.space));
-                        values.sum::<f64>() / others as f64
-                    }));
-                    all.extend_from_slice(&mean);
-                }
-            }
-            Ok(all)
+        let is_additive = self.decided.is_additive() && self.decided.link().is_linear_in(wanted.space);
+        let game = Game {
+            reference: &self.reference,
+            interface: &self.interface,
+            players: &self.players(),
+            own: &own,
+            others: &background.rows,
+            meant: meant.len(),
         };
-        let is_closed = self.decided.is_additive() && self.decided.link().is_linear_in(wanted.space);
-        let played = if is_closed {
-            games::additive(players.len(), meant.len(), &mut worth)?
-        } else if players.len() <= EXACT_AT_MOST {
-            games::exact(players.len(), meant.len(), &mut worth)?
-        } else {
-            let orders = (MIXED_A_ROW / (2 * (players.len() + 1) * others)).clamp(FEWEST_ORDERS, MOST_ORDERS);
-            games::drawn(players.len(), meant.len(), orders, SEED, &mut worth)?
-        };
-        let Played { added, errors, orders } = played;
-        let over_features = |numbers: &[f64]| -> Vec<f64> {
-            place.iter().map(|player| player.map_or(0.0, |player| numbers[player])).collect()
-        };
+        let effort = Effort { samples: wanted.samples, error: wanted.error, is_additive };
+        let Played { added, errors, orders } = played::play(&game, effort, &mut |rows| {
+            let (numbers, targets) = self.numbers(rows, ask)?;
+            let values = |row| meant.iter().map(move |meant| self.value(row, *meant, wanted.space));
+            Ok(numbers.chunks_exact(targets).flat_map(values).collect())
+        })?;
         let explained = meant.iter().enumerate().map(|(index, meant)| {
             let output = self.value(&numbers, *meant, wanted.space);
-            let contributions = over_features(&added[index]);
+            let contributions = added[index].clone();
             Explanation {
                 meant: *meant,
                 method,
                 // What was played adds up, so that it need not be scored again.
                 base: output - added[index].iter().sum::<f64>(),
                 contributions,
-                errors: (orders > 0).then(|| over_features(&errors[index])),
+                errors: (orders > 0).then(|| errors[index].clone()),
+                orders,
                 output,
                 prediction: self.value(&numbers, *meant, Space::Output),
                 numbers: numbers.clone(),

@@ -20,6 +20,7 @@ pub mod explained;
 pub mod golden;
 mod model;
 pub mod planned;
+mod played;
 mod route;
 mod scorer;
 pub mod shadow;

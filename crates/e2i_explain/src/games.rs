@@ -83,53 +83,95 @@ pub fn additive(players: usize, numbers: usize, worth: &mut Worth<'_>) -> Result
     Ok(Played { errors: vec![vec![0.0; players]; numbers], added, orders: 0 })
 }
 
-/// Draws `orders` orders of players, each played forwards and backwards.
+/// How many orders are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Draws {
+    /// At most so many, each forwards and backwards.
+    pub most: usize,
+    /// No more once every standard error is this or less.
+    pub error: Option<f64>,
+}
+
+/// Orders that are drawn and asked about together. As few say nothing of how far off they are.
+const ROUND: usize = 8;
+
+/// Draws orders of players, each played forwards and backwards.
 ///
 /// # Errors
 /// What `worth` reports.
-pub fn drawn(players: usize, numbers: usize, orders: usize, seed: u64, worth: &mut Worth<'_>) -> Result<Played> {
+pub fn drawn(players: usize, numbers: usize, draws: Draws, seed: u64, worth: &mut Worth<'_>) -> Result<Played> {
     let mut random = Random(seed);
-    let (mut sums, mut squares) = (vec![vec![0.0; players]; numbers], vec![vec![0.0; players]; numbers]);
+    // Nobody and everybody are at the ends of every order.
+    let mut ends = Coalitions { players, members: vec![false; players] };
+    ends.members.resize(2 * players, true);
+    let ends = worth(&ends)?;
+    let mut means = vec![Means::new(players); numbers];
     let mut order: Vec<usize> = (0..players).collect();
-    for _ in 0..orders {
-        for at in (1..players).rev() {
-            order.swap(at, random.below(at + 1));
+    let mut count = 0;
+    while count < draws.most {
+        let (mut coalitions, mut orders) = (Coalitions { players, members: vec![] }, vec![]);
+        for _ in 0..ROUND.min(draws.most - count) {
+            for at in (1..players).rev() {
+                order.swap(at, random.below(at + 1));
+            }
+            let backwards: Vec<usize> = order.iter().rev().copied().collect();
+            for order in [&order, &backwards] {
+                let mut members = vec![false; players];
+                for player in &order[..players.saturating_sub(1)] {
+                    members[*player] = true;
+                    coalitions.members.extend_from_slice(&members);
+                }
+            }
+            orders.push(order.clone());
         }
-        // The coalitions from nobody to everybody in this order, then in the other one.
-        let mut coalitions = Coalitions { players, members: vec![] };
-        let backwards: Vec<usize> = order.iter().rev().copied().collect();
-        for order in [&order, &backwards] {
-            let mut members = vec![false; players];
-            coalitions.members.extend_from_slice(&members);
-            for player in order {
-                members[*player] = true;
-                coalitions.members.extend_from_slice(&members);
+        let between = players.saturating_sub(1);
+        let all = if between == 0 { vec![] } else { worth(&coalitions)? };
+        for (index, order) in orders.iter().enumerate() {
+            count += 1;
+            for (number, means) in means.iter_mut().enumerate() {
+                let at = |way: usize, members: usize| match members {
+                    0 => ends[number],
+                    _ if members == players => ends[numbers + number],
+                    _ => all[((2 * index + way) * between + members - 1) * numbers + number],
+                };
+                let step = |way: usize, place: usize| at(way, place + 1) - at(way, place);
+                for (place, player) in order.iter().enumerate() {
+                    let added = f64::midpoint(step(0, place), step(1, players - 1 - place));
+                    means.add(*player, added, count as f64);
+                }
             }
         }
-        let all = worth(&coalitions)?;
-        let step = |way: usize, place: usize, number: usize| {
-            let at = |place: usize| all[(way * (players + 1) + place) * numbers + number];
-            at(place + 1) - at(place)
-        };
-        for number in 0..numbers {
-            for (place, player) in order.iter().enumerate() {
-                let added = f64::midpoint(step(0, place, number), step(1, players - 1 - place, number));
-                sums[number][*player] += added;
-                squares[number][*player] += added * added;
-            }
+        let is_close = |error: f64| means.iter().all(|means| means.errors(count as f64).all(|own| own <= error));
+        if draws.error.is_some_and(is_close) {
+            break;
         }
     }
-    let count = orders.max(1) as f64;
-    let mean = |sums: &Vec<f64>| sums.iter().map(|sum| sum / count).collect::<Vec<f64>>();
-    let added: Vec<Vec<f64>> = sums.iter().map(mean).collect();
-    let error = |squares: f64, mean: f64| {
-        let variance = (squares - count * mean * mean).max(0.0) / (count - 1.0).max(1.0);
-        (variance / count).sqrt()
-    };
-    let errors = squares.iter().zip(&added).map(|(squares, means)| {
-        squares.iter().zip(means).map(|(squares, mean)| error(*squares, *mean)).collect::<Vec<f64>>()
-    });
-    Ok(Played { errors: errors.collect(), added, orders })
+    let errors = means.iter().map(|means| means.errors(count as f64).collect()).collect();
+    Ok(Played { errors, added: means.into_iter().map(|means| means.means).collect(), orders: count })
+}
+
+/// Means of what players add, and the sums of squares around them.
+#[derive(Clone)]
+struct Means {
+    means: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl Means {
+    fn new(players: usize) -> Self {
+        Self { means: vec![0.0; players], squares: vec![0.0; players] }
+    }
+
+    /// By differences from the mean, as sums of squares would cancel.
+    fn add(&mut self, player: usize, added: f64, count: f64) {
+        let before = added - self.means[player];
+        self.means[player] += before / count;
+        self.squares[player] += before * (added - self.means[player]);
+    }
+
+    fn errors(&self, count: f64) -> impl Iterator<Item = f64> {
+        self.squares.iter().map(move |square| (square.max(0.0) / (count - 1.0).max(1.0) / count).sqrt())
+    }
 }
 
 /// What coalitions are worth: for each, one after the other, as many numbers as the answer has.
@@ -194,11 +236,12 @@ mod tests {
         assert!((right.added[0][0] + 2.0).abs() < 1e-12 && (right.added[1][0] + 4.0).abs() < 1e-12, "{right:?}");
         assert_eq!(right.orders, 0);
         for orders in [1, 3] {
-            let drawn = drawn(7, 2, orders, 5, &mut |coalitions| Ok(pairs(coalitions))).unwrap();
+            let draws = Draws { most: orders, error: None };
+            let drawn = drawn(7, 2, draws, 5, &mut |coalitions| Ok(pairs(coalitions))).unwrap();
             for (a, b) in drawn.added.iter().flatten().zip(right.added.iter().flatten()) {
                 assert!((a - b).abs() < 1e-12, "{drawn:?} {right:?}");
             }
-            assert!(drawn.errors.iter().flatten().all(|error| *error < 1e-6));
+            assert!(drawn.errors.iter().flatten().all(|error| *error < 1e-14));
         }
     }
 
@@ -213,7 +256,8 @@ mod tests {
         };
         let right = exact(9, 1, &mut { threes }).unwrap();
         let wrong = |orders: usize| {
-            let drawn = drawn(9, 1, orders, 11, &mut { threes }).unwrap();
+            let drawn = drawn(9, 1, Draws { most: orders, error: None }, 11, &mut { threes }).unwrap();
+            assert_eq!(drawn.orders, orders);
             let sum: f64 = drawn.added[0].iter().sum();
             assert!((sum - 3.0).abs() < 1e-12, "what is drawn adds up, too: {sum}");
             let pairs = drawn.added[0].iter().zip(&right.added[0]).zip(&drawn.errors[0]);
@@ -222,6 +266,28 @@ mod tests {
             pairs.map(|((a, b), _)| (a - b).abs()).fold(0.0, f64::max)
         };
         assert!(wrong(2_000) < 0.3 * wrong(20));
+
+        // As many orders as an error needs, and no more than are allowed.
+        let until = |most, error| drawn(9, 1, Draws { most, error: Some(error) }, 11, &mut { threes }).unwrap();
+        let (rough, fine) = (until(100_000, 0.02), until(100_000, 0.002));
+        for (played, error) in [(&rough, 0.02), (&fine, 0.002)] {
+            assert!(played.errors[0].iter().all(|own| *own <= error), "{played:?}");
+            let pairs = played.added[0].iter().zip(&right.added[0]);
+            assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() <= 4.0 * error), "{played:?} {right:?}");
+        }
+        // A tenth of the error takes about a hundred times as many.
+        assert!((30 * rough.orders..300 * rough.orders).contains(&fine.orders), "{} {}", rough.orders, fine.orders);
+        assert_eq!(until(24, 1e-9).orders, 24);
+    }
+
+    #[test]
+    fn one_player_and_two_are_drawn_as_they_are() {
+        let alone = drawn(1, 1, Draws { most: 3, error: None }, 1, &mut |all| {
+            Ok(all.iter().map(|members| if members[0] { 2.5 } else { 1.0 }).collect())
+        });
+        assert_eq!(alone.unwrap().added, [[1.5]]);
+        let two = drawn(2, 2, Draws { most: 1, error: None }, 1, &mut |coalitions| Ok(pairs(coalitions))).unwrap();
+        assert_eq!(two.added, exact(2, 2, &mut |coalitions| Ok(pairs(coalitions))).unwrap().added);
     }
 
     #[test]
