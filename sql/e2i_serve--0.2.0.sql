@@ -1139,43 +1139,43 @@ CREATE FUNCTION e2i_base_value(model text, space text DEFAULT 'margin', class te
 COMMENT ON FUNCTION e2i_base_value IS 'what is expected of a model''s number when no feature is known: with the contributions it adds up to the number of a row';
 
 -- e2i_explain: the same and what is around it, as JSON.
-CREATE FUNCTION e2i_explain(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-COMMENT ON FUNCTION e2i_explain(text, jsonb, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_explain(text, text, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_explain(text, json, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a json object or array';
-COMMENT ON FUNCTION e2i_explain(text, record, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_explain(text, anyarray, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_explain(text, jsonb, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_explain(text, text, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_explain(text, json, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a json object or array';
+COMMENT ON FUNCTION e2i_explain(text, record, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_explain(text, anyarray, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: an array, bound by position';
 
 -- e2i_reasons: the features that add most.
-CREATE FUNCTION e2i_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features text, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features text, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-COMMENT ON FUNCTION e2i_reasons(text, jsonb, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_reasons(text, text, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_reasons(text, json, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a json object or array';
-COMMENT ON FUNCTION e2i_reasons(text, record, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_reasons(text, anyarray, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_reasons(text, jsonb, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_reasons(text, text, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_reasons(text, json, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a json object or array';
+COMMENT ON FUNCTION e2i_reasons(text, record, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_reasons(text, anyarray, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: an array, bound by position';
 
 -- e2i_top_reasons: their names alone, for scans.
 CREATE FUNCTION e2i_top_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
@@ -1220,6 +1220,31 @@ COMMENT ON FUNCTION e2i_interactions(text, text, text, text, text) IS 'what each
 COMMENT ON FUNCTION e2i_interactions(text, json, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a json object or array';
 COMMENT ON FUNCTION e2i_interactions(text, record, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a row, bound by column name';
 COMMENT ON FUNCTION e2i_interactions(text, anyarray, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: an array, bound by position';
+
+-- What reasons say, as users write it.
+
+CREATE TABLE ml_reason_texts (
+    id           bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    feature      text,
+    direction    text NOT NULL CHECK (direction IN ('up', 'down')),
+    language     text NOT NULL DEFAULT 'en',
+    text         text NOT NULL,
+    text_missing text,
+    model        text,
+    UNIQUE NULLS NOT DISTINCT (model, feature, direction, language),
+    CONSTRAINT braces_hold_feature_value_contribution_or_direction
+        CHECK (regexp_replace(text || coalesce(text_missing, ''), '\{(feature|value|contribution|direction)\}', '', 'g') !~ '[{}]')
+);
+COMMENT ON TABLE ml_reason_texts IS 'what e2i_reasons, e2i_explain and e2i_explain_table say of features, for users to write; of a feature before those of all, then of a model';
+COMMENT ON COLUMN ml_reason_texts.id IS 'number of the text';
+COMMENT ON COLUMN ml_reason_texts.feature IS 'of which feature; NULL for all';
+COMMENT ON COLUMN ml_reason_texts.direction IS 'up where it raises the number, down where it lowers it';
+COMMENT ON COLUMN ml_reason_texts.language IS 'the language, as it is asked for';
+COMMENT ON COLUMN ml_reason_texts.text IS 'what is said; {feature}, {value}, {contribution} and {direction} are filled in';
+COMMENT ON COLUMN ml_reason_texts.text_missing IS 'what is said where the row has no value; NULL for the same, with missing as the value';
+COMMENT ON COLUMN ml_reason_texts.model IS 'of which model; NULL for all';
+SELECT pg_catalog.pg_extension_config_dump('ml_reason_texts', '');
+SELECT pg_catalog.pg_extension_config_dump('ml_reason_texts_id_seq', '');
 
 -- e2i_importance: how much each feature matters over the rows of a relation, which are read with the caller's rights. VOLATILE: it can
 -- keep what it found.
@@ -1776,12 +1801,12 @@ CREATE VIEW e2i_rights AS
             'e2i_health', 'e2i_shadow_report', 'e2i_schedule_scoring', 'e2i_set_background', 'e2i_calibrate', 'e2i_check_coverage']),
         ('deployer', 'SELECT', ARRAY['ml_model_aliases', 'ml_bentoml_services', 'ml_stage_policies', 'ml_model_events',
             'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats',
-            'ml_scoring_jobs', 'ml_scoring_schedules', 'ml_calibrations']),
+            'ml_scoring_jobs', 'ml_scoring_schedules', 'ml_calibrations', 'ml_reason_texts']),
         ('deployer', 'SELECT, INSERT', ARRAY['ml_shap_analyses']),
         ('admin', 'EXECUTE', ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics',
             'e2i_set_inference_log', 'e2i_export_model']),
         ('admin', 'SELECT', ARRAY['ml_inference_log', 'ml_scoring_job_errors']),
-        ('admin', 'INSERT, UPDATE, DELETE', ARRAY['ml_stage_policies', 'ml_health_limits']),
+        ('admin', 'INSERT, UPDATE, DELETE', ARRAY['ml_stage_policies', 'ml_health_limits', 'ml_reason_texts']),
         ('pg_monitor', 'EXECUTE', ARRAY['e2i_serving_counters', 'e2i_prometheus_metrics', 'e2i_health']),
         ('pg_monitor', 'SELECT', ARRAY['e2i_serving_stats'])
     )

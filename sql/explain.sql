@@ -23,43 +23,43 @@ CREATE FUNCTION e2i_base_value(model text, space text DEFAULT 'margin', class te
 COMMENT ON FUNCTION e2i_base_value IS 'what is expected of a model''s number when no feature is known: with the contributions it adds up to the number of a row';
 
 -- e2i_explain: the same and what is around it, as JSON.
-CREATE FUNCTION e2i_explain(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-CREATE FUNCTION e2i_explain(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION e2i_explain(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-COMMENT ON FUNCTION e2i_explain(text, jsonb, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_explain(text, text, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_explain(text, json, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a json object or array';
-COMMENT ON FUNCTION e2i_explain(text, record, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_explain(text, anyarray, text, text, text, integer, float8) IS 'everything about why a row has its number: base value, output, what each feature adds, method; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_explain(text, jsonb, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_explain(text, text, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_explain(text, json, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a json object or array';
+COMMENT ON FUNCTION e2i_explain(text, record, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_explain(text, anyarray, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: an array, bound by position';
 
 -- e2i_reasons: the features that add most.
-CREATE FUNCTION e2i_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features text, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features text, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-CREATE FUNCTION e2i_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
+CREATE FUNCTION e2i_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-COMMENT ON FUNCTION e2i_reasons(text, jsonb, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_reasons(text, text, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_reasons(text, json, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a json object or array';
-COMMENT ON FUNCTION e2i_reasons(text, record, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_reasons(text, anyarray, integer, text, text, text, integer, float8) IS 'the k features that add most to the number of a row, with their values; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_reasons(text, jsonb, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a jsonb object or array';
+COMMENT ON FUNCTION e2i_reasons(text, text, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a JSON object or array as text';
+COMMENT ON FUNCTION e2i_reasons(text, json, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a json object or array';
+COMMENT ON FUNCTION e2i_reasons(text, record, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a row, bound by column name';
+COMMENT ON FUNCTION e2i_reasons(text, anyarray, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: an array, bound by position';
 
 -- e2i_top_reasons: their names alone, for scans.
 CREATE FUNCTION e2i_top_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]

@@ -47,6 +47,7 @@ pgrx::extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
 pgrx::extension_sql_file!("../sql/scoring.sql", name = "scoring", requires = ["tables"]);
 pgrx::extension_sql_file!("../sql/jobs.sql", name = "jobs", requires = ["scoring"]);
 pgrx::extension_sql_file!("../sql/explain.sql", name = "explain", requires = ["scoring"]);
+pgrx::extension_sql_file!("../sql/reasons.sql", name = "reasons", requires = ["jobs"]);
 pgrx::extension_sql_file!("../sql/importance.sql", name = "importance", requires = ["scoring"]);
 pgrx::extension_sql_file!("../sql/calibration.sql", name = "calibration", requires = ["scoring"]);
 pgrx::extension_sql_file!("../sql/lifecycle.sql", name = "lifecycle", requires = ["tables", e2i_transition_stage]);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use e2i_core::random::Random;
 use e2i_core::{Batch, Binder, Column, Error, Interface, Kind, Result};
-use e2i_explain::{Method, Space, stored};
+use e2i_explain::{Direction, Method, Reason, Space, stored};
 use pgrx::datum::JsonB;
 use pgrx::prelude::*;
 use pgrx::{direct_function_call, pg_guard, pg_sys};
@@ -17,6 +17,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::catalog::background::{self, Description};
 use crate::catalog::model::Version;
+use crate::catalog::reason_text;
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Features, Spelling};
 use crate::datum::result;
@@ -182,7 +183,25 @@ pub(super) fn class(interface: &Interface, explanation: &Explanation) -> Option<
 }
 
 fn direction(contribution: f64) -> &'static str {
-    if contribution > 0.0 { "up" } else { "down" }
+    Direction::of(contribution).name()
+}
+
+/// What is said of some features of an answer, in their order.
+fn in_words(
+    schema: Schema,
+    answer: &Answer,
+    explanation: &Explanation,
+    features: &[usize],
+    language: &str,
+) -> Result<Vec<String>> {
+    let of_model = &answer.model.interface().features;
+    let names = features.iter().map(|index| of_model[*index].name.clone()).collect();
+    let texts = reason_text::of(schema, &answer.model.name, names, language);
+    let said = features.iter().map(|index| {
+        let (feature, value) = (of_model[*index].name.as_str(), answer.shown[*index].as_deref());
+        texts.of(&Reason { feature, value, contribution: explanation.contributions[*index] })
+    });
+    said.collect()
 }
 
 /// Explains the row of a call at its place in the plan; `None` where model or features are NULL.
@@ -302,14 +321,31 @@ fn e2i_base_value(fcinfo: pg_sys::FunctionCallInfo) -> f64 {
 fn e2i_explain(fcinfo: pg_sys::FunctionCallInfo) -> Option<JsonB> {
     // SAFETY: the server passes a valid fcinfo with the arguments of the declaration.
     let found = sqlstate::keeping(|| unsafe {
-        let wanted = wanted(fcinfo, 2)?;
-        let answer = of_call(fcinfo, 2, true)?;
-        answer.map(Answer::one).transpose().map(|answer| answer.map(|(answer, one)| document(&answer, &one, &wanted)))
+        let (wanted, schema) = (wanted(fcinfo, 2)?, Schema::of_call(fcinfo));
+        let Some(answer) = of_call(fcinfo, 2, true)? else { return Ok(None) };
+        let (answer, one) = answer.one()?;
+        let ranked = Answer::ranked(&one);
+        let said = in_words(schema, &answer, &one, &ranked, language(fcinfo, 7))?;
+        Ok(Some(document(&answer, &one, &wanted, ranked.into_iter().zip(said))))
     });
     found.or_raise().map(JsonB)
 }
 
-fn document(answer: &Answer, explanation: &Explanation, wanted: &Wanted<'_>) -> Json {
+/// The language that is asked for.
+///
+/// # Safety
+/// `fcinfo` must be that of a call with this argument, which is a text.
+unsafe fn language<'l>(fcinfo: pg_sys::FunctionCallInfo, index: usize) -> &'l str {
+    // SAFETY: as the caller promises.
+    unsafe { argument(fcinfo, index).map_or("en", |datum| varlena::text(datum)) }
+}
+
+fn document(
+    answer: &Answer,
+    explanation: &Explanation,
+    wanted: &Wanted<'_>,
+    ranked: impl Iterator<Item = (usize, String)>,
+) -> Json {
     let features = &answer.model.interface().features;
     let name = |index: usize| features[index].name.clone();
     let added = |index: usize| explanation.contributions[index];
@@ -323,12 +359,11 @@ fn document(answer: &Answer, explanation: &Explanation, wanted: &Wanted<'_>) -> 
             one
         })
         .collect();
-    let drivers: Vec<Json> = Answer::ranked(explanation)
-        .into_iter()
-        .map(|index| {
+    let drivers: Vec<Json> = ranked
+        .map(|(index, text)| {
             json!({
                 "feature": name(index), "value": answer.values[index],
-                "impact": number(added(index)), "direction": direction(added(index)),
+                "impact": number(added(index)), "direction": direction(added(index)), "text": text,
             })
         })
         .collect();
@@ -388,24 +423,23 @@ fn e2i_reasons(
     ),
 > {
     // SAFETY: the server passes a valid fcinfo with the arguments of the declaration.
-    let (answer, count) = unsafe { (sqlstate::keeping(|| of_set(fcinfo, 3)).or_raise(), argument(fcinfo, 2)) };
-    let (Some(answer), Some(count)) = (answer, count) else { return TableIterator::new(vec![]) };
-    let (answer, explanation) = answer.one().or_raise();
-    let count = at_most(count.value() as i32).or_raise();
-    let ranked = Answer::ranked(&explanation).into_iter().take(count).zip(1..);
-    let rows: Vec<_> = ranked
-        .map(|(index, rank)| {
+    let rows = sqlstate::keeping(|| unsafe {
+        let (Some(answer), Some(count)) = (of_set(fcinfo, 3)?, argument(fcinfo, 2)) else { return Ok(vec![]) };
+        let (answer, explanation) = answer.one()?;
+        let towards = argument(fcinfo, 9).map(|datum| Direction::from_name(varlena::text(datum))).transpose()?;
+        let mut ranked = Answer::ranked(&explanation);
+        ranked
+            .retain(|index| towards.is_none_or(|towards| towards == Direction::of(explanation.contributions[*index])));
+        ranked.truncate(at_most(count.value() as i32)?);
+        let said = in_words(Schema::of_call(fcinfo), &answer, &explanation, &ranked, language(fcinfo, 8))?;
+        let reasons = ranked.into_iter().zip(said).zip(1..).map(|((index, text), rank)| {
             let (name, value) = (answer.model.interface().features[index].name.clone(), answer.shown[index].clone());
             let contribution = explanation.contributions[index];
-            let verb = if contribution > 0.0 { "raises" } else { "lowers" };
-            let text = match &value {
-                Some(value) => format!("{name} = {value} {verb} the score"),
-                None => format!("{name} is missing, which {verb} the score"),
-            };
             (rank, name, value, contribution, direction(contribution).to_owned(), text)
-        })
-        .collect();
-    TableIterator::new(rows)
+        });
+        Ok(reasons.collect())
+    });
+    TableIterator::new(rows.or_raise())
 }
 
 /// Gives a version rows that stand for what is not known: a relation's or a query's, read with the caller's rights, as many as `most` of

@@ -16,6 +16,7 @@ pub mod invalidation;
 pub mod keep;
 pub mod log_policy;
 pub mod model;
+pub mod reason_text;
 pub mod rights;
 pub mod schema;
 pub mod shap_analysis;

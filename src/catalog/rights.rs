@@ -18,7 +18,7 @@ const ADMINISTERING: [&str; 8] = [
 ];
 
 /// What a deployer may do.
-const DEPLOYING: [&str; 32] = [
+const DEPLOYING: [&str; 33] = [
     "e2i_register_model",
     "e2i_annotate_model",
     "e2i_deploy",
@@ -51,12 +51,13 @@ const DEPLOYING: [&str; 32] = [
     "ml_scoring_schedules",
     "ml_calibrations",
     "ml_shap_analyses",
+    "ml_reason_texts",
 ];
 
 static PREVIOUS: OnceCell<pg_sys::emit_log_hook_type> = OnceCell::new();
 
 /// What an admin may also write.
-const EDITED: [&str; 2] = ["ml_stage_policies", "ml_health_limits"];
+const EDITED: [&str; 3] = ["ml_stage_policies", "ml_health_limits", "ml_reason_texts"];
 
 /// The set of rights that a thing of the extension is in.
 fn kind_of(name: &str) -> Option<&'static str> {

@@ -17,6 +17,7 @@ sql a shop "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS
     UPDATE ml_stage_policies SET at_least = 0.72, description = 'as agreed' WHERE stage = 'staging' AND metric = 'auc';
     UPDATE ml_stage_policies SET enabled = false WHERE stage = 'shadow' AND metric = 'r2';
     INSERT INTO ml_stage_policies (stage, gate) VALUES ('shadow', 'approver');
+    INSERT INTO ml_reason_texts (feature, direction, language, text, model) VALUES ('age', 'up', 'de', 'Alter {value}', 'churn'), (NULL, 'down', 'en', '{feature}', NULL);
     SELECT FROM e2i_transition_stage('churn', '1', 'staging', reason => 'good enough');
     SELECT FROM e2i_calibrate('sum:1', 'SELECT i AS x, i + 1 + i / 7.0 AS y, 1 + i % 2 AS g FROM generate_series(1, 9) i', 'y', by => 'g', weights => 'g');
     SELECT FROM e2i_calibrate('churn', 'SELECT *, id % 3 = 0 AS t FROM customers', 't', method => 'isotonic');

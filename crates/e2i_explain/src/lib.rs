@@ -3,7 +3,8 @@
 //! The attribution of a feature is its Shapley value: what it adds to the answer on average over all orders in which features may
 //! become known. [`Space`] and [`Method`] are what can be asked for, [`Link`] and [`Meant`] of which number. [`Leaves`] are trees as that needs them, [`Attributions`] what their columns add, by the covers of the training data
 //! or against the rows of a background; `shapley` is the game of one leaf, `quadrature` its integral; [`games`] are played by scoring rows, of any model; [`stored`] are rows as bytes;
-//! [`Importance`] is what attributions of many rows come to, [`interactions()`] what pairs of columns add together.
+//! [`Importance`] is what attributions of many rows come to, [`interactions()`] what pairs of columns add together;
+//! [`Texts`] say it in words.
 //!
 //! Sums are float64 throughout, and truth in the tests is the game itself, over every coalition.
 //!
@@ -21,6 +22,7 @@ mod shapley;
 pub mod stored;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod trees;
 
 pub use answer::{Link, Meant, meant, predicted};
@@ -30,4 +32,5 @@ pub use interactions::{Unknown, interactions};
 pub use leaves::Leaves;
 pub use options::{Method, Space};
 pub use shapley::of_game;
+pub use texts::{Direction, Reason, Text, Texts};
 pub use trees::Attributions;
