@@ -103,7 +103,7 @@ fn of(plan: &OpenPlan, set: InstructionSet) -> Result<Option<Decision>> {
             Operator::Cast(_) if plan.values[input as usize].element.is_float() => {}
             Operator::WholeRow(row) if after == NOTHING => match row.function {
                 RowFunction::Complement if !pair => pair = true,
-                RowFunction::Shares { .. } | RowFunction::SharesOrZeros => shares = true,
+                RowFunction::Shares { .. } | RowFunction::SharesOrZeros if !pair => shares = true,
                 RowFunction::Expit => after = After::Function(Function::Logistic { coefficient: 1.0 }),
                 RowFunction::Softmax if !pair => after = After::Function(Function::Softmax),
                 RowFunction::SoftmaxPair(scale) if !pair => {
@@ -116,7 +116,7 @@ fn of(plan: &OpenPlan, set: InstructionSet) -> Result<Option<Decision>> {
             Operator::Softmax(softmax) if after == NOTHING && softmax.size == width && !softmax.logarithm => {
                 after = After::Function(Function::Softmax);
             }
-            Operator::Normalize(normalize) if after == NOTHING && normalize.norm == Norm::L1 => shares = true,
+            Operator::Normalize(normalize) if after == NOTHING && !pair && normalize.norm == Norm::L1 => shares = true,
             Operator::Unary(unary) if after == NOTHING => match function(unary.function) {
                 Some(function) => after = After::Function(function),
                 None => break,
@@ -143,8 +143,10 @@ fn of(plan: &OpenPlan, set: InstructionSet) -> Result<Option<Decision>> {
         }
         value = input;
     }
-    if shares {
+    // What adds up to 1 is its own shares.
+    if shares && !pair {
         after = match after {
+            After::Function(Function::Softmax) => after,
             After::Function(Function::Logistic { coefficient: 1.0 }) => After::Shares,
             // Shares of sums are no function of each.
             _ => return Ok(None),
