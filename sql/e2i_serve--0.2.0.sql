@@ -1246,6 +1246,31 @@ COMMENT ON COLUMN ml_reason_texts.model IS 'of which model; NULL for all';
 SELECT pg_catalog.pg_extension_config_dump('ml_reason_texts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_reason_texts_id_seq', '');
 
+-- SECURITY INVOKER: rows are read and reasons written with the caller's rights.
+CREATE PROCEDURE e2i_explain_table(
+    model text,
+    "table" regclass,
+    into_table text,
+    top integer DEFAULT 3,
+    space text DEFAULT 'margin',
+    class text DEFAULT NULL,
+    method text DEFAULT NULL,
+    samples integer DEFAULT NULL,
+    error float8 DEFAULT NULL,
+    language text DEFAULT 'en',
+    towards text DEFAULT NULL,
+    key text[] DEFAULT NULL,
+    "where" text DEFAULT NULL,
+    batch_rows integer DEFAULT NULL,
+    on_error text DEFAULT NULL,
+    max_errors bigint DEFAULT NULL,
+    workers integer DEFAULT 1,
+    pause interval DEFAULT NULL,
+    max_lag interval DEFAULT NULL,
+    restart boolean DEFAULT false
+) LANGUAGE c AS 'MODULE_PATHNAME', 'e2i_explain_table_wrapper';
+COMMENT ON PROCEDURE e2i_explain_table IS 'writes why a table''s rows have their numbers into another table, a row a reason, batch by batch as e2i_score_table does; the same call goes on where an earlier one was ended';
+
 -- e2i_importance: how much each feature matters over the rows of a relation, which are read with the caller's rights. VOLATILE: it can
 -- keep what it found.
 CREATE FUNCTION e2i_importance(model text, relation text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL,
@@ -1789,7 +1814,7 @@ CREATE VIEW e2i_rights AS
             'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library', 'e2i_score_row', 'e2i_score_on_write',
             'e2i_score_on_write_off', 'e2i_score_triggers', 'e2i_features_hash', 'e2i_answering_versions', 'e2i_stale_scores',
             'e2i_score_table', 'e2i_score_problem', 'e2i_score_latency', 'e2i_cancel_scoring_job', 'e2i_unschedule_scoring',
-            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons', 'e2i_interactions', 'e2i_importance',
+            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons', 'e2i_interactions', 'e2i_explain_table', 'e2i_importance',
             'e2i_predict_interval', 'e2i_predict_interval_planned', 'e2i_predict_set', 'e2i_predict_set_planned', 'e2i_predict_calibrated',
             'e2i_predict_calibrated_planned', 'e2i_predict_calibrated_proba', 'e2i_predict_calibrated_proba_planned', 'e2i_coverage']),
         ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights', 'e2i_scored_on_write', 'e2i_score_history', 'e2i_scoring_progress',

@@ -22,3 +22,28 @@ COMMENT ON COLUMN ml_reason_texts.text_missing IS 'what is said where the row ha
 COMMENT ON COLUMN ml_reason_texts.model IS 'of which model; NULL for all';
 SELECT pg_catalog.pg_extension_config_dump('ml_reason_texts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_reason_texts_id_seq', '');
+
+-- SECURITY INVOKER: rows are read and reasons written with the caller's rights.
+CREATE PROCEDURE e2i_explain_table(
+    model text,
+    "table" regclass,
+    into_table text,
+    top integer DEFAULT 3,
+    space text DEFAULT 'margin',
+    class text DEFAULT NULL,
+    method text DEFAULT NULL,
+    samples integer DEFAULT NULL,
+    error float8 DEFAULT NULL,
+    language text DEFAULT 'en',
+    towards text DEFAULT NULL,
+    key text[] DEFAULT NULL,
+    "where" text DEFAULT NULL,
+    batch_rows integer DEFAULT NULL,
+    on_error text DEFAULT NULL,
+    max_errors bigint DEFAULT NULL,
+    workers integer DEFAULT 1,
+    pause interval DEFAULT NULL,
+    max_lag interval DEFAULT NULL,
+    restart boolean DEFAULT false
+) LANGUAGE c AS 'MODULE_PATHNAME', 'e2i_explain_table_wrapper';
+COMMENT ON PROCEDURE e2i_explain_table IS 'writes why a table''s rows have their numbers into another table, a row a reason, batch by batch as e2i_score_table does; the same call goes on where an earlier one was ended';

@@ -19,7 +19,7 @@ CREATE VIEW e2i_rights AS
             'e2i_cached_models', 'e2i_clear_session_cache', 'e2i_shadow_comparisons', 'e2i_load_library', 'e2i_score_row', 'e2i_score_on_write',
             'e2i_score_on_write_off', 'e2i_score_triggers', 'e2i_features_hash', 'e2i_answering_versions', 'e2i_stale_scores',
             'e2i_score_table', 'e2i_score_problem', 'e2i_score_latency', 'e2i_cancel_scoring_job', 'e2i_unschedule_scoring',
-            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons', 'e2i_interactions', 'e2i_importance',
+            'e2i_contributions', 'e2i_base_value', 'e2i_explain', 'e2i_reasons', 'e2i_top_reasons', 'e2i_interactions', 'e2i_explain_table', 'e2i_importance',
             'e2i_predict_interval', 'e2i_predict_interval_planned', 'e2i_predict_set', 'e2i_predict_set_planned', 'e2i_predict_calibrated',
             'e2i_predict_calibrated_planned', 'e2i_predict_calibrated_proba', 'e2i_predict_calibrated_proba_planned', 'e2i_coverage']),
         ('everybody', 'SELECT', ARRAY['e2i_session_cache', 'e2i_shadow_scores', 'e2i_rights', 'e2i_scored_on_write', 'e2i_score_history', 'e2i_scoring_progress',

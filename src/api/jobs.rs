@@ -73,6 +73,7 @@ fn e2i_score_table(
                 pause: pause.map(|pause| milliseconds("pause", &pause)).transpose()?.unwrap_or(0),
                 max_lag: max_lag.map(|lag| milliseconds("max_lag", &lag)).transpose()?,
                 created: false,
+                explains: None,
             },
             restart: restart.unwrap_or(false),
             schedule: None,
@@ -81,19 +82,21 @@ fn e2i_score_table(
     let asked = read().or_raise();
     // SAFETY: as above.
     if !unsafe { may_commit(fcinfo) } {
-        raise(&cannot_commit());
+        let instead = "in one transaction: UPDATE customers c SET churn_score = e2i_predict('churn', c);";
+        raise(&cannot_commit("e2i_score_table", instead));
     }
     as_procedure(|| score_table(schema, &asked, Ground::Procedure));
 }
 
-fn cannot_commit() -> Error {
-    Error::new(Kind::WrongState, "e2i_score_table commits batch by batch, and cannot do so inside a transaction block or a function")
-        .with_hint(
-            "CALL it by itself, outside of BEGIN and COMMIT; in one transaction: UPDATE customers c SET churn_score = e2i_predict('churn', c);",
-        )
+/// A job that is called where it cannot commit; `instead` is what can be done there.
+pub(super) fn cannot_commit(procedure: &str, instead: &str) -> Error {
+    let message =
+        format!("{procedure} commits batch by batch, and cannot do so inside a transaction block or a function");
+    Error::new(Kind::WrongState, message)
+        .with_hint(format!("CALL it by itself, outside of BEGIN and COMMIT; {instead}"))
 }
 
-fn milliseconds(name: &str, interval: &Interval) -> Result<u64> {
+pub(super) fn milliseconds(name: &str, interval: &Interval) -> Result<u64> {
     u64::try_from(interval.as_micros() / 1000).map(|it| Duration::from_millis(it).as_millis() as u64).map_err(|_| {
         Error::new(Kind::BadOption, format!("{name} is negative")).with_hint(format!("{name} => '100 ms'"))
     })

@@ -12,6 +12,7 @@ mod calibration;
 mod deploy;
 mod describe;
 mod explain;
+mod explain_table;
 mod export;
 mod importance;
 mod inference_log;

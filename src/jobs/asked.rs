@@ -6,8 +6,7 @@ use serde_json::Value;
 use crate::catalog::schema::Schema;
 use crate::jobs::job::{Job, OnError, Options};
 use crate::jobs::source::{Column, Table};
-use crate::jobs::targets;
-use crate::jobs::{run, statements};
+use crate::jobs::{reasons, run, statements, targets};
 use crate::pg::role;
 
 /// The options of a call.
@@ -91,6 +90,7 @@ impl Asked {
                 pause: number("pause_ms")?.map(|pause| positive("pause_ms", pause)).transpose()?.unwrap_or(0),
                 max_lag: number("max_lag_ms")?.map(|lag| positive("max_lag_ms", lag)).transpose()?,
                 created: false,
+                explains: None,
             },
             restart: false,
             schedule: None,
@@ -144,6 +144,9 @@ impl Asked {
         match &self.into {
             None => targets::check(&job.targets, &job.source)?,
             Some(name) => {
+                if job.options.explains.is_some() {
+                    reasons::check_key(&job.key)?;
+                }
                 let table = match statements::found(name)? {
                     Some(table) => table,
                     None => {
@@ -159,10 +162,16 @@ impl Asked {
                         Kind::BadOption,
                         format!("into_table is the table that is scored, {}", table.name),
                     )
-                    .with_hint("Name a column of it: target => 'churn_score'"));
+                    .with_hint(match job.options.explains {
+                        None => "Name a column of it: target => 'churn_score'",
+                        Some(_) => "Name another one, which is made where it is not there.",
+                    }));
                 }
                 check_key(&job.key, &table)?;
-                targets::check(&job.targets, &table)?;
+                match job.options.explains {
+                    None => targets::check(&job.targets, &table)?,
+                    Some(_) => reasons::check(&table)?,
+                }
                 job.into = Some(table);
             }
         }

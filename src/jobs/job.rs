@@ -76,6 +76,27 @@ pub enum OnError {
     Skip,
 }
 
+/// What is said of each row where it is explained, as `e2i_reasons` takes it; stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reasons {
+    /// Reasons of a row.
+    pub top: u64,
+    /// Of which number.
+    pub space: String,
+    /// Of which class, if one was named.
+    pub class: Option<String>,
+    /// By which method, if one was named.
+    pub method: Option<String>,
+    /// How many orders are drawn, where they are.
+    pub samples: Option<u64>,
+    /// Until which standard error they are.
+    pub error: Option<f64>,
+    /// In which language.
+    pub language: String,
+    /// Those of one direction alone.
+    pub towards: Option<String>,
+}
+
 /// How a job goes about it; stored.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -102,6 +123,9 @@ pub struct Options {
     pub max_lag: Option<u64>,
     /// Whether its table was made by it.
     pub created: bool,
+    /// What is said of rows, where they are explained and not scored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explains: Option<Reasons>,
 }
 
 impl Options {
@@ -145,6 +169,11 @@ impl Job {
     /// The table that is written.
     pub fn target(&self) -> &Table {
         self.into.as_ref().unwrap_or(&self.source)
+    }
+
+    /// The procedure that it is called by.
+    pub fn procedure(&self) -> &'static str {
+        if self.options.explains.is_some() { "e2i_explain_table" } else { "e2i_score_table" }
     }
 
     /// Its name.

@@ -331,7 +331,10 @@ pub fn found(schema: Schema, id: i64) -> Result<(Job, Vec<Part>)> {
     let options: Options =
         serde_json::from_str(&options).map_err(|_| gone("a readable form of the options".to_owned()))?;
     let parts: Vec<Part> = serde_json::from_str(&parts).map_err(|_| gone("a readable form of the parts".to_owned()))?;
-    let targets = Targets::parse(&document)?;
+    let targets = match options.explains {
+        None => Targets::parse(&document)?,
+        Some(_) => Targets::of_reasons(),
+    };
     let job =
         Job { schema, id, model, version, source, key, into, targets, condition, options, by, schedule, leader: None };
     Ok((job, parts))

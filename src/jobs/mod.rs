@@ -1,4 +1,4 @@
-//! Scoring jobs: a table's rows scored batch by batch, each batch in a transaction of its own with what the ledger says of it.
+//! Scoring jobs: a table's rows scored, or explained ([`reasons`]), batch by batch, each batch in a transaction of its own with what the ledger says of it.
 //!
 //! [`asked`] makes of a call's options a [`job`]; [`claim`] keeps others from its columns; [`run`] is the loop, [`statements`] what it
 //! has the server do as the caller, [`ledger`] what it writes down as the extension's owner. Upon that rests the promise that no row
@@ -13,6 +13,7 @@ mod claim;
 pub mod job;
 mod ledger;
 mod pace;
+mod reasons;
 mod run;
 pub mod schedule;
 mod source;
@@ -107,7 +108,10 @@ fn begin(job: &mut Job, asked: &Asked) -> Result<Vec<Part>> {
     // Of a schedule's, only what nobody has ended: each of its runs is to score all rows. And not into a table that is there since now.
     let is_new = job.options.created;
     let goes_on = |found: &ledger::Unfinished| {
-        !asked.restart && !is_new && (asked.schedule.is_none() || found.status == "running")
+        !asked.restart
+            && !is_new
+            && found.options.explains == job.options.explains
+            && (asked.schedule.is_none() || found.status == "running")
     };
     if let Some(mut found) = ledger::unfinished(job).filter(goes_on) {
         job.id = found.id;

@@ -227,7 +227,8 @@ fn percent(standing: &Standing) -> i64 {
 /// What `pg_stat_activity` shows instead of the call.
 fn show(job: &Job, standing: &Standing) {
     let text = format!(
-        "CALL e2i_score_table: job {}, {} into {}, {}% ({} of {} rows)",
+        "CALL {}: job {}, {} into {}, {}% ({} of {} rows)",
+        job.procedure(),
         job.id,
         job.version,
         job.target_name(),

@@ -126,8 +126,8 @@ impl Table {
     }
 
     /// Whether rows are told apart by these columns, in whatever order.
-    pub fn is_unique(&self, key: &[Column]) -> bool {
-        let same = |names: &[String]| names.len() == key.len() && key.iter().all(|column| names.contains(&column.name));
+    pub fn is_unique(&self, key: &[String]) -> bool {
+        let same = |names: &[String]| names.len() == key.len() && key.iter().all(|column| names.contains(column));
         self.unique.iter().any(|(_, names)| same(names))
     }
 
@@ -158,7 +158,7 @@ impl Table {
             }
             key.push(column.clone());
         }
-        if self.is_plain && !self.is_unique(&key) {
+        if self.is_plain && !self.is_unique(names) {
             let columns = key.iter().map(Column::quoted).collect::<Vec<_>>().join(", ");
             return Err(Error::new(Kind::BadOption, format!("({columns}) is not unique in {}", self.name))
                 .with_hint(format!("CREATE UNIQUE INDEX ON {} ({columns});", self.name)));

@@ -4,6 +4,7 @@ use e2i_core::{Result, Written};
 use pgrx::PgMemoryContexts;
 
 use crate::jobs::job::{Job, Key, OnError, RowError, Tally};
+use crate::jobs::reasons;
 use crate::jobs::source::{Column, Table, literal, quoted};
 use crate::jobs::targets::{self, Terms};
 use crate::on_write::usual;
@@ -15,9 +16,9 @@ use crate::pg::statement::{in_common_forms, parsed, run};
 type Values<'v> = Vec<(Written, &'v str, String)>;
 
 /// A condition with its arguments.
-struct Range {
-    text: String,
-    arguments: Vec<Argument>,
+pub(super) struct Range {
+    pub(super) text: String,
+    pub(super) arguments: Vec<Argument>,
 }
 
 fn list(key: &[Column]) -> String {
@@ -30,12 +31,20 @@ fn key_of(row: &Row, columns: usize) -> Key {
 
 impl Job {
     /// The key's columns, of the table that is read.
-    fn key_list(&self) -> String {
-        let alone = &self.source.alone;
-        self.key.iter().map(|column| format!("{alone}.{}", column.quoted())).collect::<Vec<_>>().join(", ")
+    pub(super) fn key_list(&self) -> String {
+        self.key_in(&self.source.alone)
     }
 
-    fn range(&self, after: Option<&Key>, upto: Option<&Key>) -> Range {
+    fn key_in(&self, table: &str) -> String {
+        self.key.iter().map(|column| format!("{table}.{}", column.quoted())).collect::<Vec<_>>().join(", ")
+    }
+
+    pub(super) fn range(&self, after: Option<&Key>, upto: Option<&Key>) -> Range {
+        self.range_in(&self.source.alone, after, upto)
+    }
+
+    /// A range of a table that has the key's columns.
+    pub(super) fn range_in(&self, table: &str, after: Option<&Key>, upto: Option<&Key>) -> Range {
         let mut range = Range { text: String::new(), arguments: vec![] };
         for (operator, bound) in [(">", after), ("<=", upto)] {
             let Some(bound) = bound else { continue };
@@ -45,7 +54,7 @@ impl Job {
             });
             let numbers: Vec<String> = (first + 1..=range.arguments.len()).map(|number| format!("${number}")).collect();
             let and = if range.text.is_empty() { "" } else { " AND " };
-            range.text += &format!("{and}({}) {operator} ({})", self.key_list(), numbers.join(", "));
+            range.text += &format!("{and}({}) {operator} ({})", self.key_in(table), numbers.join(", "));
         }
         if range.text.is_empty() {
             range.text = "true".to_owned();
@@ -54,7 +63,7 @@ impl Job {
     }
 
     /// Which rows of a range are meant.
-    fn meant(&self, range: &str) -> String {
+    pub(super) fn meant(&self, range: &str) -> String {
         let mut text = range.to_owned();
         if let Some(condition) = &self.condition {
             // What ends in a comment ends with its line.
@@ -134,17 +143,22 @@ impl Job {
         run(&sql, &range.arguments, |row| key_of(row, self.key.len())).1.pop()
     }
 
-    /// An expression that says what is wrong with a row.
-    fn problem(&self) -> String {
+    /// An expression that says what is wrong with a row. What is explained are the numbers of an answer.
+    pub(super) fn problem(&self) -> String {
         let (schema, version, row) = (self.schema.quoted(), literal(&self.version), format!("{}.*", self.source.alone));
-        let asked = self.targets.iter().filter(|(written, _)| written.is_answer());
+        let explained = self.options.explains.as_ref().map(|_| Written::Vector);
+        let asked = self.targets.iter().map(|(written, _)| written).filter(|written| written.is_answer());
         let problems = asked
-            .map(|(written, _)| format!("{schema}.e2i_score_problem({version}, {row}, {})", literal(written.name())));
+            .chain(explained)
+            .map(|written| format!("{schema}.e2i_score_problem({version}, {row}, {})", literal(written.name())));
         format!("coalesce({})", problems.collect::<Vec<_>>().join(", "))
     }
 
     /// Scores a range and writes it; with `is_careful`, row by row, those that cannot be scored being kept as errors.
     pub fn score(&self, after: Option<&Key>, upto: &Key, is_careful: bool) -> (Tally, Vec<RowError>) {
+        if let (Some(reasons), Some(table)) = (&self.options.explains, &self.into) {
+            return self.explain(reasons, table, (after, upto), is_careful);
+        }
         let range = self.range(after, Some(upto));
         let meant = self.meant(&range.text);
         let errors = if is_careful { self.problems(&meant, &range.arguments) } else { vec![] };
@@ -271,11 +285,11 @@ impl Job {
 
     /// Whether rows that are there are written over: not in a table that the job has made, where none are.
     fn is_upsert(&self, table: &Table) -> bool {
-        !self.options.created && table.is_unique(&self.key)
+        !self.options.created && table.is_unique(&self.written_key())
     }
 
     /// Rows that cannot be scored. Where they are written they are locked, so that they stay so.
-    fn problems(&self, meant: &str, arguments: &[Argument]) -> Vec<RowError> {
+    pub(super) fn problems(&self, meant: &str, arguments: &[Argument]) -> Vec<RowError> {
         let (table, alone, columns) = (&self.source.name, &self.source.alone, self.key.len());
         let lock = match (&self.into, self.options.skips_locked) {
             (Some(_), _) => String::new(),
@@ -311,7 +325,14 @@ impl Job {
     pub fn create(&self, name: &str) {
         let mut columns: Vec<String> =
             self.key.iter().map(|column| format!("{} {} NOT NULL", column.quoted(), column.type_name)).collect();
-        columns.extend(self.targets.iter().map(|(written, column)| format!("{} {}", quoted(column), usual(written))));
+        match self.options.explains {
+            Some(_) => columns.extend(reasons::definitions()),
+            None => {
+                columns.extend(
+                    self.targets.iter().map(|(written, column)| format!("{} {}", quoted(column), usual(written))),
+                );
+            }
+        }
         run(&format!("CREATE TABLE {name} ({})", columns.join(", ")), &[], |_| ());
     }
 
@@ -323,8 +344,10 @@ impl Job {
     pub fn complete(&mut self) -> Result<()> {
         let Some(table) = &self.into else { return Ok(()) };
         let now = Table::find(table.oid)?;
-        if !now.is_unique(&self.key) {
-            run(&format!("ALTER TABLE {} ADD PRIMARY KEY ({})", now.name, list(&self.key)), &[], |_| ());
+        let key = self.written_key();
+        if !now.is_unique(&key) {
+            let columns = key.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+            run(&format!("ALTER TABLE {} ADD PRIMARY KEY ({columns})", now.name), &[], |_| ());
             self.into = Some(Table::find(now.oid)?);
         }
         Ok(())

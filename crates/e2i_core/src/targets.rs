@@ -114,6 +114,12 @@ impl Targets {
         Self([Written::Score, Written::Version, Written::ScoredAt].map(|it| (it, it.name().to_owned())).to_vec())
     }
 
+    /// Reasons, each a row of its own.
+    #[must_use]
+    pub fn of_reasons() -> Self {
+        Self(vec![(Written::Reasons, "feature".to_owned())])
+    }
+
     /// Those of a document.
     ///
     /// # Errors
