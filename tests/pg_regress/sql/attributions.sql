@@ -68,6 +68,14 @@ SELECT (e2i_explain('sets:1', jsonb_build_object('age', 41.5, 'city', 'Paris', '
 -- All about it.
 SELECT jsonb_pretty((e2i_explain('binary:1', '{"age": 0.1, "blood pressure": null, "é": -3, "d": 0, "e": 1}') - 'explanation_id' - 'additivity_error' - 'base_value' - 'output' - 'prediction' - 'local_shap_values' - 'contributions' - 'key_drivers'));
 SELECT jsonb_object_keys(e2i_explain('binary:1', '[0.1, null, -3, 0, 1]'));
+-- In the words of others: what each feature adds by its name, and what drives the number, in order; each explanation has an identity of its own.
+SELECT bool_and((e -> 'local_shap_values' ->> f.name)::float8 = c) AS local_shap_values, count(*) = (SELECT count(*) FROM jsonb_object_keys(e -> 'local_shap_values')) AS no_others
+FROM e2i_explain('binary:1', '[0.1, null, -3, 0, 1]') e, unnest(e2i_contributions('binary:1', '[0.1, null, -3, 0, 1]'::jsonb)) WITH ORDINALITY u (c, place)
+    JOIN e2i_describe_model('binary:1') f ON f.kind = 'feature' AND f.position = place GROUP BY e;
+SELECT bool_and((d ->> 'feature', (d ->> 'impact')::float8, (d ->> 'value')::float8, d ->> 'direction', d ->> 'text') IS NOT DISTINCT FROM (r.feature, r.contribution, r.value::float8, r.direction, r.text)) AS key_drivers, count(*)
+FROM e2i_explain('binary:1', '[0.1, null, -3, 0, 1]') e, jsonb_array_elements(e -> 'key_drivers') WITH ORDINALITY k (d, rank)
+    FULL JOIN e2i_reasons('binary:1', '[0.1, null, -3, 0, 1]'::jsonb, 99) r USING (rank);
+SELECT count(DISTINCT (e2i_explain('binary:1', jsonb_build_array(i / 9.0, null, -3, 0, 1)) ->> 'explanation_id')::uuid) AS identities FROM generate_series(1, 3) i;
 SELECT e ->> 'class', (e -> 'output')::float8 = (e -> 'prediction')::float8 AS same, e #> '{contributions,1}' ->> 'value' AS missing
 FROM e2i_explain('three:1', '[0.1, null, -3, 0, 1]') e;
 SELECT rank, feature, value, round(contribution::numeric, 5), direction, text FROM e2i_reasons('binary:1', '{"age": 0.1, "blood pressure": null, "é": -3, "d": 0, "e": 1}', 3);
