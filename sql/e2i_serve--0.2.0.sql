@@ -18,7 +18,7 @@ CREATE TABLE ml_model_artifacts (
     PRIMARY KEY (sha256, chunk)
 );
 ALTER TABLE ml_model_artifacts ALTER COLUMN bytes SET STORAGE EXTERNAL;
-COMMENT ON TABLE ml_model_artifacts IS 'bytes of registered models, in chunks, by sha256; read by the extension, need not be granted';
+COMMENT ON TABLE ml_model_artifacts IS 'bytes of registered models, in chunks, by sha256; the extension reads it';
 COMMENT ON COLUMN ml_model_artifacts.sha256 IS 'sha256 of all chunks together';
 COMMENT ON COLUMN ml_model_artifacts.chunk IS 'number of the chunk, from 0';
 COMMENT ON COLUMN ml_model_artifacts.bytes IS 'at most 64 MB of the model';
@@ -63,10 +63,10 @@ COMMENT ON COLUMN ml_model_registry.id IS 'identity of the version, never reused
 COMMENT ON COLUMN ml_model_registry.model_name IS 'name of the model';
 COMMENT ON COLUMN ml_model_registry.model_version IS 'version, unique within the model';
 COMMENT ON COLUMN ml_model_registry.framework IS 'format of the artifact, detected from its bytes';
-COMMENT ON COLUMN ml_model_registry.task IS 'binary_classification, multiclass_classification, regression, anomaly, clustering or other';
+COMMENT ON COLUMN ml_model_registry.task IS 'what it is for: binary_classification, regression, clustering, …';
 COMMENT ON COLUMN ml_model_registry.signature IS 'inputs and outputs in MLflow''s form';
 COMMENT ON COLUMN ml_model_registry.class_labels IS 'classes in the order of the probabilities';
-COMMENT ON COLUMN ml_model_registry.interface IS 'how features reach tensors and outputs are read; written and read by the extension';
+COMMENT ON COLUMN ml_model_registry.interface IS 'how features reach tensors and outputs are read; the extension''s own';
 COMMENT ON COLUMN ml_model_registry.metrics IS 'metrics of training, as given';
 COMMENT ON COLUMN ml_model_registry.tags IS 'free labels, as given';
 COMMENT ON COLUMN ml_model_registry.description IS 'free text, as given';
@@ -89,7 +89,7 @@ COMMENT ON COLUMN ml_model_registry.examples IS 'golden rows that the version wa
 COMMENT ON COLUMN ml_model_registry.tolerance IS 'how far a score may be from them, as given';
 COMMENT ON COLUMN ml_model_registry.registered_by IS 'role that registered it';
 COMMENT ON COLUMN ml_model_registry.registered_at IS 'when it was registered';
-COMMENT ON COLUMN ml_model_registry.cost IS 'what a row costs the planner, in units of cpu_operator_cost; NULL is the function''s own';
+COMMENT ON COLUMN ml_model_registry.cost IS 'what a row costs, in units of cpu_operator_cost; NULL: the function''s';
 
 CREATE TABLE ml_model_aliases (
     model_name    text NOT NULL,
@@ -188,7 +188,7 @@ CREATE TABLE ml_serving_marks (
     since bigint NOT NULL,
     tally bytea NOT NULL
 );
-COMMENT ON TABLE ml_serving_marks IS 'what of the counters stands in ml_bentoml_serving_metrics, so that a crash writes nothing twice; written and read by the extension';
+COMMENT ON TABLE ml_serving_marks IS 'what of the counters was written already; the extension''s own';
 COMMENT ON COLUMN ml_serving_marks.key IS 'what is counted';
 COMMENT ON COLUMN ml_serving_marks.since IS 'since when';
 COMMENT ON COLUMN ml_serving_marks.tally IS 'the counts that stand in rows';
@@ -201,11 +201,11 @@ CREATE TABLE ml_inference_log_policies (
     set_by       text NOT NULL DEFAULT current_user,
     set_at       timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE ml_inference_log_policies IS 'services whose rows are logged, and what of them; written by e2i_set_inference_log';
+COMMENT ON TABLE ml_inference_log_policies IS 'services whose rows are logged, and what of them: e2i_set_inference_log';
 COMMENT ON COLUMN ml_inference_log_policies.service_name IS 'the service';
 COMMENT ON COLUMN ml_inference_log_policies.sample IS 'share of rows that are logged';
 COMMENT ON COLUMN ml_inference_log_policies.redact IS 'features whose values are never logged';
-COMMENT ON COLUMN ml_inference_log_policies.on_pii IS 'personal data in texts: block refuses the row, redact_log keeps it out of the log, allow does not look';
+COMMENT ON COLUMN ml_inference_log_policies.on_pii IS 'personal data in texts: block (the row), redact_log, or allow';
 COMMENT ON COLUMN ml_inference_log_policies.set_by IS 'role that set it';
 COMMENT ON COLUMN ml_inference_log_policies.set_at IS 'when it was set';
 
@@ -283,7 +283,7 @@ COMMENT ON COLUMN ml_stage_policies.task IS 'for models of this task only; class
 COMMENT ON COLUMN ml_stage_policies.metric IS 'name in the metrics of the version';
 COMMENT ON COLUMN ml_stage_policies.at_least IS 'least value, or number of days';
 COMMENT ON COLUMN ml_stage_policies.at_most IS 'greatest value';
-COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; what came with the extension is switched off, not deleted';
+COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; the extension''s own are switched off so';
 COMMENT ON COLUMN ml_stage_policies.description IS 'free text';
 INSERT INTO ml_stage_policies (stage, gate, task, metric, at_least) VALUES
     ('staging', 'metric', 'classification', 'auc', 0.70),
@@ -318,7 +318,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event on the server where it happened';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log, background, calibrate, coverage or health';
+COMMENT ON COLUMN ml_model_events.action IS 'what was done: register, set_alias, stage, deploy, rollback, traffic, …';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';
@@ -339,7 +339,7 @@ CREATE TABLE ml_model_backgrounds (
     set_at        timestamptz NOT NULL DEFAULT now(),
     counts_covers boolean NOT NULL DEFAULT false
 );
-COMMENT ON TABLE ml_model_backgrounds IS 'rows that stand for what is not known of a row that is explained, one background a version; read by the extension, need not be granted';
+COMMENT ON TABLE ml_model_backgrounds IS 'rows that explanations compare with, one set a version; the extension''s own';
 COMMENT ON COLUMN ml_model_backgrounds.model_id IS 'the version';
 COMMENT ON COLUMN ml_model_backgrounds.background_id IS 'identity of the background, another one each time that it is set';
 COMMENT ON COLUMN ml_model_backgrounds.source IS 'the relation or query that it was read from';
@@ -376,20 +376,20 @@ CREATE TABLE ml_calibrations (
     checked_at      timestamptz,
     PRIMARY KEY (model_id, purpose, number)
 );
-COMMENT ON TABLE ml_calibrations IS 'how sure versions are, from rows whose truth is known; of a version one calibration for intervals, one for sets of classes and one for probabilities, a row for each group';
+COMMENT ON TABLE ml_calibrations IS 'how sure versions are: of each intervals, sets and probabilities, by group';
 COMMENT ON COLUMN ml_calibrations.model_id IS 'the version';
 COMMENT ON COLUMN ml_calibrations.purpose IS 'interval, set or probability';
 COMMENT ON COLUMN ml_calibrations.number IS 'number of the group, from 0 on';
-COMMENT ON COLUMN ml_calibrations.method IS 'residual, normalised_residual, quantiles, asymmetric_quantiles, lac, aps, isotonic, platt or beta';
+COMMENT ON COLUMN ml_calibrations.method IS 'how: residual, quantiles, lac, aps, isotonic, platt, beta, …';
 COMMENT ON COLUMN ml_calibrations.grouped_by IS 'the column that says which group a row is in; NULL where all are one';
 COMMENT ON COLUMN ml_calibrations."group" IS 'the value of that column; NULL for rows where it is NULL';
 COMMENT ON COLUMN ml_calibrations.n IS 'rows that it was made from';
-COMMENT ON COLUMN ml_calibrations.quantiles IS 'scores of those rows in ascending order, whose ceil((n + 1) level)-th is what a level means; none for probabilities';
+COMMENT ON COLUMN ml_calibrations.quantiles IS 'scores of those rows, ascending: the ceil((n + 1) level)-th is a level''s';
 COMMENT ON COLUMN ml_calibrations.weights IS 'weights of the rows, in the order of their scores';
 COMMENT ON COLUMN ml_calibrations.upper_quantiles IS 'scores of the upper side, where it has its own';
 COMMENT ON COLUMN ml_calibrations.upper_weights IS 'weights in the order of those';
 COMMENT ON COLUMN ml_calibrations.maps IS 'curves from what the model says of each class to its probability';
-COMMENT ON COLUMN ml_calibrations.scale IS 'the feature that residuals are multiples of; NULL where the model gives it beside its number';
+COMMENT ON COLUMN ml_calibrations.scale IS 'the feature that residuals are multiples of; NULL: the model gives it';
 COMMENT ON COLUMN ml_calibrations.space IS 'what curves are over: probability or margin';
 COMMENT ON COLUMN ml_calibrations.source IS 'the relation or query that it was made from';
 COMMENT ON COLUMN ml_calibrations.target IS 'its column that says what is true';
@@ -422,19 +422,19 @@ CREATE TABLE ml_shap_analyses (
     created_at         timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX ml_shap_analyses_model_idx ON ml_shap_analyses (model_id, created_at);
-COMMENT ON TABLE ml_shap_analyses IS 'how much features matter to versions, as it was found and kept; what is said of a version stays when it is dropped';
+COMMENT ON TABLE ml_shap_analyses IS 'how much features matter to versions, as it was found and kept';
 COMMENT ON COLUMN ml_shap_analyses.id IS 'identity of the analysis';
 COMMENT ON COLUMN ml_shap_analyses.model_id IS 'the version';
 COMMENT ON COLUMN ml_shap_analyses.model_name IS 'its model';
 COMMENT ON COLUMN ml_shap_analyses.model_version IS 'its number';
-COMMENT ON COLUMN ml_shap_analyses.analysis_type IS 'global, of a relation; segment, of a part of one that has a name; local, of one row';
+COMMENT ON COLUMN ml_shap_analyses.analysis_type IS 'global, of a relation; segment, of a named part of one; local, of a row';
 COMMENT ON COLUMN ml_shap_analyses.segment IS 'the name of the part';
-COMMENT ON COLUMN ml_shap_analyses.class IS 'the class, or the number of the number, that was explained; NULL where there is only one';
+COMMENT ON COLUMN ml_shap_analyses.class IS 'the class, or which number, was explained; NULL where there is only one';
 COMMENT ON COLUMN ml_shap_analyses.space IS 'margin, probability, probability_scaled or output';
 COMMENT ON COLUMN ml_shap_analyses.base_value IS 'what is expected when no feature is known';
 COMMENT ON COLUMN ml_shap_analyses.global_importance IS 'for each feature the mean size of what it adds';
 COMMENT ON COLUMN ml_shap_analyses.local_shap_values IS 'for each feature what it adds to one row';
-COMMENT ON COLUMN ml_shap_analyses.key_drivers IS 'the features in the order of how much they matter, with share and standard error; those that add nothing left out';
+COMMENT ON COLUMN ml_shap_analyses.key_drivers IS 'features by how much they matter, with share and standard error';
 COMMENT ON COLUMN ml_shap_analyses.sample_size IS 'rows that were explained';
 COMMENT ON COLUMN ml_shap_analyses.computation_method IS 'path_dependent, interventional or sampled';
 COMMENT ON COLUMN ml_shap_analyses.source IS 'the relation or query that was explained';
@@ -580,6 +580,13 @@ CREATE FUNCTION "e2i_prometheus_metrics"(
 STRICT VOLATILE PARALLEL RESTRICTED
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'e2i_prometheus_metrics_wrapper';
+
+CREATE FUNCTION "e2i_prometheus_metrics"(
+    "buckets" bool
+) RETURNS TEXT
+STRICT VOLATILE PARALLEL RESTRICTED 
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'e2i_prometheus_metrics_with_wrapper';
 
 CREATE FUNCTION "e2i_register_model"(
     "name" TEXT,
@@ -760,11 +767,11 @@ CREATE FUNCTION e2i_predict(model text, features record) RETURNS float8
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_row';
 CREATE FUNCTION e2i_predict(model text, features anyarray) RETURNS float8
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_array';
-COMMENT ON FUNCTION e2i_predict(text, jsonb) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_predict(text, text) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_predict(text, json) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a json object or array';
-COMMENT ON FUNCTION e2i_predict(text, record) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_predict(text, anyarray) IS 'one number: a regression''s value, the probability of the positive class, a class or cluster number, an anomaly score; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_predict(text, jsonb) IS 'one number: value, probability, cluster or score (from jsonb)';
+COMMENT ON FUNCTION e2i_predict(text, text) IS 'one number: value, probability, cluster or score (from JSON as text)';
+COMMENT ON FUNCTION e2i_predict(text, json) IS 'one number: value, probability, cluster or score (from json)';
+COMMENT ON FUNCTION e2i_predict(text, record) IS 'one number: value, probability, cluster or score (from a row, by column name)';
+COMMENT ON FUNCTION e2i_predict(text, anyarray) IS 'one number: value, probability, cluster or score (from an array, by position)';
 
 -- e2i_predict_label: the predicted class, cluster or verdict.
 CREATE FUNCTION e2i_predict_label(model text, features jsonb) RETURNS text
@@ -777,11 +784,11 @@ CREATE FUNCTION e2i_predict_label(model text, features record) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_label_row';
 CREATE FUNCTION e2i_predict_label(model text, features anyarray) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_label_array';
-COMMENT ON FUNCTION e2i_predict_label(text, jsonb) IS 'the predicted class, cluster or verdict; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_predict_label(text, text) IS 'the predicted class, cluster or verdict; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_predict_label(text, json) IS 'the predicted class, cluster or verdict; features: a json object or array';
-COMMENT ON FUNCTION e2i_predict_label(text, record) IS 'the predicted class, cluster or verdict; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_predict_label(text, anyarray) IS 'the predicted class, cluster or verdict; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_predict_label(text, jsonb) IS 'the predicted class, cluster or verdict (from jsonb)';
+COMMENT ON FUNCTION e2i_predict_label(text, text) IS 'the predicted class, cluster or verdict (from JSON as text)';
+COMMENT ON FUNCTION e2i_predict_label(text, json) IS 'the predicted class, cluster or verdict (from json)';
+COMMENT ON FUNCTION e2i_predict_label(text, record) IS 'the predicted class, cluster or verdict (from a row, by column name)';
+COMMENT ON FUNCTION e2i_predict_label(text, anyarray) IS 'the predicted class, cluster or verdict (from an array, by position)';
 
 -- e2i_predict_proba: one probability a class, in the order of e2i_model_classes.
 CREATE FUNCTION e2i_predict_proba(model text, features jsonb) RETURNS float8[]
@@ -794,11 +801,11 @@ CREATE FUNCTION e2i_predict_proba(model text, features record) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_proba_row';
 CREATE FUNCTION e2i_predict_proba(model text, features anyarray) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_proba_array';
-COMMENT ON FUNCTION e2i_predict_proba(text, jsonb) IS 'one probability a class, in the order of e2i_model_classes; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_predict_proba(text, text) IS 'one probability a class, in the order of e2i_model_classes; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_predict_proba(text, json) IS 'one probability a class, in the order of e2i_model_classes; features: a json object or array';
-COMMENT ON FUNCTION e2i_predict_proba(text, record) IS 'one probability a class, in the order of e2i_model_classes; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_predict_proba(text, anyarray) IS 'one probability a class, in the order of e2i_model_classes; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_predict_proba(text, jsonb) IS 'one probability a class, as e2i_model_classes (from jsonb)';
+COMMENT ON FUNCTION e2i_predict_proba(text, text) IS 'one probability a class, as e2i_model_classes (from JSON as text)';
+COMMENT ON FUNCTION e2i_predict_proba(text, json) IS 'one probability a class, as e2i_model_classes (from json)';
+COMMENT ON FUNCTION e2i_predict_proba(text, record) IS 'one probability a class, as e2i_model_classes (from a row, by column name)';
+COMMENT ON FUNCTION e2i_predict_proba(text, anyarray) IS 'one probability a class, as e2i_model_classes (from an array, by position)';
 
 -- e2i_predict_vector: every number of the main output: several targets, distances, an embedding.
 CREATE FUNCTION e2i_predict_vector(model text, features jsonb) RETURNS float8[]
@@ -811,11 +818,11 @@ CREATE FUNCTION e2i_predict_vector(model text, features record) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_row';
 CREATE FUNCTION e2i_predict_vector(model text, features anyarray) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_array';
-COMMENT ON FUNCTION e2i_predict_vector(text, jsonb) IS 'every number of the main output: several targets, distances, an embedding; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_predict_vector(text, text) IS 'every number of the main output: several targets, distances, an embedding; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_predict_vector(text, json) IS 'every number of the main output: several targets, distances, an embedding; features: a json object or array';
-COMMENT ON FUNCTION e2i_predict_vector(text, record) IS 'every number of the main output: several targets, distances, an embedding; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_predict_vector(text, anyarray) IS 'every number of the main output: several targets, distances, an embedding; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_predict_vector(text, jsonb) IS 'every number: targets, distances, an embedding (from jsonb)';
+COMMENT ON FUNCTION e2i_predict_vector(text, text) IS 'every number: targets, distances, an embedding (from JSON as text)';
+COMMENT ON FUNCTION e2i_predict_vector(text, json) IS 'every number: targets, distances, an embedding (from json)';
+COMMENT ON FUNCTION e2i_predict_vector(text, record) IS 'every number: targets, distances, an embedding (from a row, by column name)';
+COMMENT ON FUNCTION e2i_predict_vector(text, anyarray) IS 'every number: targets, distances, an embedding (from an array, by position)';
 
 -- What plans call in place of the functions above: features are the columns that the versions need, and versions are those that the
 -- statement was planned for; as_json is whether the row stands in place of its JSON.
@@ -827,10 +834,10 @@ CREATE FUNCTION e2i_predict_proba_planned(model text, features record, versions 
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_proba_planned';
 CREATE FUNCTION e2i_predict_vector_planned(model text, features record, versions text[], as_json boolean) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_vector_planned';
-COMMENT ON FUNCTION e2i_predict_planned IS 'what a plan calls in place of e2i_predict: the columns that its versions need, and the versions that it was planned for';
-COMMENT ON FUNCTION e2i_predict_label_planned IS 'what a plan calls in place of e2i_predict_label: the columns that its versions need, and the versions that it was planned for';
-COMMENT ON FUNCTION e2i_predict_proba_planned IS 'what a plan calls in place of e2i_predict_proba: the columns that its versions need, and the versions that it was planned for';
-COMMENT ON FUNCTION e2i_predict_vector_planned IS 'what a plan calls in place of e2i_predict_vector: the columns that its versions need, and the versions that it was planned for';
+COMMENT ON FUNCTION e2i_predict_planned IS 'what a plan calls in place of e2i_predict, with the columns needed';
+COMMENT ON FUNCTION e2i_predict_label_planned IS 'what a plan calls in place of e2i_predict_label, with the columns needed';
+COMMENT ON FUNCTION e2i_predict_proba_planned IS 'what a plan calls in place of e2i_predict_proba, with the columns needed';
+COMMENT ON FUNCTION e2i_predict_vector_planned IS 'what a plan calls in place of e2i_predict_vector, with the columns needed';
 
 -- e2i_predict_pinned: the number of e2i_predict for a version that never changes, and therefore IMMUTABLE: it may stand in an
 -- expression index, be pushed down to a foreign server, and be used where only immutable functions are.
@@ -844,11 +851,11 @@ CREATE FUNCTION e2i_predict_pinned(model text, features record) RETURNS float8
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_pinned_row';
 CREATE FUNCTION e2i_predict_pinned(model text, features anyarray) RETURNS float8
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_pinned_array';
-COMMENT ON FUNCTION e2i_predict_pinned(text, jsonb) IS 'one number, by name:version only, immutable; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_predict_pinned(text, text) IS 'one number, by name:version only, immutable; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_predict_pinned(text, json) IS 'one number, by name:version only, immutable; features: a json object or array';
-COMMENT ON FUNCTION e2i_predict_pinned(text, record) IS 'one number, by name:version only, immutable; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_predict_pinned(text, anyarray) IS 'one number, by name:version only, immutable; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_predict_pinned(text, jsonb) IS 'one number of name:version, immutable (from jsonb)';
+COMMENT ON FUNCTION e2i_predict_pinned(text, text) IS 'one number of name:version, immutable (from JSON as text)';
+COMMENT ON FUNCTION e2i_predict_pinned(text, json) IS 'one number of name:version, immutable (from json)';
+COMMENT ON FUNCTION e2i_predict_pinned(text, record) IS 'one number of name:version, immutable (from a row, by column name)';
+COMMENT ON FUNCTION e2i_predict_pinned(text, anyarray) IS 'one number of name:version, immutable (from an array, by position)';
 
 CREATE FUNCTION e2i_serve(model text, payload jsonb) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME', 'e2i_serve_wrapper';
@@ -857,9 +864,9 @@ CREATE FUNCTION e2i_serve(model text, request text) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME', 'e2i_serve_text_wrapper';
 CREATE FUNCTION e2i_serve(model text, request_json json) RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000 AS 'MODULE_PATHNAME', 'e2i_serve_text_wrapper';
-COMMENT ON FUNCTION e2i_serve(text, jsonb) IS 'scores {"features": X} or {"input_data": {"features": X}} and answers as a model server does';
-COMMENT ON FUNCTION e2i_serve(text, text) IS 'scores {"features": X} or {"input_data": {"features": X}} and answers as a model server does; the payload as text';
-COMMENT ON FUNCTION e2i_serve(text, json) IS 'scores {"features": X} or {"input_data": {"features": X}} and answers as a model server does; the payload as json';
+COMMENT ON FUNCTION e2i_serve(text, jsonb) IS 'scores a payload, {"features": X}, and answers as a model server does';
+COMMENT ON FUNCTION e2i_serve(text, text) IS 'the same, the payload as text';
+COMMENT ON FUNCTION e2i_serve(text, json) IS 'the same, the payload as json';
 
 -- e2i_check_features: a dry run of the binding.
 CREATE FUNCTION e2i_check_features(model text, features jsonb)
@@ -877,21 +884,21 @@ CREATE FUNCTION e2i_check_features(model text, features record)
 CREATE FUNCTION e2i_check_features(model text, features anyarray)
     RETURNS TABLE (feature text, tensor text, "position" integer, value text, problem text)
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_check_features_wrapper';
-COMMENT ON FUNCTION e2i_check_features(text, jsonb) IS 'what each feature would be to the model, and what is wrong with it; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_check_features(text, text) IS 'what each feature would be to the model, and what is wrong with it; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_check_features(text, json) IS 'what each feature would be to the model, and what is wrong with it; features: a json object or array';
-COMMENT ON FUNCTION e2i_check_features(text, record) IS 'what each feature would be to the model, and what is wrong with it; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_check_features(text, anyarray) IS 'what each feature would be to the model, and what is wrong with it; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_check_features(text, jsonb) IS 'what each feature would be, and what is wrong (from jsonb)';
+COMMENT ON FUNCTION e2i_check_features(text, text) IS 'what each feature would be, and what is wrong (from JSON as text)';
+COMMENT ON FUNCTION e2i_check_features(text, json) IS 'what each feature would be, and what is wrong (from json)';
+COMMENT ON FUNCTION e2i_check_features(text, record) IS 'what each feature would be, and what is wrong (from a row, by column name)';
+COMMENT ON FUNCTION e2i_check_features(text, anyarray) IS 'what each feature would be, and what is wrong (from an array, by position)';
 
 CREATE FUNCTION e2i_describe_model(model text)
     RETURNS TABLE (kind text, "position" integer, name text, type text, shape text, required boolean, takes_null boolean, "default" jsonb, note text)
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_describe_model_wrapper';
-COMMENT ON FUNCTION e2i_describe_model IS 'one row a feature, one an output, one the engine and why, one a step of the native engine with its kernel, and what both engines took at registration';
+COMMENT ON FUNCTION e2i_describe_model IS 'what a model takes and gives, and which engine scores it, and how';
 
 CREATE FUNCTION e2i_verify_model(model text)
     RETURNS TABLE ("row" integer, output text, expected text, got text, difference double precision, ok boolean)
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_verify_model_wrapper';
-COMMENT ON FUNCTION e2i_verify_model IS 'scores the golden rows of a model again: what was expected, what it gives, and whether they agree';
+COMMENT ON FUNCTION e2i_verify_model IS 'scores the golden rows again: expected, given, and whether they agree';
 
 -- Scoring jobs: what was begun, how far it is, what could not be scored, and what the clock begins. Tables are named by their
 -- texts, which outlive the tables that they name.
@@ -953,7 +960,7 @@ COMMENT ON COLUMN ml_scoring_jobs.retried IS 'batches that were tried again: dea
 COMMENT ON COLUMN ml_scoring_jobs.batches IS 'commits with rows';
 COMMENT ON COLUMN ml_scoring_jobs.rate IS 'rows a second since it began or went on';
 COMMENT ON COLUMN ml_scoring_jobs.estimated_end IS 'when it will end at this rate';
-COMMENT ON COLUMN ml_scoring_jobs.status IS 'running, cancelling, finished, failed, interrupted, cancelled, or superseded by a later job; running without a process is interrupted';
+COMMENT ON COLUMN ml_scoring_jobs.status IS 'running, cancelling, finished, failed, interrupted, cancelled or superseded';
 COMMENT ON COLUMN ml_scoring_jobs.started_by IS 'the role whose rights it has';
 COMMENT ON COLUMN ml_scoring_jobs.schedule IS 'the schedule that began it';
 COMMENT ON COLUMN ml_scoring_jobs.started_at IS 'when it began';
@@ -1013,14 +1020,14 @@ COMMENT ON COLUMN ml_scoring_schedules.name IS 'its name';
 COMMENT ON COLUMN ml_scoring_schedules.model IS 'the model';
 COMMENT ON COLUMN ml_scoring_schedules.source_table IS 'the table whose rows are scored';
 COMMENT ON COLUMN ml_scoring_schedules.options IS 'the other options of e2i_score_table';
-COMMENT ON COLUMN ml_scoring_schedules.every IS 'how long from one run to the next; NULL for cron, and for what is run once, after which it is gone';
+COMMENT ON COLUMN ml_scoring_schedules.every IS 'how long from one run to the next; NULL for cron, and for a single run';
 COMMENT ON COLUMN ml_scoring_schedules.made_by IS 'the role that made it, and whose rights it has';
 COMMENT ON COLUMN ml_scoring_schedules.made_at IS 'when it was made';
 COMMENT ON COLUMN ml_scoring_schedules.next_run IS 'when it is due';
 COMMENT ON COLUMN ml_scoring_schedules.last_run IS 'when it was last begun';
 COMMENT ON COLUMN ml_scoring_schedules.last_job IS 'the latest job of it, in ml_scoring_jobs';
 COMMENT ON COLUMN ml_scoring_schedules.missed IS 'runs that were due while nothing could be begun, or while the one before went on';
-COMMENT ON COLUMN ml_scoring_schedules.status IS 'waiting, running, failed (the last run; the next is tried), or stopped (its role has lost the right)';
+COMMENT ON COLUMN ml_scoring_schedules.status IS 'waiting, running, failed (the last run), or stopped (without the right)';
 COMMENT ON COLUMN ml_scoring_schedules.error IS 'why';
 COMMENT ON COLUMN ml_scoring_schedules.cron IS 'at which times, as cron has them';
 COMMENT ON COLUMN ml_scoring_schedules.time_zone IS 'of which time zone they are';
@@ -1047,7 +1054,7 @@ CREATE VIEW e2i_scoring_progress WITH (security_barrier) AS
                  WHEN j.total > 0 THEN least(100, 100 * (j.done + j.failed + j.blocked + j.skipped) / j.total) ELSE 0 END AS share) s
     WHERE pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_monitor', 'USAGE')
     ORDER BY j.id DESC;
-COMMENT ON VIEW e2i_scoring_progress IS 'scoring jobs of the caller''s roles, the latest first, with the share that is done, for reading';
+COMMENT ON VIEW e2i_scoring_progress IS 'scoring jobs of the caller''s roles, the latest first, with what is done';
 
 CREATE VIEW e2i_scoring_errors WITH (security_barrier) AS
     SELECT e.job, e.key, e.error_code, e.feature, e.value, e.message, e.is_blocked, e.happened_at
@@ -1077,11 +1084,11 @@ CREATE PROCEDURE e2i_score_table(
     max_lag interval DEFAULT NULL,
     restart boolean DEFAULT false
 ) LANGUAGE c AS 'MODULE_PATHNAME', 'e2i_score_table_wrapper';
-COMMENT ON PROCEDURE e2i_score_table IS 'scores a table''s rows batch by batch, each in a transaction of its own, into a column or another table; the same call goes on where an earlier one was ended';
+COMMENT ON PROCEDURE e2i_score_table IS 'scores a table in batches, each committed; called again, it goes on';
 
 CREATE FUNCTION e2i_score_problem(model text, features record, what text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 400 AS 'MODULE_PATHNAME', 'e2i_score_problem';
-COMMENT ON FUNCTION e2i_score_problem IS 'why a row cannot be scored: SQLSTATE, message, feature, "blocked" where it holds personal data, and of which kind; NULL if it can be; of scoring jobs';
+COMMENT ON FUNCTION e2i_score_problem IS 'why a row cannot be scored, or NULL; called by scoring jobs';
 
 CREATE FUNCTION e2i_score_latency(model text, features record, what text) RETURNS float8
     LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 400 AS 'MODULE_PATHNAME', 'e2i_score_latency';
@@ -1089,7 +1096,7 @@ COMMENT ON FUNCTION e2i_score_latency IS 'how many milliseconds it takes to scor
 
 CREATE FUNCTION e2i_cancel_scoring_job(id bigint) RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_cancel_scoring_job_wrapper';
-COMMENT ON FUNCTION e2i_cancel_scoring_job IS 'ends a scoring job of the caller''s after the batch that it is at, and returns its status; the call that began it goes on from there';
+COMMENT ON FUNCTION e2i_cancel_scoring_job IS 'ends a scoring job of the caller''s after its batch; returns its status';
 
 CREATE VIEW e2i_scoring_schedules WITH (security_barrier) AS
     SELECT s.name, s.model, s.source_table AS "table", s.every, date_trunc('second', s.next_run) AS next_run, s.last_job, s.missed, s.status, s.error,
@@ -1102,7 +1109,7 @@ COMMENT ON VIEW e2i_scoring_schedules IS 'schedules of the caller''s roles with 
 CREATE FUNCTION e2i_schedule_scoring(name text, model text, "table" regclass, target text DEFAULT NULL, every interval DEFAULT NULL,
         options jsonb DEFAULT '{}', starting timestamptz DEFAULT NULL, cron text DEFAULT NULL, time_zone text DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_schedule_scoring_wrapper';
-COMMENT ON FUNCTION e2i_schedule_scoring IS 'has a table scored again and again, every so long or at the times of a cron text, by a background worker with the rights of the caller; options are those of e2i_score_table';
+COMMENT ON FUNCTION e2i_schedule_scoring IS 'has a table scored again and again, every so long or by a cron text';
 
 CREATE FUNCTION e2i_unschedule_scoring(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_unschedule_scoring_wrapper';
@@ -1112,7 +1119,7 @@ COMMENT ON FUNCTION e2i_unschedule_scoring IS 'removes a schedule of the caller'
 CREATE FUNCTION e2i_deploy(model text, rescore boolean, service text DEFAULT NULL, on_failure text DEFAULT 'error', reason text DEFAULT NULL)
     RETURNS TABLE (id uuid, service_name text, version text, status text, reason text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_deploy_and_rescore_wrapper';
-COMMENT ON FUNCTION e2i_deploy(text, boolean, text, text, text) IS 'the same, and has stale scores of tables made anew by a background worker once it is committed, with the rights of the caller';
+COMMENT ON FUNCTION e2i_deploy(text, boolean, text, text, text) IS 'the same, and has stale scores of tables made anew in the background';
 
 -- Why a row has its score. STABLE, as scoring is. The cost is that of a hundred scores, in units of cpu_operator_cost.
 
@@ -1127,16 +1134,16 @@ CREATE FUNCTION e2i_contributions(model text, features record, space text DEFAUL
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
 CREATE FUNCTION e2i_contributions(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS float8[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
-COMMENT ON FUNCTION e2i_contributions(text, jsonb, text, text, text, integer, float8) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_contributions(text, text, text, text, text, integer, float8) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_contributions(text, json, text, text, text, integer, float8) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a json object or array';
-COMMENT ON FUNCTION e2i_contributions(text, record, text, text, text, integer, float8) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_contributions(text, anyarray, text, text, text, integer, float8) IS 'what each feature adds to the number of a row, in the order of e2i_describe_model; an array a class where several are meant; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_contributions(text, jsonb, text, text, text, integer, float8) IS 'what each feature adds to a row''s number (from jsonb)';
+COMMENT ON FUNCTION e2i_contributions(text, text, text, text, text, integer, float8) IS 'what each feature adds to a row''s number (from JSON as text)';
+COMMENT ON FUNCTION e2i_contributions(text, json, text, text, text, integer, float8) IS 'what each feature adds to a row''s number (from json)';
+COMMENT ON FUNCTION e2i_contributions(text, record, text, text, text, integer, float8) IS 'what each feature adds to a row''s number (from a row, by column name)';
+COMMENT ON FUNCTION e2i_contributions(text, anyarray, text, text, text, integer, float8) IS 'what each feature adds to a row''s number (from an array, by position)';
 
 -- e2i_base_value: what is expected when nothing is known of a row. With the contributions it adds up to the number of the row.
 CREATE FUNCTION e2i_base_value(model text, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL) RETURNS float8
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_base_value_wrapper';
-COMMENT ON FUNCTION e2i_base_value IS 'what is expected of a model''s number when no feature is known: with the contributions it adds up to the number of a row';
+COMMENT ON FUNCTION e2i_base_value IS 'what contributions begin with: the number where no feature is known';
 
 -- e2i_explain: the same and what is around it, as JSON.
 CREATE FUNCTION e2i_explain(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
@@ -1149,11 +1156,11 @@ CREATE FUNCTION e2i_explain(model text, features record, space text DEFAULT 'mar
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
 CREATE FUNCTION e2i_explain(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en') RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_explain_wrapper';
-COMMENT ON FUNCTION e2i_explain(text, jsonb, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_explain(text, text, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_explain(text, json, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a json object or array';
-COMMENT ON FUNCTION e2i_explain(text, record, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_explain(text, anyarray, text, text, text, integer, float8, text) IS 'everything about why a row has its number: base value, output, what each feature adds, in words in a language, method; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_explain(text, jsonb, text, text, text, integer, float8, text) IS 'why a row has its number, as JSON (from jsonb)';
+COMMENT ON FUNCTION e2i_explain(text, text, text, text, text, integer, float8, text) IS 'why a row has its number, as JSON (from JSON as text)';
+COMMENT ON FUNCTION e2i_explain(text, json, text, text, text, integer, float8, text) IS 'why a row has its number, as JSON (from json)';
+COMMENT ON FUNCTION e2i_explain(text, record, text, text, text, integer, float8, text) IS 'why a row has its number, as JSON (from a row, by column name)';
+COMMENT ON FUNCTION e2i_explain(text, anyarray, text, text, text, integer, float8, text) IS 'why a row has its number, as JSON (from an array, by position)';
 
 -- e2i_reasons: the features that add most.
 CREATE FUNCTION e2i_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
@@ -1171,11 +1178,11 @@ CREATE FUNCTION e2i_reasons(model text, features record, k integer DEFAULT 3, sp
 CREATE FUNCTION e2i_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL, language text DEFAULT 'en', towards text DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, value text, contribution float8, direction text, "text" text)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_reasons_wrapper';
-COMMENT ON FUNCTION e2i_reasons(text, jsonb, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_reasons(text, text, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_reasons(text, json, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a json object or array';
-COMMENT ON FUNCTION e2i_reasons(text, record, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_reasons(text, anyarray, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most to the number of a row, with their values, in words in a language; towards => ''up'' for those that raise it; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_reasons(text, jsonb, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most, in words (from jsonb)';
+COMMENT ON FUNCTION e2i_reasons(text, text, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most, in words (from JSON as text)';
+COMMENT ON FUNCTION e2i_reasons(text, json, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most, in words (from json)';
+COMMENT ON FUNCTION e2i_reasons(text, record, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most, in words (from a row, by column name)';
+COMMENT ON FUNCTION e2i_reasons(text, anyarray, integer, text, text, text, integer, float8, text, text) IS 'the k features that add most, in words (from an array, by position)';
 
 -- e2i_top_reasons: their names alone, for scans.
 CREATE FUNCTION e2i_top_reasons(model text, features jsonb, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
@@ -1188,16 +1195,16 @@ CREATE FUNCTION e2i_top_reasons(model text, features record, k integer DEFAULT 3
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
 CREATE FUNCTION e2i_top_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
-COMMENT ON FUNCTION e2i_top_reasons(text, jsonb, integer, text, text, text, integer, float8) IS 'the names of the k features that add most to the number of a row; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_top_reasons(text, text, integer, text, text, text, integer, float8) IS 'the names of the k features that add most to the number of a row; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_top_reasons(text, json, integer, text, text, text, integer, float8) IS 'the names of the k features that add most to the number of a row; features: a json object or array';
-COMMENT ON FUNCTION e2i_top_reasons(text, record, integer, text, text, text, integer, float8) IS 'the names of the k features that add most to the number of a row; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text, integer, float8) IS 'the names of the k features that add most to the number of a row; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_top_reasons(text, jsonb, integer, text, text, text, integer, float8) IS 'the names of the k features that add most (from jsonb)';
+COMMENT ON FUNCTION e2i_top_reasons(text, text, integer, text, text, text, integer, float8) IS 'the names of the k features that add most (from JSON as text)';
+COMMENT ON FUNCTION e2i_top_reasons(text, json, integer, text, text, text, integer, float8) IS 'the names of the k features that add most (from json)';
+COMMENT ON FUNCTION e2i_top_reasons(text, record, integer, text, text, text, integer, float8) IS 'the names of the k features that add most (from a row, by column name)';
+COMMENT ON FUNCTION e2i_top_reasons(text, anyarray, integer, text, text, text, integer, float8) IS 'the names of the k features that add most (from an array, by position)';
 
 -- e2i_set_background: rows that stand for what is not known, read with the caller's rights.
 CREATE FUNCTION e2i_set_background(model text, data text, most integer DEFAULT 10000, covers text DEFAULT 'file') RETURNS bigint
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'e2i_set_background_wrapper';
-COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to be compared with: those of a relation or a query, at most so many, drawn; covers => ''count'' counts over them what came to each branch of its trees; how many were kept';
+COMMENT ON FUNCTION e2i_set_background IS 'gives a version rows to compare with in explanations; returns how many';
 
 -- e2i_interactions: what pairs of features add together.
 CREATE FUNCTION e2i_interactions(model text, features jsonb, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
@@ -1215,11 +1222,11 @@ CREATE FUNCTION e2i_interactions(model text, features record, space text DEFAULT
 CREATE FUNCTION e2i_interactions(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL)
     RETURNS TABLE (feature_a text, feature_b text, interaction float8)
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_interactions_wrapper';
-COMMENT ON FUNCTION e2i_interactions(text, jsonb, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_interactions(text, text, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_interactions(text, json, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a json object or array';
-COMMENT ON FUNCTION e2i_interactions(text, record, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_interactions(text, anyarray, text, text, text) IS 'what each feature adds by itself to the number of a row, and each pair of features beyond that; of trees; features: an array, bound by position';
+COMMENT ON FUNCTION e2i_interactions(text, jsonb, text, text, text) IS 'what each feature adds, and each pair besides (from jsonb)';
+COMMENT ON FUNCTION e2i_interactions(text, text, text, text, text) IS 'what each feature adds, and each pair besides (from JSON as text)';
+COMMENT ON FUNCTION e2i_interactions(text, json, text, text, text) IS 'what each feature adds, and each pair besides (from json)';
+COMMENT ON FUNCTION e2i_interactions(text, record, text, text, text) IS 'what each feature adds, and each pair besides (from a row, by column name)';
+COMMENT ON FUNCTION e2i_interactions(text, anyarray, text, text, text) IS 'what each feature adds, and each pair besides (from an array, by position)';
 
 -- What reasons say, as users write it.
 
@@ -1235,13 +1242,13 @@ CREATE TABLE ml_reason_texts (
     CONSTRAINT braces_hold_feature_value_contribution_or_direction
         CHECK (regexp_replace(text || coalesce(text_missing, ''), '\{(feature|value|contribution|direction)\}', '', 'g') !~ '[{}]')
 );
-COMMENT ON TABLE ml_reason_texts IS 'what e2i_reasons, e2i_explain and e2i_explain_table say of features, for users to write; of a feature before those of all, then of a model';
+COMMENT ON TABLE ml_reason_texts IS 'what explanations say of features in words, for users to write';
 COMMENT ON COLUMN ml_reason_texts.id IS 'number of the text';
 COMMENT ON COLUMN ml_reason_texts.feature IS 'of which feature; NULL for all';
 COMMENT ON COLUMN ml_reason_texts.direction IS 'up where it raises the number, down where it lowers it';
 COMMENT ON COLUMN ml_reason_texts.language IS 'the language, as it is asked for';
 COMMENT ON COLUMN ml_reason_texts.text IS 'what is said; {feature}, {value}, {contribution} and {direction} are filled in';
-COMMENT ON COLUMN ml_reason_texts.text_missing IS 'what is said where the row has no value; NULL for the same, with missing as the value';
+COMMENT ON COLUMN ml_reason_texts.text_missing IS 'what is said where the row has no value; NULL: the same, with missing';
 COMMENT ON COLUMN ml_reason_texts.model IS 'of which model; NULL for all';
 SELECT pg_catalog.pg_extension_config_dump('ml_reason_texts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_reason_texts_id_seq', '');
@@ -1269,7 +1276,7 @@ CREATE PROCEDURE e2i_explain_table(
     max_lag interval DEFAULT NULL,
     restart boolean DEFAULT false
 ) LANGUAGE c AS 'MODULE_PATHNAME', 'e2i_explain_table_wrapper';
-COMMENT ON PROCEDURE e2i_explain_table IS 'writes why a table''s rows have their numbers into another table, a row a reason, batch by batch as e2i_score_table does; the same call goes on where an earlier one was ended';
+COMMENT ON PROCEDURE e2i_explain_table IS 'writes why a table''s rows have their numbers into a table, in batches';
 
 -- e2i_importance: how much each feature matters over the rows of a relation, which are read with the caller's rights. VOLATILE: it can
 -- keep what it found.
@@ -1277,18 +1284,18 @@ CREATE FUNCTION e2i_importance(model text, relation text, space text DEFAULT 'ma
         most integer DEFAULT 10000, store boolean DEFAULT false, segment text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL)
     RETURNS TABLE (rank integer, feature text, importance float8, share float8, standard_error float8, class text, "rows" bigint)
     LANGUAGE c VOLATILE COST 1000000 AS 'MODULE_PATHNAME', 'e2i_importance_wrapper';
-COMMENT ON FUNCTION e2i_importance IS 'how much each feature adds on average to the rows of a relation or a query, up or down, with share, rank and standard error, by class; store => true keeps it';
+COMMENT ON FUNCTION e2i_importance IS 'how much each feature adds on average over many rows, with its rank';
 
 -- How sure a model is. STABLE and STRICT, as scoring is; the cost is that of scoring.
 
 -- An interval around what a model predicts.
 CREATE TYPE e2i_interval AS (prediction float8, lower float8, upper float8, level float8, coverage float8);
-COMMENT ON TYPE e2i_interval IS 'what a model predicts, from where to where the truth is with the level''s probability, and how often it was';
+COMMENT ON TYPE e2i_interval IS 'a prediction, where the truth is at a level, and how often it was';
 COMMENT ON COLUMN e2i_interval.prediction IS 'what the model predicts';
 COMMENT ON COLUMN e2i_interval.lower IS 'where the interval begins; -Infinity where there were too few rows for the level';
 COMMENT ON COLUMN e2i_interval.upper IS 'where it ends';
 COMMENT ON COLUMN e2i_interval.level IS 'the level that was asked for';
-COMMENT ON COLUMN e2i_interval.coverage IS 'the share of rows that were covered when the level was checked last, else of those calibrated with; NULL for a group that is not known';
+COMMENT ON COLUMN e2i_interval.coverage IS 'share of rows covered at the last check, or of those calibrated with';
 
 -- e2i_predict_interval: what the model predicts, and from where to where the truth is.
 CREATE FUNCTION e2i_predict_interval(model text, features jsonb, level float8 DEFAULT 0.9) RETURNS e2i_interval
@@ -1303,12 +1310,12 @@ CREATE FUNCTION e2i_predict_interval(model text, features anyarray, level float8
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_interval_array';
 CREATE FUNCTION e2i_predict_interval_planned(model text, features record, versions text[], as_json boolean, level float8) RETURNS e2i_interval
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_interval_planned';
-COMMENT ON FUNCTION e2i_predict_interval(text, jsonb, float8) IS 'an interval that holds the truth with the level''s probability, around what the model predicts; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_predict_interval(text, text, float8) IS 'an interval that holds the truth with the level''s probability, around what the model predicts; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_predict_interval(text, json, float8) IS 'an interval that holds the truth with the level''s probability, around what the model predicts; features: a json object or array';
-COMMENT ON FUNCTION e2i_predict_interval(text, record, float8) IS 'an interval that holds the truth with the level''s probability, around what the model predicts; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_predict_interval(text, anyarray, float8) IS 'an interval that holds the truth with the level''s probability, around what the model predicts; features: an array, bound by position';
-COMMENT ON FUNCTION e2i_predict_interval_planned IS 'what plans call for e2i_predict_interval: features: a row of the columns that the versions need';
+COMMENT ON FUNCTION e2i_predict_interval(text, jsonb, float8) IS 'from where to where the truth is, at that level (from jsonb)';
+COMMENT ON FUNCTION e2i_predict_interval(text, text, float8) IS 'from where to where the truth is, at that level (from JSON as text)';
+COMMENT ON FUNCTION e2i_predict_interval(text, json, float8) IS 'from where to where the truth is, at that level (from json)';
+COMMENT ON FUNCTION e2i_predict_interval(text, record, float8) IS 'from where to where the truth is, at that level (from a row, by column name)';
+COMMENT ON FUNCTION e2i_predict_interval(text, anyarray, float8) IS 'from where to where the truth is, at that level (from an array, by position)';
+COMMENT ON FUNCTION e2i_predict_interval_planned IS 'what a plan calls in place of e2i_predict_interval';
 
 -- e2i_predict_set: classes of which the truth is one.
 CREATE FUNCTION e2i_predict_set(model text, features jsonb, level float8 DEFAULT 0.9) RETURNS text[]
@@ -1323,12 +1330,12 @@ CREATE FUNCTION e2i_predict_set(model text, features anyarray, level float8 DEFA
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_set_array';
 CREATE FUNCTION e2i_predict_set_planned(model text, features record, versions text[], as_json boolean, level float8) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_set_planned';
-COMMENT ON FUNCTION e2i_predict_set(text, jsonb, float8) IS 'the classes of which the truth is one with the level''s probability, in the order of e2i_model_classes; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_predict_set(text, text, float8) IS 'the classes of which the truth is one with the level''s probability, in the order of e2i_model_classes; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_predict_set(text, json, float8) IS 'the classes of which the truth is one with the level''s probability, in the order of e2i_model_classes; features: a json object or array';
-COMMENT ON FUNCTION e2i_predict_set(text, record, float8) IS 'the classes of which the truth is one with the level''s probability, in the order of e2i_model_classes; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_predict_set(text, anyarray, float8) IS 'the classes of which the truth is one with the level''s probability, in the order of e2i_model_classes; features: an array, bound by position';
-COMMENT ON FUNCTION e2i_predict_set_planned IS 'what plans call for e2i_predict_set: features: a row of the columns that the versions need';
+COMMENT ON FUNCTION e2i_predict_set(text, jsonb, float8) IS 'classes of which the truth is one, at that level (from jsonb)';
+COMMENT ON FUNCTION e2i_predict_set(text, text, float8) IS 'classes of which the truth is one, at that level (from JSON as text)';
+COMMENT ON FUNCTION e2i_predict_set(text, json, float8) IS 'classes of which the truth is one, at that level (from json)';
+COMMENT ON FUNCTION e2i_predict_set(text, record, float8) IS 'classes of which the truth is one, at that level (from a row, by column name)';
+COMMENT ON FUNCTION e2i_predict_set(text, anyarray, float8) IS 'classes of which the truth is one, at that level (from an array, by position)';
+COMMENT ON FUNCTION e2i_predict_set_planned IS 'what a plan calls in place of e2i_predict_set';
 
 -- e2i_predict_calibrated: the probability of the positive class, as often right as it says.
 CREATE FUNCTION e2i_predict_calibrated(model text, features jsonb) RETURNS float8
@@ -1343,12 +1350,12 @@ CREATE FUNCTION e2i_predict_calibrated(model text, features anyarray) RETURNS fl
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_array';
 CREATE FUNCTION e2i_predict_calibrated_planned(model text, features record, versions text[], as_json boolean) RETURNS float8
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_planned';
-COMMENT ON FUNCTION e2i_predict_calibrated(text, jsonb) IS 'the calibrated probability of the positive class; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_predict_calibrated(text, text) IS 'the calibrated probability of the positive class; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_predict_calibrated(text, json) IS 'the calibrated probability of the positive class; features: a json object or array';
-COMMENT ON FUNCTION e2i_predict_calibrated(text, record) IS 'the calibrated probability of the positive class; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_predict_calibrated(text, anyarray) IS 'the calibrated probability of the positive class; features: an array, bound by position';
-COMMENT ON FUNCTION e2i_predict_calibrated_planned IS 'what plans call for e2i_predict_calibrated: features: a row of the columns that the versions need';
+COMMENT ON FUNCTION e2i_predict_calibrated(text, jsonb) IS 'the calibrated probability (from jsonb)';
+COMMENT ON FUNCTION e2i_predict_calibrated(text, text) IS 'the calibrated probability (from JSON as text)';
+COMMENT ON FUNCTION e2i_predict_calibrated(text, json) IS 'the calibrated probability (from json)';
+COMMENT ON FUNCTION e2i_predict_calibrated(text, record) IS 'the calibrated probability (from a row, by column name)';
+COMMENT ON FUNCTION e2i_predict_calibrated(text, anyarray) IS 'the calibrated probability (from an array, by position)';
+COMMENT ON FUNCTION e2i_predict_calibrated_planned IS 'what a plan calls in place of e2i_predict_calibrated';
 
 -- e2i_predict_calibrated_proba: one such probability a class.
 CREATE FUNCTION e2i_predict_calibrated_proba(model text, features jsonb) RETURNS float8[]
@@ -1363,28 +1370,28 @@ CREATE FUNCTION e2i_predict_calibrated_proba(model text, features anyarray) RETU
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_proba_array';
 CREATE FUNCTION e2i_predict_calibrated_proba_planned(model text, features record, versions text[], as_json boolean) RETURNS float8[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_predict_calibrated_proba_planned';
-COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, jsonb) IS 'one calibrated probability a class, in the order of e2i_model_classes; features: a jsonb object or array';
-COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, text) IS 'one calibrated probability a class, in the order of e2i_model_classes; features: a JSON object or array as text';
-COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, json) IS 'one calibrated probability a class, in the order of e2i_model_classes; features: a json object or array';
-COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, record) IS 'one calibrated probability a class, in the order of e2i_model_classes; features: a row, bound by column name';
-COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, anyarray) IS 'one calibrated probability a class, in the order of e2i_model_classes; features: an array, bound by position';
-COMMENT ON FUNCTION e2i_predict_calibrated_proba_planned IS 'what plans call for e2i_predict_calibrated_proba: features: a row of the columns that the versions need';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, jsonb) IS 'calibrated probabilities of all classes (from jsonb)';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, text) IS 'calibrated probabilities of all classes (from JSON as text)';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, json) IS 'calibrated probabilities of all classes (from json)';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, record) IS 'calibrated probabilities of all classes (from a row, by column name)';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba(text, anyarray) IS 'calibrated probabilities of all classes (from an array, by position)';
+COMMENT ON FUNCTION e2i_predict_calibrated_proba_planned IS 'what a plan calls in place of e2i_predict_calibrated_proba';
 
 -- e2i_calibrate: from rows whose truth is known, read with the caller's rights.
 CREATE FUNCTION e2i_calibrate(model text, relation text, target text, method text DEFAULT NULL, by text DEFAULT NULL, weights text DEFAULT NULL,
         scale text DEFAULT NULL, space text DEFAULT 'probability') RETURNS bigint
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_calibrate_wrapper';
-COMMENT ON FUNCTION e2i_calibrate IS 'calibrates a version with the rows of a relation or a query whose truth is in a column: for intervals, sets of classes or probabilities, as the method says; how many rows were used';
+COMMENT ON FUNCTION e2i_calibrate IS 'calibrates a version with rows whose truth is known; returns how many';
 
 -- e2i_coverage: whether intervals and sets hold what they promise, on rows that were not calibrated with.
 CREATE FUNCTION e2i_coverage(model text, relation text, target text, level float8 DEFAULT 0.9, by text DEFAULT NULL)
     RETURNS TABLE ("group" text, n bigint, covered bigint, coverage float8, width float8, lowest float8, highest float8, is_within boolean)
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'e2i_coverage_wrapper';
-COMMENT ON FUNCTION e2i_coverage IS 'how many rows of a relation or a query a version''s intervals or sets cover, how wide they are, and what coverage may be by chance; of all rows, then by group';
+COMMENT ON FUNCTION e2i_coverage IS 'how many rows the intervals or sets cover, and how wide they are';
 CREATE FUNCTION e2i_check_coverage(model text, relation text, target text, level float8 DEFAULT 0.9)
     RETURNS TABLE ("group" text, n bigint, covered bigint, coverage float8, width float8, lowest float8, highest float8, is_within boolean)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_check_coverage_wrapper';
-COMMENT ON FUNCTION e2i_check_coverage IS 'the same, kept with the calibration: intervals tell it, and a service whose version covers less than chance explains is degraded';
+COMMENT ON FUNCTION e2i_check_coverage IS 'as e2i_coverage, kept: too little of it makes a service degraded';
 
 -- What holds for a version's life: it never changes, events are never changed, and views made for reading.
 --
@@ -1584,7 +1591,7 @@ EXCEPTION WHEN undefined_file OR undefined_function OR insufficient_privilege OR
     NULL;
 END;
 $$;
-COMMENT ON FUNCTION e2i_before_drop IS 'event trigger: has the library loaded before an extension may be dropped, so that it can refuse';
+COMMENT ON FUNCTION e2i_before_drop IS 'event trigger: loads the library, which can refuse a DROP EXTENSION';
 CREATE EVENT TRIGGER e2i_serve_keeps_models ON ddl_command_start WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
     EXECUTE FUNCTION e2i_before_drop();
 COMMENT ON EVENT TRIGGER e2i_serve_keeps_models IS 'models are not dropped with the extension unless e2i_serve.allow_drop is on';
@@ -1635,7 +1642,7 @@ CREATE VIEW e2i_serving_stats AS
     SELECT service, model, version, engine, requests, predictions, errors, avg_ms, p50_ms, p95_ms, p99_ms, max_ms, since,
            errors_by_kind, batches, loads, load_ms, hits, sessions, memory_bytes
     FROM e2i_serving_counters();
-COMMENT ON VIEW e2i_serving_stats IS 'what was served since the counters were set back, one row for a version and engine of a service';
+COMMENT ON VIEW e2i_serving_stats IS 'what was served, one row for a version and engine of a service';
 COMMENT ON COLUMN e2i_serving_stats.service IS 'what was called; NULL for a version called by its own name, or only loaded';
 COMMENT ON COLUMN e2i_serving_stats.model IS 'name of the model; NULL for calls that did not find one';
 COMMENT ON COLUMN e2i_serving_stats.version IS 'its version';
@@ -1643,7 +1650,7 @@ COMMENT ON COLUMN e2i_serving_stats.engine IS 'native or onnxruntime';
 COMMENT ON COLUMN e2i_serving_stats.requests IS 'uses by a statement';
 COMMENT ON COLUMN e2i_serving_stats.predictions IS 'rows scored';
 COMMENT ON COLUMN e2i_serving_stats.errors IS 'calls that failed';
-COMMENT ON COLUMN e2i_serving_stats.avg_ms IS 'mean time of a call: a row, or a payload of e2i_serve; the first of a statement and one in 64 are timed';
+COMMENT ON COLUMN e2i_serving_stats.avg_ms IS 'mean time of a call; the first of a statement and one in 64 are timed';
 COMMENT ON COLUMN e2i_serving_stats.p50_ms IS 'half of the calls took no longer';
 COMMENT ON COLUMN e2i_serving_stats.p95_ms IS '95 of 100 took no longer';
 COMMENT ON COLUMN e2i_serving_stats.p99_ms IS '99 of 100 took no longer';
@@ -1657,33 +1664,34 @@ COMMENT ON COLUMN e2i_serving_stats.hits IS 'how often a statement found it load
 COMMENT ON COLUMN e2i_serving_stats.sessions IS 'sessions that hold it now';
 COMMENT ON COLUMN e2i_serving_stats.memory_bytes IS 'memory that it takes in them together';
 COMMENT ON FUNCTION e2i_set_inference_log IS 'lets a sample of a service''s rows be logged in ml_inference_log; NULL ends that';
-COMMENT ON FUNCTION e2i_flush_metrics IS 'writes what each active service served into ml_bentoml_serving_metrics, and judges its health';
-COMMENT ON FUNCTION e2i_health IS 'how a service is by its calls since the last row of metrics, else as it was found then';
+COMMENT ON FUNCTION e2i_flush_metrics IS 'writes what each service served into ml_bentoml_serving_metrics now';
+COMMENT ON FUNCTION e2i_health IS 'how services are, by their calls since the last row of metrics';
 COMMENT ON FUNCTION e2i_serving_counters IS 'what the view e2i_serving_stats shows, or the same for each function';
 COMMENT ON FUNCTION e2i_serving_stats_reset IS 'sets this database''s counters of what was served back';
-COMMENT ON FUNCTION e2i_prometheus_metrics IS 'what was counted, in the text format of Prometheus';
+COMMENT ON FUNCTION e2i_prometheus_metrics() IS 'what was counted, in the text format of Prometheus';
+COMMENT ON FUNCTION e2i_prometheus_metrics(boolean) IS 'the same; buckets => true for percentiles in PromQL, 34 lines more a function';
 
 
-COMMENT ON FUNCTION e2i_register_model IS 'registers a model and returns its reference; the first version of a name is deployed at once';
-COMMENT ON FUNCTION e2i_drop_model IS 'drops a version; refuses while it is deployed unless force, or while it has an alias';
+COMMENT ON FUNCTION e2i_register_model IS 'registers a model; the first version of a name is deployed at once';
+COMMENT ON FUNCTION e2i_drop_model IS 'drops a version that has no alias and, unless forced, is not deployed';
 COMMENT ON FUNCTION e2i_export_model IS 'the bytes that a version was registered with, or those of its preprocessor';
 COMMENT ON FUNCTION e2i_annotate_model IS 'adds to the metrics and tags of a version, or replaces its description';
 COMMENT ON FUNCTION e2i_model_classes IS 'the classes of a classifier, in the order of its probabilities';
-COMMENT ON FUNCTION e2i_set_traffic IS 'splits the traffic of a service between versions; the same row always gets the same one';
+COMMENT ON FUNCTION e2i_set_traffic IS 'splits a service''s traffic; the same row always gets the same version';
 COMMENT ON FUNCTION e2i_set_shadow IS 'lets a version score a sample of a service''s rows beside the active one';
 COMMENT ON FUNCTION e2i_shadow_comparisons IS 'what the view e2i_shadow_scores shows';
-COMMENT ON VIEW e2i_shadow_scores IS 'rows of this session that a shadow scored too, the latest thousand, of versions that the caller may see';
-COMMENT ON FUNCTION e2i_deploy(text, text, text, text) IS 'deploys a version under a service name, after it has loaded; the one before is left draining';
+COMMENT ON VIEW e2i_shadow_scores IS 'rows of this session that a shadow scored too, the latest thousand';
+COMMENT ON FUNCTION e2i_deploy(text, text, text, text) IS 'deploys a version as a service once it has loaded; the old one drains';
 COMMENT ON FUNCTION e2i_rollback IS 'goes back to the version that a service served before, or to a named one';
 COMMENT ON FUNCTION e2i_undeploy IS 'ends the deployment of a service, which means nothing until the next';
 COMMENT ON FUNCTION e2i_transition_stage IS 'moves a version to a stage through the gates of ml_stage_policies';
 COMMENT ON FUNCTION e2i_set_alias IS 'points an alias to a version of a model';
 COMMENT ON FUNCTION e2i_drop_alias IS 'drops an alias';
 COMMENT ON FUNCTION e2i_prewarm IS 'loads a model into this session and returns its reference';
-COMMENT ON FUNCTION e2i_clear_session_cache IS 'drops this session''s loaded models and returns how many there were, of those that the caller may see';
+COMMENT ON FUNCTION e2i_clear_session_cache IS 'drops this session''s loaded models; returns how many there were';
 COMMENT ON FUNCTION e2i_cached_models IS 'what the view e2i_session_cache shows';
 COMMENT ON FUNCTION e2i_registry_changed IS 'trigger: tells every session that the registry has changed';
-COMMENT ON VIEW e2i_session_cache IS 'models that this session has loaded and the caller may see, most recently used first';
+COMMENT ON VIEW e2i_session_cache IS 'models that this session has loaded, most recently used first';
 
 -- Scores that are written with their rows, and how many are stale.
 --
@@ -1698,16 +1706,16 @@ COMMENT ON FUNCTION e2i_score_row IS 'trigger: scores a row before it is written
 CREATE FUNCTION e2i_score_on_write("table" regclass, model text, target text DEFAULT NULL, targets jsonb DEFAULT NULL,
         on_error text DEFAULT 'error', on_apply boolean DEFAULT false) RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_score_on_write_wrapper';
-COMMENT ON FUNCTION e2i_score_on_write IS 'has the rows of a table scored when they are inserted or a feature is updated, by a trigger, and returns its name';
+COMMENT ON FUNCTION e2i_score_on_write IS 'has rows scored as they are written, by a trigger; returns its name';
 
 CREATE FUNCTION e2i_score_on_write_off("table" regclass, model text DEFAULT NULL, target text DEFAULT NULL) RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_score_on_write_off_wrapper';
-COMMENT ON FUNCTION e2i_score_on_write_off IS 'drops the triggers that score the rows of a table, or those of one model or column, and returns how many';
+COMMENT ON FUNCTION e2i_score_on_write_off IS 'drops the triggers that score rows as they are written; returns how many';
 
 CREATE FUNCTION e2i_score_triggers()
     RETURNS TABLE ("table" regclass, model text, targets jsonb, on_error text, fires text, trigger text, watched text[])
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'e2i_score_triggers_wrapper';
-COMMENT ON FUNCTION e2i_score_triggers IS 'what the view e2i_scored_on_write shows, with the columns whose update has a row scored anew';
+COMMENT ON FUNCTION e2i_score_triggers IS 'what e2i_scored_on_write shows, with the columns that a trigger watches';
 
 CREATE VIEW e2i_scored_on_write AS
     SELECT "table", model, targets, on_error, fires, trigger FROM e2i_score_triggers();
@@ -1716,16 +1724,16 @@ COMMENT ON COLUMN e2i_scored_on_write."table" IS 'the table';
 COMMENT ON COLUMN e2i_scored_on_write.model IS 'the reference of the model that scores';
 COMMENT ON COLUMN e2i_scored_on_write.targets IS 'which column takes what';
 COMMENT ON COLUMN e2i_scored_on_write.on_error IS 'what becomes of a row that cannot be scored: error or null';
-COMMENT ON COLUMN e2i_scored_on_write.fires IS 'origin: for writes here; always: also for what arrives by replication; replica: for that only; disabled';
+COMMENT ON COLUMN e2i_scored_on_write.fires IS 'origin (writes here), replica (what is replicated), always or disabled';
 COMMENT ON COLUMN e2i_scored_on_write.trigger IS 'the trigger''s name';
 
 CREATE FUNCTION e2i_features_hash(model text, features record) RETURNS bigint
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_features_hash';
-COMMENT ON FUNCTION e2i_features_hash IS 'a hash of what a model is given of a row, always the same for the same features; NULL for a row that the model does not take';
+COMMENT ON FUNCTION e2i_features_hash IS 'a hash of a row''s features; NULL for a row that the model does not take';
 
 CREATE FUNCTION e2i_answering_versions(model text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_answering_versions_wrapper';
-COMMENT ON FUNCTION e2i_answering_versions IS 'the versions that may answer to a reference now: the one that is meant, then those that share its traffic';
+COMMENT ON FUNCTION e2i_answering_versions IS 'the versions that may answer to a reference now, the one meant first';
 
 -- The rights of this view are its owner's, and the rows those of the caller: jobs of roles that the caller is, and those that wrote
 -- tables which the caller may read.
@@ -1791,7 +1799,7 @@ BEGIN
     END IF;
 END;
 $$;
-COMMENT ON FUNCTION e2i_stale_scores IS 'how many rows of a table have no score, one of a version that is not deployed, or one of other features';
+COMMENT ON FUNCTION e2i_stale_scores IS 'how many rows of a table have no score, or one of before';
 
 -- Who may do what with the members of the extension, all in one place and last, so that nothing is forgotten: what does not stand
 -- here is its owner's alone. src/catalog/rights.rs names the set that a role is missing.
@@ -1837,7 +1845,7 @@ CREATE VIEW e2i_rights AS
     )
     SELECT coalesce(h.kind, 'owner') AS kind, coalesce(h.privilege, 'ALL') AS privilege, m.object
     FROM members m LEFT JOIN held h ON m.name = ANY (h.names);
-COMMENT ON VIEW e2i_rights IS 'which set of rights holds what: those of everybody, the sets of e2i_grant_usage, each with those before it, of pg_monitor, and what only the owner may do';
+COMMENT ON VIEW e2i_rights IS 'which set of rights of e2i_grant_usage holds what, each with those before';
 COMMENT ON COLUMN e2i_rights.kind IS 'everybody, scorer, deployer, admin, pg_monitor or owner';
 COMMENT ON COLUMN e2i_rights.privilege IS 'as GRANT calls it';
 COMMENT ON COLUMN e2i_rights.object IS 'of what, as GRANT calls it';

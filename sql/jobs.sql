@@ -58,7 +58,7 @@ COMMENT ON COLUMN ml_scoring_jobs.retried IS 'batches that were tried again: dea
 COMMENT ON COLUMN ml_scoring_jobs.batches IS 'commits with rows';
 COMMENT ON COLUMN ml_scoring_jobs.rate IS 'rows a second since it began or went on';
 COMMENT ON COLUMN ml_scoring_jobs.estimated_end IS 'when it will end at this rate';
-COMMENT ON COLUMN ml_scoring_jobs.status IS 'running, cancelling, finished, failed, interrupted, cancelled, or superseded by a later job; running without a process is interrupted';
+COMMENT ON COLUMN ml_scoring_jobs.status IS 'running, cancelling, finished, failed, interrupted, cancelled or superseded';
 COMMENT ON COLUMN ml_scoring_jobs.started_by IS 'the role whose rights it has';
 COMMENT ON COLUMN ml_scoring_jobs.schedule IS 'the schedule that began it';
 COMMENT ON COLUMN ml_scoring_jobs.started_at IS 'when it began';
@@ -118,14 +118,14 @@ COMMENT ON COLUMN ml_scoring_schedules.name IS 'its name';
 COMMENT ON COLUMN ml_scoring_schedules.model IS 'the model';
 COMMENT ON COLUMN ml_scoring_schedules.source_table IS 'the table whose rows are scored';
 COMMENT ON COLUMN ml_scoring_schedules.options IS 'the other options of e2i_score_table';
-COMMENT ON COLUMN ml_scoring_schedules.every IS 'how long from one run to the next; NULL for cron, and for what is run once, after which it is gone';
+COMMENT ON COLUMN ml_scoring_schedules.every IS 'how long from one run to the next; NULL for cron, and for a single run';
 COMMENT ON COLUMN ml_scoring_schedules.made_by IS 'the role that made it, and whose rights it has';
 COMMENT ON COLUMN ml_scoring_schedules.made_at IS 'when it was made';
 COMMENT ON COLUMN ml_scoring_schedules.next_run IS 'when it is due';
 COMMENT ON COLUMN ml_scoring_schedules.last_run IS 'when it was last begun';
 COMMENT ON COLUMN ml_scoring_schedules.last_job IS 'the latest job of it, in ml_scoring_jobs';
 COMMENT ON COLUMN ml_scoring_schedules.missed IS 'runs that were due while nothing could be begun, or while the one before went on';
-COMMENT ON COLUMN ml_scoring_schedules.status IS 'waiting, running, failed (the last run; the next is tried), or stopped (its role has lost the right)';
+COMMENT ON COLUMN ml_scoring_schedules.status IS 'waiting, running, failed (the last run), or stopped (without the right)';
 COMMENT ON COLUMN ml_scoring_schedules.error IS 'why';
 COMMENT ON COLUMN ml_scoring_schedules.cron IS 'at which times, as cron has them';
 COMMENT ON COLUMN ml_scoring_schedules.time_zone IS 'of which time zone they are';
@@ -152,7 +152,7 @@ CREATE VIEW e2i_scoring_progress WITH (security_barrier) AS
                  WHEN j.total > 0 THEN least(100, 100 * (j.done + j.failed + j.blocked + j.skipped) / j.total) ELSE 0 END AS share) s
     WHERE pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_monitor', 'USAGE')
     ORDER BY j.id DESC;
-COMMENT ON VIEW e2i_scoring_progress IS 'scoring jobs of the caller''s roles, the latest first, with the share that is done, for reading';
+COMMENT ON VIEW e2i_scoring_progress IS 'scoring jobs of the caller''s roles, the latest first, with what is done';
 
 CREATE VIEW e2i_scoring_errors WITH (security_barrier) AS
     SELECT e.job, e.key, e.error_code, e.feature, e.value, e.message, e.is_blocked, e.happened_at
@@ -182,11 +182,11 @@ CREATE PROCEDURE e2i_score_table(
     max_lag interval DEFAULT NULL,
     restart boolean DEFAULT false
 ) LANGUAGE c AS 'MODULE_PATHNAME', 'e2i_score_table_wrapper';
-COMMENT ON PROCEDURE e2i_score_table IS 'scores a table''s rows batch by batch, each in a transaction of its own, into a column or another table; the same call goes on where an earlier one was ended';
+COMMENT ON PROCEDURE e2i_score_table IS 'scores a table in batches, each committed; called again, it goes on';
 
 CREATE FUNCTION e2i_score_problem(model text, features record, what text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 400 AS 'MODULE_PATHNAME', 'e2i_score_problem';
-COMMENT ON FUNCTION e2i_score_problem IS 'why a row cannot be scored: SQLSTATE, message, feature, "blocked" where it holds personal data, and of which kind; NULL if it can be; of scoring jobs';
+COMMENT ON FUNCTION e2i_score_problem IS 'why a row cannot be scored, or NULL; called by scoring jobs';
 
 CREATE FUNCTION e2i_score_latency(model text, features record, what text) RETURNS float8
     LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 400 AS 'MODULE_PATHNAME', 'e2i_score_latency';
@@ -194,7 +194,7 @@ COMMENT ON FUNCTION e2i_score_latency IS 'how many milliseconds it takes to scor
 
 CREATE FUNCTION e2i_cancel_scoring_job(id bigint) RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_cancel_scoring_job_wrapper';
-COMMENT ON FUNCTION e2i_cancel_scoring_job IS 'ends a scoring job of the caller''s after the batch that it is at, and returns its status; the call that began it goes on from there';
+COMMENT ON FUNCTION e2i_cancel_scoring_job IS 'ends a scoring job of the caller''s after its batch; returns its status';
 
 CREATE VIEW e2i_scoring_schedules WITH (security_barrier) AS
     SELECT s.name, s.model, s.source_table AS "table", s.every, date_trunc('second', s.next_run) AS next_run, s.last_job, s.missed, s.status, s.error,
@@ -207,7 +207,7 @@ COMMENT ON VIEW e2i_scoring_schedules IS 'schedules of the caller''s roles with 
 CREATE FUNCTION e2i_schedule_scoring(name text, model text, "table" regclass, target text DEFAULT NULL, every interval DEFAULT NULL,
         options jsonb DEFAULT '{}', starting timestamptz DEFAULT NULL, cron text DEFAULT NULL, time_zone text DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_schedule_scoring_wrapper';
-COMMENT ON FUNCTION e2i_schedule_scoring IS 'has a table scored again and again, every so long or at the times of a cron text, by a background worker with the rights of the caller; options are those of e2i_score_table';
+COMMENT ON FUNCTION e2i_schedule_scoring IS 'has a table scored again and again, every so long or by a cron text';
 
 CREATE FUNCTION e2i_unschedule_scoring(name text) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_unschedule_scoring_wrapper';
@@ -217,4 +217,4 @@ COMMENT ON FUNCTION e2i_unschedule_scoring IS 'removes a schedule of the caller'
 CREATE FUNCTION e2i_deploy(model text, rescore boolean, service text DEFAULT NULL, on_failure text DEFAULT 'error', reason text DEFAULT NULL)
     RETURNS TABLE (id uuid, service_name text, version text, status text, reason text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_deploy_and_rescore_wrapper';
-COMMENT ON FUNCTION e2i_deploy(text, boolean, text, text, text) IS 'the same, and has stale scores of tables made anew by a background worker once it is committed, with the rights of the caller';
+COMMENT ON FUNCTION e2i_deploy(text, boolean, text, text, text) IS 'the same, and has stale scores of tables made anew in the background';

@@ -12,7 +12,7 @@ EXCEPTION WHEN undefined_file OR undefined_function OR insufficient_privilege OR
     NULL;
 END;
 $$;
-COMMENT ON FUNCTION e2i_before_drop IS 'event trigger: has the library loaded before an extension may be dropped, so that it can refuse';
+COMMENT ON FUNCTION e2i_before_drop IS 'event trigger: loads the library, which can refuse a DROP EXTENSION';
 CREATE EVENT TRIGGER e2i_serve_keeps_models ON ddl_command_start WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
     EXECUTE FUNCTION e2i_before_drop();
 COMMENT ON EVENT TRIGGER e2i_serve_keeps_models IS 'models are not dropped with the extension unless e2i_serve.allow_drop is on';

@@ -11,16 +11,16 @@ COMMENT ON FUNCTION e2i_score_row IS 'trigger: scores a row before it is written
 CREATE FUNCTION e2i_score_on_write("table" regclass, model text, target text DEFAULT NULL, targets jsonb DEFAULT NULL,
         on_error text DEFAULT 'error', on_apply boolean DEFAULT false) RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_score_on_write_wrapper';
-COMMENT ON FUNCTION e2i_score_on_write IS 'has the rows of a table scored when they are inserted or a feature is updated, by a trigger, and returns its name';
+COMMENT ON FUNCTION e2i_score_on_write IS 'has rows scored as they are written, by a trigger; returns its name';
 
 CREATE FUNCTION e2i_score_on_write_off("table" regclass, model text DEFAULT NULL, target text DEFAULT NULL) RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_score_on_write_off_wrapper';
-COMMENT ON FUNCTION e2i_score_on_write_off IS 'drops the triggers that score the rows of a table, or those of one model or column, and returns how many';
+COMMENT ON FUNCTION e2i_score_on_write_off IS 'drops the triggers that score rows as they are written; returns how many';
 
 CREATE FUNCTION e2i_score_triggers()
     RETURNS TABLE ("table" regclass, model text, targets jsonb, on_error text, fires text, trigger text, watched text[])
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'e2i_score_triggers_wrapper';
-COMMENT ON FUNCTION e2i_score_triggers IS 'what the view e2i_scored_on_write shows, with the columns whose update has a row scored anew';
+COMMENT ON FUNCTION e2i_score_triggers IS 'what e2i_scored_on_write shows, with the columns that a trigger watches';
 
 CREATE VIEW e2i_scored_on_write AS
     SELECT "table", model, targets, on_error, fires, trigger FROM e2i_score_triggers();
@@ -29,16 +29,16 @@ COMMENT ON COLUMN e2i_scored_on_write."table" IS 'the table';
 COMMENT ON COLUMN e2i_scored_on_write.model IS 'the reference of the model that scores';
 COMMENT ON COLUMN e2i_scored_on_write.targets IS 'which column takes what';
 COMMENT ON COLUMN e2i_scored_on_write.on_error IS 'what becomes of a row that cannot be scored: error or null';
-COMMENT ON COLUMN e2i_scored_on_write.fires IS 'origin: for writes here; always: also for what arrives by replication; replica: for that only; disabled';
+COMMENT ON COLUMN e2i_scored_on_write.fires IS 'origin (writes here), replica (what is replicated), always or disabled';
 COMMENT ON COLUMN e2i_scored_on_write.trigger IS 'the trigger''s name';
 
 CREATE FUNCTION e2i_features_hash(model text, features record) RETURNS bigint
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'e2i_features_hash';
-COMMENT ON FUNCTION e2i_features_hash IS 'a hash of what a model is given of a row, always the same for the same features; NULL for a row that the model does not take';
+COMMENT ON FUNCTION e2i_features_hash IS 'a hash of a row''s features; NULL for a row that the model does not take';
 
 CREATE FUNCTION e2i_answering_versions(model text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'e2i_answering_versions_wrapper';
-COMMENT ON FUNCTION e2i_answering_versions IS 'the versions that may answer to a reference now: the one that is meant, then those that share its traffic';
+COMMENT ON FUNCTION e2i_answering_versions IS 'the versions that may answer to a reference now, the one meant first';
 
 -- The rights of this view are its owner's, and the rows those of the caller: jobs of roles that the caller is, and those that wrote
 -- tables which the caller may read.
@@ -104,4 +104,4 @@ BEGIN
     END IF;
 END;
 $$;
-COMMENT ON FUNCTION e2i_stale_scores IS 'how many rows of a table have no score, one of a version that is not deployed, or one of other features';
+COMMENT ON FUNCTION e2i_stale_scores IS 'how many rows of a table have no score, or one of before';

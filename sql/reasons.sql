@@ -12,13 +12,13 @@ CREATE TABLE ml_reason_texts (
     CONSTRAINT braces_hold_feature_value_contribution_or_direction
         CHECK (regexp_replace(text || coalesce(text_missing, ''), '\{(feature|value|contribution|direction)\}', '', 'g') !~ '[{}]')
 );
-COMMENT ON TABLE ml_reason_texts IS 'what e2i_reasons, e2i_explain and e2i_explain_table say of features, for users to write; of a feature before those of all, then of a model';
+COMMENT ON TABLE ml_reason_texts IS 'what explanations say of features in words, for users to write';
 COMMENT ON COLUMN ml_reason_texts.id IS 'number of the text';
 COMMENT ON COLUMN ml_reason_texts.feature IS 'of which feature; NULL for all';
 COMMENT ON COLUMN ml_reason_texts.direction IS 'up where it raises the number, down where it lowers it';
 COMMENT ON COLUMN ml_reason_texts.language IS 'the language, as it is asked for';
 COMMENT ON COLUMN ml_reason_texts.text IS 'what is said; {feature}, {value}, {contribution} and {direction} are filled in';
-COMMENT ON COLUMN ml_reason_texts.text_missing IS 'what is said where the row has no value; NULL for the same, with missing as the value';
+COMMENT ON COLUMN ml_reason_texts.text_missing IS 'what is said where the row has no value; NULL: the same, with missing';
 COMMENT ON COLUMN ml_reason_texts.model IS 'of which model; NULL for all';
 SELECT pg_catalog.pg_extension_config_dump('ml_reason_texts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_reason_texts_id_seq', '');
@@ -46,4 +46,4 @@ CREATE PROCEDURE e2i_explain_table(
     max_lag interval DEFAULT NULL,
     restart boolean DEFAULT false
 ) LANGUAGE c AS 'MODULE_PATHNAME', 'e2i_explain_table_wrapper';
-COMMENT ON PROCEDURE e2i_explain_table IS 'writes why a table''s rows have their numbers into another table, a row a reason, batch by batch as e2i_score_table does; the same call goes on where an earlier one was ended';
+COMMENT ON PROCEDURE e2i_explain_table IS 'writes why a table''s rows have their numbers into a table, in batches';

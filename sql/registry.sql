@@ -44,7 +44,7 @@ CREATE VIEW e2i_serving_stats AS
     SELECT service, model, version, engine, requests, predictions, errors, avg_ms, p50_ms, p95_ms, p99_ms, max_ms, since,
            errors_by_kind, batches, loads, load_ms, hits, sessions, memory_bytes
     FROM e2i_serving_counters();
-COMMENT ON VIEW e2i_serving_stats IS 'what was served since the counters were set back, one row for a version and engine of a service';
+COMMENT ON VIEW e2i_serving_stats IS 'what was served, one row for a version and engine of a service';
 COMMENT ON COLUMN e2i_serving_stats.service IS 'what was called; NULL for a version called by its own name, or only loaded';
 COMMENT ON COLUMN e2i_serving_stats.model IS 'name of the model; NULL for calls that did not find one';
 COMMENT ON COLUMN e2i_serving_stats.version IS 'its version';
@@ -52,7 +52,7 @@ COMMENT ON COLUMN e2i_serving_stats.engine IS 'native or onnxruntime';
 COMMENT ON COLUMN e2i_serving_stats.requests IS 'uses by a statement';
 COMMENT ON COLUMN e2i_serving_stats.predictions IS 'rows scored';
 COMMENT ON COLUMN e2i_serving_stats.errors IS 'calls that failed';
-COMMENT ON COLUMN e2i_serving_stats.avg_ms IS 'mean time of a call: a row, or a payload of e2i_serve; the first of a statement and one in 64 are timed';
+COMMENT ON COLUMN e2i_serving_stats.avg_ms IS 'mean time of a call; the first of a statement and one in 64 are timed';
 COMMENT ON COLUMN e2i_serving_stats.p50_ms IS 'half of the calls took no longer';
 COMMENT ON COLUMN e2i_serving_stats.p95_ms IS '95 of 100 took no longer';
 COMMENT ON COLUMN e2i_serving_stats.p99_ms IS '99 of 100 took no longer';
@@ -66,30 +66,31 @@ COMMENT ON COLUMN e2i_serving_stats.hits IS 'how often a statement found it load
 COMMENT ON COLUMN e2i_serving_stats.sessions IS 'sessions that hold it now';
 COMMENT ON COLUMN e2i_serving_stats.memory_bytes IS 'memory that it takes in them together';
 COMMENT ON FUNCTION e2i_set_inference_log IS 'lets a sample of a service''s rows be logged in ml_inference_log; NULL ends that';
-COMMENT ON FUNCTION e2i_flush_metrics IS 'writes what each active service served into ml_bentoml_serving_metrics, and judges its health';
-COMMENT ON FUNCTION e2i_health IS 'how a service is by its calls since the last row of metrics, else as it was found then';
+COMMENT ON FUNCTION e2i_flush_metrics IS 'writes what each service served into ml_bentoml_serving_metrics now';
+COMMENT ON FUNCTION e2i_health IS 'how services are, by their calls since the last row of metrics';
 COMMENT ON FUNCTION e2i_serving_counters IS 'what the view e2i_serving_stats shows, or the same for each function';
 COMMENT ON FUNCTION e2i_serving_stats_reset IS 'sets this database''s counters of what was served back';
-COMMENT ON FUNCTION e2i_prometheus_metrics IS 'what was counted, in the text format of Prometheus';
+COMMENT ON FUNCTION e2i_prometheus_metrics() IS 'what was counted, in the text format of Prometheus';
+COMMENT ON FUNCTION e2i_prometheus_metrics(boolean) IS 'the same; buckets => true for percentiles in PromQL, 34 lines more a function';
 
 
-COMMENT ON FUNCTION e2i_register_model IS 'registers a model and returns its reference; the first version of a name is deployed at once';
-COMMENT ON FUNCTION e2i_drop_model IS 'drops a version; refuses while it is deployed unless force, or while it has an alias';
+COMMENT ON FUNCTION e2i_register_model IS 'registers a model; the first version of a name is deployed at once';
+COMMENT ON FUNCTION e2i_drop_model IS 'drops a version that has no alias and, unless forced, is not deployed';
 COMMENT ON FUNCTION e2i_export_model IS 'the bytes that a version was registered with, or those of its preprocessor';
 COMMENT ON FUNCTION e2i_annotate_model IS 'adds to the metrics and tags of a version, or replaces its description';
 COMMENT ON FUNCTION e2i_model_classes IS 'the classes of a classifier, in the order of its probabilities';
-COMMENT ON FUNCTION e2i_set_traffic IS 'splits the traffic of a service between versions; the same row always gets the same one';
+COMMENT ON FUNCTION e2i_set_traffic IS 'splits a service''s traffic; the same row always gets the same version';
 COMMENT ON FUNCTION e2i_set_shadow IS 'lets a version score a sample of a service''s rows beside the active one';
 COMMENT ON FUNCTION e2i_shadow_comparisons IS 'what the view e2i_shadow_scores shows';
-COMMENT ON VIEW e2i_shadow_scores IS 'rows of this session that a shadow scored too, the latest thousand, of versions that the caller may see';
-COMMENT ON FUNCTION e2i_deploy(text, text, text, text) IS 'deploys a version under a service name, after it has loaded; the one before is left draining';
+COMMENT ON VIEW e2i_shadow_scores IS 'rows of this session that a shadow scored too, the latest thousand';
+COMMENT ON FUNCTION e2i_deploy(text, text, text, text) IS 'deploys a version as a service once it has loaded; the old one drains';
 COMMENT ON FUNCTION e2i_rollback IS 'goes back to the version that a service served before, or to a named one';
 COMMENT ON FUNCTION e2i_undeploy IS 'ends the deployment of a service, which means nothing until the next';
 COMMENT ON FUNCTION e2i_transition_stage IS 'moves a version to a stage through the gates of ml_stage_policies';
 COMMENT ON FUNCTION e2i_set_alias IS 'points an alias to a version of a model';
 COMMENT ON FUNCTION e2i_drop_alias IS 'drops an alias';
 COMMENT ON FUNCTION e2i_prewarm IS 'loads a model into this session and returns its reference';
-COMMENT ON FUNCTION e2i_clear_session_cache IS 'drops this session''s loaded models and returns how many there were, of those that the caller may see';
+COMMENT ON FUNCTION e2i_clear_session_cache IS 'drops this session''s loaded models; returns how many there were';
 COMMENT ON FUNCTION e2i_cached_models IS 'what the view e2i_session_cache shows';
 COMMENT ON FUNCTION e2i_registry_changed IS 'trigger: tells every session that the registry has changed';
-COMMENT ON VIEW e2i_session_cache IS 'models that this session has loaded and the caller may see, most recently used first';
+COMMENT ON VIEW e2i_session_cache IS 'models that this session has loaded, most recently used first';

@@ -42,7 +42,7 @@ CREATE VIEW e2i_rights AS
     )
     SELECT coalesce(h.kind, 'owner') AS kind, coalesce(h.privilege, 'ALL') AS privilege, m.object
     FROM members m LEFT JOIN held h ON m.name = ANY (h.names);
-COMMENT ON VIEW e2i_rights IS 'which set of rights holds what: those of everybody, the sets of e2i_grant_usage, each with those before it, of pg_monitor, and what only the owner may do';
+COMMENT ON VIEW e2i_rights IS 'which set of rights of e2i_grant_usage holds what, each with those before';
 COMMENT ON COLUMN e2i_rights.kind IS 'everybody, scorer, deployer, admin, pg_monitor or owner';
 COMMENT ON COLUMN e2i_rights.privilege IS 'as GRANT calls it';
 COMMENT ON COLUMN e2i_rights.object IS 'of what, as GRANT calls it';

@@ -15,7 +15,7 @@ CREATE TABLE ml_model_artifacts (
     PRIMARY KEY (sha256, chunk)
 );
 ALTER TABLE ml_model_artifacts ALTER COLUMN bytes SET STORAGE EXTERNAL;
-COMMENT ON TABLE ml_model_artifacts IS 'bytes of registered models, in chunks, by sha256; read by the extension, need not be granted';
+COMMENT ON TABLE ml_model_artifacts IS 'bytes of registered models, in chunks, by sha256; the extension reads it';
 COMMENT ON COLUMN ml_model_artifacts.sha256 IS 'sha256 of all chunks together';
 COMMENT ON COLUMN ml_model_artifacts.chunk IS 'number of the chunk, from 0';
 COMMENT ON COLUMN ml_model_artifacts.bytes IS 'at most 64 MB of the model';
@@ -60,10 +60,10 @@ COMMENT ON COLUMN ml_model_registry.id IS 'identity of the version, never reused
 COMMENT ON COLUMN ml_model_registry.model_name IS 'name of the model';
 COMMENT ON COLUMN ml_model_registry.model_version IS 'version, unique within the model';
 COMMENT ON COLUMN ml_model_registry.framework IS 'format of the artifact, detected from its bytes';
-COMMENT ON COLUMN ml_model_registry.task IS 'binary_classification, multiclass_classification, regression, anomaly, clustering or other';
+COMMENT ON COLUMN ml_model_registry.task IS 'what it is for: binary_classification, regression, clustering, …';
 COMMENT ON COLUMN ml_model_registry.signature IS 'inputs and outputs in MLflow''s form';
 COMMENT ON COLUMN ml_model_registry.class_labels IS 'classes in the order of the probabilities';
-COMMENT ON COLUMN ml_model_registry.interface IS 'how features reach tensors and outputs are read; written and read by the extension';
+COMMENT ON COLUMN ml_model_registry.interface IS 'how features reach tensors and outputs are read; the extension''s own';
 COMMENT ON COLUMN ml_model_registry.metrics IS 'metrics of training, as given';
 COMMENT ON COLUMN ml_model_registry.tags IS 'free labels, as given';
 COMMENT ON COLUMN ml_model_registry.description IS 'free text, as given';
@@ -86,7 +86,7 @@ COMMENT ON COLUMN ml_model_registry.examples IS 'golden rows that the version wa
 COMMENT ON COLUMN ml_model_registry.tolerance IS 'how far a score may be from them, as given';
 COMMENT ON COLUMN ml_model_registry.registered_by IS 'role that registered it';
 COMMENT ON COLUMN ml_model_registry.registered_at IS 'when it was registered';
-COMMENT ON COLUMN ml_model_registry.cost IS 'what a row costs the planner, in units of cpu_operator_cost; NULL is the function''s own';
+COMMENT ON COLUMN ml_model_registry.cost IS 'what a row costs, in units of cpu_operator_cost; NULL: the function''s';
 
 CREATE TABLE ml_model_aliases (
     model_name    text NOT NULL,
@@ -185,7 +185,7 @@ CREATE TABLE ml_serving_marks (
     since bigint NOT NULL,
     tally bytea NOT NULL
 );
-COMMENT ON TABLE ml_serving_marks IS 'what of the counters stands in ml_bentoml_serving_metrics, so that a crash writes nothing twice; written and read by the extension';
+COMMENT ON TABLE ml_serving_marks IS 'what of the counters was written already; the extension''s own';
 COMMENT ON COLUMN ml_serving_marks.key IS 'what is counted';
 COMMENT ON COLUMN ml_serving_marks.since IS 'since when';
 COMMENT ON COLUMN ml_serving_marks.tally IS 'the counts that stand in rows';
@@ -198,11 +198,11 @@ CREATE TABLE ml_inference_log_policies (
     set_by       text NOT NULL DEFAULT current_user,
     set_at       timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE ml_inference_log_policies IS 'services whose rows are logged, and what of them; written by e2i_set_inference_log';
+COMMENT ON TABLE ml_inference_log_policies IS 'services whose rows are logged, and what of them: e2i_set_inference_log';
 COMMENT ON COLUMN ml_inference_log_policies.service_name IS 'the service';
 COMMENT ON COLUMN ml_inference_log_policies.sample IS 'share of rows that are logged';
 COMMENT ON COLUMN ml_inference_log_policies.redact IS 'features whose values are never logged';
-COMMENT ON COLUMN ml_inference_log_policies.on_pii IS 'personal data in texts: block refuses the row, redact_log keeps it out of the log, allow does not look';
+COMMENT ON COLUMN ml_inference_log_policies.on_pii IS 'personal data in texts: block (the row), redact_log, or allow';
 COMMENT ON COLUMN ml_inference_log_policies.set_by IS 'role that set it';
 COMMENT ON COLUMN ml_inference_log_policies.set_at IS 'when it was set';
 
@@ -280,7 +280,7 @@ COMMENT ON COLUMN ml_stage_policies.task IS 'for models of this task only; class
 COMMENT ON COLUMN ml_stage_policies.metric IS 'name in the metrics of the version';
 COMMENT ON COLUMN ml_stage_policies.at_least IS 'least value, or number of days';
 COMMENT ON COLUMN ml_stage_policies.at_most IS 'greatest value';
-COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; what came with the extension is switched off, not deleted';
+COMMENT ON COLUMN ml_stage_policies.enabled IS 'whether the condition holds; the extension''s own are switched off so';
 COMMENT ON COLUMN ml_stage_policies.description IS 'free text';
 INSERT INTO ml_stage_policies (stage, gate, task, metric, at_least) VALUES
     ('staging', 'metric', 'classification', 'auc', 0.70),
@@ -315,7 +315,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event on the server where it happened';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'register, annotate, drop, set_alias, drop_alias, stage, deploy, deploy_failed, rollback, undeploy, traffic, shadow, inference_log, background, calibrate, coverage or health';
+COMMENT ON COLUMN ml_model_events.action IS 'what was done: register, set_alias, stage, deploy, rollback, traffic, …';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';
@@ -336,7 +336,7 @@ CREATE TABLE ml_model_backgrounds (
     set_at        timestamptz NOT NULL DEFAULT now(),
     counts_covers boolean NOT NULL DEFAULT false
 );
-COMMENT ON TABLE ml_model_backgrounds IS 'rows that stand for what is not known of a row that is explained, one background a version; read by the extension, need not be granted';
+COMMENT ON TABLE ml_model_backgrounds IS 'rows that explanations compare with, one set a version; the extension''s own';
 COMMENT ON COLUMN ml_model_backgrounds.model_id IS 'the version';
 COMMENT ON COLUMN ml_model_backgrounds.background_id IS 'identity of the background, another one each time that it is set';
 COMMENT ON COLUMN ml_model_backgrounds.source IS 'the relation or query that it was read from';
@@ -373,20 +373,20 @@ CREATE TABLE ml_calibrations (
     checked_at      timestamptz,
     PRIMARY KEY (model_id, purpose, number)
 );
-COMMENT ON TABLE ml_calibrations IS 'how sure versions are, from rows whose truth is known; of a version one calibration for intervals, one for sets of classes and one for probabilities, a row for each group';
+COMMENT ON TABLE ml_calibrations IS 'how sure versions are: of each intervals, sets and probabilities, by group';
 COMMENT ON COLUMN ml_calibrations.model_id IS 'the version';
 COMMENT ON COLUMN ml_calibrations.purpose IS 'interval, set or probability';
 COMMENT ON COLUMN ml_calibrations.number IS 'number of the group, from 0 on';
-COMMENT ON COLUMN ml_calibrations.method IS 'residual, normalised_residual, quantiles, asymmetric_quantiles, lac, aps, isotonic, platt or beta';
+COMMENT ON COLUMN ml_calibrations.method IS 'how: residual, quantiles, lac, aps, isotonic, platt, beta, …';
 COMMENT ON COLUMN ml_calibrations.grouped_by IS 'the column that says which group a row is in; NULL where all are one';
 COMMENT ON COLUMN ml_calibrations."group" IS 'the value of that column; NULL for rows where it is NULL';
 COMMENT ON COLUMN ml_calibrations.n IS 'rows that it was made from';
-COMMENT ON COLUMN ml_calibrations.quantiles IS 'scores of those rows in ascending order, whose ceil((n + 1) level)-th is what a level means; none for probabilities';
+COMMENT ON COLUMN ml_calibrations.quantiles IS 'scores of those rows, ascending: the ceil((n + 1) level)-th is a level''s';
 COMMENT ON COLUMN ml_calibrations.weights IS 'weights of the rows, in the order of their scores';
 COMMENT ON COLUMN ml_calibrations.upper_quantiles IS 'scores of the upper side, where it has its own';
 COMMENT ON COLUMN ml_calibrations.upper_weights IS 'weights in the order of those';
 COMMENT ON COLUMN ml_calibrations.maps IS 'curves from what the model says of each class to its probability';
-COMMENT ON COLUMN ml_calibrations.scale IS 'the feature that residuals are multiples of; NULL where the model gives it beside its number';
+COMMENT ON COLUMN ml_calibrations.scale IS 'the feature that residuals are multiples of; NULL: the model gives it';
 COMMENT ON COLUMN ml_calibrations.space IS 'what curves are over: probability or margin';
 COMMENT ON COLUMN ml_calibrations.source IS 'the relation or query that it was made from';
 COMMENT ON COLUMN ml_calibrations.target IS 'its column that says what is true';
@@ -419,19 +419,19 @@ CREATE TABLE ml_shap_analyses (
     created_at         timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX ml_shap_analyses_model_idx ON ml_shap_analyses (model_id, created_at);
-COMMENT ON TABLE ml_shap_analyses IS 'how much features matter to versions, as it was found and kept; what is said of a version stays when it is dropped';
+COMMENT ON TABLE ml_shap_analyses IS 'how much features matter to versions, as it was found and kept';
 COMMENT ON COLUMN ml_shap_analyses.id IS 'identity of the analysis';
 COMMENT ON COLUMN ml_shap_analyses.model_id IS 'the version';
 COMMENT ON COLUMN ml_shap_analyses.model_name IS 'its model';
 COMMENT ON COLUMN ml_shap_analyses.model_version IS 'its number';
-COMMENT ON COLUMN ml_shap_analyses.analysis_type IS 'global, of a relation; segment, of a part of one that has a name; local, of one row';
+COMMENT ON COLUMN ml_shap_analyses.analysis_type IS 'global, of a relation; segment, of a named part of one; local, of a row';
 COMMENT ON COLUMN ml_shap_analyses.segment IS 'the name of the part';
-COMMENT ON COLUMN ml_shap_analyses.class IS 'the class, or the number of the number, that was explained; NULL where there is only one';
+COMMENT ON COLUMN ml_shap_analyses.class IS 'the class, or which number, was explained; NULL where there is only one';
 COMMENT ON COLUMN ml_shap_analyses.space IS 'margin, probability, probability_scaled or output';
 COMMENT ON COLUMN ml_shap_analyses.base_value IS 'what is expected when no feature is known';
 COMMENT ON COLUMN ml_shap_analyses.global_importance IS 'for each feature the mean size of what it adds';
 COMMENT ON COLUMN ml_shap_analyses.local_shap_values IS 'for each feature what it adds to one row';
-COMMENT ON COLUMN ml_shap_analyses.key_drivers IS 'the features in the order of how much they matter, with share and standard error; those that add nothing left out';
+COMMENT ON COLUMN ml_shap_analyses.key_drivers IS 'features by how much they matter, with share and standard error';
 COMMENT ON COLUMN ml_shap_analyses.sample_size IS 'rows that were explained';
 COMMENT ON COLUMN ml_shap_analyses.computation_method IS 'path_dependent, interventional or sampled';
 COMMENT ON COLUMN ml_shap_analyses.source IS 'the relation or query that was explained';

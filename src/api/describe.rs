@@ -7,6 +7,7 @@ use e2i_core::{Batch, Binder, EngineTimes, InputTensor, Interface, OutputTensor,
 use pgrx::datum::JsonB;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use serde_json::Value as Json;
 
 use crate::catalog::model::{Stored, Version};
 use crate::catalog::schema::Schema;
@@ -44,16 +45,27 @@ fn e2i_describe_model(
     let version = resolve(schema, model).or_raise();
     let engine = engine_rows(schema, &version).or_raise();
     let interface = version.interface;
-    let features = interface.features.iter().enumerate().map(|(index, feature)| {
+    let is_within = |index: usize| interface.vector_of(index).is_some_and(|vector| vector.first != index);
+    let listed = interface.features.iter().enumerate().filter(|(index, _)| !is_within(*index));
+    let features = listed.map(|(index, feature)| {
+        let vector = interface.vector_of(index);
+        let type_name = feature.type_name();
+        let defaults = vector.map(|vector| interface.features.get(vector.features()).unwrap_or_default());
+        let defaults =
+            defaults.and_then(|features| features.iter().map(|it| it.default.clone()).collect::<Option<_>>());
         (
             "feature".to_owned(),
             number(index + 1),
-            feature.name.clone(),
-            Some(feature.type_name().to_owned()),
+            vector.map_or_else(|| feature.name.clone(), |vector| vector.name.clone()),
+            Some(vector.map_or_else(|| type_name.to_owned(), |vector| format!("{type_name}[{}]", vector.count))),
             Some(input_shape(&interface.inputs[feature.tensor])),
             Some(feature.required),
             Some(feature.takes_missing || feature.default.is_some()),
-            feature.default.clone().map(JsonB),
+            if vector.is_some() {
+                defaults.map(|list| JsonB(Json::Array(list)))
+            } else {
+                feature.default.clone().map(JsonB)
+            },
             feature.categories.as_ref().map(|categories| format!("one of {}", categories.shown())),
         )
     });

@@ -98,16 +98,26 @@ fn e2i_serving_stats_reset() {
     board::keep();
 }
 
-/// Everything counted in this database, in the text format of Prometheus.
+/// Everything counted in this database, in the text format of Prometheus, without the buckets of histograms.
 #[pg_extern(volatile, parallel_restricted)]
 fn e2i_prometheus_metrics(fcinfo: pg_sys::FunctionCallInfo) -> String {
-    tell_if_alone();
     // SAFETY: the server passes a valid fcinfo.
-    let schema = unsafe { Schema::of_call(fcinfo) };
+    metrics_text(unsafe { Schema::of_call(fcinfo) }, false)
+}
+
+/// The same, with the buckets of histograms if asked.
+#[pg_extern(volatile, parallel_restricted, name = "e2i_prometheus_metrics")]
+fn e2i_prometheus_metrics_with(buckets: bool, fcinfo: pg_sys::FunctionCallInfo) -> String {
+    // SAFETY: the server passes a valid fcinfo.
+    metrics_text(unsafe { Schema::of_call(fcinfo) }, buckets)
+}
+
+fn metrics_text(schema: Schema, buckets: bool) -> String {
+    tell_if_alone();
     let services: Vec<_> =
         services::active(schema).into_iter().map(|service| (service.name, service.health_status)).collect();
     let lost = board::together(|board| board.lost());
-    exposition::text(&counter::rows(), &services, lost, pool().dropped())
+    exposition::text(&counter::rows(), &services, lost, pool().dropped(), buckets)
         .map_err(|why| Error::new(Kind::Internal, format!("the metrics cannot be written: {why}")))
         .or_raise()
 }

@@ -9,7 +9,7 @@ use std::ffi::CStr;
 use e2i_core::{Binder, ElementType, Scalar};
 use pgrx::pg_sys;
 
-use crate::datum::jsonb::Container;
+use crate::datum::jsonb::{Container, Value};
 use crate::datum::numeric;
 use crate::datum::scalar::Reader;
 use crate::pg::varlena;
@@ -111,12 +111,26 @@ unsafe fn through_text(datum: pg_sys::Datum) -> Option<f64> {
     }
 }
 
-/// What the server makes of a value.
+/// What the server makes of a value of a feature.
 ///
 /// # Safety
 /// `datum` must be a valid value of the type.
 #[cold]
 unsafe fn through_server<T>(type_oid: pg_sys::Oid, datum: pg_sys::Datum, pass_on: impl FnOnce(Scalar<'_>) -> T) -> T {
+    // SAFETY: as the caller promises.
+    unsafe {
+        read_whole(type_oid, datum, |value| match value {
+            Value::Scalar(scalar) => pass_on(scalar),
+            Value::Container(container) => pass_on(Scalar::Other(container.kind())),
+        })
+    }
+}
+
+/// What the server makes of a value.
+///
+/// # Safety
+/// `datum` must be a valid value of the type.
+pub unsafe fn read_whole<T>(type_oid: pg_sys::Oid, datum: pg_sys::Datum, pass_on: impl FnOnce(Value<'_>) -> T) -> T {
     // SAFETY: to_jsonb learns from the expression of which type its argument is; what is made here lives in the memory of the call.
     unsafe {
         let (mut length, mut by_value): (i16, bool) = (0, false);
@@ -136,7 +150,7 @@ unsafe fn through_server<T>(type_oid: pg_sys::Oid, datum: pg_sys::Datum, pass_on
         function.fn_expr = call.cast();
         let json = pg_sys::FunctionCall1Coll(&raw mut function, none, datum);
         let json = Container::root(varlena::bytes(json));
-        pass_on(json.as_scalar().unwrap_or_else(|| Scalar::Other(json.kind())))
+        pass_on(json.as_scalar().map_or(Value::Container(json), Value::Scalar))
     }
 }
 

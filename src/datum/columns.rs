@@ -10,6 +10,7 @@ use pgrx::pg_sys;
 use crate::datum::as_json;
 use crate::datum::layout::{Strictness, required};
 use crate::datum::scalar::{Reader, Zone};
+use crate::datum::vector;
 
 /// How the values of columns are read.
 pub struct Columns {
@@ -100,7 +101,11 @@ impl Columns {
     where
         S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
     {
+        let mut fed = 0;
         for (feature, source) in layout.sources().iter().enumerate() {
+            if feature < fed {
+                continue;
+            }
             let Some(source) = source.map(|source| source as usize) else {
                 sink(feature, None)?;
                 continue;
@@ -110,6 +115,15 @@ impl Columns {
                 continue;
             }
             let column = &self.columns[source];
+            if let Some(spread) = layout.spread_at(feature) {
+                fed = feature + spread.count;
+                // SAFETY: as the caller promises, the value is of this column's type.
+                unsafe {
+                    let read = (column.reader, column.type_oid);
+                    vector::feed_datum(binder, spread, read, zone, values[source], sink)?;
+                }
+                continue;
+            }
             let element = binder.element(feature);
             // SAFETY: as the caller promises, the value is of this column's type.
             unsafe {
@@ -147,8 +161,18 @@ impl Columns {
                 return sink(feature, Some(Scalar::Missing));
             }
             let Column { reader, type_oid } = self.columns[source];
+            let spread = layout.spreads().iter().find(|it| (it.first..it.first + it.count).contains(&feature));
             // SAFETY: as the caller promises, the value is of this column's type.
             unsafe {
+                match spread {
+                    Some(spread) if spread.first == feature => {
+                        return as_json::read_whole(type_oid, values[source], |value| {
+                            vector::feed_json(binder, *spread, value, sink)
+                        });
+                    }
+                    Some(_) => return Ok(()),
+                    None => {}
+                }
                 as_json::read(reader, type_oid, binder, feature, values[source], |scalar| sink(feature, Some(scalar)))
             }
         };

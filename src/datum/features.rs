@@ -1,6 +1,6 @@
 //! The second argument of every scoring function, in its four spellings, as one stream of scalars.
 
-use e2i_core::{Batch, Binder, Error, Kind, Lanes, Layout, Result, Scalar};
+use e2i_core::{Batch, Binder, Error, Kind, Lanes, Layout, Result, Scalar, Spread};
 use pgrx::pg_sys;
 
 use crate::datum::array::ArraySource;
@@ -12,6 +12,7 @@ use crate::datum::layout::{Strictness, nested, required};
 use crate::datum::row::{Reading, RowSource};
 use crate::datum::scalar::Zone;
 use crate::datum::stored::Stored;
+use crate::datum::vector;
 use crate::pg::varlena;
 
 /// How the features are spelled; fixed by the SQL function that is called.
@@ -259,8 +260,9 @@ struct JsonSource {
 struct ObjectLayout {
     entries: Vec<u8>,
     keys: Vec<u8>,
-    /// For each member in stored order, its feature.
+    /// For each member in stored order, its feature, the first if it has several.
     features: Vec<Option<u32>>,
+    spreads: Vec<Spread>,
     /// Features that the object does not have.
     absent: Vec<usize>,
 }
@@ -305,7 +307,11 @@ impl JsonSource {
         let Some(layout) = self.objects.first() else { return Ok(()) };
         for (feature, value) in layout.features.iter().zip(json.values()) {
             if let Some(feature) = feature {
-                sink(*feature as usize, Some(as_scalar(value)))?;
+                let feature = *feature as usize;
+                match layout.spreads.iter().find(|spread| spread.first == feature) {
+                    None => sink(feature, Some(as_scalar(value)))?,
+                    Some(spread) => vector::feed_json(binder, *spread, value, sink)?,
+                }
             }
         }
         layout.absent.iter().try_for_each(|feature| sink(*feature, None))
@@ -315,6 +321,9 @@ impl JsonSource {
     where
         S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
     {
+        if !binder.interface().vectors.is_empty() && json.elements().any(|value| matches!(value, Value::Container(_))) {
+            return scan_arrays(binder, json, strict, sink);
+        }
         if let Some(Value::Container(_)) = json.elements().next() {
             return Err(nested(binder));
         }
@@ -337,9 +346,19 @@ impl JsonSource {
             self.named = Some((names.iter().map(|&name| name.to_owned()).collect(), layout));
         }
         let Some((_, layout)) = &self.named else { return Ok(()) };
+        let mut fed = 0;
         for (feature, source) in layout.sources().iter().enumerate() {
+            if feature < fed {
+                continue;
+            }
             let cell = source.and_then(|source| cells.get(source as usize));
-            sink(feature, cell.map(|cell| as_scalar(*cell)))?;
+            match (cell, layout.spread_at(feature)) {
+                (Some(cell), Some(spread)) => {
+                    vector::feed_json(binder, spread, *cell, sink)?;
+                    fed = feature + spread.count;
+                }
+                _ => sink(feature, cell.map(|cell| as_scalar(*cell)))?,
+            }
         }
         Ok(())
     }
@@ -370,6 +389,33 @@ impl JsonSource {
     }
 }
 
+/// A row by position in which arrays stand for what a signature calls an array.
+fn scan_arrays<S>(binder: &Binder, json: Container<'_>, strict: Strictness, sink: &mut S) -> Result<()>
+where
+    S: FnMut(usize, Option<Scalar<'_>>) -> Result<()>,
+{
+    let features = binder.interface().features.len();
+    let mut place = 0;
+    for value in json.elements() {
+        match (value, binder.spread_from(place)) {
+            (Value::Container(array), Some(spread)) if !array.is_object() => {
+                vector::feed_json(binder, spread, value, sink)?;
+                place += spread.count;
+                continue;
+            }
+            (Value::Container(_), _) if place == 0 => return Err(nested(binder)),
+            _ if place < features => sink(place, Some(as_scalar(value)))?,
+            _ => {}
+        }
+        place += 1;
+    }
+    match strict {
+        Strictness::Strict => binder.layout_by_position(place)?,
+        Strictness::DryRun => binder.match_positions(place)?,
+    };
+    (place..features).try_for_each(|feature| sink(feature, None))
+}
+
 impl ObjectLayout {
     #[cold]
     fn look_up(binder: &Binder, json: Container<'_>, strict: Strictness) -> Result<Self> {
@@ -379,11 +425,14 @@ impl ObjectLayout {
         let mut absent = Vec::new();
         for (feature, source) in layout.sources().iter().enumerate() {
             match source {
-                Some(source) => features[*source as usize] = u32::try_from(feature).ok(),
+                Some(source) => {
+                    features[*source as usize].get_or_insert(u32::try_from(feature).unwrap_or(u32::MAX));
+                }
                 None => absent.push(feature),
             }
         }
-        Ok(Self { entries: entries.to_vec(), keys: keys.to_vec(), features, absent })
+        let spreads = layout.spreads().to_vec();
+        Ok(Self { entries: entries.to_vec(), keys: keys.to_vec(), features, spreads, absent })
     }
 }
 

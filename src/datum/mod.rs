@@ -17,3 +17,4 @@ pub mod result;
 pub mod row;
 pub mod scalar;
 pub mod stored;
+pub mod vector;

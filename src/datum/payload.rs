@@ -320,6 +320,9 @@ fn side_by_side<'j>(tensors: Vec<Tensor<'j>>, interface: &'j Interface) -> Resul
     }
     let is_feature = |name: &str| interface.features.iter().any(|feature| feature.name == name);
     let members = |name: &str| -> Vec<&'j str> {
+        if let Some(vector) = interface.vectors.iter().find(|vector| vector.name == name) {
+            return vector.features().map(|feature| interface.features[feature].name.as_str()).collect();
+        }
         let Some(place) = interface.inputs.iter().position(|input| input.name == name) else { return vec![] };
         let of_tensor = interface.features.iter().filter(|feature| feature.tensor == place);
         of_tensor.map(|feature| feature.name.as_str()).collect()

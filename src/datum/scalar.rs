@@ -184,7 +184,7 @@ impl Reader {
 
 /// The SQL name of a type, for messages.
 #[cold]
-fn type_name(type_oid: pg_sys::Oid) -> String {
+pub fn type_name(type_oid: pg_sys::Oid) -> String {
     // SAFETY: returns a palloc'd C string for every oid.
     unsafe { CStr::from_ptr(pg_sys::format_type_be(type_oid)) }.to_string_lossy().into_owned()
 }

@@ -282,6 +282,7 @@ fn interface_of(column: &str) -> Interface {
             categories: None,
             default: None,
         }],
+        vectors: vec![],
         passed_on: vec![],
         outputs: vec![],
         rows_at_once: Interface::ROWS_AT_ONCE,

@@ -29,13 +29,17 @@ call sum 10
 sql a shop 'SELECT FROM e2i_flush_metrics()'
 
 TEXT=$(as watcher 'SELECT e2i_prometheus_metrics()')
+WITH_BUCKETS=$(as watcher 'SELECT e2i_prometheus_metrics(buckets => true)')
 sample() { awk -v name="$1" 'index($0, name " ") == 1 { print substr($0, length(name) + 2) }' <<<"$TEXT"; }
 
 is 'a version that was registered again is one sample' \
     "$(sample 'e2i_model_predictions_total{model="sum",version="2",engine="native",service="",function="e2i_predict"}')" 12
 is 'no sample comes twice' "$(grep -v '^#' <<<"$TEXT" | sed 's/ [^ ]*$//' | sort | uniq -d)" ''
+is 'buckets come if asked, 34 a function besides that of all' \
+    "$(grep -c '_seconds_bucket{' <<<"$TEXT") $(($(grep -c '_seconds_bucket{' <<<"$WITH_BUCKETS") / $(grep -c '_seconds_bucket{' <<<"$TEXT"))) $(grep -v '_seconds_bucket{' <<<"$WITH_BUCKETS" | cmp - <(grep -v '_seconds_bucket{' <<<"$TEXT") && echo same)" \
+    "$(grep -c '_seconds_count{' <<<"$TEXT") 35 same"
 if have promtool; then
-    is 'promtool finds nothing wrong' "$(promtool check metrics <<<"$TEXT" 2>&1 || true)" ''
+    is 'promtool finds nothing wrong' "$(promtool check metrics <<<"$TEXT" 2>&1 || true)$(promtool check metrics <<<"$WITH_BUCKETS" 2>&1 || true)" ''
 else
     printf 'skipped - %s: promtool is not installed\n' "$TOPIC"
 fi
@@ -48,16 +52,17 @@ queries() {
     python3 - "$1" <<'PYTHON'
 import re, sys
 text = open(sys.argv[1], encoding="utf-8").read()
-found = re.findall(r"^(?:(\w+):|  - query_name: (\w+))\n( *)query: \|\n((?:\3  .*\n)+)", text, re.M)
+found = re.findall(r"^(?:(\w+):|  - query_name: (\w+)|      - name: (\w+)\n(?:        \w+: .*\n)*?)\n?( *)query: \|\n((?:\4  .*\n)+)", text, re.M)
 assert len(found) == len(re.findall(r"^ *query: \|$", text, re.M)) > 0, "a query that is written in another way"
-for key, name, _, query in found:
-    print(key or name, " ".join(query.split()))
+for key, name, debian, _, query in found:
+    print(key or name or f"debian_{debian}", " ".join(query.split()))
 PYTHON
 }
 declare -A ANSWER
-for file in postgres_exporter/queries.yaml sql_exporter/e2i_serve.collector.yml; do
+for file in postgres_exporter/queries.yaml sql_exporter/e2i_serve.collector.yml sql_exporter/debian.yml; do
     while read -r name query; do
         ANSWER[$name]=$(as watcher "$query")
+        ANSWER[${name}_with_buckets]=$(as watcher "${query/buckets => false/buckets => true}")
         like "$file: $name answers" "${ANSWER[$name]}" '?*'
         case ${ANSWER[$name]} in *ERROR:*) is "$file: $name" "${ANSWER[$name]}" 'no error' ;; esac
     done < <(queries "$MONITORING/$file")
@@ -82,12 +87,15 @@ for name in e2i e2i_loaded; do
         "$(for metric in loads_total load_seconds memory_bytes; do sample "e2i_model_$metric{model=\"sum\",version=\"2\",engine=\"native\"}"; done | paste -sd'|' | rounded)"
 done
 is 'nothing was lost' "${ANSWER[e2i_requests]} ${ANSWER[e2i_inference_log]} ${ANSWER[e2i_lost]}" '0 0 0|0'
-is 'e2i_latency: every bucket' "$(wc -l <<<"${ANSWER[e2i_latency]}")" "$(grep -c '^e2i_model_request_latency_seconds_bucket' <<<"$TEXT")"
+for how in '' _with_buckets; do
+    text=$([[ $how ]] && echo "$WITH_BUCKETS" || echo "$TEXT")
+    is "e2i_latency$how: every bucket" "$(wc -l <<<"${ANSWER[e2i_latency$how]}")" "$(grep -c '^e2i_model_request_latency_seconds_bucket' <<<"$text")"
+done
 is 'e2i_latency: the last bucket has all' "$(line e2i_latency 'sum|1|native|sum|e2i_predict|+Inf')" "$(sample "e2i_model_request_latency_seconds_count{$SUM}")"
 is 'e2i_timed: calls' "$(line e2i_timed 'sum|1|native|sum|e2i_predict' | cut -d'|' -f2)" "$(sample "e2i_model_request_latency_seconds_count{$SUM}")"
 is 'e2i_model_request_latency: as many bounds as buckets, sum and count' \
-    "$(line e2i_model_request_latency 'sum|1|native|sum|e2i_predict' | tr -cd ',' | wc -c) $(line e2i_model_request_latency 'sum|1|native|sum|e2i_predict' | cut -d'|' -f4)" \
-    "$((2 * ($(grep -cF "e2i_model_request_latency_seconds_bucket{$SUM" <<<"$TEXT") - 2))) $(sample "e2i_model_request_latency_seconds_count{$SUM}")"
+    "$(line e2i_model_request_latency_with_buckets 'sum|1|native|sum|e2i_predict' | tr -cd ',' | wc -c) $(line e2i_model_request_latency 'sum|1|native|sum|e2i_predict' | cut -d'|' -f4)" \
+    "$((2 * ($(grep -cF "e2i_model_request_latency_seconds_bucket{$SUM" <<<"$WITH_BUCKETS") - 2))) $(sample "e2i_model_request_latency_seconds_count{$SUM}")"
 is 'both name the metrics that the text names' "$(
     {
         sed -nE 's/^  - metric_name: (\w+)$/\1/p' "$MONITORING/sql_exporter/e2i_serve.collector.yml" | sed -E 's/_(bucket|sum|count)$//'
@@ -96,24 +104,31 @@ is 'both name the metrics that the text names' "$(
     } | sort -u
 )" "$(sed -n 's/^# TYPE \([^ ]*\) .*/\1/p' <<<"$TEXT" | sort -u)"
 
-# The program itself, on a port of the loopback interface that was free a moment ago.
-if have prometheus-postgres-exporter; then
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    DATA_SOURCE_NAME="host=$HOST_NODES/a user=watcher dbname=shop sslmode=disable" prometheus-postgres-exporter \
-        --extend.query-path="$MONITORING/postgres_exporter/queries.yaml" --disable-default-metrics --disable-settings-metrics \
-        --no-collector.database --no-collector.bgwriter --web.listen-address="127.0.0.1:$port" >"$fifos/exporter.log" 2>&1 &
-    exporter=$!
-    PAGE=$(python3 - "http://127.0.0.1:$port/metrics" <<'PYTHON'
+# The programs themselves, on a port of the loopback interface that was free a moment ago.
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# page PORT TEXT: what is served there, once it has the text
+page() {
+    python3 - "http://127.0.0.1:$1/metrics" "$2" <<'PYTHON'
 import sys, time, urllib.request
 direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 for _ in range(100):
     try:
-        print(direct.open(sys.argv[1], timeout=10).read().decode())
-        break
+        page = direct.open(sys.argv[1], timeout=10).read().decode()
+        if sys.argv[2] in page:
+            print(page)
+            break
     except OSError:
-        time.sleep(0.1)
+        pass
+    time.sleep(0.1)
 PYTHON
-    )
+}
+if have prometheus-postgres-exporter; then
+    port=$(free_port)
+    DATA_SOURCE_NAME="host=$HOST_NODES/a user=watcher dbname=shop sslmode=disable" prometheus-postgres-exporter \
+        --extend.query-path="$MONITORING/postgres_exporter/queries.yaml" --disable-default-metrics --disable-settings-metrics \
+        --no-collector.database --no-collector.bgwriter --web.listen-address="127.0.0.1:$port" >"$fifos/exporter.log" 2>&1 &
+    exporter=$!
+    PAGE=$(page "$port" e2i_model_requests_total)
     kill "$exporter"
     wait "$exporter" 2>/dev/null || true
     families() { grep '^e2i_' | sed 's/[{ ].*//' | sort | uniq -c; }
@@ -124,6 +139,23 @@ PYTHON
     done
 else
     printf 'skipped - %s: prometheus-postgres-exporter is not installed\n' "$TOPIC"
+fi
+
+if have prometheus-sql-exporter; then
+    port=$(free_port)
+    sed "s|postgres://prometheus@/shop?host=/run/postgresql|postgres://watcher@/shop?host=$HOST_NODES/a|" "$MONITORING/sql_exporter/debian.yml" >"$fifos/debian.yml"
+    LOGLEVEL=warn prometheus-sql-exporter -config.file "$fifos/debian.yml" -web.listen-address "127.0.0.1:$port" >"$fifos/sql_exporter.log" 2>&1 &
+    exporter=$!
+    PAGE=$(page "$port" e2i_inference_log_dropped_total)
+    kill "$exporter"
+    wait "$exporter" 2>/dev/null || true
+    for metric in $(sed -nE 's/^      - name: (\w+)$/\1/p' "$MONITORING/sql_exporter/debian.yml"); do
+        total() { awk -v name="$1" '{ sub(/^sql_/, "") } index($0, name "{") == 1 || index($0, name " ") == 1 { all += $NF } END { print all + 0 }'; }
+        is "prometheus-sql-exporter: $metric" "$(total "$metric" <<<"$PAGE")" "$(total "$metric" <<<"$TEXT")"
+    done
+    is 'prometheus-sql-exporter: no query failed' "$(grep -v 'Starting sql_exporter' "$fifos/sql_exporter.log" || true)" ''
+else
+    printf 'skipped - %s: prometheus-sql-exporter is not installed\n' "$TOPIC"
 fi
 
 # --- Grafana ------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@
 //! feature, value and what was expected.
 
 mod lanes;
+mod layout;
 pub use lanes::{Lanes, StoredLanes, Word};
+pub use layout::{Layout, Spread};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +17,6 @@ use crate::categories::{Codes, Unseen};
 use crate::error::{Error, Kind, Result};
 use crate::instant;
 use crate::interface::{ElementType, Feature, Interface};
-use crate::names::{self, Renamed, likely, quoted};
 use crate::value::{Scalar, ValueProblem};
 
 /// Binds features of one model version.
@@ -25,6 +26,8 @@ pub struct Binder {
     /// The reference used in messages: `churn:3`.
     model: Arc<str>,
     index: HashMap<Box<str>, usize>,
+    /// What a row may give whole: what the interface says, and every tensor whose features it does not name.
+    vectors: layout::Vectors,
     places: Vec<Place>,
     /// The codes of categorical features; empty for others, and where no feature is categorical.
     codes: Arc<[Codes]>,
@@ -41,21 +44,6 @@ struct Place {
     whole: bool,
     /// Whether the value is not written as it is: a category, or a point in time.
     stands_for: bool,
-}
-
-/// Where each feature of a model is found in one shape of source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
-    /// For each feature, the index of its source; `None` when the source does not have it.
-    sources: Vec<Option<u32>>,
-}
-
-impl Layout {
-    /// For each feature in order, the index of its source.
-    #[must_use]
-    pub fn sources(&self) -> &[Option<u32>] {
-        &self.sources
-    }
 }
 
 impl Binder {
@@ -81,7 +69,8 @@ impl Binder {
             stands_for: feature.categories.is_some() || feature.instant,
         };
         let places = interface.features.iter().enumerate().map(place).collect();
-        Self { interface, model: model.into(), index, places, codes }
+        let vectors = layout::Vectors::of(&interface, &index);
+        Self { interface, model: model.into(), index, vectors, places, codes }
     }
 
     /// The interface it binds to.
@@ -109,108 +98,6 @@ impl Binder {
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
-    }
-
-    /// Finds each feature among `names`; a name that occurs twice counts as its last occurrence.
-    pub fn match_names<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Layout {
-        let mut sources = vec![None; self.interface.features.len()];
-        for (source, name) in names.into_iter().enumerate() {
-            if let Some(&feature) = self.index.get(name) {
-                sources[feature] = u32::try_from(source).ok();
-            }
-        }
-        Layout { sources }
-    }
-
-    /// A layout by name in which every required feature is found.
-    ///
-    /// # Errors
-    /// [`Kind::MissingValue`] naming the features that are missing and the names that were given but not used.
-    pub fn layout_by_name<'n>(&self, names: impl IntoIterator<Item = &'n str> + Clone) -> Result<Layout> {
-        let layout = self.match_names(names.clone());
-        let missing: Vec<&Feature> = self
-            .interface
-            .features
-            .iter()
-            .zip(&layout.sources)
-            .filter(|(feature, source)| source.is_none() && feature.required)
-            .map(|(feature, _)| feature)
-            .collect();
-        if missing.is_empty() {
-            return Ok(layout);
-        }
-        Err(self.missing_features(&missing, names))
-    }
-
-    #[cold]
-    fn missing_features<'n>(&self, missing: &[&Feature], names: impl IntoIterator<Item = &'n str>) -> Error {
-        let message = match missing {
-            [one] => format!("feature {:?} of model {} is missing", one.name, self.model),
-            many => format!(
-                "{} features of model {} are missing: {}",
-                many.len(),
-                self.model,
-                quoted(many.iter().map(|f| f.name.as_str()))
-            ),
-        };
-        let unused: Vec<&str> =
-            names.into_iter().filter(|name| !name.is_empty() && !self.index.contains_key(*name)).collect();
-        let mut error = Error::new(Kind::MissingValue, message);
-        if !unused.is_empty() {
-            error = error
-                .with_detail(format!("Names given but not used by the model: {}.", quoted(unused.iter().copied())));
-        }
-        let wanted: Vec<&str> = missing.iter().map(|feature| feature.name.as_str()).collect();
-        match renamed(&likely(&wanted, &unused)) {
-            Some(hint) => error.with_hint(hint),
-            None => error.with_hint(self.where_listed("the features")),
-        }
-    }
-
-    /// A layout by position for a source of `count` values.
-    ///
-    /// # Errors
-    /// [`Kind::BadOption`] when there are more values than features, [`Kind::MissingValue`] when a required feature has no value.
-    pub fn layout_by_position(&self, count: usize) -> Result<Layout> {
-        let layout = self.match_positions(count)?;
-        match self.interface.features[count..].iter().find(|feature| feature.required) {
-            None => Ok(layout),
-            Some(missing) => Err(Error::new(
-                Kind::MissingValue,
-                format!(
-                    "feature {:?} of model {} is missing: the model takes {}, got an array of {count}",
-                    missing.name,
-                    self.model,
-                    self.counted()
-                ),
-            )
-            .with_hint(self.where_listed("them in order"))),
-        }
-    }
-
-    /// A layout by position as far as it goes, for a dry run.
-    ///
-    /// # Errors
-    /// [`Kind::BadOption`] when there are more values than features.
-    pub fn match_positions(&self, count: usize) -> Result<Layout> {
-        let features = self.interface.features.len();
-        if count > features {
-            let message = format!("model {} takes {}, got an array of {count}", self.model, self.counted());
-            return Err(Error::new(Kind::BadOption, message).with_hint(self.where_listed("them in order")));
-        }
-        let sources = (0..features).map(|index| u32::try_from(index).ok().filter(|_| index < count)).collect();
-        Ok(Layout { sources })
-    }
-
-    fn counted(&self) -> String {
-        match self.interface.features.len() {
-            1 => "1 feature".to_owned(),
-            many => format!("{many} features"),
-        }
-    }
-
-    fn where_listed(&self, what: &str) -> String {
-        format!("SELECT * FROM e2i_describe_model('{}') lists {what}.", self.model.replace('\'', "''"))
     }
 
     /// Writes the value of one feature of one row.
@@ -409,21 +296,6 @@ pub(crate) fn check_default(feature: &Feature, default: &serde_json::Value) -> s
     write_value(&mut cell, 0, value)
 }
 
-/// What to write where columns were renamed.
-fn renamed(likely: &[(&str, &str, Renamed)]) -> Option<String> {
-    let shown = likely.iter().take(names::SHOWN).map(|(wanted, given, _)| format!("{wanted:?} instead of {given:?}"));
-    let mut hint = format!("Names must match exactly: write {}.", shown.collect::<Vec<_>>().join(", "));
-    if likely.iter().any(|(.., renamed)| *renamed == Renamed::Cut) {
-        hint.push_str(
-            " Tables cut names of columns at 63 bytes: give the row as JSON, or register the model with shorter ones.",
-        );
-    }
-    if likely.iter().any(|(.., renamed)| *renamed != Renamed::Case) {
-        hint.push_str(" Or register the model with the names that your data has: feature_names => ARRAY['…', '…'].");
-    }
-    (!likely.is_empty()).then_some(hint)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -438,43 +310,6 @@ mod tests {
 
     fn two(element: ElementType) -> (Binder, Batch) {
         binder(vec![feature("tenure", 0, element), feature("score", 1, element)])
-    }
-
-    #[test]
-    fn names_bind_in_any_order_and_the_last_of_two_wins() {
-        let (binder, _) = two(ElementType::Float32);
-        let layout = binder.layout_by_name(["score", "extra", "tenure", "score"]).unwrap();
-        assert_eq!(layout.sources(), [Some(2), Some(3)]);
-    }
-
-    #[test]
-    fn a_missing_name_is_named_with_what_was_given_instead() {
-        let (binder, _) = two(ElementType::Float32);
-        let error = binder.layout_by_name(["Tenure", "score"]).unwrap_err();
-        assert_eq!(error.kind(), Kind::MissingValue);
-        assert_eq!(error.message(), r#"feature "tenure" of model churn:1 is missing"#);
-        assert!(error.detail().unwrap().contains(r#""Tenure""#));
-        assert!(error.hint().unwrap().contains(r#"write "tenure""#));
-    }
-
-    #[test]
-    fn a_renamed_column_gets_the_likely_name() {
-        let names = ["Age_years", "gr__e"];
-        let features = names.iter().enumerate().map(|(at, name)| feature(name, at, ElementType::Float32)).collect();
-        let (binder, _) = binder(features);
-        let error = binder.layout_by_name(["Age years", "größe"]).unwrap_err();
-        let hint = error.hint().unwrap();
-        assert!(hint.contains(r#"write "Age_years" instead of "Age years", "gr__e" instead of "größe"."#), "{hint}");
-        assert!(hint.contains("feature_names => ARRAY["), "{hint}");
-    }
-
-    #[test]
-    fn positions_must_fit() {
-        let (binder, _) = two(ElementType::Float32);
-        assert!(binder.layout_by_position(2).is_ok());
-        assert_eq!(binder.layout_by_position(3).unwrap_err().kind(), Kind::BadOption);
-        let error = binder.layout_by_position(1).unwrap_err();
-        assert!(error.message().contains(r#""score""#), "{error}");
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(crate) fn regression(features: Vec<Feature>) -> Interface {
         pair: crate::class_scores::Pair::default(),
         inputs: vec![InputTensor { name: "x".into(), element, shape: vec![features.len()], rows: Rows::Free }],
         features,
+        vectors: vec![],
         passed_on: vec![],
         rows_at_once: Interface::ROWS_AT_ONCE,
         varies: None,

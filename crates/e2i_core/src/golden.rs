@@ -273,12 +273,43 @@ impl Example {
             Value::Array(values) => (binder.layout_by_position(values.len())?, values.iter().collect()),
             _ => return Err(bad("the features of an example are neither an object nor an array")),
         };
+        let mut fed = 0;
         for (feature, source) in layout.sources().iter().enumerate() {
-            let value =
-                source.and_then(|source| values.get(source as usize)).map_or(Scalar::Missing, |value| scalar(value));
-            binder.set(batch, row, feature, value)?;
+            if feature < fed {
+                continue;
+            }
+            let value = source.and_then(|source| values.get(source as usize)).copied();
+            let Some((spread, value)) = layout.spread_at(feature).zip(value.filter(|value| !value.is_null())) else {
+                binder.set(batch, row, feature, value.map_or(Scalar::Missing, scalar))?;
+                continue;
+            };
+            let (mut lengths, mut elements) = (vec![], vec![]);
+            flatten(value, 0, &mut lengths, &mut elements);
+            if !value.is_array() && spread.count > 1 {
+                return Err(binder.no_array(spread, scalar(value)));
+            }
+            if value.is_array() {
+                binder.check_lengths(spread, &lengths)?;
+            }
+            for (place, value) in elements.into_iter().take(spread.count).enumerate() {
+                binder.set(batch, row, feature + place, scalar(value))?;
+            }
+            fed = feature + spread.count;
         }
         Ok(())
+    }
+}
+
+/// The values in arrays of arrays, and the lengths of these by the first of each.
+fn flatten<'v>(value: &'v Value, axis: usize, lengths: &mut Vec<usize>, elements: &mut Vec<&'v Value>) {
+    match value {
+        Value::Array(values) if axis < 16 => {
+            if lengths.len() == axis {
+                lengths.push(values.len());
+            }
+            values.iter().for_each(|value| flatten(value, axis + 1, lengths, elements));
+        }
+        value => elements.push(value),
     }
 }
 
@@ -415,6 +446,7 @@ mod tests {
                 rows: Rows::Free,
             }],
             features: vec![feature("a", 0), feature("b", 1)],
+            vectors: vec![],
             passed_on: vec![],
             outputs: vec![output("label", ElementType::Text, 1), output("scores", ElementType::Float64, 2)],
             rows_at_once: 1024,

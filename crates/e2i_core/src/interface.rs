@@ -4,6 +4,7 @@
 //! changes afterwards. What it does not hold: weights, and anything about where it is stored.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -189,6 +190,25 @@ impl Feature {
     }
 }
 
+/// Features that follow each other and that a row gives as one array.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vector {
+    /// The name by which a row gives it.
+    pub name: String,
+    /// Index of its first feature.
+    pub first: usize,
+    /// How many features it has.
+    pub count: usize,
+}
+
+impl Vector {
+    /// The indexes of its features.
+    #[must_use]
+    pub fn features(&self) -> Range<usize> {
+        self.first..self.first.saturating_add(self.count)
+    }
+}
+
 /// One output of the graph.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OutputTensor {
@@ -262,6 +282,9 @@ pub struct Interface {
     pub inputs: Vec<InputTensor>,
     /// Its features, in the order arrays are read.
     pub features: Vec<Feature>,
+    /// Those of its features that a signature calls an array.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vectors: Vec<Vector>,
     /// The tensors that a preprocessor graph passes on, in the order of the model graph's inputs; empty without one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_on: Vec<String>,
@@ -322,7 +345,9 @@ impl Interface {
         });
         let filled: usize = self.inputs.iter().map(InputTensor::width).fold(0, usize::saturating_add);
         let outputs = [self.label, self.main].into_iter().flatten().all(|index| index < self.outputs.len());
-        features && outputs && filled == self.features.len() && self.rows_at_once > 0
+        let vectors =
+            self.vectors.iter().all(|vector| vector.count > 0 && vector.features().end <= self.features.len());
+        features && vectors && outputs && filled == self.features.len() && self.rows_at_once > 0
     }
 
     /// How many rows one call to an engine may carry; `None` is any number.
@@ -336,6 +361,12 @@ impl Interface {
                 Rows::Single => Some(1),
             })
             .min()
+    }
+
+    /// The array that a signature counts a feature to.
+    #[must_use]
+    pub fn vector_of(&self, feature: usize) -> Option<&Vector> {
+        self.vectors.iter().find(|vector| vector.features().contains(&feature))
     }
 
     /// The output that holds the numbers.

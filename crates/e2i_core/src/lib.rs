@@ -56,7 +56,7 @@ mod value;
 
 pub use answer::Answer;
 pub use batch::{Batch, Cell, Column, Tensor};
-pub use bind::{Binder, Lanes, Layout, StoredLanes, Word};
+pub use bind::{Binder, Lanes, Layout, Spread, StoredLanes, Word};
 pub use categories::{Categories, Category, Unseen};
 pub use class_scores::ClassScores;
 pub use datatype::Datatype;
@@ -66,7 +66,7 @@ pub use engine_times::EngineTimes;
 pub use error::{Error, Kind, Result};
 pub use feature_hash::feature_hash;
 pub use golden::{Check, Examples};
-pub use interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task};
+pub use interface::{Classes, ElementType, Feature, InputTensor, Interface, OutputTensor, Rows, Task, Vector};
 pub use kept::Kept;
 pub use known::{Given, Known, Said};
 pub use names::quoted;

@@ -338,6 +338,7 @@ mod tests {
             pair: crate::class_scores::Pair::default(),
             inputs: vec![],
             features: vec![],
+            vectors: vec![],
             passed_on: vec![],
             rows_at_once: 1024,
             varies: None,

@@ -2,16 +2,19 @@
 //!
 //! MLflow writes `{"inputs": …, "outputs": …}` where both are lists of columns (`{"name", "type", "required"}`) or of
 //! tensors (`{"type": "tensor", "tensor-spec": {"dtype", "shape"}}`), usually as a JSON text inside the JSON; both are
-//! read. `default` is this project's addition. Format: MLflow documentation, "Model Signatures and Input Examples".
+//! read, and arrays of them. `default` is this project's addition. Format: MLflow documentation, "Model Signatures and Input Examples".
+
+mod arrays;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
 use crate::bind::check_default;
 use crate::categories::{Categories, Category, Unseen};
 use crate::error::{Error, Kind, Result};
-use crate::interface::{ElementType, Feature, Interface};
+use crate::interface::{ElementType, Feature, Interface, Vector};
 
 /// A parsed signature.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +29,10 @@ pub struct Signature {
 #[derive(Debug, Clone, PartialEq)]
 struct Column {
     name: Option<String>,
+    /// Of an array, that of its values.
     kind: String,
+    /// What an array says it holds, as given.
+    items: Option<Value>,
     required: Option<bool>,
     default: Option<Value>,
     shape: Option<Vec<i64>>,
@@ -76,6 +82,9 @@ impl Signature {
         if let [Column { name: None, shape: Some(shape), kind, .. }] = columns.as_slice() {
             return check_tensor(interface, kind, shape);
         }
+        if let Some(places) = arrays::places(columns, interface, named)? {
+            return complete_arrays(columns, &places, interface, named);
+        }
         if columns.len() != interface.features.len() {
             return Err(bad(format!(
                 "the signature has {} inputs, the model takes {} features",
@@ -104,48 +113,7 @@ impl Signature {
             if let (Some(name), false) = (&column.name, named) {
                 feature.name.clone_from(name);
             }
-            if let Some(values) = &column.categories {
-                state_categories(feature, values)?;
-            }
-            let fits = column_fits(&column.kind, feature)
-                .ok_or_else(|| bad(format!("input {:?} has the unknown type {:?}", feature.name, column.kind)))?;
-            if !fits {
-                return Err(Error::new(
-                    Kind::TypeMismatch,
-                    format!(
-                        "input {:?} is {} in the signature and {} in the {}",
-                        feature.name,
-                        column.kind,
-                        feature.type_name(),
-                        if feature.categories.is_some() { "model's categories" } else { "graph" }
-                    ),
-                ));
-            }
-            let is_plain = feature.categories.is_none();
-            feature.whole =
-                is_plain && matches!(column.kind.as_str(), "integer" | "long") && feature.element.is_float();
-            feature.instant = is_plain && column.kind == "datetime";
-            if let Some(required) = column.required {
-                feature.required = required;
-                feature.takes_missing |=
-                    !required && (feature.element.is_float() || feature.element == ElementType::Text);
-            }
-            if let Some(default) = &column.default {
-                check_default(feature, default).map_err(|_| {
-                    let what = match &feature.categories {
-                        Some(categories) => format!("none of its categories, {}", categories.shown()),
-                        None => format!("no {}", feature.element),
-                    };
-                    bad(format!("the default {default} of input {:?} is {what}", feature.name))
-                })?;
-                feature.default = Some(default.clone());
-                feature.required = column.required.unwrap_or(false);
-            } else if !feature.required && !feature.takes_missing {
-                return Err(bad(format!(
-                    "input {:?} is not required, and {} has no value for what is missing: give it a default",
-                    feature.name, feature.element
-                )));
-            }
+            column.complete(feature, column.default.as_ref())?;
         }
         check_unique(interface)
     }
@@ -165,7 +133,10 @@ impl Signature {
             for input in inputs {
                 let column = input["name"].as_str().and_then(|name| given.get(name));
                 if let Some(column) = column.filter(|column| column.shape.is_none()) {
-                    input["type"] = json!(column.kind);
+                    match &column.items {
+                        Some(items) => input["items"] = items.clone(),
+                        None => input["type"] = json!(column.kind),
+                    }
                     if let Some(categories) = &column.categories {
                         input["categories"] = json!(categories);
                     }
@@ -184,26 +155,34 @@ impl Signature {
     /// The signature of an interface, in MLflow's form.
     #[must_use]
     pub fn describe(interface: &Interface) -> Value {
-        let inputs: Vec<Value> = interface
-            .features
-            .iter()
-            .map(|feature| {
-                let mut column = Map::new();
-                column.insert("name".into(), json!(feature.name));
-                let kind = match &feature.categories {
-                    Some(categories) => categories.mlflow_type(),
-                    None if feature.whole => "long",
-                    None if feature.instant => "datetime",
-                    None => mlflow_type(feature.element),
-                };
-                column.insert("type".into(), json!(kind));
-                column.insert("required".into(), json!(feature.required));
-                if let Some(default) = &feature.default {
-                    column.insert("default".into(), default.clone());
-                }
-                Value::Object(column)
-            })
-            .collect();
+        let mut inputs: Vec<Value> = vec![];
+        let mut index = 0;
+        while let Some(feature) = interface.features.get(index) {
+            let vector = interface.vectors.iter().find(|vector| vector.first == index);
+            let mut column = Map::new();
+            let kind = match &feature.categories {
+                Some(categories) => categories.mlflow_type(),
+                None if feature.whole => "long",
+                None if feature.instant => "datetime",
+                None => mlflow_type(feature.element),
+            };
+            let features = vector.map_or(index..index + 1, Vector::features);
+            column.insert("name".into(), json!(vector.map_or(&feature.name, |vector| &vector.name)));
+            column.insert("type".into(), json!(if vector.is_some() { "array" } else { kind }));
+            if vector.is_some() {
+                column.insert("items".into(), json!({ "type": kind }));
+            }
+            column.insert("required".into(), json!(feature.required));
+            let defaults = interface.features.get(features.clone()).unwrap_or_default();
+            let defaults: Option<Vec<&Value>> = defaults.iter().map(|feature| feature.default.as_ref()).collect();
+            match defaults.as_deref() {
+                Some([default]) if vector.is_none() => _ = column.insert("default".into(), (*default).clone()),
+                Some(defaults) => _ = column.insert("default".into(), json!(defaults)),
+                None => {}
+            }
+            inputs.push(Value::Object(column));
+            index = features.end.max(index + 1);
+        }
         let outputs: Vec<Value> = interface
             .outputs
             .iter()
@@ -226,9 +205,11 @@ pub(crate) fn check_unique(interface: &Interface) -> Result<()> {
         return Err(Error::new(Kind::BadOption, format!("feature {} has no name", position + 1)));
     }
     let mut seen = std::collections::HashSet::new();
-    match interface.features.iter().find(|feature| !seen.insert(feature.name.as_str())) {
+    let names = (interface.features.iter().map(|feature| feature.name.as_str()))
+        .chain(interface.vectors.iter().map(|vector| vector.name.as_str()));
+    match names.into_iter().find(|name| !seen.insert(*name)) {
         None => Ok(()),
-        Some(twice) => Err(Error::new(Kind::BadOption, format!("two features are called {:?}", twice.name))),
+        Some(twice) => Err(Error::new(Kind::BadOption, format!("two features are called {twice:?}"))),
     }
 }
 
@@ -269,11 +250,15 @@ impl Column {
             Some(Value::String(kind)) => kind.clone(),
             _ => return Err(bad(format!("the signature has an input without a type: {value}"))),
         };
+        let is_array = kind == "array";
         let (kind, shape) = match (kind.as_str(), value.get("tensor-spec")) {
             ("tensor", Some(spec)) => {
                 let element = spec.get("dtype").and_then(Value::as_str).unwrap_or_default().to_owned();
                 let shape = spec.get("shape").and_then(Value::as_array);
                 (element, shape.map(|axes| axes.iter().map(|axis| axis.as_i64().unwrap_or(-1)).collect()))
+            }
+            ("array", _) if arrays::element_kind(value).is_some() => {
+                (arrays::element_kind(value).unwrap_or_default(), None)
             }
             ("array" | "map" | "any" | "binary" | "sparse" | "datetime64", _) => return Err(no_value(value, &kind)),
             ("object", None) => return Err(no_value(value, &kind)),
@@ -281,6 +266,7 @@ impl Column {
         };
         Ok(Self {
             name: stated(value, "name", "a text", |name| name.as_str().map(str::to_owned))?,
+            items: value.get("items").filter(|_| is_array).cloned(),
             kind,
             required: stated(value, "required", "true or false", Value::as_bool)?,
             default: value.get("default").filter(|default| !default.is_null()).cloned(),
@@ -288,6 +274,82 @@ impl Column {
             categories: value.get("categories").filter(|list| !list.is_null()).map(categories).transpose()?,
         })
     }
+
+    /// Checks what the column says against a feature, and completes that; the default is the feature's part of the column's.
+    fn complete(&self, feature: &mut Feature, default: Option<&Value>) -> Result<()> {
+        if let Some(values) = &self.categories {
+            state_categories(feature, values)?;
+        }
+        let fits = column_fits(&self.kind, feature)
+            .ok_or_else(|| bad(format!("input {:?} has the unknown type {:?}", feature.name, self.kind)))?;
+        if !fits {
+            return Err(Error::new(
+                Kind::TypeMismatch,
+                format!(
+                    "input {:?} is {} in the signature and {} in the {}",
+                    feature.name,
+                    self.kind,
+                    feature.type_name(),
+                    if feature.categories.is_some() { "model's categories" } else { "graph" }
+                ),
+            ));
+        }
+        let is_plain = feature.categories.is_none();
+        feature.whole = is_plain && matches!(self.kind.as_str(), "integer" | "long") && feature.element.is_float();
+        feature.instant = is_plain && self.kind == "datetime";
+        if let Some(required) = self.required {
+            feature.required = required;
+            feature.takes_missing |= !required && (feature.element.is_float() || feature.element == ElementType::Text);
+        }
+        if let Some(default) = default {
+            check_default(feature, default).map_err(|_| {
+                let what = match &feature.categories {
+                    Some(categories) => format!("none of its categories, {}", categories.shown()),
+                    None => format!("no {}", feature.element),
+                };
+                bad(format!("the default {default} of input {:?} is {what}", feature.name))
+            })?;
+            feature.default = Some(default.clone());
+            feature.required = self.required.unwrap_or(false);
+        } else if !feature.required && !feature.takes_missing {
+            return Err(bad(format!(
+                "input {:?} is not required, and {} has no value for what is missing: give it a default",
+                feature.name, feature.element
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Completes features of which a column has one or several.
+fn complete_arrays(columns: &[Column], places: &[Range<usize>], interface: &mut Interface, named: bool) -> Result<()> {
+    for (column, range) in columns.iter().zip(places) {
+        if let (Some(name), true) = (&column.name, column.is_array()) {
+            interface.vectors.push(Vector { name: name.clone(), first: range.start, count: range.len() });
+        }
+        let defaults = match &column.default {
+            Some(Value::Array(values)) if column.is_array() && values.len() == range.len() => Some(values),
+            Some(default) if column.is_array() => {
+                let message = format!(
+                    "the default {default} of the array {:?} is no list of {} values",
+                    column.name,
+                    range.len()
+                );
+                return Err(bad(message));
+            }
+            _ => None,
+        };
+        for (place, index) in range.clone().enumerate() {
+            let feature = &mut interface.features[index];
+            if let (Some(name), false) = (&column.name, named) {
+                feature.name = if column.is_array() { format!("{name}[{}]", place + 1) } else { name.clone() };
+            }
+            let default =
+                defaults.map_or(column.default.as_ref().filter(|_| !column.is_array()), |values| values.get(place));
+            column.complete(feature, default)?;
+        }
+    }
+    check_unique(interface)
 }
 
 /// A member of a column, if it is there; `is` says what it must be.

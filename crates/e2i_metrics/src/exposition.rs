@@ -13,7 +13,7 @@ use crate::latency::BOUNDS;
 use crate::tally::{KINDS, kind_name};
 
 /// The text for what a database has served, and for its services' health (name and status each). Times are in seconds; the
-/// histogram counts the calls that were timed.
+/// histogram counts the calls that were timed, and has its `buckets` only if asked: they are nine tenths of the samples.
 ///
 /// # Errors
 /// What the encoder reports, which for these families is nothing.
@@ -22,6 +22,7 @@ pub fn text(
     services: &[(String, String)],
     lost: (u64, u64),
     records_dropped: u64,
+    buckets: bool,
 ) -> Result<String, String> {
     let rows = &merged(rows);
     let served = || rows.iter().filter(|row| !row.key.is(Function::Load));
@@ -43,7 +44,7 @@ pub fn text(
             "e2i_model_request_latency_seconds",
             "Time of a call, of those that were timed.",
             MetricType::HISTOGRAM,
-            served().map(histogram),
+            served().map(|row| histogram(row, buckets)),
         ),
         family(
             "e2i_model_errors_total",
@@ -176,7 +177,8 @@ fn gauge(labels: Vec<LabelPair>, value: f64) -> Metric {
     metric
 }
 
-fn histogram(row: &Row) -> Metric {
+/// Without its buckets a histogram is its sum and count, and the bucket that holds all, which the encoder adds.
+fn histogram(row: &Row, with_buckets: bool) -> Metric {
     let (mut metric, mut histogram, mut so_far) = (metric(labels(row)), Histogram::default(), 0);
     let buckets = BOUNDS.iter().zip(&row.total.latency).map(|(bound, count)| {
         so_far += count;
@@ -185,7 +187,7 @@ fn histogram(row: &Row) -> Metric {
         bucket.set_cumulative_count(so_far);
         bucket
     });
-    histogram.set_bucket(buckets.collect());
+    histogram.set_bucket(if with_buckets { buckets.collect() } else { vec![] });
     histogram.set_sample_count(row.total.timed);
     histogram.set_sample_sum(row.total.timed_ns as f64 / 1e9);
     metric.set_histogram(histogram);
@@ -216,8 +218,18 @@ mod tests {
         let loads = Tally { loads: 2, load_ns: 4_000_000, ..Tally::default() };
         assert!(board.add(place, &loads, Loaded { sessions: 1, bytes: 2048 }));
         let rows: Vec<Row> = board.rows(1).collect();
-        let text = text(&rows, &[("churn".into(), "degraded".into()), ("new".into(), "unknown".into())], (4, 4), 7);
+        let text =
+            text(&rows, &[("churn".into(), "degraded".into()), ("new".into(), "unknown".into())], (4, 4), 7, true);
         let text = text.expect("the text");
+        let few = super::text(&rows, &[], (4, 4), 7, false).expect("the text");
+        let latency = |text: &str| {
+            text.lines()
+                .filter(|line| line.starts_with("e2i_model_request_latency"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let all = latency(&text);
+        assert_eq!(latency(&few), all[all.len() - 3..], "the bucket of all, sum and count");
         let lines = |start: &str| text.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>();
         let same = r#"model="churn",version="1",engine="native",service="a \"quoted\\name\"\nof two lines",function="e2i_predict""#;
         assert_eq!(lines("e2i_model_requests_total"), [format!("e2i_model_requests_total{{{same}}} 2")]);
@@ -257,7 +269,7 @@ mod tests {
             let loads = Tally { loads: 1, load_ns: 1_000, ..Tally::default() };
             assert!(board.add(place, &loads, Loaded { sessions: 1, bytes: 8 }));
         }
-        let text = text(&board.rows(1).collect::<Vec<_>>(), &[], (0, 0), 0).expect("the text");
+        let text = text(&board.rows(1).collect::<Vec<_>>(), &[], (0, 0), 0, false).expect("the text");
         let values = |start: &str| {
             let lines = text.lines().filter(|line| line.starts_with(start));
             lines.filter_map(|line| line.rsplit_once(' ')).map(|(_, value)| value).collect::<Vec<_>>()

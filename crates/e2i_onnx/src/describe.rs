@@ -26,6 +26,7 @@ pub fn describe(model: &Model, preprocessor: Option<&Model>, options: &Options) 
         pair: e2i_core::class_scores::Pair::default(),
         inputs: tensors,
         features,
+        vectors: vec![],
         passed_on: match preprocessor {
             Some(preprocessor) => wire(preprocessor, model)?,
             None => vec![],

@@ -293,6 +293,7 @@ mod tests {
             pair: e2i_core::class_scores::Pair::default(),
             inputs,
             features,
+            vectors: vec![],
             passed_on: vec![],
             outputs: vec![],
             rows_at_once: 1,

@@ -14,9 +14,11 @@ WHERE obj_description(objid, classid::regclass::name) IS NULL AND type IN ('func
    OR type = 'type' AND obj_description(objid, 'pg_type') IS NULL
       AND EXISTS (SELECT FROM pg_type t WHERE t.oid = objid AND t.typtype IN ('e', 'd', 'b') AND t.typcategory <> 'A')
 ORDER BY 1, 2;
--- Comments are short: lower case, without a period, as the server's own are.
+-- Comments are short: as wide as a terminal at most, lower case, without a period, as the server's own are. The manual says the rest.
 SELECT type, identity, comment FROM mine, LATERAL obj_description(objid, classid::regclass::name) AS comment
-WHERE length(comment) NOT BETWEEN 10 AND 200 OR comment ~ '^[A-Z][a-z]|[.]$' ORDER BY 1, 2;
+WHERE length(comment) NOT BETWEEN 10 AND 80 OR comment ~ '^[A-Z][a-z]|[.]$' ORDER BY 1, 2;
+SELECT identity, attname, col_description(objid, attnum) AS comment FROM mine JOIN pg_attribute a ON classid = 'pg_class'::regclass AND attrelid = objid
+WHERE length(col_description(objid, attnum)) > 80 ORDER BY 1, 2;
 -- The extension itself.
 SELECT obj_description(oid, 'pg_extension') IS NOT NULL AS documented FROM pg_extension WHERE extname = 'e2i_serve';
 

@@ -88,6 +88,9 @@ struct Lane {
 impl Binder {
     /// The lanes of a layout, if it has them; `word` says how a source holds a number.
     pub fn lanes(&self, layout: &Layout, word: impl Fn(usize) -> Option<Word>) -> Option<Lanes> {
+        if !layout.spreads.is_empty() {
+            return None;
+        }
         let is_one_of_floats =
             self.interface.inputs.len() == 1 && self.interface.inputs[0].element == ElementType::Float32;
         let lane = |(index, (source, place)): (usize, (&Option<u32>, &Place))| {

@@ -162,6 +162,7 @@ impl Shape {
             pair: crate::class_scores::Pair::default(),
             inputs,
             features,
+            vectors: vec![],
             passed_on: vec![],
             label: class_count.map(|_| 0),
             main: Some(outputs.len() - 1),

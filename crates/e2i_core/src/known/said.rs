@@ -67,7 +67,9 @@ impl Binder {
     pub fn known(&self, layout: &Layout, said: impl Fn(usize) -> Vec<Said>) -> Known {
         let mut cells = vec![];
         for (feature, source) in layout.sources().iter().enumerate() {
-            let said = source.map(|source| said(source as usize)).unwrap_or_default();
+            let is_whole = layout.spreads().iter().any(|it| (it.first..it.first + it.count).contains(&feature));
+            // What is said of an array says nothing of an element.
+            let said = source.filter(|_| !is_whole).map(|source| said(source as usize)).unwrap_or_default();
             if let Some(possible) = self.possible(feature, &said) {
                 let described = &self.interface().features[feature];
                 cells.push((described.tensor, described.position, possible));

@@ -296,6 +296,7 @@ impl Compiler {
             pair: e2i_core::class_scores::Pair::default(),
             inputs,
             features,
+            vectors: vec![],
             passed_on: vec![],
             label: label.map(|_| 0),
             main: main.map(|_| outputs.len() - 1),
