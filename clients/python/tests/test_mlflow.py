@@ -95,3 +95,52 @@ def test_deployments_by_mlflows_own_client(registry, dsn, customers):
         client.get_deployment("shop")
     with pytest.raises(MlflowException, match="-C"):
         client.create_deployment("shop", "models:/churn/1", config={"nonsense": 1})
+
+
+def test_deployments_by_mlflows_command(registry, dsn, customers, tmp_path):
+    import json
+
+    from click.testing import CliRunner
+    from mlflow.deployments.cli import commands
+
+    def mlflow_deployments(command, *arguments, status=0):
+        done = CliRunner().invoke(commands, [command, *arguments, "-t", dsn])
+        assert done.exit_code == status, done.output + str(done.exception)
+        return done.output + (str(done.exception) if status else "")
+
+    frame = customers[0].head(4)[NUMBERS].astype(float)
+    (tmp_path / "rows.json").write_text(frame.to_json(orient="records"))
+    made = mlflow_deployments("create", "--name", "typed", "-m", "models:/boosted/1", "-C", "alias=live")
+    assert "typed is created" in made, made
+    listed = mlflow_deployments("list")
+    assert "typed" in listed, listed
+    assert "typed:1" in mlflow_deployments("get", "--name", "typed")
+    answered = mlflow_deployments("predict", "--name", "typed", "-I", str(tmp_path / "rows.json"))
+    assert len(json.loads(answered)["predictions"]) == 4, answered
+    explained = mlflow_deployments("explain", "--name", "typed", "-I", str(tmp_path / "rows.json"))
+    assert all(name in explained for name in NUMBERS), explained
+    mlflow_deployments("delete", "--name", "typed")
+    assert "no deployment" in mlflow_deployments("get", "--name", "typed", status=1)
+
+
+def test_whatever_mlflows_client_takes_is_predicted(registry, dsn, customers, tmp_path):
+    import json
+
+    import pandas as pd
+    from mlflow.deployments import get_deploy_client
+
+    client = get_deploy_client(dsn.replace("postgresql://", "e2i://"))
+    push("models:/churn/1", "forms", dsn)
+    frame = customers[0].dropna().head(3)
+    expected = registry.predict_proba(frame)[:, 1]
+    columns = {name: frame[name].to_numpy() for name in frame}
+    for inputs in (frame, columns, {name: values.tolist() for name, values in columns.items()}, frame.to_dict(orient="records")):
+        np.testing.assert_allclose(client.predict("forms", inputs)["predictions"], expected, atol=1e-12)
+    payload = tmp_path / "payload.json"  # as MLflow's command reads it
+    for name, orient in (("dataframe_split", "split"), ("dataframe_records", "records")):
+        payload.write_text(json.dumps({name: json.loads(frame.to_json(orient=orient))}))
+        np.testing.assert_allclose(client.predict("forms", pd.read_json(payload))["predictions"], expected, atol=1e-12)
+    numbers = customers[0][NUMBERS].astype(float).head(3)
+    push("models:/boosted/1", "arrays", dsn)
+    by_name = client.predict("arrays", numbers)["predictions"]
+    assert client.predict("arrays", numbers.to_numpy())["predictions"] == by_name

@@ -157,6 +157,14 @@ def _features(inputs: Any) -> Any:
     pd = pandas()
     if isinstance(inputs, dict):
         inputs = pd.DataFrame(inputs)
+    if isinstance(inputs, pd.DataFrame) and len(inputs.columns) == 1:
+        # What MLflow's command makes of a file that is a payload of its scoring server: a column of that name.
+        (name,) = inputs.columns
+        if name == "dataframe_split":
+            split = inputs[name].to_dict()
+            inputs = pd.DataFrame(split["data"], columns=split.get("columns"))
+        elif name == "dataframe_records":
+            inputs = pd.DataFrame(inputs[name].tolist())
     if not isinstance(inputs, pd.DataFrame):
         return records(pd.DataFrame(inputs), by_position=True)
     return records(inputs, by_position=list(inputs.columns) == list(range(inputs.shape[1])))

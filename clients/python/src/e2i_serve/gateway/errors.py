@@ -44,10 +44,12 @@ def answer_to(problem: Exception) -> JSONResponse:
         state = problem.sqlstate
         if state is None:
             return JSONResponse({"error": "the database cannot be reached"}, 503, {"Retry-After": "1"})
-        status = STATUS.get(state, 400 if state.startswith("22") else 500)
+        message = problem.diag.message_primary or ""
+        # What cannot be a model's name is none that exists.
+        status = 404 if message.startswith("invalid model reference") else STATUS.get(state, 400 if state.startswith("22") else 500)
         if status == 500:
             return JSONResponse({"error": "the database failed", "sqlstate": state}, 500)
-        told = {"error": problem.diag.message_primary, "sqlstate": state}
+        told = {"error": message, "sqlstate": state}
         if problem.diag.message_detail and status != 403:
             told["detail"] = problem.diag.message_detail
         if problem.diag.message_hint and status == 400:

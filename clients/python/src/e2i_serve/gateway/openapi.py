@@ -14,7 +14,7 @@ TENSOR = {
     "properties": {
         "name": {"type": "string"},
         "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 2},
-        "datatype": {"enum": ["BOOL", "INT32", "INT64", "FP32", "FP64", "BYTES"]},
+        "datatype": {"enum": ["BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "BF16", "FP32", "FP64", "BYTES"]},
         "data": {"type": "array"},
     },
 }
@@ -25,9 +25,16 @@ VERSION = {**MODEL, "name": "version"}
 QUERY = {"name": "model", "in": "query", "required": False, "schema": {"type": "string", "minLength": 1}}
 
 
-def document(version: str) -> dict[str, Any]:
-    """OpenAPI 3.0 of the gateway."""
-    mlflow = {"type": "object", "minProperties": 1, "properties": {"dataframe_records": {"type": "array", "items": {"type": "object"}}}}
+#: What anybody may ask.
+OPEN = {"/ping", "/version", "/schema.json", "/livez", "/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready"}
+
+
+def document(version: str, needs_key: bool) -> dict[str, Any]:
+    """OpenAPI 3.0 of the gateway, as it answers to requests with and without a key."""
+    table = {"type": "object", "required": ["data"], "properties": {"columns": {"type": "array"}, "data": {"type": "array", "items": {"type": "array"}}}}
+    records = {"type": "array", "items": {"type": "object"}}
+    forms = {"dataframe_split": table, "dataframe_records": records, "instances": {"type": "array"}, "inputs": ROW}
+    mlflow = {"oneOf": [{"type": "object", "required": [name], "properties": {name: form}} for name, form in forms.items()]}
     infer = {"type": "object", "required": ["inputs"], "properties": {"inputs": {"type": "array", "items": TENSOR, "minItems": 1}}}
     scored = {"type": "object", "required": ["outputs"]}
     paths: dict[str, Any] = {
@@ -44,6 +51,10 @@ def document(version: str) -> dict[str, Any]:
         "/metrics": "Prometheus",
         "/ping": "MLflow's health check",
         "/version": "the version",
+        "/schema.json": "what BentoML's clients ask first",
+        "/livez": "the process answers",
+        "/healthz": "the process answers",
+        "/readyz": "the database answers",
         "/v2": "metadata of the server",
         "/v2/health/live": "the process answers",
         "/v2/health/ready": "the database answers",
@@ -55,12 +66,15 @@ def document(version: str) -> dict[str, Any]:
         parameters = [p for p in (MODEL, VERSION) if "{" + str(p["name"]) + "}" in path]
         plain = path in ("/metrics", "/ping", "/version")
         content: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}} if plain else {JSON: {"schema": {"type": "object"}}}
-        paths[path] = {"get": {"summary": summary, "parameters": parameters, "responses": {"200": {"description": "", "content": content}, **_errors()}}}
+        paths[path] = {"get": {"summary": summary, "parameters": parameters, "responses": {**_errors(), "200": {"description": "", "content": content}}}}
+        if path in OPEN:
+            paths[path]["get"]["security"] = []
+    paths["/health"]["get"]["responses"]["503"] = {"description": "a service is unhealthy", "content": {JSON: {"schema": {"type": "object"}}}}
     return {
         "openapi": "3.0.3",
         "info": {"title": "e2i_serve", "version": version, "description": "Models that PostgreSQL scores, over HTTP."},
         "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
-        "security": [{"key": []}, {}],
+        "security": [{"key": []}] if needs_key else [{"key": []}, {}],
         "paths": paths,
     }
 

@@ -42,20 +42,20 @@ class Routes:
         return Response(answer, media_type="application/json")
 
     async def invocations(self, request: Request) -> Response:
-        """MLflow's scoring protocol: dataframe_split, dataframe_records, instances, inputs."""
-        role, payload = self._role(request), _parsed(await self._body(request))
-        answer = json.loads(
-            await self.sessions.value(role, SERVE, self._model(request), json.dumps({"features": _of_mlflow(payload)}))
-        )
+        """MLflow's scoring protocol: dataframe_split, dataframe_records, instances, inputs, as the server takes them."""
+        role, body = self._role(request), await self._body(request)
+        answer = json.loads(await self.sessions.value(role, SERVE, self._model(request), body))
         return JSONResponse({"predictions": answer["predictions"]})
 
     async def infer(self, request: Request) -> Response:
         """The Open Inference Protocol's inference."""
-        role, payload = self._role(request), _parsed(await self._body(request))
-        rows = inference.rows_of(payload)
-        name = request.path_params["model"]
-        answer = json.loads(await self.sessions.value(role, SERVE, _reference(request), json.dumps({"features": rows})))
-        return JSONResponse(inference.response_to(payload, name, answer))
+        role, body = self._role(request), await self._bytes(request)
+        payload, text = inference.request_of(body, request.headers.get(inference.HEADER))
+        answer = json.loads(await self.sessions.value(role, SERVE, _reference(request), _clean(text)))
+        content, length = inference.response_to(payload, request.path_params["model"], answer)
+        if length is None:
+            return Response(content, media_type="application/json")
+        return Response(content, media_type="application/octet-stream", headers={inference.HEADER: length})
 
     async def model_metadata(self, request: Request) -> Response:
         """The Open Inference Protocol's metadata of a model."""
@@ -70,7 +70,8 @@ class Routes:
         versions = await self.sessions.value(
             role, "SELECT coalesce(json_agg(model_version), '[]')::text FROM {e2i}.ml_model_registry WHERE model_name = %s::text", name
         )
-        return JSONResponse(inference.metadata(name, json.loads(versions), json.loads(described)))
+        empty = await self.sessions.value(role, SERVE, reference, '{"features": []}')
+        return JSONResponse(inference.metadata(name, json.loads(versions), json.loads(described), "probabilities" in json.loads(empty)))
 
     async def model_ready(self, request: Request) -> Response:
         """Whether a model can be scored with."""
@@ -89,7 +90,7 @@ class Routes:
 
     async def server_metadata(self, request: Request) -> Response:
         """The Open Inference Protocol's metadata of a server."""
-        return JSONResponse({"name": "e2i_serve", "version": self.version, "extensions": []})
+        return JSONResponse({"name": "e2i_serve", "version": self.version, "extensions": ["binary_tensor_data"]})
 
     async def health(self, request: Request) -> Response:
         """The health of each service that the role may see; 503 where one is unhealthy."""
@@ -140,13 +141,13 @@ class Routes:
         return role
 
     def _model(self, request: Request) -> str:
-        model = request.path_params.get("model") or request.query_params.get("model") or self.settings.model
+        model = request.path_params.get("model") or request.query_params.get("model", self.settings.model)
         if not model:
             raise Refused(400, "say which model: ?model=churn, or /churn/predict")
         return _clean(str(model))
 
-    async def _body(self, request: Request) -> str:
-        """The body as text, no longer than is allowed, whatever its length says."""
+    async def _bytes(self, request: Request) -> bytes:
+        """The body, no longer than is allowed, whatever its length says."""
         limit = self.settings.max_body
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
@@ -157,8 +158,11 @@ class Routes:
             if size > limit:
                 raise Refused(413, f"the body is longer than {limit} bytes")
             parts.append(part)
+        return b"".join(parts)
+
+    async def _body(self, request: Request) -> str:
         try:
-            return _clean(b"".join(parts).decode())
+            return _clean((await self._bytes(request)).decode())
         except UnicodeDecodeError:
             raise Refused(400, "the body is not UTF-8") from None
 
@@ -188,36 +192,3 @@ def _parsed(body: str) -> Any:
         return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise Refused(400, "the body is not JSON") from None
-
-
-def _of_mlflow(payload: Any) -> Any:
-    """Rows of one of MLflow's four forms."""
-    if not isinstance(payload, dict):
-        raise Refused(400, 'the payload is not an object with "dataframe_split", "dataframe_records", "instances" or "inputs"')
-    if "dataframe_split" in payload:
-        split = payload["dataframe_split"]
-        if not isinstance(split, dict) or not isinstance(split.get("data"), list):
-            raise Refused(400, '"dataframe_split" has no "data"')
-        columns = split.get("columns")
-        if columns is None:
-            return split["data"]
-        if not isinstance(columns, list) or not all(isinstance(row, list) and len(row) == len(columns) for row in split["data"]):
-            raise Refused(400, 'a row of "data" has another length than "columns"')
-        return [dict(zip(map(str, columns), row)) for row in split["data"]]
-    for form in ("dataframe_records", "instances"):
-        if form in payload:
-            if not isinstance(payload[form], list):
-                raise Refused(400, f'"{form}" is not a list')
-            return payload[form]
-    if "inputs" in payload:
-        inputs = payload["inputs"]
-        if isinstance(inputs, dict):
-            columns = list(inputs.values())
-            if not all(isinstance(column, list) for column in columns):
-                return [inputs]
-            if len({len(column) for column in columns}) > 1:
-                raise Refused(400, 'the columns of "inputs" have different lengths')
-            return [dict(zip(inputs, row)) for row in zip(*columns)]
-        if isinstance(inputs, list):
-            return inputs
-    raise Refused(400, 'the payload has none of "dataframe_split", "dataframe_records", "instances", "inputs"')

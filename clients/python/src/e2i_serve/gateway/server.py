@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from . import openapi
+from . import bento, openapi
 from .routes import Routes
 from .sessions import Sessions
 from .settings import Settings, read_keys
@@ -28,7 +28,7 @@ def application(settings: Settings) -> Starlette:
 
     sessions = Sessions(settings)
     routes = Routes(settings, sessions, __version__)
-    document = openapi.document(__version__)
+    document = openapi.document(__version__, settings.anonymous_role is None)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -40,6 +40,9 @@ def application(settings: Settings) -> Starlette:
 
     async def describe(_: Request) -> Response:
         return JSONResponse(document)
+
+    async def methods(_: Request) -> Response:
+        return JSONResponse(bento.schema())
 
     async def page(_: Request) -> Response:
         return HTMLResponse(openapi.page(document))
@@ -61,6 +64,9 @@ def application(settings: Settings) -> Starlette:
         "/health": routes.health,
         "/metrics": routes.metrics,
         "/ping": routes.ping,
+        "/livez": routes.live,
+        "/readyz": routes.ready,
+        "/healthz": routes.live,
         "/version": routes.mlflow_version,
         "/v2": routes.server_metadata,
         "/v2/health/live": routes.live,
@@ -72,7 +78,7 @@ def application(settings: Settings) -> Starlette:
     }
     table: list[Any] = [Route(path, routes.guarded(handler), methods=["POST"]) for path, handler in posts.items()]
     table += [Route(path, routes.guarded(handler), methods=["GET"]) for path, handler in gets.items()]
-    table += [Route("/openapi.json", describe), Route("/docs", page)]
+    table += [Route("/openapi.json", describe), Route("/schema.json", methods), Route("/docs", page)]
     return Starlette(routes=table, lifespan=lifespan, exception_handlers={404: other, 405: other})
 
 
