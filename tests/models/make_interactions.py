@@ -13,6 +13,7 @@ from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
+import pandas as pd
 import shap
 import skops.io
 import xgboost as xgb
@@ -58,6 +59,16 @@ def main():
         model = skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file))
         given = np.asarray(shap.TreeExplainer(model).shap_interaction_values(np.array(rows)))
         write(name, rows, given[:, np.newaxis] if given.ndim == 3 else np.moveaxis(given, 3, 1))
+    # Behind an encoder: what shap says of the columns that are made, added up for the features that they are made of.
+    golden = json.loads((HERE / "shap" / "one_hot.json").read_text())
+    rows, file = golden["rows"][:3], HERE / "shap" / "one_hot.skops"
+    model = skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file))
+    of = [2, 2, 2, 3, 0, 1]
+    given = np.asarray(shap.TreeExplainer(model[-1]).shap_interaction_values(model[:-1].transform(pd.DataFrame(rows, columns=golden["columns"]))))
+    matrices = np.zeros((len(rows), 1, 4, 4))
+    for a, b in np.ndindex(6, 6):
+        matrices[:, 0, of[a], of[b]] += given[:, a, b]
+    write("one_hot", rows, matrices)
 
 
 if __name__ == "__main__":

@@ -80,10 +80,20 @@ pub fn interactions(
                 add(&shares[..count], weight);
             }
             Some((theirs, rows)) => {
-                let reached = u64::MAX >> (64 - count);
-                // A player that neither row holds keeps every coalition from the leaf.
-                let patterns = (0..*rows).map(|other| leaves.pattern(leaf, theirs, other));
-                let mut patterns: Vec<u64> = patterns.filter(|other| pattern | other == reached).collect();
+                let mut patterns = vec![];
+                for word in 0..rows.div_ceil(u64::BITS as usize) {
+                    // A player that neither row holds keeps every coalition from the leaf.
+                    let lacking = players.iter().enumerate().filter(|(place, _)| bit(pattern, *place) == 0.0);
+                    let mut left = lacking.fold(u64::MAX, |rows, (_, it)| rows & leaves.player(it, theirs, word));
+                    while left != 0 {
+                        let other = word * u64::BITS as usize + left.trailing_zeros() as usize;
+                        left &= left - 1;
+                        // Beyond the last row there are none.
+                        if other < *rows {
+                            patterns.push(leaves.pattern(leaf, theirs, other));
+                        }
+                    }
+                }
                 patterns.sort_unstable();
                 for alike in patterns.chunk_by(|a, b| a == b) {
                     shares.iter_mut().take(count).enumerate().for_each(|(place, share)| *share = bit(alike[0], place));

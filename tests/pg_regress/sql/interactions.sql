@@ -7,7 +7,7 @@ SET e2i_serve.instruction_set = 'portable';
 CREATE TEMP TABLE golden AS
 SELECT name, ending, pg_read_file(format('%s/interactions/%s.json', :'models', name))::jsonb AS said
 FROM (VALUES ('xgb_binary', 'json'), ('xgb_softprob', 'json'), ('xgb_dart', 'json'), ('xgb_sets', 'json'), ('lgb_binary', 'txt'),
-    ('boosting_2', 'skops'), ('extra', 'skops'), ('forest_3', 'skops'), ('tree_3', 'skops')) f (name, ending);
+    ('boosting_2', 'skops'), ('extra', 'skops'), ('forest_3', 'skops'), ('tree_3', 'skops'), ('one_hot', 'skops')) f (name, ending);
 SELECT count(e2i_register_model('pairs_' || name,
     pg_read_binary_file(format('%s/%s/%s.%s', :'models', CASE ending WHEN 'skops' THEN 'shap' ELSE 'trained' END, name, ending)))) = count(*) FROM golden;
 
@@ -47,6 +47,11 @@ CREATE FUNCTION regress.worth(a float8, b float8) RETURNS float8 LANGUAGE sql AS
 SELECT count(*) AS pairs, bool_and(abs(interaction - (regress.worth(2.5, 1) - regress.worth(2.5, -2) - regress.worth(-1.5, 1) + regress.worth(-1.5, -2))) < 1e-9) AS as_defined
 FROM e2i_interactions('pairs_extra', ARRAY[0.5, 0.5, 2.5, 1], method => 'interventional') WHERE feature_a <> feature_b;
 SELECT DISTINCT feature_a, feature_b FROM e2i_interactions('pairs_extra', ARRAY[0.5, 0.5, 2.5, 1], method => 'interventional') ORDER BY 1, 2;
+-- Of several rows, behind an encoder, where a feature of several columns is one: what is more than the base value.
+SELECT e2i_set_background('pairs_one_hot', $$SELECT * FROM (VALUES (0.1::float8, -0.2::float8, 'Bern', 'S'), (1.5, -1, 'Oslo', 'L'), (-1, 2, 'Rome', 'M')) b (a, b, city, size)$$) AS rows;
+SELECT count(*) AS pairs, count(*) FILTER (WHERE feature_a = 'city' OR feature_b = 'city') > 0 AS has_city,
+    abs(e2i_base_value('pairs_one_hot', method => 'interventional') + sum(interaction) - e2i_predict('pairs_one_hot', '[0.3, -1.2, "Oslo", "S"]')) < 1e-6 AS adds_up
+FROM e2i_interactions('pairs_one_hot', '[0.3, -1.2, "Oslo", "S"]'::jsonb, method => 'interventional');
 
 -- What cannot be asked.
 SELECT e2i_interactions('pairs_xgb_binary', '[1, 2, 3, 4, 5]', space => 'probability');

@@ -51,7 +51,8 @@ fn against_a_background_every_coalition_counts_as_it_should() {
     cases(|random, of, what| {
         let leaves = Leaves::of(of, None).unwrap();
         let count = if of.width > 10 { 1 } else { 4 };
-        let (rows, background) = (rows(random, of.width, count), rows(random, of.width, 3));
+        let others = if of.width > 10 { 3 } else { 67 };
+        let (rows, background) = (rows(random, of.width, count), rows(random, of.width, others));
         for (row, target) in rows.chunks_exact(of.width).flat_map(|row| (0..of.targets).map(move |t| (row, t))) {
             let got = interactions(&leaves, row, target, Unknown::Background(&background), || false).unwrap();
             check(of, row, target, &by_background(of, row, &background, target), &got, what);
