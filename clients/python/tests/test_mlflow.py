@@ -55,6 +55,17 @@ def test_the_number_of_the_version_is_mlflows(registry, dsn):
     assert push("models:/churn/production", "stage", dsn).reference == "stage:1"
 
 
+def test_a_run_is_pushed_by_its_path(registry, dsn, connection):
+    client = mlflow.MlflowClient()
+    run = client.get_model_version("churn", "1").run_id
+    pushed = push(f"runs:/{run}/model", "ran", dsn)
+    assert pushed.reference == "ran:1" and pushed.parity.origin == "input example"
+    row = connection.execute("SELECT mlflow_run_id, mlflow_model_uri, metrics ->> 'auc' FROM ml.ml_model_registry WHERE model_name = 'ran'").fetchone()
+    assert row == (run, f"runs:/{run}/model", "0.8125")
+    again = push("models:/churn/1", "ran", dsn)
+    assert again.action == "unchanged" and [line.partition(":")[0] for line in again.differs] == ["MLflow's model"]
+
+
 def test_a_whole_registry_is_imported_and_again_unchanged(registry, dsn, connection):
     first = import_mlflow(dsn)
     assert [(i.uri, i.reference, i.action) for i in first] == [

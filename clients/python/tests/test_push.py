@@ -44,6 +44,43 @@ def test_the_same_model_again_changes_nothing(dsn, connection, customers):
     assert connection.execute("SELECT alias FROM ml.ml_model_aliases WHERE model_name = 'twice'").fetchall() == [("newest",)]
 
 
+def test_what_differs_from_the_version_of_the_same_bytes_is_said(dsn, connection, customers):
+    frame, _ = customers
+    model, other = pipeline(customers), pipeline((frame.head(200), customers[1][:200]))
+    signature = {"inputs": [{"type": t, "name": n} for n, t in (("tenure", "long"), ("engagement", "double"), ("region", "string"), ("active", "boolean"))]}
+    push(model, "again", dsn, sample=frame.head(20), metrics={"auc": 0.5, "f1": 0.25}, alias="best", signature=signature)
+    push(other, "again", dsn, alias="best", deploy=True)
+    same = push(model, "again", dsn, sample=frame.head(20), metrics={"auc": 0.5}, signature=signature)
+    assert (same.reference, same.action, same.differs) == ("again:1", "unchanged", [])
+    signature["inputs"][0]["type"] = "double"
+    again = push(model, "again", dsn, sample=frame.tail(30), metrics={"auc": 0.75}, tags={"team": "b"}, tolerance=1e-6, signature=signature,
+                 alias="best", deploy=True, description="newer")  # fmt: skip
+    assert again.action == "unchanged" and again.parity.rows == 30 and again.parity.passed
+    told = "\n".join(again.differs)
+    assert len(again.differs) == 8, told
+    for part in ("signature: ", "tolerance: 1e-05 is registered, 1e-06", "description: None is registered, newer was", "golden rows: 20 are registered, 30 others",
+                 'metrics: {"auc": 0.75}', 'tags: {"team": "b"}', "alias best: moved from again:2", "deployed: in place of again:2"):  # fmt: skip
+        assert part in told, told
+    versions = connection.execute("SELECT array_agg(model_version ORDER BY 1), min(metrics ->> 'auc') FROM ml.ml_model_registry WHERE model_name = 'again'")
+    assert versions.fetchone() == (["1", "2"], "0.5")
+    assert connection.execute("SELECT count(*) FROM ml.ml_model_events WHERE model_version LIKE 'push-%'").fetchone() == (0,)
+
+
+def test_the_same_bytes_with_rows_that_they_do_not_score_so_are_refused(dsn, customers):
+    onnx = pytest.importorskip("onnx")
+    from e2i_serve import expected
+
+    frame = customers[0][["tenure"]].to_numpy(dtype=float)
+    model = LinearRegression().fit(frame, frame[:, 0])
+    push(model, "proved", dsn, sample=frame)
+    honest = expected.expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expected, "expected", lambda *a: [{"prediction": row["prediction"] + 1} for row in honest(*a)])
+        with pytest.raises(Refused, match="greatest difference: 1"):
+            push(model, "proved", dsn, sample=frame)
+    assert onnx
+
+
 def test_a_dry_run_leaves_no_trace(dsn, connection, customers):
     assert push(pipeline(customers), "dry", dsn, dry_run=True).action == "dry run"
     assert connection.execute("SELECT count(*) FROM ml.ml_model_registry WHERE model_name = 'dry'").fetchone() == (0,)
@@ -110,6 +147,48 @@ def test_catboost_by_onnx(dsn, customers):
     assert push(catboost.CatBoostRegressor(iterations=5, verbose=0).fit(frame, frame["tenure"]), "catreg", dsn, sample=frame).parity.passed
 
 
+def test_catboost_by_its_own_file(dsn, connection, customers, tmp_path):
+    catboost = pytest.importorskip("catboost")
+    frame = customers[0][NUMBERS].astype(float)
+    catboost.CatBoostClassifier(iterations=5, verbose=0).fit(frame, customers[1]).save_model(str(tmp_path / "c.cbm"))
+    pushed = push(tmp_path / "c.cbm", "cbm", dsn, sample=frame)
+    assert pushed.form == "ONNX by CatBoost" and pushed.parity.passed and pushed.parity.rows == 100
+    assert connection.execute("SELECT ml.e2i_model_classes('cbm')").fetchone() == (["leaves", "stays"],)
+    catboost.CatBoostRegressor(iterations=5, verbose=0).fit(frame, frame["tenure"]).save_model(str(tmp_path / "r.cbm"))
+    assert push(tmp_path / "r.cbm", "cbm_numbers", dsn).parity.origin == "made up"
+    classes = customers[0][["tenure", "region"]]
+    catboost.CatBoostClassifier(iterations=2, verbose=0, cat_features=["region"]).fit(classes, customers[1]).save_model(str(tmp_path / "t.cbm"))
+    with pytest.raises(Refused, match="ONNX by CatBoost: .*categorical"):
+        push(tmp_path / "t.cbm", "cbm_texts", dsn, sample=classes)
+
+
+@pytest.mark.parametrize("ending", ["pkl", "joblib"])
+def test_a_pickle_of_another_librarys_estimator(dsn, customers, tmp_path, ending):
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBClassifier(n_estimators=3).fit(customers[0][NUMBERS], (customers[1] == "leaves").astype(int))
+    joblib.dump(model, tmp_path / f"m.{ending}")
+    assert push(tmp_path / f"m.{ending}", f"x_{ending}", dsn, allow_pickle=True).form == "XGBoost's own file"
+
+
+def test_types_are_tried_until_the_scores_are_the_same(dsn, customers):
+    pytest.importorskip("skl2onnx")
+    from e2i_serve.forms import forms_of
+    from e2i_serve.push import find
+    from sklearn.preprocessing import FunctionTransformer
+
+    model = make_pipeline(FunctionTransformer(), pipeline(customers)).fit(*customers)
+    frame = customers[0].dropna().head(20)
+    tried = [form.name for form in forms_of(find(model), frame, False)]
+    assert tried[:2] == ["skops", "ONNX by skl2onnx, columns as they are"] and "ONNX by skl2onnx, numbers as float32, opset 15" in tried
+    from sklearn.random_projection import GaussianRandomProjection
+
+    numbers = customers[0][NUMBERS].fillna(0).astype({"active": int})
+    model = make_pipeline(GaussianRandomProjection(2, random_state=1), LogisticRegression()).fit(numbers, customers[1])
+    pushed = push(model, "tried", dsn, sample=numbers, tolerance=1e-4)
+    assert pushed.parity.passed and len(pushed.parity.tried) >= 2, pushed.parity.tried
+    assert pushed.parity.lines()[0].startswith("tried skops: ")
+
+
 def test_what_skops_does_not_give_is_converted(dsn, customers):
     pytest.importorskip("skl2onnx")
     from sklearn.random_projection import GaussianRandomProjection
@@ -174,3 +253,32 @@ def test_errors_of_the_server_are_the_servers(dsn, connection, customers):
 def test_a_name_that_cannot_be_is_no_fault_of_the_model(dsn, customers):
     with pytest.raises(psycopg.Error, match="invalid model version"):
         push(pipeline(customers), "slashed", dsn, version="a/b")
+
+
+def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(dsn, customers, tmp_path):
+    import os
+    import pty
+    import subprocess
+    import sys
+
+    import skops.io
+
+    skops.io.dump(pipeline(customers), tmp_path / "m.skops")
+    customers[0].to_parquet(tmp_path / "rows.parquet")
+    command = [sys.executable, "-m", "e2i_serve", "push", "m.skops", "--name", "bar", "--to", dsn, "--sample", "rows.parquet", "--dry-run"]
+    piped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert piped.returncode == 0 and piped.stderr == "" and piped.stdout.startswith("bar:1 dry run\n"), piped
+    assert piped.stdout.splitlines()[-1].startswith("PASS") and "\x1b" not in piped.stdout
+    ours, theirs = pty.openpty()
+    shown = subprocess.Popen(command, cwd=tmp_path, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"})
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    assert shown.wait() == 0 and b"\x1b[" in seen and "━".encode() in seen and b"PASS" in seen, seen

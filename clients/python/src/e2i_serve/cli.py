@@ -13,7 +13,7 @@ from typing import Annotated, Any, Optional
 import psycopg
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from .errors import E2iError, Refused
@@ -27,6 +27,11 @@ To = Annotated[
 
 def _errors() -> Console:
     return Console(stderr=True)
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    """A bar on standard error, where both are a terminal: what goes to a file or a pipe has nothing beside it."""
+    return Progress(*columns, console=_errors(), transient=True, disable=not (sys.stdout.isatty() and sys.stderr.isatty()))
 
 
 @contextmanager
@@ -69,15 +74,16 @@ def push(
     """Register a model, if the server scores its golden rows as the training library does."""
     from .push import push as do_push
 
-    with told(), Progress(SpinnerColumn(), TextColumn("{task.description}"), console=_errors(), transient=True) as progress:
-        task = progress.add_task("starting", total=None)
+    columns = (SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.description}"), TimeElapsedColumn())
+    with told(), _progress(*columns) as progress:
+        task = progress.add_task("starting", total=4)
         pushed = do_push(
             model, name, to, version=version, alias=alias, deploy=deploy, sample=sample, description=description, tolerance=tolerance,
             rows=rows, dry_run=dry_run, allow_pickle=allow_pickle, trust=tuple(trust or ()),
-            on_step=lambda step: progress.update(task, description=step),
+            on_step=lambda step: progress.update(task, description=step, advance=1),
         )  # fmt: skip
     print(f"{pushed.reference} {pushed.action}" + (" (the same bytes are registered already)" if pushed.action == "unchanged" else ""))
-    for line in pushed.parity.lines():
+    for line in [*pushed.differs, *pushed.parity.lines()]:
         print(line)
     if not pushed.parity.passed:
         raise typer.Exit(1)
@@ -128,9 +134,7 @@ def score(
 
     with told():
         table = read_table(file)
-        bar = Progress(
-            TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=_errors(), transient=True
-        )
+        bar = _progress(TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with bar, open_database(to) as database:
             task = bar.add_task("rows", total=table.num_rows)
             scores: list[Any] = []
@@ -175,10 +179,12 @@ def import_mlflow(
     """Every version of MLflow's registry (MLFLOW_TRACKING_URI), with aliases and stages."""
     from .importing import import_mlflow as do_import
 
-    with told():
+    with told(), _progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as progress:
+        task = progress.add_task("reading the registry", total=None)
         imported = do_import(
-            to, names=tuple(name or ()), allow_pickle=allow_pickle, trust=tuple(trust or ()), on_step=lambda step: _errors().print(step)
-        )
+            to, names=tuple(name or ()), allow_pickle=allow_pickle, trust=tuple(trust or ()),
+            on_step=lambda step: progress.update(task, description=step),
+        )  # fmt: skip
     for version in imported:
         print(f"{version.uri}: {version.reference or 'REFUSED'} {version.action}")
     if any(version.reference is None for version in imported):

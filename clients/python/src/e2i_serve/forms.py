@@ -112,6 +112,10 @@ def _catboost(source: Source) -> Iterator[Form]:
     import tempfile
     from pathlib import Path
 
+    if source.model.get_cat_feature_indices() or source.model.get_text_feature_indices():
+        why = "CatBoost writes neither categorical nor text features to ONNX: train on numbers, with the categories encoded before"
+        yield Form("ONNX by CatBoost", problem=why)
+        return
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ class Pushed:
     action: str
     """``registered``, ``unchanged`` (these bytes were registered before), or ``dry run``."""
     form: str
+    differs: list[str] = field(default_factory=list)
+    """Of an ``unchanged`` version, what was given and stands otherwise in the registry."""
 
 
 class _DryRun(Exception):
@@ -94,19 +98,29 @@ def push(
                 pushed = attempt.first_that_passes(forms_of(source, frame, by_position))
                 own_version = pushed.reference.partition(":")[2]
                 if alias is not None:
+                    pushed.differs.extend(_moved(database, name, alias, own_version))
                     database.value("SELECT {e2i}.e2i_set_alias(%s, %s, %s)", (name, alias, own_version))
                 if deploy and pushed.action == "unchanged":
-                    _deploy_unless_active(database, name, pushed.reference)
+                    pushed.differs.extend(_deploy_unless_active(database, name, pushed.reference))
                 if dry_run:
                     raise _DryRun
         except _DryRun:
-            return Pushed(pushed.reference, pushed.parity, "dry run", pushed.form)
+            return replace(pushed, action="dry run")
     return pushed
 
 
-def _deploy_unless_active(database: Database, name: str, reference: str) -> None:
-    if database.value("SELECT version FROM {e2i}.e2i_services WHERE service = %s", (name,)) != reference:
-        database.value("SELECT version FROM {e2i}.e2i_deploy(%s)", (reference,))
+def _moved(database: Database, name: str, alias: str, version: str) -> list[str]:
+    """What an alias meant, where that was another version."""
+    before = database.value("SELECT model_version FROM {e2i}.ml_model_aliases WHERE (model_name, alias) = (%s, %s)", (name, alias))
+    return [f"alias {alias}: moved from {name}:{before}"] if before not in (None, version) else []
+
+
+def _deploy_unless_active(database: Database, name: str, reference: str) -> list[str]:
+    active = database.value("SELECT version FROM {e2i}.e2i_services WHERE service = %s", (name,))
+    if active == reference:
+        return []
+    database.value("SELECT version FROM {e2i}.e2i_deploy(%s)", (reference,))
+    return [f"deployed: in place of {active or 'nothing'}"]
 
 
 def find(model: Any, *, trust: tuple[str, ...] = (), allow_pickle: bool = False) -> Source:
@@ -155,16 +169,16 @@ class _Attempt:
                 self.tried.append((form.name, form.problem))
                 continue
             known = self.registered_before(form)
-            if known is not None:
-                return Pushed(known, self.compared(known, form.name), "unchanged", form.name)
             self.on_step(form.name)
             for signature in [self.source.signature, None] if self.source.signature else [None]:
                 try:
+                    if known is not None:
+                        return self.again(form, signature, known)
                     reference = self.register(form, signature, self.tolerance)
                 except psycopg.Error as problem:
                     if not _is_the_models(problem):
                         raise
-                    last = self.differences(form, signature) or last
+                    last = self.worst(form, signature) or last
                     self.tried.append((form.name + (" with its signature" if signature else ""), _message(problem)))
                 else:
                     return Pushed(reference, self.compared(reference, form.name), "registered", form.name)
@@ -182,7 +196,22 @@ class _Attempt:
         )
         return found
 
-    def register(self, form: Form, signature: Mapping[str, Any] | None, tolerance: float) -> str:
+    def again(self, form: Form, signature: Mapping[str, Any] | None, known: str) -> Pushed:
+        """Registers the same bytes beside, with all that is given now, compares the two entries, and takes that back.
+
+        So the rows that are given now are scored, too, and the server writes both signatures in one way.
+        """
+        with self.database.connection.transaction() as savepoint:
+            beside = self.register(form, signature, self.tolerance, version=f"push-{uuid.uuid4().hex}", deploy=False)
+            verified = self.compared(beside, form.name)
+            stored = "SELECT * FROM {e2i}.ml_model_registry WHERE model_name || ':' || model_version = %s"
+            old, new = (self.database.rows(stored, (reference,))[0] for reference in (known, beside))
+            raise psycopg.Rollback(savepoint)
+        return Pushed(known, verified, "unchanged", form.name, differences(old, new, self.source, self.origin))
+
+    def register(
+        self, form: Form, signature: Mapping[str, Any] | None, tolerance: float, version: str | None = None, deploy: bool | None = None
+    ) -> str:
         source = self.source
         with self.database.connection.transaction():
             reference: str = self.database.value(
@@ -195,14 +224,14 @@ class _Attempt:
                 {
                     "name": self.name,
                     "artifact": form.artifact,
-                    "version": source.version,
+                    "version": version or source.version,
                     "feature_names": form.feature_names,
                     "class_labels": form.class_labels,
                     "signature": Jsonb(signature) if signature else None,
                     "metrics": Jsonb(dict(source.metrics)) if source.metrics else None,
                     "tags": Jsonb(dict(source.tags)) if source.tags else None,
                     "description": source.description,
-                    "deploy": True if self.deploy else None,
+                    "deploy": deploy if deploy is not None else True if self.deploy else None,
                     "examples": Jsonb(self.examples),
                     "tolerance": tolerance,
                     "algorithm": source.algorithm,
@@ -218,11 +247,11 @@ class _Attempt:
             self.database.rows("SELECT * FROM {e2i}.e2i_verify_model(%s)", (reference,)), self.tolerance, form, self.origin, self.tried
         )
 
-    def differences(self, form: Form, signature: Mapping[str, Any] | None) -> Parity | None:
+    def worst(self, form: Form, signature: Mapping[str, Any] | None) -> Parity | None:
         """The same registration with any tolerance, looked at and taken back: the server names one row, the report shows the worst."""
         try:
             with self.database.connection.transaction() as savepoint:
-                reference = self.register(form, signature, 1e300)
+                reference = self.register(form, signature, 1e300, version=f"push-{uuid.uuid4().hex}", deploy=False)
                 verified = self.database.rows("SELECT * FROM {e2i}.e2i_verify_model(%s)", (reference,))
                 for row in verified:
                     scale = max(1.0, _largest(row["expected"]))
@@ -231,6 +260,33 @@ class _Attempt:
         except psycopg.Error:
             return None
         return parity(verified, self.tolerance, form.name, self.origin, [])
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], source: Source, origin: str) -> list[str]:
+    """What stands otherwise in the registry's entry of the same bytes; of what was not given, nothing is said."""
+    told = []
+    for name, title, given in (
+        ("signature", "signature", source.signature),
+        ("class_labels", "classes", True),
+        ("tolerance", "tolerance", True),
+        ("description", "description", source.description),
+        ("mlflow_run_id", "run", source.run_id),
+        ("mlflow_model_uri", "MLflow's model", source.uri),
+    ):
+        if given and old[name] != new[name]:
+            told.append(f"{title}: {_short(old[name])} is registered, {_short(new[name])} was given")
+    if origin != "made up" and old["examples"] != new["examples"]:
+        told.append(f"golden rows: {len(old['examples'] or [])} are registered, {len(new['examples'] or [])} others were given, and compared now")
+    for name in ("metrics", "tags"):
+        changed = {key: value for key, value in new[name].items() if old[name].get(key) != value}
+        if changed:
+            told.append(f"{name}: {_short(changed)} was given; e2i_annotate_model changes them")
+    return told
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+    return text if len(text) <= 80 else text[:77] + "…"
 
 
 def _largest(expected: str) -> float:
