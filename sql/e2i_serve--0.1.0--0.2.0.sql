@@ -821,9 +821,11 @@ CREATE TABLE ml_shap_analyses (
     source             text,
     background_id      uuid,
     created_by         text NOT NULL DEFAULT current_user,
-    created_at         timestamptz NOT NULL DEFAULT now()
+    created_at         timestamptz NOT NULL DEFAULT now(),
+    request_id         uuid
 );
 CREATE INDEX ml_shap_analyses_model_idx ON ml_shap_analyses (model_id, created_at);
+CREATE INDEX ml_shap_analyses_request_idx ON ml_shap_analyses (request_id) WHERE request_id IS NOT NULL;
 COMMENT ON TABLE ml_shap_analyses IS 'how much features matter to versions, as it was found and kept';
 COMMENT ON COLUMN ml_shap_analyses.id IS 'identity of the analysis';
 COMMENT ON COLUMN ml_shap_analyses.model_id IS 'the version';
@@ -843,6 +845,15 @@ COMMENT ON COLUMN ml_shap_analyses.source IS 'the relation or query that was exp
 COMMENT ON COLUMN ml_shap_analyses.background_id IS 'the background that it was compared with, if it was';
 COMMENT ON COLUMN ml_shap_analyses.created_by IS 'role that had it made';
 COMMENT ON COLUMN ml_shap_analyses.created_at IS 'when it was made';
+COMMENT ON COLUMN ml_shap_analyses.request_id IS 'the row of ml_inference_log that a local one explains';
+
+ALTER TABLE ml_inference_log_policies ADD COLUMN explain boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN ml_inference_log_policies.explain IS 'whether rows that are logged are explained, in ml_shap_analyses';
+DROP FUNCTION e2i_set_inference_log(text, float8, text[], text);
+CREATE FUNCTION e2i_set_inference_log(service text, sample float8 DEFAULT 0.01, redact text[] DEFAULT '{}', on_pii text DEFAULT 'redact_log', explain boolean DEFAULT false)
+    RETURNS void LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_set_inference_log_wrapper';
+REVOKE ALL ON FUNCTION e2i_set_inference_log FROM PUBLIC;
+COMMENT ON FUNCTION e2i_set_inference_log IS 'lets a sample of a service''s rows be logged in ml_inference_log; NULL ends that';
 
 SELECT pg_catalog.pg_extension_config_dump('ml_shap_analyses', '');
 

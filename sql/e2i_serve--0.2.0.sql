@@ -199,7 +199,8 @@ CREATE TABLE ml_inference_log_policies (
     redact       text[] NOT NULL DEFAULT '{}',
     on_pii       text NOT NULL DEFAULT 'redact_log' CHECK (on_pii IN ('block', 'redact_log', 'allow')),
     set_by       text NOT NULL DEFAULT current_user,
-    set_at       timestamptz NOT NULL DEFAULT now()
+    set_at       timestamptz NOT NULL DEFAULT now(),
+    explain      boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE ml_inference_log_policies IS 'services whose rows are logged, and what of them: e2i_set_inference_log';
 COMMENT ON COLUMN ml_inference_log_policies.service_name IS 'the service';
@@ -208,6 +209,7 @@ COMMENT ON COLUMN ml_inference_log_policies.redact IS 'features whose values are
 COMMENT ON COLUMN ml_inference_log_policies.on_pii IS 'personal data in texts: block (the row), redact_log, or allow';
 COMMENT ON COLUMN ml_inference_log_policies.set_by IS 'role that set it';
 COMMENT ON COLUMN ml_inference_log_policies.set_at IS 'when it was set';
+COMMENT ON COLUMN ml_inference_log_policies.explain IS 'whether rows that are logged are explained, in ml_shap_analyses';
 
 -- Partitions are made by who writes, one a day in UTC. Their indexes are their own: a dump does not know those of a table that
 -- belongs to an extension, and would make the partitions' twice.
@@ -419,9 +421,11 @@ CREATE TABLE ml_shap_analyses (
     source             text,
     background_id      uuid,
     created_by         text NOT NULL DEFAULT current_user,
-    created_at         timestamptz NOT NULL DEFAULT now()
+    created_at         timestamptz NOT NULL DEFAULT now(),
+    request_id         uuid
 );
 CREATE INDEX ml_shap_analyses_model_idx ON ml_shap_analyses (model_id, created_at);
+CREATE INDEX ml_shap_analyses_request_idx ON ml_shap_analyses (request_id) WHERE request_id IS NOT NULL;
 COMMENT ON TABLE ml_shap_analyses IS 'how much features matter to versions, as it was found and kept';
 COMMENT ON COLUMN ml_shap_analyses.id IS 'identity of the analysis';
 COMMENT ON COLUMN ml_shap_analyses.model_id IS 'the version';
@@ -441,6 +445,7 @@ COMMENT ON COLUMN ml_shap_analyses.source IS 'the relation or query that was exp
 COMMENT ON COLUMN ml_shap_analyses.background_id IS 'the background that it was compared with, if it was';
 COMMENT ON COLUMN ml_shap_analyses.created_by IS 'role that had it made';
 COMMENT ON COLUMN ml_shap_analyses.created_at IS 'when it was made';
+COMMENT ON COLUMN ml_shap_analyses.request_id IS 'the row of ml_inference_log that a local one explains';
 
 SELECT pg_catalog.pg_extension_config_dump('ml_model_artifacts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_registry', '');
@@ -676,16 +681,6 @@ CREATE FUNCTION "e2i_set_alias"(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'e2i_set_alias_wrapper';
-
-CREATE FUNCTION "e2i_set_inference_log"(
-    "service" TEXT,
-    "sample" double precision DEFAULT 0.01,
-    "redact" TEXT[] DEFAULT '{}',
-    "on_pii" TEXT DEFAULT 'redact_log'
-) RETURNS void
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'e2i_set_inference_log_wrapper';
 
 CREATE FUNCTION "e2i_set_shadow"(
     "service" TEXT,
@@ -1663,6 +1658,8 @@ COMMENT ON COLUMN e2i_serving_stats.load_ms IS 'mean time to load it';
 COMMENT ON COLUMN e2i_serving_stats.hits IS 'how often a statement found it loaded';
 COMMENT ON COLUMN e2i_serving_stats.sessions IS 'sessions that hold it now';
 COMMENT ON COLUMN e2i_serving_stats.memory_bytes IS 'memory that it takes in them together';
+CREATE FUNCTION e2i_set_inference_log(service text, sample float8 DEFAULT 0.01, redact text[] DEFAULT '{}', on_pii text DEFAULT 'redact_log', explain boolean DEFAULT false)
+    RETURNS void LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_set_inference_log_wrapper';
 COMMENT ON FUNCTION e2i_set_inference_log IS 'lets a sample of a service''s rows be logged in ml_inference_log; NULL ends that';
 COMMENT ON FUNCTION e2i_flush_metrics IS 'writes what each service served into ml_bentoml_serving_metrics now';
 COMMENT ON FUNCTION e2i_health IS 'how services are, by their calls since the last row of metrics';

@@ -65,6 +65,8 @@ COMMENT ON COLUMN e2i_serving_stats.load_ms IS 'mean time to load it';
 COMMENT ON COLUMN e2i_serving_stats.hits IS 'how often a statement found it loaded';
 COMMENT ON COLUMN e2i_serving_stats.sessions IS 'sessions that hold it now';
 COMMENT ON COLUMN e2i_serving_stats.memory_bytes IS 'memory that it takes in them together';
+CREATE FUNCTION e2i_set_inference_log(service text, sample float8 DEFAULT 0.01, redact text[] DEFAULT '{}', on_pii text DEFAULT 'redact_log', explain boolean DEFAULT false)
+    RETURNS void LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'e2i_set_inference_log_wrapper';
 COMMENT ON FUNCTION e2i_set_inference_log IS 'lets a sample of a service''s rows be logged in ml_inference_log; NULL ends that';
 COMMENT ON FUNCTION e2i_flush_metrics IS 'writes what each service served into ml_bentoml_serving_metrics now';
 COMMENT ON FUNCTION e2i_health IS 'how services are, by their calls since the last row of metrics';

@@ -196,7 +196,8 @@ CREATE TABLE ml_inference_log_policies (
     redact       text[] NOT NULL DEFAULT '{}',
     on_pii       text NOT NULL DEFAULT 'redact_log' CHECK (on_pii IN ('block', 'redact_log', 'allow')),
     set_by       text NOT NULL DEFAULT current_user,
-    set_at       timestamptz NOT NULL DEFAULT now()
+    set_at       timestamptz NOT NULL DEFAULT now(),
+    explain      boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE ml_inference_log_policies IS 'services whose rows are logged, and what of them: e2i_set_inference_log';
 COMMENT ON COLUMN ml_inference_log_policies.service_name IS 'the service';
@@ -205,6 +206,7 @@ COMMENT ON COLUMN ml_inference_log_policies.redact IS 'features whose values are
 COMMENT ON COLUMN ml_inference_log_policies.on_pii IS 'personal data in texts: block (the row), redact_log, or allow';
 COMMENT ON COLUMN ml_inference_log_policies.set_by IS 'role that set it';
 COMMENT ON COLUMN ml_inference_log_policies.set_at IS 'when it was set';
+COMMENT ON COLUMN ml_inference_log_policies.explain IS 'whether rows that are logged are explained, in ml_shap_analyses';
 
 -- Partitions are made by who writes, one a day in UTC. Their indexes are their own: a dump does not know those of a table that
 -- belongs to an extension, and would make the partitions' twice.
@@ -416,9 +418,11 @@ CREATE TABLE ml_shap_analyses (
     source             text,
     background_id      uuid,
     created_by         text NOT NULL DEFAULT current_user,
-    created_at         timestamptz NOT NULL DEFAULT now()
+    created_at         timestamptz NOT NULL DEFAULT now(),
+    request_id         uuid
 );
 CREATE INDEX ml_shap_analyses_model_idx ON ml_shap_analyses (model_id, created_at);
+CREATE INDEX ml_shap_analyses_request_idx ON ml_shap_analyses (request_id) WHERE request_id IS NOT NULL;
 COMMENT ON TABLE ml_shap_analyses IS 'how much features matter to versions, as it was found and kept';
 COMMENT ON COLUMN ml_shap_analyses.id IS 'identity of the analysis';
 COMMENT ON COLUMN ml_shap_analyses.model_id IS 'the version';
@@ -438,6 +442,7 @@ COMMENT ON COLUMN ml_shap_analyses.source IS 'the relation or query that was exp
 COMMENT ON COLUMN ml_shap_analyses.background_id IS 'the background that it was compared with, if it was';
 COMMENT ON COLUMN ml_shap_analyses.created_by IS 'role that had it made';
 COMMENT ON COLUMN ml_shap_analyses.created_at IS 'when it was made';
+COMMENT ON COLUMN ml_shap_analyses.request_id IS 'the row of ml_inference_log that a local one explains';
 
 SELECT pg_catalog.pg_extension_config_dump('ml_model_artifacts', '');
 SELECT pg_catalog.pg_extension_config_dump('ml_model_registry', '');

@@ -29,7 +29,7 @@ use crate::scoring::explained::{Explanation, Wanted, predicted};
 use crate::scoring::{CallSite, LoadedModel, Scorer, cache};
 
 /// Rows are not scored here, and no call of a scoring function is counted.
-pub(super) const ASKED: Asked = Asked { question: None, function: None, calibrated: None };
+pub(super) const ASKED: Asked = Asked::NOTHING;
 
 /// What one call in a plan keeps.
 #[derive(Default)]
@@ -164,22 +164,13 @@ impl Answer {
 
     /// The features by what they add, greatest first, those that add nothing left out; of equal ones the first.
     fn ranked(explanation: &Explanation) -> Vec<usize> {
-        let size = |index: &usize| explanation.contributions[*index].abs();
-        let mut ranked: Vec<usize> =
-            (0..explanation.contributions.len()).filter(|index| explanation.contributions[*index] != 0.0).collect();
-        ranked.sort_by(|a, b| size(b).total_cmp(&size(a)));
-        ranked
+        explanation.ranked()
     }
 }
 
 /// The class or number that an explanation is of.
 pub(super) fn class(interface: &Interface, explanation: &Explanation) -> Option<String> {
-    let labels = interface.classes.as_ref().map(|classes| &classes.labels)?;
-    let target = match labels.len() {
-        2 if explanation.numbers.len() == 1 => usize::from(!explanation.meant.opposite),
-        _ => explanation.meant.target,
-    };
-    labels.get(target).cloned()
+    explanation.class(interface)
 }
 
 fn direction(contribution: f64) -> &'static str {

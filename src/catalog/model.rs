@@ -214,7 +214,8 @@ impl Policies {
             let on_pii = row.get::<String>(c"on_pii");
             policies.any_blocks |= on_pii.as_deref() == Some("block");
             if row.get::<String>(c"service_name").as_deref() == Some(service) {
-                policies.own = wanted(row.get::<f64>(c"sample"), row.get::<Vec<String>>(c"redact"), on_pii);
+                let redact = row.get::<Vec<String>>(c"redact");
+                policies.own = wanted(row.get::<f64>(c"sample"), redact, on_pii, row.get::<bool>(c"explain"));
             }
         });
         policies

@@ -27,6 +27,7 @@ pub struct Log {
     service: String,
     sample: f64,
     policy: Policy,
+    explain: bool,
 }
 
 /// In which capacity a version scored a row.
@@ -73,6 +74,9 @@ struct Record<'a> {
     payload_code: Option<&'a str>,
     caller: String,
     trace_id: Option<String>,
+    /// Whether who writes it down explains it, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    explain: bool,
 }
 
 impl Log {
@@ -83,6 +87,7 @@ impl Log {
             service: service.to_owned(),
             sample: wanted.sample,
             policy: Policy::new(redact, wanted.on_pii, RECORD - ENVELOPE),
+            explain: wanted.explain,
         }
     }
 
@@ -139,6 +144,11 @@ impl Log {
             payload_code,
             caller: cut(&role::name(role::current())).to_owned(),
             trace_id: settings::trace_id(),
+            // What answered nobody has no reasons.
+            explain: self.explain
+                && answer.is_ok()
+                && *capacity != Capacity::Shadow
+                && row.is_some_and(|(batch, row)| self.policy.is_whole(model.interface(), batch, row)),
         };
         let Ok(mut text) = serde_json::to_string(&record) else { return };
         if let Some(features) = features.filter(|features| text.len() + features.len() + 13 <= RECORD) {

@@ -3,6 +3,7 @@
 //! A record that the table refuses costs itself alone. What says nothing about a record, a lock that is not given or a partition
 //! that cannot be made, leaves it waiting.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgrx::prelude::*;
@@ -19,6 +20,8 @@ use crate::pg::transaction::{AtCommit, Moment};
 use crate::pg::{process, time};
 
 thread_local! {
+    /// Records that were written by the last [`write`] and are to be explained.
+    static TO_EXPLAIN: RefCell<Vec<String>> = const { RefCell::new(vec![]) };
     /// Slots that this transaction is done with, and whether their records are written; they are free when it commits.
     static DONE: AtCommit<(usize, bool)> = const { AtCommit::new("the inference log") };
 }
@@ -52,17 +55,26 @@ pub fn hear(moment: Moment) {
 struct Waiting {
     slot: usize,
     text: String,
+    explain: bool,
 }
 
 /// What of a record says where it goes.
 #[derive(Deserialize)]
 struct Dated {
     logged_at: String,
+    #[serde(default)]
+    explain: bool,
+}
+
+/// Takes the records that were written last and are to be explained.
+pub fn to_explain() -> Vec<String> {
+    TO_EXPLAIN.take()
 }
 
 /// Writes this database's records down, and returns why some have to wait, if so. One session at a time.
 pub fn write(schema: Schema) -> Option<Failure> {
     lock::exclusive(schema.registry(), Purpose::InferenceLog, "");
+    TO_EXPLAIN.take();
     let done: BTreeSet<usize> = DONE.with(AtCommit::noted).into_iter().map(|(slot, _)| slot).collect();
     let today = partition::day(time::now());
     let mut days: BTreeMap<Day, Vec<Waiting>> = BTreeMap::new();
@@ -71,9 +83,11 @@ pub fn write(schema: Schema) -> Option<Failure> {
             continue;
         }
         let text = String::from_utf8(record).unwrap_or_default();
-        let dated = serde_json::from_str::<Dated>(&text).ok().and_then(|dated| dated.logged_at.parse().ok());
-        match dated.map(partition::day).filter(|day| partition::is_kept(*day, today)) {
-            Some(day) => days.entry(day).or_default().push(Waiting { slot, text }),
+        let dated = serde_json::from_str::<Dated>(&text).ok();
+        let explain = dated.as_ref().is_some_and(|dated| dated.explain);
+        let day = dated.and_then(|dated| dated.logged_at.parse().ok()).map(partition::day);
+        match day.filter(|day| partition::is_kept(*day, today)) {
+            Some(day) => days.entry(day).or_default().push(Waiting { slot, text, explain }),
             None => give_up(slot, "its day is kept no more, or cannot be read"),
         }
     }
@@ -98,7 +112,11 @@ fn settle(schema: Schema, records: &[Waiting], is_missing: Option<&Failure>) -> 
     let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
     let array = format!("[{}]", texts.join(","));
     match (attempt(|| schema.as_owner(|| INSERT.execute(schema, &[array.as_str().into()]))), is_missing, records) {
-        (Ok(_), ..) => DONE.with(|done| done.note(records.iter().map(|record| (record.slot, true)))),
+        (Ok(_), ..) => {
+            DONE.with(|done| done.note(records.iter().map(|record| (record.slot, true))));
+            let to_explain = records.iter().filter(|record| record.explain).map(|record| record.text.clone());
+            TO_EXPLAIN.with_borrow_mut(|all| all.extend(to_explain));
+        }
         (Err(_), Some(why), _) => return Err(why.clone()),
         (Err(why), None, _) if !why.is_about_values() => return Err(why),
         (Err(why), None, [record]) => give_up(record.slot, &why.message),

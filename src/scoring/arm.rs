@@ -30,6 +30,11 @@ pub struct Asked {
     pub calibrated: Option<Purpose>,
 }
 
+impl Asked {
+    /// Rows are bound and not scored, and no call of a scoring function is counted.
+    pub const NOTHING: Self = Self { question: None, function: None, calibrated: None };
+}
+
 /// A version that scores rows of a scorer.
 pub struct Arm {
     /// The version.

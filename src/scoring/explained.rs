@@ -65,6 +65,27 @@ pub struct Explanation {
     pub background: Option<Description>,
 }
 
+impl Explanation {
+    /// The class or number that it is of.
+    pub fn class(&self, interface: &Interface) -> Option<String> {
+        let labels = interface.classes.as_ref().map(|classes| &classes.labels)?;
+        let target = match labels.len() {
+            2 if self.numbers.len() == 1 => usize::from(!self.meant.opposite),
+            _ => self.meant.target,
+        };
+        labels.get(target).cloned()
+    }
+
+    /// The features by what they add, greatest first, those that add nothing left out; of equal ones the first.
+    pub fn ranked(&self) -> Vec<usize> {
+        let size = |index: &usize| self.contributions[*index].abs();
+        let mut ranked: Vec<usize> =
+            (0..self.contributions.len()).filter(|index| self.contributions[*index] != 0.0).collect();
+        ranked.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        ranked
+    }
+}
+
 /// What the version itself says of rows: for each the numbers of its answer.
 pub type Ask<'a> = dyn Fn(&Batch) -> Result<Vec<f64>> + 'a;
 

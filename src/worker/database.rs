@@ -50,7 +50,7 @@ fn work(place: Place, database: u32) -> Found {
     loop {
         let orders = place.take_orders();
         let tasks: &[Task] = match orders & INTERVAL {
-            0 => &[Task::Log],
+            0 => &[Task::Log, Task::Reasons],
             _ => &Task::ALL,
         };
         let has_records = pool().databases().contains(&database);

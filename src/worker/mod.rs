@@ -2,7 +2,7 @@
 //!
 //! One process, the [`launcher`], lives as long as the server and is connected to no database. It starts a worker for each
 //! [`database`] where there is something to do, which runs the [`tasks`]: the same that `e2i_flush_metrics` runs. `probe` scores
-//! golden rows of services that nobody calls. [`orders`] is what launcher and workers tell each other.
+//! golden rows of services that nobody calls, `reasons` explains rows that were logged. [`orders`] is what launcher and workers tell each other.
 //!
 //! What may enter: processes, their order, and how a task may fail. What is written stands in `metrics` and `inference_log`.
 
@@ -10,6 +10,7 @@ pub mod database;
 pub mod launcher;
 pub mod orders;
 mod probe;
+mod reasons;
 pub mod tasks;
 
 use pgrx::pg_sys;

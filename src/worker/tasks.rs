@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 use crate::catalog::schema::Schema;
-use crate::catalog::version;
+use crate::catalog::{shap_analysis, version};
 use crate::inference_log::{partition, write};
 use crate::jobs::schedule;
 use crate::metrics::{board, interval, marks};
@@ -18,6 +18,7 @@ use crate::pg::{guc, time, worker};
 use crate::settings;
 use crate::worker::orders;
 use crate::worker::probe::probe;
+use crate::worker::reasons;
 
 /// A task. What is judged from counters comes first, what is only tidied last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum Task {
     Metrics,
     /// Records of the inference log.
     Log,
+    /// Why rows that were logged have their numbers.
+    Reasons,
     /// Scoring jobs that are due. Not of `e2i_flush_metrics`, which runs with its caller's rights.
     Schedules,
     /// Partitions for the days to come, and what is too old.
@@ -47,13 +50,13 @@ const LOCK_TIMEOUT: i32 = 5_000;
 
 impl Task {
     /// All, in their order.
-    pub const ALL: [Self; 4] = [Self::Metrics, Self::Log, Self::Schedules, Self::Housekeeping];
+    pub const ALL: [Self; 5] = [Self::Metrics, Self::Log, Self::Reasons, Self::Schedules, Self::Housekeeping];
 
     /// How long it may take. A service that nobody calls is probed, which may take `e2i_serve.validation_timeout`.
     fn time(self) -> Duration {
         match self {
             Self::Metrics => Duration::from_secs(600),
-            Self::Log | Self::Schedules | Self::Housekeeping => Duration::from_secs(60),
+            Self::Log | Self::Reasons | Self::Schedules | Self::Housekeeping => Duration::from_secs(60),
         }
     }
 
@@ -62,6 +65,7 @@ impl Task {
         match self {
             Self::Metrics => "metrics are not written",
             Self::Log => "records of the inference log wait",
+            Self::Reasons => "rows of the inference log are not explained",
             Self::Schedules => "scoring jobs that are due are not begun",
             Self::Housekeeping => "what is too old is kept",
         }
@@ -80,6 +84,7 @@ impl Task {
                 let waits = write::write(schema);
                 (0, waits.into_iter().map(|why| format!("{}: {}", self.failed(), why.message)).collect())
             }
+            Self::Reasons => (0, reasons::write(schema)),
             Self::Schedules => (0, schedule::start_due(schema)),
             Self::Housekeeping => (0, tidy(schema, manner)),
         })
@@ -122,6 +127,7 @@ fn tidy(schema: Schema, manner: Manner) -> Vec<String> {
     for (what, done) in [
         ("old rows of ml_bentoml_serving_metrics are kept", attempt(|| interval::forget(schema))),
         ("old rows of ml_serving_marks are kept", attempt(|| marks::forget(schema))),
+        ("old rows of ml_shap_analyses are kept", attempt(|| shap_analysis::forget(schema))),
     ] {
         failures.extend(done.err().map(|why| (what.to_owned(), why)));
     }

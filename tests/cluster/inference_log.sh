@@ -20,6 +20,21 @@ is 'parallel workers' "$(sql a shop "BEGIN READ ONLY; SELECT sum(e2i_predict('su
 logged 10001
 is 'every row once' "$(sql a shop 'SELECT count(DISTINCT features), count(DISTINCT request_id), sum(prediction) FROM ml_inference_log')" '10000|10001|50015042'
 
+# Rows are explained by the worker, too; why some are not is said once.
+sql a shop "SELECT FROM e2i_set_inference_log('sum', sample => 1, explain => true)"
+for i in 1 2; do
+    sql a shop "SELECT e2i_predict('sum', ARRAY[41])" >/dev/null
+    logged "10001 + $i"
+    sleep 0.8
+done
+is 'a version without rows to compare with is not explained' "$(sql a shop 'SELECT count(*) FROM ml_shap_analyses')" 0
+is 'and that is said once' "$(outside grep -c 'rows of model sum:1 in the inference log are not explained: model sum:1 has no background' "$HOST_NODES/a/server.log")" 1
+sql a shop "SELECT FROM e2i_set_background('sum', 'SELECT 1 AS x UNION ALL SELECT 3')"
+sql a shop "SELECT e2i_predict('sum', ARRAY[41])" >/dev/null
+wait_for a shop 'SELECT count(*) = 1 FROM ml_shap_analyses'
+is 'a row, why it has its score' "$(sql a shop 'SELECT prediction, base_value, local_shap_values FROM ml_inference_log JOIN ml_shap_analyses USING (request_id, model_version)')" '42|3|{"x": 39.0}'
+sql a shop "SELECT FROM e2i_set_inference_log('sum', sample => 1)"
+
 # Many writers: what is not logged is counted as dropped.
 cat <<'SQL' | in_world tee "$NODES/calls.sql" >/dev/null
 \set x random(1, 1000)

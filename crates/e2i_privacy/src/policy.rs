@@ -113,6 +113,18 @@ impl Policy {
         Ok(String::from_utf8(out.bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
+    /// Whether the record of a row has all its values as they are, so that it can be scored again: nothing is replaced, and no number is
+    /// infinite.
+    #[must_use]
+    pub fn is_whole(&self, interface: &Interface, batch: &Batch, row: usize) -> bool {
+        (0..interface.features.len()).all(|feature| match value(interface, batch, row, feature) {
+            _ if self.lists(&interface.features[feature].name) => false,
+            Some(Value::Text(text)) => self.on_pii == OnPii::Allow || find(text).next().is_none(),
+            Some(Value::Float(float)) => !float.is_infinite(),
+            Some(Value::Int(_) | Value::Bool(_)) | None => true,
+        })
+    }
+
     /// Whether a row may be scored. Only [`OnPii::Block`] refuses any. Listed features are not looked into: that they hold
     /// personal data is known, and taken care of.
     ///
