@@ -24,4 +24,4 @@ def test_the_chapter(dsn, tmp_path, monkeypatch):
         else:
             done = subprocess.run(["bash", "-euo", "pipefail", "-c", code], capture_output=True, text=True)
             assert done.returncode == 0, f"{code}\n{done.stdout}{done.stderr}"
-    assert ran == {"sh": 3, "python": 4}
+    assert ran == {"sh": 4, "python": 5}

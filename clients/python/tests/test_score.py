@@ -67,3 +67,22 @@ def test_the_commands(model, dsn, customers, tmp_path):
     assert all(name in described for name in NUMBERS)
     missing = run(app, ["verify", "nothing", "--to", dsn])
     assert missing.exit_code == 1 and "nothing" in missing.output
+
+
+def test_what_each_feature_adds(dsn, connection, customers, tmp_path):
+    xgboost = pytest.importorskip("xgboost")
+    frame = customers[0][NUMBERS].astype(float).head(6)
+    booster = xgboost.XGBClassifier(n_estimators=4).fit(customers[0][NUMBERS].astype(float), (customers[1] == "leaves").astype(int))
+    push(booster, "why", dsn)
+    added = booster.get_booster().predict(xgboost.DMatrix(frame), pred_contribs=True)
+    explained = score(frame, "why", connection, output="explanation")
+    ours = [[one["contribution"] for one in row["contributions"]] + [row["base_value"]] for row in explained]
+    np.testing.assert_allclose(ours, added, atol=1e-5)
+    frame.to_parquet(tmp_path / "f.parquet")
+    for ending, read in (("parquet", pd.read_parquet), ("csv", pd.read_csv)):
+        command = ["explain", str(tmp_path / "f.parquet"), "--model", "why", "--to", dsn, "--out", str(tmp_path / f"e.{ending}")]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+        out = read(tmp_path / f"e.{ending}")
+        assert list(out.columns) == [*NUMBERS, "base_value", *(f"contribution_{name}" for name in NUMBERS)]
+        np.testing.assert_allclose(out.iloc[:, 4:], added[:, :-1], atol=1e-5)

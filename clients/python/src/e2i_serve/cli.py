@@ -126,9 +126,24 @@ def score(
     model: Annotated[str, typer.Option(help="any reference: churn, churn:3, churn@champion")],
     to: To = "",
     out: Annotated[Optional[Path], typer.Option(help="the rows with their scores: .parquet, .csv; else scores, one a line")] = None,
-    output: Annotated[str, typer.Option(help="prediction, label, probabilities, vector")] = "prediction",
+    output: Annotated[str, typer.Option(help="prediction, label, probabilities, vector, explanation")] = "prediction",
 ) -> None:
     """Score the rows of a file."""
+    _score(file, model, to, out, output)
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="rows: .parquet, .csv, .jsonl")],
+    model: Annotated[str, typer.Option(help="any reference: churn, churn:3, churn@champion")],
+    to: To = "",
+    out: Annotated[Optional[Path], typer.Option(help="the rows with what each feature adds: .parquet, .csv; else JSON, one a line")] = None,
+) -> None:
+    """What each feature adds to the scores of the rows of a file."""
+    _score(file, model, to, out, "explanation")
+
+
+def _score(file: Path, model: str, to: str, out: Optional[Path], output: str) -> None:
     from .database import open_database
     from .scoring import read_table, score_batches, write_scores
 

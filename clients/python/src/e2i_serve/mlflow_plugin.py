@@ -105,7 +105,7 @@ class E2iDeploymentClient(BaseDeploymentClient):  # type: ignore[misc]
         if deployment_name is None:
             raise MlflowException("say which deployment: --name churn")
         with self._database() as database:
-            return pandas().DataFrame([_explained(database, deployment_name, row) for row in _features(df)])
+            return pandas().DataFrame(_explained(database, deployment_name, json.dumps(_features(df))))
 
     def _database(self) -> _Opened:
         return _Opened(self.target_uri)
@@ -141,13 +141,14 @@ class _Opened:
         return self.context.__exit__(*problem)
 
 
-def _explained(database: Database, name: str, row: Any) -> Any:
+def _explained(database: Database, name: str, rows: str) -> list[Any]:
     """In the model's own units where it adds up in them, else in probabilities."""
-    parameters = (name, json.dumps(row))
+    rows_of = "FROM pg_catalog.jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS r (row, number) ORDER BY number"
     try:
-        return database.value("SELECT {e2i}.e2i_explain(%s, %s::jsonb)", parameters)
+        found = database.rows("SELECT {e2i}.e2i_explain(%s, r.row) AS one " + rows_of, (name, rows))
     except psycopg.errors.FeatureNotSupported:
-        return database.value("SELECT {e2i}.e2i_explain(%s, %s::jsonb, space => 'probability')", parameters)
+        found = database.rows("SELECT {e2i}.e2i_explain(%s, r.row, space => 'probability') AS one " + rows_of, (name, rows))
+    return [row["one"] for row in found]
 
 
 def _features(inputs: Any) -> Any:

@@ -15,13 +15,14 @@ from psycopg import sql
 from .database import Connection, Database, open_database
 from .errors import E2iError, NotInstalled
 
-Output = Literal["prediction", "label", "probabilities", "vector"]
+Output = Literal["prediction", "label", "probabilities", "vector", "explanation"]
 
 FUNCTIONS: dict[str, str] = {
     "prediction": "e2i_predict",
     "label": "e2i_predict_label",
     "probabilities": "e2i_predict_proba",
     "vector": "e2i_predict_vector",
+    "explanation": "e2i_explain",
 }
 
 #: Rows that are scored by one statement: a million numbers in memory at a time, and a bar that moves.
@@ -42,7 +43,7 @@ def score(
     :param rows: a data frame of pandas or polars, a table of pyarrow, or an array. Columns are bound by name, an array's by
         position. NaN and None are missing values. Columns that the model does not read are not sent.
     :param model: any reference: ``churn``, ``churn:3``, ``churn@champion``, ``models:/churn/3``.
-    :param output: what `e2i_predict`, `e2i_predict_label`, `e2i_predict_proba` or `e2i_predict_vector` gives.
+    :param output: what `e2i_predict`, `e2i_predict_label`, `e2i_predict_proba`, `e2i_predict_vector` or `e2i_explain` gives.
     :param on_rows: called with the number of rows that were scored since the last call.
     :returns: a Series with the frame's index for a data frame of pandas, else a list.
     """
@@ -202,7 +203,10 @@ def read_table(path: str | Path) -> Any:
 
 
 def write_scores(path: str | Path, table: Any, scores: list[Any], output: Output) -> None:
-    """The rows with their scores as a further last column, into a .parquet or .csv file."""
+    """The rows with their scores as a further last column, into a .parquet or .csv file.
+
+    Explanations are a column for what is expected without features, and one for what each feature adds.
+    """
     import pyarrow
     import pyarrow.csv
     import pyarrow.parquet
@@ -213,6 +217,12 @@ def write_scores(path: str | Path, table: Any, scores: list[Any], output: Output
         width = max((len(row) for row in scores if row is not None), default=0)
         for i in range(width):
             table = table.append_column(f"{output}_{i}", pyarrow.array([None if row is None else row[i] for row in scores]))
+    elif output == "explanation":
+        features = [one["feature"] for one in next((row for row in scores if row is not None), {"contributions": []})["contributions"]]
+        added = [{one["feature"]: one["contribution"] for one in row["contributions"]} if row is not None else {} for row in scores]
+        table = table.append_column("base_value", pyarrow.array([None if row is None else row["base_value"] for row in scores], pyarrow.float64()))
+        for name in features:
+            table = table.append_column(f"contribution_{name}", pyarrow.array([row.get(name) for row in added], pyarrow.float64()))
     else:
         table = table.append_column(output, pyarrow.array(scores))
     if ending == ".parquet":
