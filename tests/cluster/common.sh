@@ -129,6 +129,14 @@ PLUS="CREATE FUNCTION plus(k float4) RETURNS bytea LANGUAGE sql SET search_path 
         || '\x42016b5a140a0178120f0a0d080112090a0312014e0a02080162140a0179120f0a0d080112090a0312014e0a02080142021011'
 \$\$;"
 
+# What a query answers as one text, row by row in their order; built without query_to_xml, which not every server has.
+ROWS_OF="CREATE FUNCTION pg_temp.rows_of(query text) RETURNS text LANGUAGE plpgsql AS \$\$
+DECLARE found text;
+BEGIN
+    EXECUTE format('SELECT string_agg(t::text, E''\\n'' ORDER BY t::text) FROM (%s) t', query) INTO found;
+    RETURN found;
+END \$\$;"
+
 # As if what is not there any more had never been registered: a version that was dropped is otherwise not given again.
 FORGET="ALTER TABLE ml_model_events DISABLE TRIGGER events_are_append_only;
     DELETE FROM ml_model_events e WHERE action = 'register' AND NOT EXISTS (SELECT FROM ml_model_registry r WHERE (r.model_name, r.model_version) = (e.model_name, e.model_version));

@@ -25,7 +25,7 @@ sql a shop "SET client_min_messages = warning; CREATE EXTENSION e2i_serve; $PLUS
     CREATE MATERIALIZED VIEW scored AS SELECT id, e2i_predict('churn', c) AS churn FROM customers c;"
 
 # Every row of the extension's tables, and where their numbers will go on.
-STATE="SELECT relname, query_to_xml(format('SELECT * FROM %s t ORDER BY t::text', c.oid::regclass), true, false, '')::text
+STATE="$ROWS_OF SELECT relname, pg_temp.rows_of('TABLE ' || c.oid::regclass)
         FROM pg_class c WHERE relname ~ '^ml_' AND relkind = 'r' AND relname <> 'ml_model_artifacts'
     UNION ALL SELECT 'artifact ' || sha256::text, string_agg(chunk || md5(bytes), ' ' ORDER BY chunk) FROM ml_model_artifacts GROUP BY sha256
     UNION ALL SELECT sequencename, last_value::text FROM pg_sequences WHERE sequencename ~ '^ml_' ORDER BY 1;"

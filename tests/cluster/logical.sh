@@ -33,13 +33,17 @@ done
 # Waits until everything committed on A is applied on the others.
 applied() { wait_for a shop "SELECT bool_and(replay_lsn >= '$(sql a shop "SELECT pg_current_wal_flush_lsn()")') AND count(*) = ${1:-2} FROM pg_stat_replication WHERE application_name IN ('b', 'c')"; }
 # Every row of the published tables, without what each server finds out about itself.
-STATE="SELECT p.tablename, query_to_xml(format('SELECT (to_jsonb(t) - ''health_status'' - ''health_reason'')::text AS row FROM %I.%I t WHERE to_jsonb(t) ->> ''action'' IS DISTINCT FROM ''health'' ORDER BY 1',
-        p.schemaname, p.tablename), true, false, '')::text
+STATE="$ROWS_OF SELECT p.tablename, pg_temp.rows_of(format('SELECT to_jsonb(t) - ''health_status'' - ''health_reason'' AS row FROM %I.%I t WHERE to_jsonb(t) ->> ''action'' IS DISTINCT FROM ''health''',
+        p.schemaname, p.tablename))
     FROM (VALUES ('ml_model_artifacts'), ('ml_model_registry'), ('ml_model_aliases'), ('ml_bentoml_services'), ('ml_stage_policies'), ('ml_model_events'),
         ('ml_health_limits'), ('ml_inference_log_policies'), ('ml_calibrations')) v (name) JOIN pg_tables p ON p.tablename = v.name ORDER BY 1;"
 same() {
-    local node
-    for node in b c; do is "$1: every row on $node" "$(sql $node shop "$STATE" | md5sum)" "$(sql a shop "$STATE" | md5sum)"; done
+    local node rows copied
+    rows=$(sql a shop "$STATE")
+    for node in b c; do
+        copied=$(sql $node shop "$STATE")
+        is "$1: every row on $node" "$(md5sum <<<"$copied")" "$(md5sum <<<"$rows")"
+    done
 }
 SUMS="SELECT e2i_predict('sum', ARRAY[10]), e2i_predict('sum@best', ARRAY[10]);"
 
