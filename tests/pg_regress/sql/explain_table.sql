@@ -69,6 +69,28 @@ CALL e2i_explain_table('risk', 'shop.patients', 'shop.letters', 2, language => '
 SELECT status, error_code FROM latest;
 DELETE FROM ml_reason_texts;
 
+-- Of a view, by a key of several columns; what is read and written is the caller's to read and write.
+CREATE VIEW shop.seen AS SELECT id % 3 AS shelf, id AS "at Place", age, "blood pressure", "é", d, e FROM shop.patients WHERE id <= 100;
+CALL e2i_explain_table('risk', 'shop.seen', 'shop."Of View"', 1, key => ARRAY['shelf', 'at Place'], batch_rows => 30);
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'shop."Of View"'::regclass;
+CALL e2i_explain_table('risk', 'shop.seen', 'shop."Of View"', 2, key => ARRAY['shelf', 'at Place'], batch_rows => 30);
+SELECT done, written, (SELECT count(*) FROM shop."Of View" v JOIN shop.patients p ON p.id = v."at Place",
+    e2i_reasons('risk', p, 2) r WHERE (v.rank, v.feature, v.contribution) = (r.rank, r.feature, r.contribution)) AS same FROM latest;
+CREATE ROLE regress_explaining;
+SELECT e2i_grant_usage('regress_explaining', 'scorer');
+GRANT USAGE ON SCHEMA shop TO regress_explaining;
+GRANT SELECT ON shop.patients TO regress_explaining;
+SET ROLE regress_explaining;
+CALL e2i_explain_table('risk', 'shop.patients', 'shop.letters');
+RESET ROLE;
+GRANT SELECT, INSERT, DELETE ON shop.letters TO regress_explaining;
+SET ROLE regress_explaining;
+CALL e2i_explain_table('risk', 'shop.patients', 'shop.letters');
+RESET ROLE;
+SELECT done, status, wrong('shop.letters', 3) FROM latest;
+DROP OWNED BY regress_explaining;
+DROP ROLE regress_explaining;
+
 -- What cannot be asked.
 BEGIN;
 CALL e2i_explain_table('risk', 'shop.patients', 'shop.never');
