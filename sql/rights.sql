@@ -31,7 +31,7 @@ CREATE VIEW e2i_rights AS
             'e2i_health', 'e2i_shadow_report', 'e2i_schedule_scoring', 'e2i_set_background', 'e2i_calibrate', 'e2i_check_coverage']),
         ('deployer', 'SELECT', ARRAY['ml_model_aliases', 'ml_bentoml_services', 'ml_stage_policies', 'ml_model_events',
             'ml_bentoml_serving_metrics', 'ml_health_limits', 'ml_inference_log_policies', 'e2i_models', 'e2i_services', 'e2i_serving_stats',
-            'ml_scoring_jobs', 'ml_scoring_schedules', 'ml_calibrations', 'ml_reason_texts']),
+            'ml_scoring_jobs', 'ml_scoring_schedules', 'ml_calibrations', 'e2i_importance_drift', 'ml_reason_texts']),
         ('deployer', 'SELECT, INSERT', ARRAY['ml_shap_analyses']),
         ('admin', 'EXECUTE', ARRAY['e2i_drop_model', 'e2i_archive_expired', 'e2i_serving_stats_reset', 'e2i_flush_metrics',
             'e2i_set_inference_log', 'e2i_export_model']),

@@ -18,7 +18,7 @@ const ADMINISTERING: [&str; 8] = [
 ];
 
 /// What a deployer may do.
-const DEPLOYING: [&str; 33] = [
+const DEPLOYING: [&str; 34] = [
     "e2i_register_model",
     "e2i_annotate_model",
     "e2i_deploy",
@@ -50,6 +50,7 @@ const DEPLOYING: [&str; 33] = [
     "ml_scoring_jobs",
     "ml_scoring_schedules",
     "ml_calibrations",
+    "e2i_importance_drift",
     "ml_shap_analyses",
     "ml_reason_texts",
 ];

@@ -49,6 +49,20 @@ SELECT e2i_set_background('binary', 'SELECT * FROM people ORDER BY id LIMIT 20')
 SELECT count(*) FROM e2i_importance('binary', 'people', 'probability', store => true);
 SELECT a.space, a.computation_method, b.rows_kept FROM ml_shap_analyses a JOIN ml_model_backgrounds b USING (background_id);
 
+-- How far importance has moved: each analysis against the one before of the same kind. Equal shares have the mean of their places.
+BEGIN;
+DELETE FROM ml_shap_analyses;
+INSERT INTO ml_shap_analyses (model_id, model_name, model_version, analysis_type, segment, space, base_value, global_importance, sample_size, computation_method, created_at)
+SELECT gen_random_uuid(), 'm', version, CASE WHEN segment IS NULL THEN 'global' ELSE 'segment' END, segment, 'margin', 0, importance::jsonb, 1, 'sampled', date '2026-01-01' + place
+FROM (VALUES (1, '1', NULL, '{"a": 3, "b": 2, "c": 1, "d": 0}'), (2, '1', NULL, '{"a": 6, "b": 4, "c": 2, "d": 0}'), (3, '2', NULL, '{"a": 4, "b": 1, "c": 3, "e": 2}'),
+    (4, '2', 'old', '{"a": 1}'), (5, '2', NULL, '{"a": 0, "b": 0}'), (6, '3', 'old', '{"a": 1, "b": 1}')) v (place, version, segment, importance);
+SELECT before_version, model_version, segment, round(rank_correlation::numeric, 6) AS rank_correlation, round(largest_change::numeric, 6) AS largest_change, feature,
+    round(before_share::numeric, 6) AS before_share, share
+FROM e2i_importance_drift ORDER BY created_at;
+ROLLBACK;
+SELECT count(*) FROM e2i_importance('binary', 'people', store => true);
+SELECT model_name, round(rank_correlation::numeric, 9) AS rank_correlation, largest_change FROM e2i_importance_drift;
+
 -- Whoever may score may ask, of rows that he may read; keeping is for those who deploy.
 CREATE ROLE asker;
 SELECT e2i_grant_usage('asker', 'scorer');
@@ -57,11 +71,13 @@ SET ROLE asker;
 SELECT count(*) FROM e2i_importance('three', 'points');
 SELECT count(*) FROM e2i_importance('binary', 'people');
 SELECT count(*) FROM e2i_importance('three', 'points', store => true);
+SELECT count(*) FROM e2i_importance_drift;
 RESET ROLE;
 SELECT e2i_grant_usage('asker', 'deployer');
 SET ROLE asker;
 SELECT count(*) FROM e2i_importance('three', 'points', class => '2', store => true);
 SELECT count(*) FROM ml_shap_analyses WHERE created_by = 'asker';
+SELECT count(*) > 0 AS drift FROM e2i_importance_drift;
 RESET ROLE;
 DROP OWNED BY asker;
 DROP ROLE asker;
