@@ -10,6 +10,7 @@ CREATE SCHEMA shop;
 CREATE TABLE shop.patients (id int PRIMARY KEY, region text, age float8, "blood pressure" float8, "é" float8, d float8, e float8);
 INSERT INTO shop.patients SELECT i, 'north', sin(i), CASE WHEN i % 7 > 0 THEN cos(i) END, i % 9 - 4, i % 2, i % 5 - 2 FROM generate_series(1, 500) i;
 CREATE VIEW latest AS SELECT total, done, written, failed, status, error_code, targets FROM ml_scoring_jobs ORDER BY id DESC LIMIT 1;
+ALTER TABLE ml_scoring_jobs ALTER id RESTART;
 -- What e2i_reasons says and the table does not have, and the other way round.
 CREATE FUNCTION wrong(name text, top int, only_those text DEFAULT 'true') RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE found bigint;
@@ -112,4 +113,5 @@ DROP FUNCTION wrong(text, int, text);
 DROP VIEW latest;
 DELETE FROM ml_scoring_job_errors;
 DELETE FROM ml_scoring_jobs;
+ALTER TABLE ml_scoring_jobs ALTER id RESTART;
 SELECT count(e2i_drop_model('risk:1', force => true));

@@ -31,6 +31,15 @@ SELECT id, rank, feature, direction FROM patients p, e2i_reasons('risk', p, 9, t
 SELECT id, rank, feature, direction FROM patients p, e2i_reasons('risk', p, 1, towards => 'down') ORDER BY id, rank;
 SELECT count(*) FROM patients p, e2i_reasons('risk', p, 9, towards => 'left');
 
+-- Of equal size the first of the model comes first: a sum, against zeros.
+\set cumsum :models '/shape_cumsum.onnx'
+SELECT count(e2i_register_model('ties', pg_read_binary_file(:'cumsum')));
+SELECT e2i_set_background('ties', 'SELECT 0 AS f0, 0 AS f1, 0 AS f2');
+SELECT rank, feature, contribution, direction FROM e2i_reasons('ties', ARRAY[2, -2, 2]);
+SELECT rank, feature, direction FROM e2i_reasons('ties', ARRAY[2, -2, 2], 1);
+SELECT rank, feature, direction FROM e2i_reasons('ties', ARRAY[2, -2, 2], towards => 'up');
+SELECT count(e2i_drop_model('ties:1', force => true));
+
 -- What cannot be filled in is refused when it is written; what is filled in is not looked into.
 INSERT INTO ml_reason_texts (direction, text) VALUES ('up', '{name} is high');
 INSERT INTO ml_reason_texts (direction, text, text_missing) VALUES ('up', 'high', 'no {');
