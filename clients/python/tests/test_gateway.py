@@ -214,3 +214,25 @@ def test_keys_that_others_may_read_are_refused(tmp_path):
     os.chmod(keys, 0o600)
     with pytest.raises(E2iError, match="16 characters"):
         read_keys(keys)
+
+
+def test_what_takes_too_long_is_ended(dsn, gateway, tmp_path):
+    process, url = started(dsn, tmp_path, "--anonymous-role", "postgres", "--model", "churn", "--timeout", "1", "--connections", "1")
+    try:
+        with psycopg.connect(dsn) as holder:
+            holder.execute("LOCK TABLE ml.ml_bentoml_services IN ACCESS EXCLUSIVE MODE")
+            answer = httpx.get(url + "/health", timeout=30)
+        assert answer.status_code == 504 and "timeout" in answer.json()["error"], answer.text
+        assert httpx.get(url + "/health", timeout=30).status_code in (200, 503)  # and the connection is as it was
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def test_no_free_connection_and_no_database_are_503():
+    from e2i_serve.gateway.errors import answer_to
+    from psycopg_pool import PoolTimeout, TooManyRequests
+
+    for problem in (PoolTimeout(), TooManyRequests(), psycopg.OperationalError("connection refused"), psycopg.errors.TooManyConnections()):
+        assert answer_to(problem).status_code == 503
+    assert answer_to(psycopg.errors.InternalError_()).body == b'{"error":"the database failed","sqlstate":"XX000"}'

@@ -103,5 +103,6 @@ def serve(settings: Settings, keys_file: Path | None, host: str, port: int, work
     os.environ[ENVIRONMENT] = json.dumps({**told, "keys_file": str(keys_file) if keys_file else None})
     uvicorn.run(
         "e2i_serve.gateway.server:from_environment", factory=True, host=host, port=port, workers=workers, access_log=False,
-        log_level="warning", timeout_graceful_shutdown=int(settings.grace), server_header=False,
+        log_level="warning", timeout_graceful_shutdown=int(settings.grace), server_header=False, ws="none",
+        proxy_headers=False,
     )  # fmt: skip

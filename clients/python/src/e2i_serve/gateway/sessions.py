@@ -22,7 +22,7 @@ class Sessions:
         self.settings = settings
         self.schema = ""
         self._roles: dict[int, str | None] = {}
-        self._queries: dict[str, sql.Composed] = {}
+        self._queries: dict[str, bytes] = {}
         self.pool: AsyncConnectionPool[AsyncConnection] = AsyncConnectionPool(
             settings.to,
             min_size=min(2, settings.connections),
@@ -56,7 +56,7 @@ class Sessions:
         """The first column of the first row of a statement made with a role; None where there is no row."""
         composed = self._queries.get(query)
         if composed is None:
-            composed = self._queries[query] = sql.SQL(query).format(e2i=sql.Identifier(self.schema))  # type: ignore[arg-type]
+            composed = self._queries[query] = sql.SQL(query).format(e2i=sql.Identifier(self.schema)).as_bytes()  # type: ignore[arg-type]
         async with self.pool.connection() as connection:
             # Of a connection that is new, whatever had its address before.
             if self._roles.get(id(connection), "") != role:
