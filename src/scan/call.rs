@@ -94,12 +94,15 @@ impl ScoringFunction {
 
     /// What it asks of a row, and as which function's calls that is counted.
     pub fn asked(&self) -> Asked {
-        let function = match (self.is_pinned, self.question) {
-            (true, _) => Function::Pinned,
-            (_, Question::Prediction) => Function::Predict,
-            (_, Question::Label) => Function::Label,
-            (_, Question::Probabilities) => Function::Probabilities,
-            (_, Question::Vector) => Function::Vector,
+        let function = match (self.purpose(), self.question) {
+            _ if self.is_pinned => Function::Pinned,
+            (Some(Purpose::Interval), _) => Function::Interval,
+            (Some(Purpose::Set), _) => Function::Set,
+            (Some(Purpose::Probability), _) => Function::Calibrated,
+            (None, Question::Prediction) => Function::Predict,
+            (None, Question::Label) => Function::Label,
+            (None, Question::Probabilities) => Function::Probabilities,
+            (None, Question::Vector) => Function::Vector,
         };
         Asked { question: Some(self.question), function: Some(function), calibrated: self.purpose() }
     }

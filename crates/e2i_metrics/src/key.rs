@@ -22,10 +22,16 @@ pub enum Function {
     Serve,
     /// A shadow that scores beside, whatever was called.
     Shadow,
+    /// `e2i_predict_interval`.
+    Interval,
+    /// `e2i_predict_set`.
+    Set,
+    /// `e2i_predict_calibrated` and `e2i_predict_calibrated_proba`.
+    Calibrated,
 }
 
 impl Function {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::Load, "load"),
         (Self::Predict, "e2i_predict"),
         (Self::Label, "e2i_predict_label"),
@@ -34,6 +40,9 @@ impl Function {
         (Self::Pinned, "e2i_predict_pinned"),
         (Self::Serve, "e2i_serve"),
         (Self::Shadow, "shadow"),
+        (Self::Interval, "e2i_predict_interval"),
+        (Self::Set, "e2i_predict_set"),
+        (Self::Calibrated, "e2i_predict_calibrated"),
     ];
 
     /// The function's name.

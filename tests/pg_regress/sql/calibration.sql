@@ -132,6 +132,25 @@ SELECT e2i_calibrate('pair', 'known', 'y', method => 'asymmetric_quantiles');
 SELECT bool_and(abs((i).lower - (e.lower - below)) + abs((i).upper - (e.upper + above)) < 1e-9) AS same FROM ends e JOIN rows r USING (id), LATERAL (SELECT e2i_predict_interval('pair', r, 0.8) i) s,
     (SELECT lower - y AS below FROM ends WHERE id <= 44 ORDER BY 1 OFFSET 40 LIMIT 1) b, (SELECT y - upper AS above FROM ends WHERE id <= 44 ORDER BY 1 OFFSET 40 LIMIT 1) a;
 
+-- A trained model of quantiles, as MAPIE conformalises it.
+\set quantile :models '/trained/xgb_quantile.json'
+SELECT FROM e2i_register_model('quantile', pg_read_binary_file(:'quantile'));
+CREATE TABLE mapie AS SELECT pg_read_file(:'models' || '/calibrations_trained.json')::jsonb AS said;
+CREATE TABLE trained AS SELECT id, f0, f1, f2, f3, f4, (said -> 'truth' ->> (id::int - 1))::float8 AS y, id <= (said -> 'known')::int AS is_known
+    FROM mapie, jsonb_array_elements(said -> 'features') WITH ORDINALITY r (row, id),
+        LATERAL (SELECT (row ->> 0)::float8, (row ->> 1)::float8, (row ->> 2)::float8, (row ->> 3)::float8, (row ->> 4)::float8) f (f0, f1, f2, f3, f4);
+SELECT e2i_calibrate('quantile', 'SELECT * FROM trained WHERE is_known', 'y', method => 'quantiles');
+CREATE VIEW as_said AS SELECT method, level, count(*), max(abs((i).lower - (said #>> ARRAY[method, place, row, '0'])::float8) + abs((i).upper - (said #>> ARRAY[method, place, row, '1'])::float8)) < 2e-6 AS same
+    FROM (VALUES ('quantiles'), ('asymmetric_quantiles')) m (method), mapie, (VALUES (0.5, '0'), (0.8, '1')) l (level, place),
+        LATERAL (SELECT e2i_predict_interval('quantile', t, level) AS i, (id - 1 - (said -> 'known')::int)::text AS row FROM trained t WHERE NOT is_known) s
+    WHERE method = (SELECT c.method FROM ml_calibrations c JOIN ml_model_registry r ON r.id = c.model_id WHERE r.model_name = 'quantile' LIMIT 1) GROUP BY 1, 2 ORDER BY 2;
+SELECT * FROM as_said;
+SELECT e2i_calibrate('quantile', 'SELECT * FROM trained WHERE is_known', 'y', method => 'asymmetric_quantiles');
+SELECT * FROM as_said;
+DROP VIEW as_said;
+DROP TABLE mapie, trained;
+SELECT e2i_drop_model('quantile:1', force => true) IS NOT NULL;
+
 -- Sets of classes. Least ambiguous ones may be empty.
 SELECT e2i_calibrate('kind', 'known', 'class');
 CREATE VIEW probabilities AS SELECT r.id, c.label, c.o, p.p, sum(p.p) OVER (PARTITION BY id ORDER BY p.p DESC, c.o ROWS UNBOUNDED PRECEDING) AS sum, c.label = r.class AS is_so
@@ -224,6 +243,11 @@ SET ROLE regress_deployer;
 SELECT e2i_calibrate('price', 'known', 'y');
 SELECT DISTINCT made_by FROM ml_calibrations WHERE purpose = 'interval' AND method = 'residual';
 RESET ROLE;
+
+-- Calls are counted as those of the functions that were called.
+SELECT FROM e2i_serving_stats_reset();
+SELECT count(e2i_predict_interval('price', r)), count(e2i_predict_set('kind', r)), count(e2i_predict_calibrated('risk', r)), count(e2i_predict_calibrated_proba('risk', r)), count(e2i_predict('price', r)) FROM rows r WHERE id <= 7 AND region IS NOT NULL;
+SELECT version, function, predictions FROM e2i_serving_counters(by_function => true) WHERE predictions > 0 ORDER BY function;
 
 DROP VIEW ends, probabilities, residuals, known, later;
 DROP TABLE rows, kept, scaled, weighted;
