@@ -57,7 +57,12 @@ impl<'j> Payload<'j> {
         let plain = |rows| Ok(Self { rows, inference: None });
         let (form, rows) = match given.as_slice() {
             // Saved by MLflow as input_example.json, and the body of clients that leave the envelope away.
-            [] if inner.get("columns").is_some() && inner.get("data").is_some() => return plain(split(inner)?),
+            [] if inner.get("columns").is_some() && inner.get("data").is_some() => {
+                return plain(split(inner, "columns", "data")?);
+            }
+            // Azure's, of a model of MLflow's: rows without a name around them; and those of older scripts, whose name is data.
+            [] if !inner.is_object() => return plain(listed(inner)?),
+            [] if inner.get("data").is_some() => return plain(of_data(inner)?),
             [] => return Err(bad("the payload has no \"features\"".to_owned())),
             ["features", ..] => ("features", inner.get("features")),
             [form] => (*form, inner.get(form)),
@@ -70,7 +75,7 @@ impl<'j> Payload<'j> {
         };
         match form {
             "features" => plain(Rows::of(rows)),
-            "dataframe_split" => plain(split(rows)?),
+            "dataframe_split" => plain(split(rows, "columns", "data")?),
             "inputs" if is_inference(rows) => {
                 let tensors = rows.elements().enumerate().map(|(place, tensor)| Tensor::read(place, tensor));
                 let tensors = tensors.collect::<Result<Vec<_>>>()?;
@@ -156,15 +161,35 @@ fn alone(value: Value<'_>) -> Value<'_> {
     }
 }
 
-/// A data frame as pandas writes it with `orient='split'`. Columns that are numbered have no names.
-fn split(frame: Container<'_>) -> Result<Rows<'_>> {
-    let Some(Value::Container(data)) = frame.get("data").filter(|_| frame.is_object()) else {
-        return Err(bad("a data frame has no array \"data\"".to_owned()));
+/// Rows under the name data: an array, or Seldon's names and ndarray.
+fn of_data(payload: Container<'_>) -> Result<Rows<'_>> {
+    match payload.get("data") {
+        Some(Value::Container(data)) if data.get("ndarray").is_some() => split(data, "names", "ndarray"),
+        Some(Value::Container(data)) if !data.is_object() => listed(data),
+        _ => Err(bad("\"data\" of the payload is no array of rows".to_owned())),
+    }
+}
+
+/// Rows of a list; an array of scalars is one.
+fn listed(rows: Container<'_>) -> Result<Rows<'_>> {
+    match rows.elements().next() {
+        Some(Value::Scalar(_)) => Ok(Rows::One(rows)),
+        _ => records(rows),
+    }
+}
+
+/// A data frame as pandas writes it with `orient='split'`, its members by their names. Columns that are numbered have no names.
+fn split<'j>(frame: Container<'j>, names: &str, rows: &str) -> Result<Rows<'j>> {
+    let Some(Value::Container(data)) = frame.get(rows).filter(|_| frame.is_object()) else {
+        return Err(bad(format!("a data frame has no array {rows:?}")));
     };
-    let columns = match frame.get("columns") {
+    let columns = match frame.get(names) {
         None | Some(Value::Scalar(Scalar::Missing)) => return Ok(Rows::Many(data)),
+        Some(Value::Container(columns)) if columns.count() == 0 && !columns.is_object() && names == "names" => {
+            return Ok(Rows::Many(data));
+        }
         Some(Value::Container(columns)) if !columns.is_object() && !data.is_object() => columns,
-        Some(_) => return Err(bad("\"columns\" and \"data\" of a data frame are arrays".to_owned())),
+        Some(_) => return Err(bad(format!("{names:?} and {rows:?} of a data frame are arrays"))),
     };
     let is_numbered = columns.elements().enumerate().all(|(place, column)| {
         matches!(column, Value::Scalar(Scalar::Decimal(number)) if number.to_i64() == i64::try_from(place).ok())
