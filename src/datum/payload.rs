@@ -53,6 +53,8 @@ impl<'j> Payload<'j> {
             Some(Value::Container(inner)) => inner,
             _ => payload,
         };
+        let is_enveloped = matches!(payload.get("input_data"), Some(Value::Container(_)));
+        let is_array = |value| matches!(value, Value::Container(array) if !array.is_object());
         let given: Vec<&str> = FORMS.into_iter().filter(|form| inner.get(form).is_some()).collect();
         let plain = |rows| Ok(Self { rows, inference: None });
         let (form, rows) = match given.as_slice() {
@@ -61,8 +63,12 @@ impl<'j> Payload<'j> {
                 return plain(split(inner, "columns", "data")?);
             }
             // Azure's, of a model of MLflow's: rows without a name around them; and those of older scripts, whose name is data.
-            [] if !inner.is_object() => return plain(listed(inner)?),
-            [] if inner.get("data").is_some() => return plain(of_data(inner)?),
+            [] if !inner.is_object() && is_rows(payload.get("input_data")) => return plain(records(inner)?),
+            [] if is_rows(inner.get("data")) => return plain(of_data(inner)?),
+            // Azure's named tensors.
+            [] if is_enveloped && inner.count() > 0 && inner.values().all(is_array) => {
+                return plain(Rows::Cells(side_by_side(columns_of(inner)?, interface)?));
+            }
             [] => return Err(bad("the payload has no \"features\"".to_owned())),
             ["features", ..] => ("features", inner.get("features")),
             [form] => (*form, inner.get(form)),
@@ -86,10 +92,7 @@ impl<'j> Payload<'j> {
                 Ok(Self { rows: Rows::Cells(side_by_side(tensors, interface)?), inference: Some(id) })
             }
             _ if rows.is_object() && form == "inputs" => {
-                let members = rows.keys().zip(rows.values());
-                let tensors =
-                    members.map(|(name, values)| Tensor::of_column(name, values)).collect::<Result<Vec<_>>>()?;
-                plain(Rows::Cells(side_by_side(tensors, interface)?))
+                plain(Rows::Cells(side_by_side(columns_of(rows)?, interface)?))
             }
             _ if rows.is_object() => plain(Rows::One(rows)),
             _ => plain(records(rows)?),
@@ -161,20 +164,26 @@ fn alone(value: Value<'_>) -> Value<'_> {
     }
 }
 
-/// Rows under the name data: an array, or Seldon's names and ndarray.
-fn of_data(payload: Container<'_>) -> Result<Rows<'_>> {
-    match payload.get("data") {
-        Some(Value::Container(data)) if data.get("ndarray").is_some() => split(data, "names", "ndarray"),
-        Some(Value::Container(data)) if !data.is_object() => listed(data),
-        _ => Err(bad("\"data\" of the payload is no array of rows".to_owned())),
+/// The columns of an object.
+fn columns_of(rows: Container<'_>) -> Result<Vec<Tensor<'_>>> {
+    rows.keys().zip(rows.values()).map(|(name, values)| Tensor::of_column(name, values)).collect()
+}
+
+/// Whether a value is Seldon's names and ndarray, or an array of rows.
+fn is_rows(value: Option<Value<'_>>) -> bool {
+    match value {
+        Some(Value::Container(data)) if data.is_object() => data.get("ndarray").is_some(),
+        Some(Value::Container(data)) => matches!(data.elements().next(), Some(Value::Container(_))),
+        _ => false,
     }
 }
 
-/// Rows of a list; an array of scalars is one.
-fn listed(rows: Container<'_>) -> Result<Rows<'_>> {
-    match rows.elements().next() {
-        Some(Value::Scalar(_)) => Ok(Rows::One(rows)),
-        _ => records(rows),
+/// The rows under the name data, see [`is_rows`].
+fn of_data(payload: Container<'_>) -> Result<Rows<'_>> {
+    match payload.get("data") {
+        Some(Value::Container(data)) if data.is_object() => split(data, "names", "ndarray"),
+        Some(Value::Container(data)) => records(data),
+        _ => Err(bad("\"data\" is no array of rows".to_owned())),
     }
 }
 

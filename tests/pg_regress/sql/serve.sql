@@ -104,6 +104,18 @@ SELECT payload, pg_temp.served('linear', payload::jsonb) -> 'predictions' AS pre
     '{"inputs": {"a": 1, "b": 2, "c": 3, "d": 4}}',
     '{"inputs": {"any name": [[1, 2, 3, 4], [4, 3, 2, 1]]}}',
     '{"input_data": {"dataframe_split": {"columns": ["a", "b", "c", "d"], "data": [[1, 2, 3, 4]]}}}']) AS payload;
+-- Azure's of a model of MLflow's, those of its older scripts, and Seldon's.
+SELECT payload, pg_temp.served('linear', payload::jsonb) -> 'predictions' AS predictions FROM unnest(ARRAY[
+    '{"input_data": {"columns": ["d", "c", "b", "a"], "index": [0, 1], "data": [[4, 3, 2, 1], [1, 2, 3, 4]]}, "params": {}}',
+    '{"input_data": [[1, 2, 3, 4], [4, 3, 2, 1]]}',
+    '{"input_data": [{"a": 1, "b": 2, "c": 3, "d": 4}, {"a": 4, "b": 3, "c": 2, "d": 1}]}',
+    '{"input_data": {"a": [1, 4], "b": [2, 3], "c": [3, 2], "d": [4, 1]}}',
+    '{"data": [[1, 2, 3, 4], [4, 3, 2, 1]]}', '{"data": [{"a": 1, "b": 2, "c": 3, "d": 4}]}',
+    '{"data": {"names": ["d", "c", "b", "a"], "ndarray": [[4, 3, 2, 1], [1, 2, 3, 4]]}}', '{"data": {"names": [], "ndarray": [[1, 2, 3, 4]]}}',
+    '{"data": {"ndarray": [[1, 2, 3, 4]]}}']) AS payload;
+SELECT payload, regress.raised(format('SELECT e2i_serve(''linear'', %L)', payload)) FROM unnest(ARRAY[
+    '{"input_data": 3}', '{"input_data": {}}', '{"input_data": []}', '{"input_data": {"a": [1], "b": 2}}', '{"input_data": {"a": [1, 4], "b": [2]}}', '{"input_data": [[1, 2, 3, 4], 5]}',
+    '{"data": 3}', '{"data": {}}', '{"data": {"names": ["a"], "ndarray": 3}}', '{"data": {"names": ["a", "b"], "ndarray": [[1]]}}', '{"data": [[1, 2]]}']) AS payload;
 SELECT round((p ->> 0)::numeric, 4) AS missing
 FROM e2i_serve('churn', '{"columns": ["specialty", "region", "years_in_practice", "tenure_months", "patient_volume", "calls_last_quarter", "engagement_score", "rx_last_quarter", "is_kol"],
     "data": [[null, "South", 4, 48, 325, 5, null, null, false]]}') AS answer, LATERAL (SELECT answer -> 'predictions' AS p) q;
