@@ -12,8 +12,10 @@ use std::ops::Range;
 use e2i_core::native::{Aggregate, Ensemble, FeatureUse, Node, Test, Tree};
 use e2i_core::{Error, Kind, Result};
 
+use crate::groups::{Groups, questions_below};
+
 /// Rows that are looked at together: a bit each.
-pub(crate) const ROWS: usize = 64;
+const ROWS: usize = 64;
 
 /// Most players of a leaf: a bit each.
 pub(crate) const PLAYERS: usize = 64;
@@ -35,36 +37,38 @@ pub(crate) struct Leaf {
 pub(crate) struct Player {
     pub(crate) column: u32,
     /// Where its turns are.
-    turns: Range<usize>,
+    pub(crate) turns: Range<usize>,
     /// Which part of the training data took these turns.
     pub(crate) share: f64,
 }
 
 /// A way to go at a branch: the number of its question, and whether the answer must be yes.
-type Turn = (u32, bool);
+pub(crate) type Turn = (u32, bool);
 
 /// A turn, and the part of what came to the branch that took it.
 type Taken = (Turn, f64);
 
 /// What a branch asks.
 #[derive(Debug)]
-struct Question {
-    feature: u32,
-    test: Test,
-    missing_yes: bool,
+pub(crate) struct Question {
+    pub(crate) feature: u32,
+    pub(crate) test: Test,
+    pub(crate) missing_yes: bool,
 }
 
 /// All leaves of an ensemble.
 #[derive(Debug)]
 pub struct Leaves {
     /// How rows are read: an ensemble without trees.
-    reading: Ensemble,
-    questions: Vec<Question>,
-    turns: Vec<Turn>,
+    pub(crate) reading: Ensemble,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) turns: Vec<Turn>,
     pub(crate) players: Vec<Player>,
     /// What leaves add: target and number.
     pub(crate) weights: Vec<(u32, f64)>,
     pub(crate) leaves: Vec<Leaf>,
+    /// Leaves that are looked up together, and whose they are.
+    pub(crate) groups: Groups,
     /// What is added to each target for every row.
     pub(crate) constant: Vec<f64>,
     have_covers: bool,
@@ -120,6 +124,7 @@ impl Leaves {
             players: vec![],
             weights: vec![],
             leaves: vec![],
+            groups: Groups::default(),
             have_covers: true,
             reading: Ensemble { trees: vec![], features: ensemble.features.clone(), base: vec![], ..*ensemble },
         };
@@ -147,16 +152,30 @@ impl Leaves {
         // The way to a node: a turn at each branch above it, and the part of what came there that took it.
         let mut open: Vec<(usize, usize, Option<Taken>)> = vec![(0, 0, None)];
         let mut way: Vec<Taken> = vec![];
+        let below = questions_below(tree);
+        // The depth at which the group that is open begins.
+        let mut group: Option<usize> = None;
         while let Some((at, depth, turn)) = open.pop() {
             way.truncate(depth.saturating_sub(1));
             way.extend(turn);
+            if group.is_none_or(|begun| depth <= begun) {
+                let columns: Vec<u32> = way.iter().map(|taken| self.column(taken, players)).collect();
+                let turns: Vec<(u32, Turn)> = columns.into_iter().zip(way.iter().map(|(turn, _)| *turn)).collect();
+                group = self.groups.begin(turns, below[at], self.leaves.len()).then_some(depth);
+            }
             match &tree.nodes[at] {
                 Node::Leaf(weights) => {
+                    if group.is_none() {
+                        self.groups.begin_alone(self.leaves.len());
+                    }
                     let from = self.weights.len();
                     self.weights.extend(weights.iter().map(|weight| (weight.target, weight.value * scale)));
                     self.leaf(&way, from, players)?;
                 }
                 Node::Branch(branch) => {
+                    if group.is_some() {
+                        self.groups.ask(number[at]);
+                    }
                     for (next, yes) in [(branch.no as usize, false), (branch.yes as usize, true)] {
                         let share = if is_known { part(tree.cover[next], tree.cover[at]) } else { f64::NAN };
                         open.push((next, depth + 1, Some(((number[at], yes), share))));
@@ -164,7 +183,14 @@ impl Leaves {
                 }
             }
         }
+        self.groups.end_tree(self.questions.len(), self.leaves.len());
         Ok(())
+    }
+
+    /// The column that decides a turn, or the one that it is part of.
+    fn column(&self, ((question, _), _): &Taken, players: Option<&[u32]>) -> u32 {
+        let column = self.reading.features[self.questions[*question as usize].feature as usize].column;
+        players.and_then(|players| players.get(column as usize)).copied().unwrap_or(column)
     }
 
     /// One more leaf, with the weights from `from` on.
@@ -172,11 +198,7 @@ impl Leaves {
         if self.leaves.len() == MOST {
             return Err(Error::new(Kind::Limit, "the trees of the model have too many leaves to be explained"));
         }
-        let column = |((question, _), _): &Taken| {
-            let column = self.reading.features[self.questions[*question as usize].feature as usize].column;
-            players.and_then(|players| players.get(column as usize)).copied().unwrap_or(column)
-        };
-        let mut columns: Vec<u32> = way.iter().map(column).collect();
+        let mut columns: Vec<u32> = way.iter().map(|taken| self.column(taken, players)).collect();
         let of_turns = columns.clone();
         columns.sort_unstable();
         columns.dedup();
@@ -237,6 +259,7 @@ impl Leaves {
             + self.players.len() * size_of::<Player>()
             + self.weights.len() * size_of::<(u32, f64)>()
             + self.leaves.len() * size_of::<Leaf>()
+            + self.groups.memory_bytes()
     }
 
     /// What rows answer; they have the ensemble's width, one after the other.

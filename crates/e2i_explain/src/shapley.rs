@@ -46,7 +46,13 @@ impl Shares {
         Self { points: (0..=players).map(|players| gauss_legendre(players.div_ceil(2))).collect() }
     }
 
+    /// Points and weights for so many players.
+    pub(crate) fn points(&self, players: usize) -> &[(f64, f64)] {
+        &self.points[players]
+    }
+
     /// What each player gets for one pattern of players whose conditions the row holds.
+    #[cfg(test)]
     pub(crate) fn of_pattern(&self, shares: &[f64], pattern: u64, got: &mut Vec<f64>) {
         let count = shares.len();
         let held = |player: usize| if pattern >> player & 1 == 1 { 1.0 } else { 0.0 };

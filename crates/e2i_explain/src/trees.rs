@@ -1,22 +1,25 @@
 //! Exact attributions of the sums of trees: what each column adds to the sum of a row, beyond what is expected without it.
 //!
-//! What a leaf gives to its players depends on nothing but which of them the row holds: for leaves of few players there is a table
-//! of all patterns, within a bound of memory, and for the others it is computed for the row. Rows are looked at in words of 64.
-//! Everything is added in float64.
+//! What a leaf gives to its players depends on nothing but which of them the row holds: for leaves of few players there are tables
+//! of all patterns, one for each group of leaves, within a bound of memory; for the others it is computed for the row. Rows are looked at in blocks.
+//! Everything is added in float64, in the order of the groups.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::rc::Rc;
 
+use e2i_core::native::InstructionSet;
 use e2i_core::{Error, Kind, Result};
 
-use crate::leaves::{Answers, Leaf, Leaves, ROWS};
+use crate::groups::Group;
+use crate::kernels::{BITS, Pair};
+use crate::leaves::{Answers, Leaf, Leaves};
+use crate::rows::Work;
 use crate::shapley::{Pairs, Shares};
-
-/// Most players of a leaf that has a table.
-const PLAYERS: usize = 8;
 
 /// What stands for a column that is not known.
 #[derive(Debug)]
-enum Game {
+pub(crate) enum Game {
     /// What of the training data took each turn.
     Covers(Shares),
     /// The rows of a background.
@@ -25,24 +28,38 @@ enum Game {
 
 /// Rows that stand for what is not known.
 #[derive(Debug)]
-struct Background {
-    pairs: Pairs,
+pub(crate) struct Background {
+    pub(crate) pairs: Pairs,
     answers: Answers,
     rows: usize,
     /// For each leaf that is computed for each row, the patterns of the background with the part of its rows that have it.
-    patterns: Vec<Vec<(u64, f64)>>,
+    pub(crate) patterns: Vec<Vec<(u64, f64)>>,
+}
+
+/// What the leaves of a group give together: for each pattern two numbers for each two cells of an answer.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Where its numbers begin.
+    pub(crate) start: usize,
+    /// Where its cells are, of which there is an even number.
+    pub(crate) cells: Range<usize>,
+    /// Patterns that there are.
+    pub(crate) patterns: usize,
 }
 
 /// The attributions of one ensemble by one method.
 #[derive(Debug)]
 pub struct Attributions {
-    leaves: Rc<Leaves>,
-    game: Game,
+    pub(crate) leaves: Rc<Leaves>,
+    pub(crate) game: Game,
     /// What is expected of each target.
     base: Vec<f64>,
-    tables: Vec<f64>,
-    /// For each leaf where its table begins.
-    starts: Vec<Option<usize>>,
+    /// The numbers of all tables, and after them as many as a pattern can lead to.
+    pub(crate) numbers: Vec<Pair>,
+    /// The numbers of cells that tables add to: a number a target and column, and one for nobody.
+    pub(crate) cells: Vec<u32>,
+    /// For each group its table.
+    pub(crate) tables: Vec<Option<Table>>,
 }
 
 impl Attributions {
@@ -64,7 +81,7 @@ impl Attributions {
                 .iter()
                 .for_each(|(target, value)| base[*target as usize] += part * value);
         }
-        let mut made = Self { base, tables: vec![], starts: vec![], game: Game::Covers(Shares::new(0)), leaves };
+        let mut made = Self::new(leaves, base, Game::Covers(Shares::new(0)));
         made.fill(bytes, interrupted, |leaves, index, tables| {
             let of: Vec<f64> = shares_of(leaves, &leaves.leaves[index]).collect();
             shares.table(&of, tables);
@@ -95,41 +112,105 @@ impl Attributions {
             alike.map(|alike| (alike[0], alike.len() as f64 / count as f64)).collect::<Vec<(u64, f64)>>()
         };
         let empty = Background { pairs: Pairs::new(0), answers: Answers::default(), rows: 0, patterns: vec![] };
-        let mut made = Self { base, tables: vec![], starts: vec![], game: Game::Background(empty), leaves };
+        let mut made = Self::new(leaves, base, Game::Background(empty));
         let mut patterns = vec![];
         made.fill(bytes, interrupted, |leaves, index, tables| {
             let leaf = &leaves.leaves[index];
             pairs.table(leaf.players.len(), &patterns_of(leaves, leaf), tables);
         })?;
-        for (leaf, start) in made.leaves.leaves.iter().zip(&made.starts) {
-            patterns.push(if start.is_none() { patterns_of(&made.leaves, leaf) } else { vec![] });
+        for (group, table) in made.leaves.groups.groups.iter().zip(&made.tables) {
+            let computed = |leaf: &Leaf| if table.is_none() { patterns_of(&made.leaves, leaf) } else { vec![] };
+            patterns.extend(made.leaves.leaves[group.leaves.clone()].iter().map(computed));
         }
         made.game = Game::Background(Background { pairs, answers, rows: count, patterns });
         Ok(made)
     }
 
-    /// Makes the tables that fit.
+    fn new(leaves: Rc<Leaves>, base: Vec<f64>, game: Game) -> Self {
+        Self { leaves, game, base, numbers: vec![], cells: vec![], tables: vec![] }
+    }
+
+    /// Makes the tables that fit; `unit` gives for a leaf that adds 1 the numbers of each player for each pattern of them.
     fn fill(
         &mut self,
         bytes: usize,
         interrupted: fn() -> bool,
-        mut table: impl FnMut(&Leaves, usize, &mut Vec<f64>),
+        mut unit: impl FnMut(&Leaves, usize, &mut Vec<f64>),
     ) -> Result<()> {
-        const LEAVES_BETWEEN_LOOKS: usize = 256;
-        for (index, leaf) in self.leaves.leaves.iter().enumerate() {
-            if index % LEAVES_BETWEEN_LOOKS == 0 && interrupted() {
+        const GROUPS_BETWEEN_LOOKS: usize = 64;
+        let leaves = Rc::clone(&self.leaves);
+        let mut of_leaf = vec![];
+        for (index, group) in leaves.groups.groups.iter().enumerate() {
+            if index % GROUPS_BETWEEN_LOOKS == 0 && interrupted() {
                 return Err(Error::new(Kind::Interrupted, "the run was interrupted"));
             }
-            let players = leaf.players.len();
-            let size = players << players.min(PLAYERS + 1);
-            let fits = players <= PLAYERS && (self.tables.len() + size) * size_of::<f64>() <= bytes;
-            self.starts.push(fits.then_some(self.tables.len()));
-            if fits {
-                table(&self.leaves, index, &mut self.tables);
+            let table = self.table(group, bytes);
+            if let Some(table) = &table {
+                for leaf in group.leaves.clone() {
+                    of_leaf.clear();
+                    unit(&leaves, leaf, &mut of_leaf);
+                    self.add_to_table(table, group, &leaves.leaves[leaf], &of_leaf);
+                }
+            }
+            self.tables.push(table);
+        }
+        // Whatever a byte says is within the numbers.
+        let widest = self.tables.iter().flatten().map(|table| table.cells.len() / 2).max().unwrap_or(0);
+        self.numbers.resize(self.numbers.len() + (widest << BITS), [0.0; 2]);
+        self.numbers.shrink_to_fit();
+        Ok(())
+    }
+
+    /// An empty table for a group, if it can have one and fits.
+    fn table(&mut self, group: &Group, bytes: usize) -> Option<Table> {
+        let leaves = &self.leaves;
+        let mut cells = BTreeSet::new();
+        for leaf in &leaves.leaves[group.leaves.clone()] {
+            if leaf.players.len() > BITS {
+                return None;
+            }
+            for (target, _) in &leaves.weights[leaf.weights.clone()] {
+                let cell = |column: u32| target * leaves.width() as u32 + column;
+                cells.extend(leaves.players[leaf.players.clone()].iter().map(|player| cell(player.column)));
             }
         }
-        self.tables.shrink_to_fit();
-        Ok(())
+        let patterns = 1 << leaves.groups.bits(group).len();
+        let more = cells.len().div_ceil(2) * patterns;
+        let (start, first) = (self.numbers.len(), self.cells.len());
+        if (start + more) * size_of::<Pair>() > bytes {
+            return None;
+        }
+        self.numbers.resize(start + more, [0.0; 2]);
+        self.cells.extend(cells);
+        if (self.cells.len() - first) % 2 == 1 {
+            self.cells.push((leaves.width() * leaves.targets()) as u32);
+        }
+        Some(Table { start, cells: first..self.cells.len(), patterns })
+    }
+
+    /// Adds what a leaf of a group gives.
+    fn add_to_table(&mut self, table: &Table, group: &Group, leaf: &Leaf, of_leaf: &[f64]) {
+        let (leaves, width) = (&self.leaves, self.leaves.width() as u32);
+        let players = &leaves.players[leaf.players.clone()];
+        let meant: Vec<(usize, usize)> = players
+            .iter()
+            .map(|player| leaves.groups.meant(group, player.column, &leaves.turns[player.turns.clone()]))
+            .collect();
+        let own = |pattern: usize| {
+            let holds = |(mask, right): &(usize, usize)| usize::from(pattern & mask == *right);
+            meant.iter().enumerate().fold(0, |own, (place, meant)| own | holds(meant) << place)
+        };
+        let own: Vec<usize> = (0..table.patterns).map(own).collect();
+        let cells = &self.cells[table.cells.clone()];
+        for (player, got) in players.iter().zip(of_leaf.chunks_exact(1 << players.len())) {
+            for (target, value) in &leaves.weights[leaf.weights.clone()] {
+                let Some(place) = cells.iter().position(|cell| *cell == target * width + player.column) else { continue };
+                let pairs = self.numbers[table.start + place / 2..].iter_mut().step_by(cells.len() / 2);
+                for (pair, own) in pairs.zip(&own) {
+                    pair[place % 2] += value * got[*own];
+                }
+            }
+        }
     }
 
     /// What is expected of each target when no column is known.
@@ -155,8 +236,9 @@ impl Attributions {
             }
         };
         size_of::<Self>()
-            + self.tables.len() * size_of::<f64>()
-            + self.starts.len() * size_of::<Option<usize>>()
+            + self.numbers.len() * size_of::<Pair>()
+            + self.cells.len() * size_of::<u32>()
+            + self.tables.len() * size_of::<Option<Table>>()
             + background
     }
 
@@ -164,18 +246,8 @@ impl Attributions {
     /// column. A column that no path asks has exactly 0.
     #[must_use]
     pub fn of_rows(&self, rows: &[f64]) -> Vec<f64> {
-        let (width, targets) = (self.leaves.width(), self.leaves.targets());
-        let cells = width * targets;
-        let mut all = vec![0.0; rows.len() / width.max(1) * cells];
-        // A column of rows for each number, so that rows beside each other are added together.
-        let mut sums = vec![[0.0; ROWS]; cells];
-        for (rows, all) in rows.chunks(width.max(1) * ROWS).zip(all.chunks_mut((cells * ROWS).max(1))) {
-            sums.iter_mut().for_each(|sums| sums.fill(0.0));
-            self.add_word(&self.leaves.answers(rows), rows.len() / width.max(1), &mut sums);
-            for (row, all) in all.chunks_exact_mut(cells.max(1)).enumerate() {
-                all.iter_mut().zip(&sums).for_each(|(number, sums)| *number = sums[row]);
-            }
-        }
+        let mut all = vec![];
+        self.of_rows_with(InstructionSet::best(), rows, &mut Work::default(), &mut all);
         all
     }
 
@@ -215,70 +287,9 @@ impl Attributions {
         }
         Ok(all)
     }
-
-    fn add_word(&self, answers: &Answers, rows: usize, sums: &mut [[f64; ROWS]]) {
-        let mut got = vec![];
-        for (index, leaf) in self.leaves.leaves.iter().enumerate() {
-            let players = &self.leaves.players[leaf.players.clone()];
-            let weights = &self.leaves.weights[leaf.weights.clone()];
-            if players.is_empty() || weights.is_empty() {
-                continue;
-            }
-            let Some(start) = self.starts[index] else {
-                let patterns = (0..rows).map(|row| self.leaves.pattern(leaf, answers, row));
-                for (row, pattern) in patterns.enumerate() {
-                    self.compute(index, pattern, &mut got);
-                    for (player, got) in players.iter().zip(&got) {
-                        for (target, value) in weights {
-                            sums[*target as usize * self.leaves.width() + player.column as usize][row] += value * got;
-                        }
-                    }
-                }
-                continue;
-            };
-            let mut patterns = [0u8; ROWS];
-            for (place, player) in players.iter().enumerate() {
-                let held = self.leaves.player(player, answers, 0);
-                for (row, pattern) in patterns.iter_mut().enumerate().take(rows) {
-                    *pattern |= ((held >> row & 1) as u8) << place;
-                }
-            }
-            let size = 1usize << players.len();
-            let tables = self.tables[start..start + players.len() * size].chunks_exact(size);
-            for (player, table) in players.iter().zip(tables) {
-                for (target, value) in weights {
-                    let sums = &mut sums[*target as usize * self.leaves.width() + player.column as usize];
-                    for (sum, pattern) in sums.iter_mut().zip(&patterns).take(rows) {
-                        *sum += value * table[*pattern as usize];
-                    }
-                }
-            }
-        }
-    }
-
-    /// What the players of a leaf without a table get for a pattern.
-    fn compute(&self, index: usize, pattern: u64, got: &mut Vec<f64>) {
-        let leaf = &self.leaves.leaves[index];
-        match &self.game {
-            Game::Covers(shares) => {
-                let mut of = [0.0; 64];
-                for (place, share) in of.iter_mut().zip(shares_of(&self.leaves, leaf)) {
-                    *place = share;
-                }
-                shares.of_pattern(&of[..leaf.players.len()], pattern, got);
-            }
-            Game::Background(background) => {
-                got.clear();
-                got.resize(leaf.players.len(), 0.0);
-                for (other, times) in &background.patterns[index] {
-                    background.pairs.add(leaf.players.len(), pattern, *other, *times, got);
-                }
-            }
-        }
-    }
 }
 
-fn shares_of(leaves: &Leaves, leaf: &Leaf) -> impl Iterator<Item = f64> {
+pub(crate) fn shares_of(leaves: &Leaves, leaf: &Leaf) -> impl Iterator<Item = f64> {
     leaves.players[leaf.players.clone()].iter().map(|player| player.share)
 }
 

@@ -1,0 +1,187 @@
+//! What is done for many rows at once, compiled for each set of instructions.
+//!
+//! Rows are looked at in lanes of 8, up to 64 a word of bits. No set changes which numbers are added, or in which order, and none
+//! fuses a product with a sum: every one gives the same bits, and so does a row alone.
+//!
+//! What does not belong here: what the numbers mean.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use e2i_core::native::{InstructionLevel, InstructionSet};
+
+use crate::leaves::Question;
+
+/// Rows that are always looked at together.
+pub(crate) const LANES: usize = 8;
+
+/// Rows of a word of bits.
+pub(crate) const WORD: usize = 64;
+
+/// Most rows that are looked up together, in words.
+pub(crate) const TOGETHER: usize = 2;
+
+/// Most bits of a pattern, which is a byte.
+pub(crate) const BITS: usize = 8;
+
+/// What two cells get.
+pub(crate) type Pair = [f64; 2];
+
+/// Numbers of rows, column after column: each of whole lanes, and as far from the next as the stride says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// Where the rows begin in a column.
+    pub(crate) first: usize,
+    /// Rows, of whole lanes.
+    pub(crate) rows: usize,
+    pub(crate) stride: usize,
+}
+
+impl Shape {
+    /// Words that have a bit for each row.
+    pub(crate) fn words(self) -> usize {
+        self.rows.div_ceil(WORD)
+    }
+
+    /// Whether the rows of a column are among so many numbers.
+    fn fits(self, column: u32, numbers: usize) -> bool {
+        column as usize * self.stride + self.first + self.rows <= numbers
+    }
+}
+
+/// For each question the rows that answer yes, by the values of features; NaN is missing.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn answer(set: InstructionSet, questions: &[Question], values: &[f64], shape: Shape, yes: &mut [u64]) {
+    match set.level() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: only detection makes a set.
+        InstructionLevel::Avx2 => unsafe { avx2::answer(questions, values, shape, yes) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        InstructionLevel::Avx512 | InstructionLevel::Avx512Vbmi => unsafe {
+            avx512::answer(questions, values, shape, yes);
+        },
+        _ => portable::answer(questions, values, shape, yes),
+    }
+}
+
+/// Adds to cells of up to [`TOGETHER`] words of rows what they get for the pattern of each row. Bit `b` of a pattern is that of the row in the words
+/// `b * words..` of `bits`; for each pattern `numbers` has a pair for each two cells.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn look_up(
+    set: InstructionSet,
+    numbers: &[Pair],
+    cells: &[[u32; 2]],
+    bits: &[u64],
+    shape: Shape,
+    sums: &mut [f64],
+) {
+    let has_all = shape.words() <= TOGETHER
+        && cells.iter().flatten().all(|cell| shape.fits(*cell, sums.len()))
+        && numbers.len() >= cells.len() << BITS;
+    if !has_all {
+        return;
+    }
+    match set.level() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: only detection makes a set; all numbers and sums are there.
+        InstructionLevel::Avx2 => unsafe { avx2::look_up(numbers, cells, bits, shape, sums) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        InstructionLevel::Avx512 | InstructionLevel::Avx512Vbmi => unsafe {
+            avx512::look_up(numbers, cells, bits, shape, sums);
+        },
+        _ => portable::look_up(numbers, cells, bits, shape, sums),
+    }
+}
+
+/// What each player of a leaf gets, for a lane of rows: `held` has a bit for each row that holds what a player asks. As
+/// `Shares::of_pattern`; `before` has room for a number a player.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn integrate(
+    set: InstructionSet,
+    points: &[(f64, f64)],
+    shares: &[f64],
+    held: &[u8],
+    before: &mut [[f64; LANES]],
+    got: &mut [[f64; LANES]],
+) {
+    match set.level() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: only detection makes a set.
+        InstructionLevel::Avx2 => unsafe { avx2::integrate(points, shares, held, before, got) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        InstructionLevel::Avx512 | InstructionLevel::Avx512Vbmi => unsafe {
+            avx512::integrate(points, shares, held, before, got);
+        },
+        _ => portable::integrate(points, shares, held, before, got),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use e2i_core::native::Test;
+    use e2i_core::random::Random;
+
+    #[test]
+    fn every_set_of_instructions_gives_the_same_bits() {
+        let mut random = Random(5);
+        let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.0, 0.25];
+        let cells = [[0, 3], [2, 4], [1, 5]];
+        let numbers: Vec<Pair> = (0..cells.len() << BITS).map(|_| [random.unit() - 0.5, random.unit()]).collect();
+        let tests = [Test::Less(0.25), Test::LessEqual(0.25), Test::Member(vec![(0.0, 0.25), (0.5, 0.75)])];
+        let asked = tests.iter().flat_map(|test| {
+            [false, true].map(|missing_yes| Question { feature: 1, test: test.clone(), missing_yes })
+        });
+        let questions: Vec<Question> = asked.collect();
+        for lanes in 1..=TOGETHER * WORD / LANES {
+            let shape = Shape { first: 8, rows: lanes * LANES, stride: 8 + lanes * LANES };
+            let words = shape.words();
+            let values: Vec<f64> = (0..2 * shape.stride)
+                .map(|_| if random.chance(50) { random.pick(&special) } else { random.unit() })
+                .collect();
+            let bits: Vec<u64> = (0..7 * words).map(|_| random.bits()).collect();
+            let sums: Vec<f64> = (0..6 * shape.stride).map(|_| random.unit()).collect();
+            let shares: Vec<f64> = (0..9).map(|_| random.unit()).collect();
+            let held: Vec<u8> = (0..9).map(|_| random.bits() as u8).collect();
+            let all = |set| {
+                let mut told = vec![0; questions.len() * words];
+                answer(set, &questions, &values, shape, &mut told);
+                for (question, yes) in questions.iter().zip(told.chunks_exact(words)) {
+                    for (row, value) in values[shape.stride + 8..].iter().take(shape.rows).enumerate() {
+                        let right = if value.is_nan() { question.missing_yes } else { question.test.holds(*value) };
+                        assert_eq!(yes[row / 64] >> (row % 64) & 1 == 1, right, "{set} {question:?} {value}");
+                    }
+                }
+                let mut looked_up = sums.clone();
+                look_up(set, &numbers, &cells, &bits, shape, &mut looked_up);
+                for row in 0..shape.rows {
+                    let bit = |bit: usize| (bits[bit * words + row / 64] >> (row % 64) & 1) << bit;
+                    let pattern = (0..7).map(bit).sum::<u64>() as usize;
+                    for (place, cell) in cells.iter().flatten().enumerate() {
+                        let at = *cell as usize * shape.stride + 8 + row;
+                        let number = numbers[pattern * cells.len() + place / 2][place % 2];
+                        assert_eq!(looked_up[at], sums[at] + number, "{set} row {row} cell {cell}");
+                    }
+                }
+                let (mut before, mut got) = (vec![[0.0; LANES]; 9], vec![[0.0; LANES]; 9]);
+                let points = crate::quadrature::gauss_legendre(5);
+                integrate(set, &points, &shares, &held, &mut before, &mut got);
+                told.extend(looked_up.iter().chain(got.iter().flatten()).map(|number| number.to_bits()));
+                told
+            };
+            let right = all(InstructionSet::PORTABLE);
+            for set in InstructionSet::available() {
+                assert!(all(set) == right, "{set}, {lanes} lanes");
+            }
+        }
+    }
+}

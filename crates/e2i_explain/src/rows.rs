@@ -1,0 +1,194 @@
+//! Attributions of many rows: blocks of them, tree after tree, so that what is read for one row is read for all.
+
+use e2i_core::native::InstructionSet;
+
+use crate::groups::{Group, Part};
+use crate::kernels::{self, LANES, Shape, TOGETHER, WORD};
+use crate::leaves::{Leaf, Turn};
+use crate::trees::{Attributions, Game, shares_of};
+
+/// Most rows of a block, and about how many bytes its numbers may have: so that they stay near the processor.
+const MOST: usize = 1024;
+const BYTES: usize = 1 << 20;
+
+/// Between columns, so that the same row of two columns is not at the same place of a page, which processors take for the same
+/// place in memory at first.
+const APART: usize = 17 * LANES;
+
+/// What is used again from block to block.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// For each feature the values of the rows, as nodes see them; NaN is missing.
+    values: Vec<f64>,
+    /// For each question of a tree the rows that answer yes.
+    yes: Vec<u64>,
+    /// For each bit of a pattern the rows that have it.
+    bits: Vec<u64>,
+    /// For each cell what rows get.
+    sums: Vec<f64>,
+    /// Of a leaf, for a lane of rows: for each player which rows hold what it asks, products of players before it, and what it gets.
+    held: Vec<u8>,
+    before: Vec<[f64; LANES]>,
+    got: Vec<[f64; LANES]>,
+}
+
+impl Attributions {
+    /// As [`Attributions::of_rows`], with these instructions, into `all`, which is overwritten.
+    pub fn of_rows_with(&self, set: InstructionSet, rows: &[f64], work: &mut Work, all: &mut Vec<f64>) {
+        let width = self.leaves.width().max(1);
+        let cells = self.leaves.width() * self.leaves.targets();
+        all.clear();
+        all.resize(rows.len() / width * cells, 0.0);
+        let a_row = size_of::<f64>() * (cells + self.leaves.reading.features.len() + 1);
+        let together = (BYTES / a_row / WORD).clamp(1, MOST / WORD) * WORD;
+        for (rows, all) in rows.chunks(width * together).zip(all.chunks_mut((cells * together).max(1))) {
+            let shape = self.block(set, rows, work);
+            // Eight rows at a time, so that what is near in the sums is read together.
+            for (lane, all) in all.chunks_mut((cells * LANES).max(1)).enumerate() {
+                for (cell, sums) in work.sums.chunks_exact(shape.stride).take(cells).enumerate() {
+                    let sums = &sums[lane * LANES..][..LANES];
+                    all.iter_mut().skip(cell).step_by(cells).zip(sums).for_each(|(number, sum)| *number = *sum);
+                }
+            }
+        }
+    }
+
+    /// Fills the sums of a block.
+    fn block(&self, set: InstructionSet, rows: &[f64], work: &mut Work) -> Shape {
+        let leaves = &self.leaves;
+        let count = rows.len() / leaves.width().max(1);
+        let lanes = count.next_multiple_of(LANES);
+        let shape = Shape { first: 0, rows: lanes, stride: lanes + APART };
+        let words = shape.words();
+        work.sums.clear();
+        // One cell more, for nobody.
+        work.sums.resize((leaves.width() * leaves.targets() + 1) * shape.stride, 0.0);
+        self.read(rows, shape, work);
+        for part in &leaves.groups.trees {
+            work.yes.resize(part.questions.len() * words, 0);
+            let questions = &leaves.questions[part.questions.clone()];
+            kernels::answer(set, questions, &work.values, shape, &mut work.yes);
+            let groups = part.groups.clone();
+            for first in (0..lanes).step_by(TOGETHER * WORD) {
+                let here = Shape { first, rows: (lanes - first).min(TOGETHER * WORD), ..shape };
+                for (group, table) in leaves.groups.groups[groups.clone()].iter().zip(&self.tables[groups.clone()]) {
+                    let Some(table) = table else {
+                        self.compute(set, group, part, (here, words, count), work);
+                        continue;
+                    };
+                    if !table.cells.is_empty() {
+                        ask(leaves.groups.bits(group), part, (here, words), &work.yes, &mut work.bits);
+                        let (cells, _) = self.cells[table.cells.clone()].as_chunks::<2>();
+                        kernels::look_up(set, &self.numbers[table.start..], cells, &work.bits, here, &mut work.sums);
+                    }
+                }
+            }
+        }
+        shape
+    }
+
+    fn read(&self, rows: &[f64], shape: Shape, work: &mut Work) {
+        let reading = &self.leaves.reading;
+        work.values.clear();
+        work.values.resize(reading.features.len() * shape.stride, f64::NAN);
+        for (feature, values) in reading.features.iter().zip(work.values.chunks_exact_mut(shape.stride)) {
+            for (row, value) in rows.chunks_exact(reading.width).zip(values) {
+                *value = reading.value(row, *feature).unwrap_or(f64::NAN);
+            }
+        }
+    }
+
+    /// Adds what the leaves of a group without a table give; there are `count` rows.
+    fn compute(
+        &self,
+        set: InstructionSet,
+        group: &Group,
+        part: &Part,
+        (here, words, count): (Shape, usize, usize),
+        work: &mut Work,
+    ) {
+        let leaves = &self.leaves;
+        for (index, leaf) in group.leaves.clone().zip(&leaves.leaves[group.leaves.clone()]) {
+            if leaf.players.is_empty() || leaf.weights.is_empty() {
+                continue;
+            }
+            let players = &leaves.players[leaf.players.clone()];
+            let turns = players.iter().map(|player| &leaves.turns[player.turns.clone()]);
+            ask(turns, part, (here, words), &work.yes, &mut work.bits);
+            work.got.resize(players.len(), [0.0; LANES]);
+            work.before.resize(players.len(), [0.0; LANES]);
+            for lane in (0..here.rows).step_by(LANES) {
+                self.of_lane(set, (index, leaf), lane, count.saturating_sub(here.first + lane), here.words(), work);
+                for (player, got) in players.iter().zip(&work.got) {
+                    for (target, value) in &leaves.weights[leaf.weights.clone()] {
+                        let cell = *target as usize * leaves.width() + player.column as usize;
+                        let sums = &mut work.sums[cell * here.stride + here.first + lane..][..LANES];
+                        sums.iter_mut().zip(got).for_each(|(sum, got)| *sum += value * got);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the players of a leaf get for a lane of rows, of which `count` are rows; the leaf adds 1.
+    fn of_lane(
+        &self,
+        set: InstructionSet,
+        (index, leaf): (usize, &Leaf),
+        lane: usize,
+        count: usize,
+        words: usize,
+        work: &mut Work,
+    ) {
+        let of_player = work.bits.iter().skip(lane / WORD).step_by(words).map(|word| (word >> (lane % WORD)) as u8);
+        match &self.game {
+            Game::Covers(shares) => {
+                work.held.clear();
+                work.held.extend(of_player);
+                let mut of = [0.0; 64];
+                for (place, share) in of.iter_mut().zip(shares_of(&self.leaves, leaf)) {
+                    *place = share;
+                }
+                let players = leaf.players.len();
+                let points = shares.points(players);
+                kernels::integrate(set, points, &of[..players], &work.held, &mut work.before, &mut work.got);
+            }
+            Game::Background(background) => {
+                let mut patterns = [0u64; LANES];
+                for (player, rows) in of_player.enumerate() {
+                    patterns.iter_mut().enumerate().for_each(|(row, all)| *all |= u64::from(rows >> row & 1) << player);
+                }
+                let mut got = [0.0; 64];
+                let got = &mut got[..leaf.players.len()];
+                for (row, pattern) in patterns.iter().enumerate().take(count) {
+                    got.fill(0.0);
+                    for (other, times) in &background.patterns[index] {
+                        background.pairs.add(leaf.players.len(), *pattern, *other, *times, got);
+                    }
+                    work.got.iter_mut().zip(&*got).for_each(|(all, got)| all[row] = *got);
+                }
+            }
+        }
+    }
+}
+
+/// The rows that take all turns, for each of several: their words one after the other. `words` are those of all rows of the block.
+fn ask<'t>(
+    turns: impl Iterator<Item = &'t [Turn]>,
+    part: &Part,
+    (here, words): (Shape, usize),
+    yes: &[u64],
+    bits: &mut Vec<u64>,
+) {
+    let (first, count) = (here.first / WORD, here.words());
+    bits.clear();
+    for turns in turns {
+        let mut all = [u64::MAX; TOGETHER];
+        for (question, is_yes) in turns {
+            let said = &yes[(*question as usize - part.questions.start) * words + first..][..count];
+            let other = if *is_yes { 0 } else { u64::MAX };
+            all.iter_mut().zip(said).for_each(|(all, said)| *all &= said ^ other);
+        }
+        bits.extend_from_slice(&all[..count]);
+    }
+}
