@@ -19,17 +19,22 @@ use e2i_core::native::{Ensemble, InstructionSet, Node};
 use e2i_explain::{Attributions, Leaves, Work, of_game};
 
 const PASSES: usize = 3;
-const TOGETHER: usize = 1024;
+const TOGETHER: usize = 4096;
 const ALONE: usize = 300;
 const PLAYED: usize = 3;
 const TABLES: usize = 64 << 20;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, rows, out, background] = arguments.as_slice() else {
-        panic!("explained MODEL ROWS.f32 OUT BACKGROUND")
+    let (model, rows, out, background, only) = match arguments.as_slice() {
+        [model, rows, out, background] => (model, rows, out, background, None),
+        [model, rows, out, background, set] => (model, rows, out, background, Some(set.as_str())),
+        _ => panic!("explained MODEL ROWS.f32 OUT BACKGROUND [portable | avx2 | avx512 | avx512vbmi]"),
     };
-    let trained = formats::read(&std::fs::read(model).expect("the model")).expect("a file of a library").expect("sound");
+    let sets: Vec<InstructionSet> =
+        InstructionSet::available().filter(|set| only.is_none_or(|only| only == set.name())).collect();
+    let trained =
+        formats::read(&std::fs::read(model).expect("the model")).expect("a file of a library").expect("sound");
     let rows: Vec<f64> = std::fs::read(rows)
         .expect("the rows")
         .chunks_exact(4)
@@ -57,7 +62,7 @@ fn main() {
         let mut expected: Option<Vec<f64>> = None;
         let (mut work, mut all) = (Work::default(), vec![]);
         for pass in 0..=PASSES {
-            for set in InstructionSet::available() {
+            for set in sets.iter().copied() {
                 let (mut added, mut got) = (Duration::ZERO, Vec::with_capacity(rows.len()));
                 let mut residual = 0.0_f64;
                 for some in rows.chunks(TOGETHER * width) {

@@ -3,13 +3,13 @@
 use e2i_core::native::InstructionSet;
 
 use crate::groups::{Group, Part};
-use crate::kernels::{self, LANES, Shape, TOGETHER, WORD};
+use crate::kernels::{self, LANES, Patterns, Rows, Shape, TOGETHER, WORD};
 use crate::leaves::{Leaf, Turn};
 use crate::trees::{Attributions, Game, shares_of};
 
 /// Most rows of a block, and about how many bytes its numbers may have: so that they stay near the processor.
-const MOST: usize = 1024;
-const BYTES: usize = 1 << 20;
+const MOST: usize = 4096;
+const BYTES: usize = 1 << 22;
 
 /// Between columns, so that the same row of two columns is not at the same place of a page, which processors take for the same
 /// place in memory at first.
@@ -21,9 +21,11 @@ pub struct Work {
     /// For each feature the values of the rows, as nodes see them; NaN is missing.
     values: Vec<f64>,
     /// For each question of a tree the rows that answer yes.
-    yes: Vec<u64>,
+    yes: Vec<Rows>,
     /// For each bit of a pattern the rows that have it.
-    bits: Vec<u64>,
+    bits: Vec<Rows>,
+    /// For each group of a tree the patterns of rows.
+    patterns: Vec<Patterns>,
     /// For each cell what rows get.
     sums: Vec<f64>,
     /// Of a leaf, for a lane of rows: for each player which rows hold what it asks, products of players before it, and what it gets.
@@ -59,32 +61,50 @@ impl Attributions {
         let count = rows.len() / leaves.width().max(1);
         let lanes = count.next_multiple_of(LANES);
         let shape = Shape { first: 0, rows: lanes, stride: lanes + APART };
-        let words = shape.words();
         work.sums.clear();
         // One cell more, for nobody.
         work.sums.resize((leaves.width() * leaves.targets() + 1) * shape.stride, 0.0);
         self.read(rows, shape, work);
         for part in &leaves.groups.trees {
-            work.yes.resize(part.questions.len() * words, 0);
+            work.yes.resize(part.questions.len() * shape.parts(), [0; TOGETHER]);
             let questions = &leaves.questions[part.questions.clone()];
             kernels::answer(set, questions, &work.values, shape, &mut work.yes);
-            let groups = part.groups.clone();
             for first in (0..lanes).step_by(TOGETHER * WORD) {
                 let here = Shape { first, rows: (lanes - first).min(TOGETHER * WORD), ..shape };
-                for (group, table) in leaves.groups.groups[groups.clone()].iter().zip(&self.tables[groups.clone()]) {
-                    let Some(table) = table else {
-                        self.compute(set, group, part, (here, words, count), work);
-                        continue;
-                    };
-                    if !table.cells.is_empty() {
-                        ask(leaves.groups.bits(group), part, (here, words), &work.yes, &mut work.bits);
-                        let (cells, _) = self.cells[table.cells.clone()].as_chunks::<2>();
-                        kernels::look_up(set, &self.numbers[table.start..], cells, &work.bits, here, &mut work.sums);
-                    }
-                }
+                self.tree(set, part, (here, shape.parts(), count), work);
             }
         }
         shape
+    }
+
+    /// Adds what a tree gives to the rows that are looked up together, part of so many, and of `count` rows of the block.
+    fn tree(&self, set: InstructionSet, part: &Part, (here, parts, count): (Shape, usize, usize), work: &mut Work) {
+        let leaves = &self.leaves;
+        let groups = &leaves.groups.groups[part.groups.clone()];
+        let tables = &self.tables[part.groups.clone()];
+        work.patterns.resize(work.patterns.len().max(groups.len()), [0; TOGETHER * WORD]);
+        for ((group, table), patterns) in groups.iter().zip(tables).zip(&mut work.patterns) {
+            let Some(table) = table.as_ref().filter(|table| !table.cells.is_empty()) else { continue };
+            ask(leaves.groups.bits(group), part, (here, parts), &work.yes, &mut work.bits);
+            kernels::patterns(set, &work.bits, patterns);
+            // Few rows need few of the numbers, and nobody has brought them near.
+            let pairs = table.cells.len() / 2;
+            if count <= LANES {
+                for pattern in &patterns[..count] {
+                    kernels::prefetch(&self.numbers[table.start + usize::from(*pattern) * pairs..][..pairs]);
+                }
+            }
+        }
+        for (place, (group, table)) in groups.iter().zip(tables).enumerate() {
+            match table {
+                Some(table) => {
+                    let (cells, _) = self.cells[table.cells.clone()].as_chunks::<2>();
+                    let numbers = &self.numbers[table.start..];
+                    kernels::look_up(set, numbers, cells, &work.patterns[place], here, &mut work.sums);
+                }
+                None => self.compute(set, group, part, (here, parts, count), work),
+            }
+        }
     }
 
     fn read(&self, rows: &[f64], shape: Shape, work: &mut Work) {
@@ -92,9 +112,13 @@ impl Attributions {
         work.values.clear();
         work.values.resize(reading.features.len() * shape.stride, f64::NAN);
         for (feature, values) in reading.features.iter().zip(work.values.chunks_exact_mut(shape.stride)) {
-            for (row, value) in rows.chunks_exact(reading.width).zip(values) {
-                *value = reading.value(row, *feature).unwrap_or(f64::NAN);
+            let mut last = f64::NAN;
+            for (row, value) in rows.chunks_exact(reading.width).zip(&mut *values) {
+                last = reading.value(row, *feature).unwrap_or(f64::NAN);
+                *value = last;
             }
+            // The rest of a lane is looked up as well, where the last row has been.
+            values[rows.len() / reading.width.max(1)..].fill(last);
         }
     }
 
@@ -104,7 +128,7 @@ impl Attributions {
         set: InstructionSet,
         group: &Group,
         part: &Part,
-        (here, words, count): (Shape, usize, usize),
+        (here, parts, count): (Shape, usize, usize),
         work: &mut Work,
     ) {
         let leaves = &self.leaves;
@@ -114,11 +138,11 @@ impl Attributions {
             }
             let players = &leaves.players[leaf.players.clone()];
             let turns = players.iter().map(|player| &leaves.turns[player.turns.clone()]);
-            ask(turns, part, (here, words), &work.yes, &mut work.bits);
+            ask(turns, part, (here, parts), &work.yes, &mut work.bits);
             work.got.resize(players.len(), [0.0; LANES]);
             work.before.resize(players.len(), [0.0; LANES]);
             for lane in (0..here.rows).step_by(LANES) {
-                self.of_lane(set, (index, leaf), lane, count.saturating_sub(here.first + lane), here.words(), work);
+                self.of_lane(set, (index, leaf), lane, count.saturating_sub(here.first + lane), work);
                 for (player, got) in players.iter().zip(&work.got) {
                     for (target, value) in &leaves.weights[leaf.weights.clone()] {
                         let cell = *target as usize * leaves.width() + player.column as usize;
@@ -131,16 +155,8 @@ impl Attributions {
     }
 
     /// What the players of a leaf get for a lane of rows, of which `count` are rows; the leaf adds 1.
-    fn of_lane(
-        &self,
-        set: InstructionSet,
-        (index, leaf): (usize, &Leaf),
-        lane: usize,
-        count: usize,
-        words: usize,
-        work: &mut Work,
-    ) {
-        let of_player = work.bits.iter().skip(lane / WORD).step_by(words).map(|word| (word >> (lane % WORD)) as u8);
+    fn of_lane(&self, set: InstructionSet, (index, leaf): (usize, &Leaf), lane: usize, count: usize, work: &mut Work) {
+        let of_player = work.bits.iter().map(|rows| (rows[lane / WORD] >> (lane % WORD)) as u8);
         match &self.game {
             Game::Covers(shares) => {
                 work.held.clear();
@@ -172,23 +188,23 @@ impl Attributions {
     }
 }
 
-/// The rows that take all turns, for each of several: their words one after the other. `words` are those of all rows of the block.
+/// The rows that take all turns, for each of several. `parts` are those of all rows of the block.
 fn ask<'t>(
     turns: impl Iterator<Item = &'t [Turn]>,
     part: &Part,
-    (here, words): (Shape, usize),
-    yes: &[u64],
-    bits: &mut Vec<u64>,
+    (here, parts): (Shape, usize),
+    yes: &[Rows],
+    bits: &mut Vec<Rows>,
 ) {
-    let (first, count) = (here.first / WORD, here.words());
+    let at = here.first / (TOGETHER * WORD);
     bits.clear();
-    for turns in turns {
+    bits.extend(turns.map(|turns| {
         let mut all = [u64::MAX; TOGETHER];
         for (question, is_yes) in turns {
-            let said = &yes[(*question as usize - part.questions.start) * words + first..][..count];
+            let said = yes[(*question as usize - part.questions.start) * parts + at];
             let other = if *is_yes { 0 } else { u64::MAX };
             all.iter_mut().zip(said).for_each(|(all, said)| *all &= said ^ other);
         }
-        bits.extend_from_slice(&all[..count]);
-    }
+        all
+    }));
 }

@@ -204,7 +204,9 @@ impl Attributions {
         let cells = &self.cells[table.cells.clone()];
         for (player, got) in players.iter().zip(of_leaf.chunks_exact(1 << players.len())) {
             for (target, value) in &leaves.weights[leaf.weights.clone()] {
-                let Some(place) = cells.iter().position(|cell| *cell == target * width + player.column) else { continue };
+                let Some(place) = cells.iter().position(|cell| *cell == target * width + player.column) else {
+                    continue;
+                };
                 let pairs = self.numbers[table.start + place / 2..].iter_mut().step_by(cells.len() / 2);
                 for (pair, own) in pairs.zip(&own) {
                     pair[place % 2] += value * got[*own];

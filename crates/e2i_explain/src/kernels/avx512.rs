@@ -7,14 +7,15 @@ use std::arch::x86_64::*;
 use e2i_core::native::Test;
 
 use super::portable::{member, values_of};
-use super::{LANES, Pair, Shape, TOGETHER, WORD};
+use super::{LANES, Pair, Patterns, Rows, Shape, WORD};
 use crate::leaves::Question;
 
 /// # Safety
 /// The processor must have the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
-pub(super) unsafe fn answer(questions: &[Question], values: &[f64], shape: Shape, yes: &mut [u64]) {
-    for (question, yes) in questions.iter().zip(yes.chunks_exact_mut(shape.words())) {
+pub(super) unsafe fn answer(questions: &[Question], values: &[f64], shape: Shape, yes: &mut [Rows]) {
+    for (question, yes) in questions.iter().zip(yes.chunks_exact_mut(shape.parts())) {
+        let yes = yes.as_flattened_mut();
         let values = values_of(question, values, shape);
         match (&question.test, question.missing_yes) {
             (Test::Less(threshold), false) => compare::<_CMP_LT_OQ>(values, *threshold, yes),
@@ -32,34 +33,45 @@ fn compare<const HOW: i32>(values: &[f64], threshold: f64, bits: &mut [u64]) {
     let with = _mm512_set1_pd(threshold);
     for (values, bits) in values.chunks(WORD).zip(bits) {
         let (lanes, _) = values.as_chunks::<LANES>();
-        *bits = 0;
+        let mut all = 0;
         for (lane, values) in lanes.iter().enumerate() {
             // SAFETY: there are eight numbers.
             let some = unsafe { _mm512_loadu_pd(values.as_ptr()) };
-            *bits |= u64::from(_mm512_cmp_pd_mask::<HOW>(some, with)) << (8 * lane);
+            all |= u64::from(_mm512_cmp_pd_mask::<HOW>(some, with)) << (8 * lane);
         }
+        *bits = all;
     }
 }
 
 /// # Safety
-/// The processor must have the instructions; there must be at most `TOGETHER` words of rows, `numbers` must have a pair for each byte
-/// and two cells, and `sums` the rows of all cells.
+/// The processor must have the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
-pub(super) unsafe fn look_up(numbers: &[Pair], cells: &[[u32; 2]], bits: &[u64], shape: Shape, sums: &mut [f64]) {
-    let (numbers, sums) = (numbers.as_ptr(), sums.as_mut_ptr());
-    let words = shape.words();
-    let mut patterns = [[0u8; LANES]; TOGETHER * WORD / LANES];
-    for word in 0..words.min(TOGETHER) {
-        let (mut all, mut bit, mut at) = (_mm512_setzero_si512(), 1, word);
-        while at < bits.len() {
-            all = _mm512_mask_add_epi8(all, bits[at], all, _mm512_set1_epi8(bit as i8));
-            bit <<= 1;
-            at += words;
+pub(super) unsafe fn patterns(bits: &[Rows], patterns: &mut Patterns) {
+    let (words, _) = patterns.as_chunks_mut::<WORD>();
+    for (word, patterns) in words.iter_mut().enumerate() {
+        let mut all = _mm512_setzero_si512();
+        for (bit, rows) in bits.iter().enumerate() {
+            all = _mm512_mask_add_epi8(all, rows[word], all, _mm512_set1_epi8((1u8 << (bit % 8)) as i8));
         }
-        // SAFETY: there are so many bytes for each of these words.
-        unsafe { _mm512_storeu_si512(patterns.as_mut_ptr().add(word * WORD / LANES).cast(), all) };
+        // SAFETY: there are so many bytes.
+        unsafe { _mm512_storeu_si512(patterns.as_mut_ptr().cast(), all) };
     }
-    for (lane, patterns) in patterns.iter().enumerate().take(shape.rows / LANES) {
+}
+
+/// # Safety
+/// The processor must have the instructions; there must be a pattern for each row, `numbers` must have a pair for each byte and two
+/// cells, and `sums` the rows of all cells.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
+pub(super) unsafe fn look_up(
+    numbers: &[Pair],
+    cells: &[[u32; 2]],
+    patterns: &Patterns,
+    shape: Shape,
+    sums: &mut [f64],
+) {
+    let (numbers, sums) = (numbers.as_ptr(), sums.as_mut_ptr());
+    let (lanes, _) = patterns.as_chunks::<LANES>();
+    for (lane, patterns) in lanes.iter().enumerate().take(shape.rows / LANES) {
         // SAFETY: as the caller promises.
         unsafe {
             let of_row = patterns.map(|pattern| numbers.add(usize::from(pattern) * cells.len()));

@@ -21,8 +21,14 @@ pub(crate) const LANES: usize = 8;
 /// Rows of a word of bits.
 pub(crate) const WORD: usize = 64;
 
-/// Most rows that are looked up together, in words.
+/// Words of rows that are looked up together.
 pub(crate) const TOGETHER: usize = 2;
+
+/// Bits of rows that are looked up together.
+pub(crate) type Rows = [u64; TOGETHER];
+
+/// Patterns of rows that are looked up together.
+pub(crate) type Patterns = [u8; TOGETHER * WORD];
 
 /// Most bits of a pattern, which is a byte.
 pub(crate) const BITS: usize = 8;
@@ -41,9 +47,9 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Words that have a bit for each row.
-    pub(crate) fn words(self) -> usize {
-        self.rows.div_ceil(WORD)
+    /// Of how many [`Rows`] they are.
+    pub(crate) fn parts(self) -> usize {
+        self.rows.div_ceil(TOGETHER * WORD)
     }
 
     /// Whether the rows of a column are among so many numbers.
@@ -52,10 +58,10 @@ impl Shape {
     }
 }
 
-/// For each question the rows that answer yes, by the values of features; NaN is missing.
+/// For each question the rows that answer yes, part by part, by the values of features; NaN is missing.
 #[inline]
 #[allow(unsafe_code)]
-pub(crate) fn answer(set: InstructionSet, questions: &[Question], values: &[f64], shape: Shape, yes: &mut [u64]) {
+pub(crate) fn answer(set: InstructionSet, questions: &[Question], values: &[f64], shape: Shape, yes: &mut [Rows]) {
     match set.level() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: only detection makes a set.
@@ -69,19 +75,47 @@ pub(crate) fn answer(set: InstructionSet, questions: &[Question], values: &[f64]
     }
 }
 
-/// Adds to cells of up to [`TOGETHER`] words of rows what they get for the pattern of each row. Bit `b` of a pattern is that of the row in the words
-/// `b * words..` of `bits`; for each pattern `numbers` has a pair for each two cells.
+/// For each row a byte, whose bit `b` is that of the row in `bits[b]`.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn patterns(set: InstructionSet, bits: &[Rows], patterns: &mut Patterns) {
+    match set.level() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: only detection makes a set.
+        InstructionLevel::Avx2 => unsafe { avx2::patterns(bits, patterns) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        InstructionLevel::Avx512 | InstructionLevel::Avx512Vbmi => unsafe { avx512::patterns(bits, patterns) },
+        _ => portable::patterns(bits, patterns),
+    }
+}
+
+/// Has numbers that are soon needed brought near.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch(numbers: &[Pair]) {
+    const A_LINE: usize = 4;
+    #[cfg(target_arch = "x86_64")]
+    for line in numbers.chunks(A_LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every processor of the architecture has it, and it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+}
+
+/// Adds to cells of rows, at most as many as there are patterns, what they get for the pattern of each row: for each pattern `numbers`
+/// has a pair for each two cells.
 #[inline]
 #[allow(unsafe_code)]
 pub(crate) fn look_up(
     set: InstructionSet,
     numbers: &[Pair],
     cells: &[[u32; 2]],
-    bits: &[u64],
+    patterns: &Patterns,
     shape: Shape,
     sums: &mut [f64],
 ) {
-    let has_all = shape.words() <= TOGETHER
+    let has_all = shape.rows <= patterns.len()
         && cells.iter().flatten().all(|cell| shape.fits(*cell, sums.len()))
         && numbers.len() >= cells.len() << BITS;
     if !has_all {
@@ -90,13 +124,13 @@ pub(crate) fn look_up(
     match set.level() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: only detection makes a set; all numbers and sums are there.
-        InstructionLevel::Avx2 => unsafe { avx2::look_up(numbers, cells, bits, shape, sums) },
+        InstructionLevel::Avx2 => unsafe { avx2::look_up(numbers, cells, patterns, shape, sums) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         InstructionLevel::Avx512 | InstructionLevel::Avx512Vbmi => unsafe {
-            avx512::look_up(numbers, cells, bits, shape, sums);
+            avx512::look_up(numbers, cells, patterns, shape, sums);
         },
-        _ => portable::look_up(numbers, cells, bits, shape, sums),
+        _ => portable::look_up(numbers, cells, patterns, shape, sums),
     }
 }
 
@@ -138,33 +172,35 @@ mod tests {
         let cells = [[0, 3], [2, 4], [1, 5]];
         let numbers: Vec<Pair> = (0..cells.len() << BITS).map(|_| [random.unit() - 0.5, random.unit()]).collect();
         let tests = [Test::Less(0.25), Test::LessEqual(0.25), Test::Member(vec![(0.0, 0.25), (0.5, 0.75)])];
-        let asked = tests.iter().flat_map(|test| {
-            [false, true].map(|missing_yes| Question { feature: 1, test: test.clone(), missing_yes })
-        });
+        let asked = tests
+            .iter()
+            .flat_map(|test| [false, true].map(|missing_yes| Question { feature: 1, test: test.clone(), missing_yes }));
         let questions: Vec<Question> = asked.collect();
         for lanes in 1..=TOGETHER * WORD / LANES {
             let shape = Shape { first: 8, rows: lanes * LANES, stride: 8 + lanes * LANES };
-            let words = shape.words();
             let values: Vec<f64> = (0..2 * shape.stride)
                 .map(|_| if random.chance(50) { random.pick(&special) } else { random.unit() })
                 .collect();
-            let bits: Vec<u64> = (0..7 * words).map(|_| random.bits()).collect();
+            let bits: Vec<Rows> = (0..7).map(|_| std::array::from_fn(|_| random.bits())).collect();
             let sums: Vec<f64> = (0..6 * shape.stride).map(|_| random.unit()).collect();
             let shares: Vec<f64> = (0..9).map(|_| random.unit()).collect();
             let held: Vec<u8> = (0..9).map(|_| random.bits() as u8).collect();
             let all = |set| {
-                let mut told = vec![0; questions.len() * words];
-                answer(set, &questions, &values, shape, &mut told);
-                for (question, yes) in questions.iter().zip(told.chunks_exact(words)) {
+                let mut yes = vec![[0; TOGETHER]; questions.len()];
+                answer(set, &questions, &values, shape, &mut yes);
+                let mut told = yes.as_flattened().to_vec();
+                for (question, yes) in questions.iter().zip(&yes) {
                     for (row, value) in values[shape.stride + 8..].iter().take(shape.rows).enumerate() {
                         let right = if value.is_nan() { question.missing_yes } else { question.test.holds(*value) };
                         assert_eq!(yes[row / 64] >> (row % 64) & 1 == 1, right, "{set} {question:?} {value}");
                     }
                 }
                 let mut looked_up = sums.clone();
-                look_up(set, &numbers, &cells, &bits, shape, &mut looked_up);
+                let mut of = [0; TOGETHER * WORD];
+                patterns(set, &bits, &mut of);
+                look_up(set, &numbers, &cells, &of, shape, &mut looked_up);
                 for row in 0..shape.rows {
-                    let bit = |bit: usize| (bits[bit * words + row / 64] >> (row % 64) & 1) << bit;
+                    let bit = |bit: usize| (bits[bit][row / 64] >> (row % 64) & 1) << bit;
                     let pattern = (0..7).map(bit).sum::<u64>() as usize;
                     for (place, cell) in cells.iter().flatten().enumerate() {
                         let at = *cell as usize * shape.stride + 8 + row;

@@ -2,7 +2,7 @@
 
 use e2i_core::native::Test;
 
-use super::{LANES, Pair, Shape, WORD};
+use super::{LANES, Pair, Patterns, Rows, Shape, WORD};
 use crate::leaves::Question;
 
 /// For each byte a word with its bits in bytes of their own.
@@ -27,8 +27,9 @@ pub(super) fn values_of<'v>(question: &Question, values: &'v [f64], shape: Shape
 }
 
 #[inline(always)]
-pub(super) fn answer(questions: &[Question], values: &[f64], shape: Shape, yes: &mut [u64]) {
-    for (question, yes) in questions.iter().zip(yes.chunks_exact_mut(shape.words())) {
+pub(super) fn answer(questions: &[Question], values: &[f64], shape: Shape, yes: &mut [Rows]) {
+    for (question, yes) in questions.iter().zip(yes.chunks_exact_mut(shape.parts())) {
+        let yes = yes.as_flattened_mut();
         let values = values_of(question, values, shape);
         match (&question.test, question.missing_yes) {
             (Test::Less(threshold), false) => where_holds(values, yes, |value| value < *threshold),
@@ -61,11 +62,19 @@ fn where_holds(values: &[f64], bits: &mut [u64], holds: impl Fn(f64) -> bool) {
 }
 
 #[inline(always)]
-pub(super) fn look_up(numbers: &[Pair], cells: &[[u32; 2]], bits: &[u64], shape: Shape, sums: &mut [f64]) {
-    for lane in 0..shape.rows / LANES {
-        let of_lane = bits.iter().skip(lane * LANES / WORD).step_by(shape.words()).enumerate();
-        let spread = |word: u64| SPREAD[usize::from((word >> (lane * LANES % WORD)) as u8)];
-        let patterns = of_lane.fold(0, |all, (bit, word)| all | spread(*word) << bit).to_le_bytes();
+pub(super) fn patterns(bits: &[Rows], patterns: &mut Patterns) {
+    let (lanes, _) = patterns.as_chunks_mut::<LANES>();
+    for (lane, patterns) in lanes.iter_mut().enumerate() {
+        let spread = |rows: &Rows| SPREAD[usize::from((rows[lane * LANES / WORD] >> (lane * LANES % WORD)) as u8)];
+        let all = bits.iter().enumerate().fold(0, |all, (bit, rows)| all | spread(rows) << bit);
+        *patterns = all.to_le_bytes();
+    }
+}
+
+#[inline(always)]
+pub(super) fn look_up(numbers: &[Pair], cells: &[[u32; 2]], patterns: &Patterns, shape: Shape, sums: &mut [f64]) {
+    let (lanes, _) = patterns.as_chunks::<LANES>();
+    for (lane, patterns) in lanes.iter().enumerate().take(shape.rows / LANES) {
         let of_row = patterns.map(|pattern| &numbers[usize::from(pattern) * cells.len()..][..cells.len()]);
         let first = shape.first + lane * LANES;
         for (place, cells) in cells.iter().enumerate() {
