@@ -11,7 +11,7 @@ use std::ops::Range;
 use e2i_core::native::{Node, Tree};
 
 use crate::kernels::BITS;
-use crate::leaves::Turn;
+use crate::questions::Turn;
 
 /// What a bit of a pattern says: whether all of these turns are taken.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use e2i_core::native::{Aggregate, Ensemble, FeatureUse, Node, Test, Tree};
 use e2i_core::{Error, Kind, Result};
 
 use crate::groups::{Groups, questions_below};
+use crate::questions::{Question, Turn};
 
 /// Rows that are looked at together: a bit each.
 const ROWS: usize = 64;
@@ -42,19 +43,8 @@ pub(crate) struct Player {
     pub(crate) share: f64,
 }
 
-/// A way to go at a branch: the number of its question, and whether the answer must be yes.
-pub(crate) type Turn = (u32, bool);
-
 /// A turn, and the part of what came to the branch that took it.
 type Taken = (Turn, f64);
-
-/// What a branch asks.
-#[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) feature: u32,
-    pub(crate) test: Test,
-    pub(crate) missing_yes: bool,
-}
 
 /// All leaves of an ensemble.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ mod kernels;
 mod leaves;
 mod options;
 mod quadrature;
+mod questions;
 mod rows;
 mod shapley;
 pub mod stored;

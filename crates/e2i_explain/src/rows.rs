@@ -4,7 +4,8 @@ use e2i_core::native::InstructionSet;
 
 use crate::groups::{Group, Part};
 use crate::kernels::{self, LANES, Patterns, Rows, Shape, TOGETHER, WORD};
-use crate::leaves::{Leaf, Turn};
+use crate::leaves::Leaf;
+use crate::questions::Turn;
 use crate::trees::{Attributions, Game, shares_of};
 
 /// Most rows of a block, and about how many bytes its numbers may have: so that they stay near the processor.
@@ -35,6 +36,15 @@ pub struct Work {
 }
 
 impl Attributions {
+    /// The attributions of rows of the ensemble's width, one after the other: for each row, for each target, a number for each
+    /// column. A column that no path asks has exactly 0.
+    #[must_use]
+    pub fn of_rows(&self, rows: &[f64]) -> Vec<f64> {
+        let mut all = vec![];
+        self.of_rows_with(InstructionSet::best(), rows, &mut Work::default(), &mut all);
+        all
+    }
+
     /// As [`Attributions::of_rows`], with these instructions, into `all`, which is overwritten.
     pub fn of_rows_with(&self, set: InstructionSet, rows: &[f64], work: &mut Work, all: &mut Vec<f64>) {
         let width = self.leaves.width().max(1);

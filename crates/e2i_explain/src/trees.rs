@@ -8,13 +8,11 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
-use e2i_core::native::InstructionSet;
 use e2i_core::{Error, Kind, Result};
 
 use crate::groups::Group;
 use crate::kernels::{BITS, Pair};
 use crate::leaves::{Answers, Leaf, Leaves};
-use crate::rows::Work;
 use crate::shapley::{Pairs, Shares};
 
 /// What stands for a column that is not known.
@@ -242,15 +240,6 @@ impl Attributions {
             + self.cells.len() * size_of::<u32>()
             + self.tables.len() * size_of::<Option<Table>>()
             + background
-    }
-
-    /// The attributions of rows of the ensemble's width, one after the other: for each row, for each target, a number for each
-    /// column. A column that no path asks has exactly 0.
-    #[must_use]
-    pub fn of_rows(&self, rows: &[f64]) -> Vec<f64> {
-        let mut all = vec![];
-        self.of_rows_with(InstructionSet::best(), rows, &mut Work::default(), &mut all);
-        all
     }
 
     /// What each column of a row adds to another number, as shap scales it: for each background row, in the proportion in which the

@@ -8,7 +8,7 @@ use e2i_core::native::Test;
 
 use super::portable::{member, values_of};
 use super::{LANES, Pair, Patterns, Rows, Shape, WORD};
-use crate::leaves::Question;
+use crate::questions::Question;
 
 /// # Safety
 /// The processor must have the instructions.

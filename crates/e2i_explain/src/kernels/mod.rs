@@ -13,7 +13,7 @@ mod portable;
 
 use e2i_core::native::{InstructionLevel, InstructionSet};
 
-use crate::leaves::Question;
+use crate::questions::Question;
 
 /// Rows that are always looked at together.
 pub(crate) const LANES: usize = 8;

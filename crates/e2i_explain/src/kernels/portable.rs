@@ -3,7 +3,7 @@
 use e2i_core::native::Test;
 
 use super::{LANES, Pair, Patterns, Rows, Shape, WORD};
-use crate::leaves::Question;
+use crate::questions::Question;
 
 /// For each byte a word with its bits in bytes of their own.
 const SPREAD: [u64; 256] = {
