@@ -8,7 +8,7 @@ CREATE FUNCTION e2i_contributions(model text, features text, space text DEFAULT 
 CREATE FUNCTION e2i_contributions(model text, features json, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS float8[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
 CREATE FUNCTION e2i_contributions(model text, features record, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS float8[]
-    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_contributions';
 CREATE FUNCTION e2i_contributions(model text, features anyarray, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS float8[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_contributions';
 COMMENT ON FUNCTION e2i_contributions(text, jsonb, text, text, text, integer, float8) IS 'what each feature adds to a row''s number (from jsonb)';
@@ -69,7 +69,7 @@ CREATE FUNCTION e2i_top_reasons(model text, features text, k integer DEFAULT 3, 
 CREATE FUNCTION e2i_top_reasons(model text, features json, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
 CREATE FUNCTION e2i_top_reasons(model text, features record, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
-    LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
+    LANGUAGE c STABLE PARALLEL SAFE COST 20000 SUPPORT e2i_scoring_support AS 'MODULE_PATHNAME', 'e2i_top_reasons';
 CREATE FUNCTION e2i_top_reasons(model text, features anyarray, k integer DEFAULT 3, space text DEFAULT 'margin', class text DEFAULT NULL, method text DEFAULT NULL, samples integer DEFAULT NULL, error float8 DEFAULT NULL) RETURNS text[]
     LANGUAGE c STABLE PARALLEL SAFE COST 20000 AS 'MODULE_PATHNAME', 'e2i_top_reasons';
 COMMENT ON FUNCTION e2i_top_reasons(text, jsonb, integer, text, text, text, integer, float8) IS 'the names of the k features that add most (from jsonb)';

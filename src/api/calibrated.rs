@@ -160,6 +160,7 @@ macro_rules! calibrated_functions {
             is_pinned: false,
             is_planned: $is_planned,
             calibrated: Some((Purpose::$purpose, $gives)),
+            explains: None,
         },
     )*];
 
@@ -186,6 +187,7 @@ macro_rules! calibrated_functions {
                 is_pinned: false,
                 is_planned: $is_planned,
                 calibrated: Some((Purpose::$purpose, $gives)),
+                explains: None,
             };
             // SAFETY: the server calls with a valid fcinfo.
             unsafe {

@@ -1,4 +1,4 @@
-//! Why a row has its score: `e2i_contributions`, `e2i_base_value`, `e2i_explain`, `e2i_reasons`, `e2i_top_reasons`; and rows to
+//! Why a row has its score: `e2i_base_value`, `e2i_explain`, `e2i_reasons`; and rows to
 //! compare with: `e2i_set_background`. Their SQL declarations
 //! are in `sql/explain.sql`.
 //!
@@ -12,7 +12,7 @@ use e2i_core::{Batch, Binder, Column, Error, Interface, Kind, Result};
 use e2i_explain::{Direction, Method, Reason, Space, stored};
 use pgrx::datum::JsonB;
 use pgrx::prelude::*;
-use pgrx::{direct_function_call, pg_guard, pg_sys};
+use pgrx::{direct_function_call, pg_sys};
 use serde_json::{Map, Value as Json, json};
 
 use crate::catalog::background::{self, Description};
@@ -20,7 +20,6 @@ use crate::catalog::model::Version;
 use crate::catalog::reason_text;
 use crate::catalog::schema::Schema;
 use crate::datum::features::{FeatureSource, Features, Spelling};
-use crate::datum::result;
 use crate::error::OrRaise;
 use crate::pg::{call_site, data, interrupt, query, sqlstate, varlena};
 use crate::scoring::arm::Asked;
@@ -70,14 +69,7 @@ pub(super) unsafe fn spelling(fcinfo: pg_sys::FunctionCallInfo) -> Spelling {
 /// `fcinfo` must be that of a call with these three arguments, which are texts.
 pub(super) unsafe fn wanted<'w>(fcinfo: pg_sys::FunctionCallInfo, first: usize) -> Result<Wanted<'w>> {
     // SAFETY: as the caller promises.
-    let text = |index: usize| unsafe { argument(fcinfo, first + index).map(|datum| varlena::text(datum)) };
-    Ok(Wanted {
-        space: text(0).map_or(Ok(Space::Margin), Space::from_name)?,
-        class: text(1),
-        method: text(2).map(Method::from_name).transpose()?,
-        samples: None,
-        error: None,
-    })
+    unsafe { of_options(&[0, 1, 2].map(|index| argument(fcinfo, first + index))) }
 }
 
 /// The same with how many orders are to be drawn, or until which error; these two arguments begin at `draws`.
@@ -90,17 +82,32 @@ pub(super) unsafe fn wanted_drawn<'w>(
     draws: usize,
 ) -> Result<Wanted<'w>> {
     // SAFETY: as the caller promises.
-    let (wanted, samples, error) =
-        unsafe { (wanted(fcinfo, first)?, argument(fcinfo, draws), argument(fcinfo, draws + 1)) };
-    let samples = samples.map(|datum| datum.value() as i32).map(|samples| {
+    unsafe { of_options(&[first, first + 1, first + 2, draws, draws + 1].map(|index| argument(fcinfo, index))) }
+}
+
+/// What is wanted by the values of options: space, class, method, samples, error; those that are left out are NULL.
+///
+/// # Safety
+/// The values must be three texts, an integer and a float8.
+pub(super) unsafe fn of_options<'w>(options: &[Option<pg_sys::Datum>]) -> Result<Wanted<'w>> {
+    let of = |index: usize| options.get(index).copied().flatten();
+    // SAFETY: as the caller promises.
+    let text = |index: usize| unsafe { of(index).map(|datum| varlena::text(datum)) };
+    let samples = of(3).map(|datum| datum.value() as i32).map(|samples| {
         let samples = usize::try_from(samples).ok().filter(|samples| *samples > 0);
         samples.ok_or_else(|| Error::new(Kind::BadOption, "samples must be 1 or more"))
     });
-    let error = error.map(|datum| f64::from_bits(datum.value() as u64)).map(|error| {
+    let error = of(4).map(|datum| f64::from_bits(datum.value() as u64)).map(|error| {
         let is_error = error.is_finite() && error > 0.0;
         is_error.then_some(error).ok_or_else(|| Error::new(Kind::BadOption, "error must be greater than 0 and finite"))
     });
-    Ok(Wanted { samples: samples.transpose()?, error: error.transpose()?, ..wanted })
+    Ok(Wanted {
+        space: text(0).map_or(Ok(Space::Margin), Space::from_name)?,
+        class: text(1),
+        method: text(2).map(Method::from_name).transpose()?,
+        samples: samples.transpose()?,
+        error: error.transpose()?,
+    })
 }
 
 /// Why a row has its numbers, and what it was explained by.
@@ -230,65 +237,8 @@ unsafe fn of_set(fcinfo: pg_sys::FunctionCallInfo, first: usize) -> Result<Optio
     }
 }
 
-/// Says which calling convention the function has.
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_e2i_contributions() -> &'static pg_sys::Pg_finfo_record {
-    const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-    &VERSION_1
-}
-
-/// What each feature adds to the number of a row: one array, or one a class or number where several are meant.
-///
-/// # Safety
-/// Called by the server only.
-#[unsafe(no_mangle)]
-#[pg_guard]
-pub unsafe extern "C-unwind" fn e2i_contributions(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: the server calls with a valid fcinfo and the arguments of the declaration.
-    let answer = sqlstate::keeping(|| unsafe { of_call(fcinfo, 2, false) }).or_raise();
-    let Some(answer) = answer else {
-        // SAFETY: as above.
-        unsafe { (*fcinfo).isnull = true };
-        return pg_sys::Datum::from(0);
-    };
-    let rows: Vec<Vec<f64>> = answer.explanations.into_iter().map(|explanation| explanation.contributions).collect();
-    match &rows[..] {
-        [one] => result::float8_array(one),
-        several => result::float8_rows(several),
-    }
-}
-
-/// Says which calling convention the function has.
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_e2i_top_reasons() -> &'static pg_sys::Pg_finfo_record {
-    const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-    &VERSION_1
-}
-
-/// The features that add most to the number of a row.
-///
-/// # Safety
-/// Called by the server only.
-#[unsafe(no_mangle)]
-#[pg_guard]
-pub unsafe extern "C-unwind" fn e2i_top_reasons(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: the server calls with a valid fcinfo and the arguments of the declaration.
-    let answer = sqlstate::keeping(|| unsafe { of_call(fcinfo, 3, false) }).or_raise();
-    // SAFETY: as above.
-    let count = unsafe { argument(fcinfo, 2) };
-    let (Some(answer), Some(count)) = (answer, count) else {
-        // SAFETY: as above.
-        unsafe { (*fcinfo).isnull = true };
-        return pg_sys::Datum::from(0);
-    };
-    let (answer, explanation) = answer.one().or_raise();
-    let count = at_most(count.value() as i32).or_raise();
-    let features = &answer.model.interface().features;
-    result::text_array(Answer::ranked(&explanation).into_iter().take(count).map(|index| features[index].name.as_str()))
-}
-
 /// How many reasons are asked for.
-fn at_most(count: i32) -> Result<usize> {
+pub(super) fn at_most(count: i32) -> Result<usize> {
     usize::try_from(count)
         .map_err(|_| Error::new(Kind::BadOption, format!("the number of reasons is {count}, and must not be negative")))
 }

@@ -9,6 +9,7 @@ mod alias;
 mod annotate;
 mod calibrated;
 mod calibration;
+mod contributions;
 mod deploy;
 mod describe;
 mod explain;
@@ -30,4 +31,4 @@ mod verify;
 use crate::scan::call::ScoringFunction;
 
 /// All functions that score a row.
-pub const FUNCTIONS: &[&[ScoringFunction]] = &[score::FUNCTIONS, calibrated::FUNCTIONS];
+pub const FUNCTIONS: &[&[ScoringFunction]] = &[score::FUNCTIONS, calibrated::FUNCTIONS, contributions::FUNCTIONS];

@@ -82,6 +82,7 @@ macro_rules! scoring_functions {
             is_pinned: $is_pinned,
             is_planned: $is_planned,
             calibrated: None,
+            explains: None,
         },
     )*];
 
@@ -108,6 +109,7 @@ macro_rules! scoring_functions {
                 is_pinned: $is_pinned,
                 is_planned: $is_planned,
                 calibrated: None,
+                explains: None,
             };
             // SAFETY: the server calls with a valid fcinfo.
             sqlstate::keeping(|| unsafe { answer(fcinfo, &FUNCTION) }).or_raise()

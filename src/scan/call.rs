@@ -34,7 +34,14 @@ pub struct ScoringFunction {
     pub is_planned: bool,
     /// What of how sure the version is it asks besides, at a level that is its last argument; and what makes of an answer what it returns.
     pub calibrated: Option<(Purpose, Finish)>,
+    /// It says why a row has its score, and asks nothing else: how many options its last arguments are, and what it returns.
+    pub explains: Option<(usize, Explain)>,
 }
+
+/// Says why a row of the scorer has its score, as what the function returns, with the values of its options, `None` where NULL; for no row in particular why all have, or
+/// `None` where that is better left until each is asked for. The memory is that of the caller.
+pub type Explain =
+    fn(&mut Scorer, Schema, Option<usize>, &[Option<pg_sys::Datum>]) -> Result<Option<Vec<pg_sys::Datum>>>;
 
 /// Makes what a function returns of the answer to a row: `None` is NULL. It is given the scorer, the row's number there and that of the
 /// call, the answer, the level, and, for a function that returns one, how a row is made.
@@ -66,9 +73,14 @@ impl ScoringFunction {
             .then(|| unsafe { Float8Rows::new(pg_sys::get_func_rettype(function), INTERVAL_COLUMNS) })
     }
 
+    /// How many of its last arguments are options of what it explains.
+    fn options(&self) -> usize {
+        self.explains.map_or(0, |(options, _)| options)
+    }
+
     /// How many arguments it has.
     pub fn arguments(&self) -> usize {
-        2 + 2 * usize::from(self.is_planned) + usize::from(self.takes_level())
+        2 + 2 * usize::from(self.is_planned) + usize::from(self.takes_level()) + self.options()
     }
 
     /// Which engine answers to a reference. A pinned function refuses what is looser than it takes, and no setting changes its engine.
@@ -94,6 +106,9 @@ impl ScoringFunction {
 
     /// What it asks of a row, and as which function's calls that is counted.
     pub fn asked(&self) -> Asked {
+        if self.explains.is_some() {
+            return Asked::NOTHING;
+        }
         let function = match (self.purpose(), self.question) {
             _ if self.is_pinned => Function::Pinned,
             (Some(Purpose::Interval), _) => Function::Interval,
@@ -182,6 +197,12 @@ impl Call {
         self.function.takes_level().then(|| self.argument(self.function.arguments() - 1))
     }
 
+    /// The level, or the options of what is explained.
+    pub fn options(&self) -> impl Iterator<Item = *mut pg_sys::Node> {
+        let options = self.function.options() + usize::from(self.function.takes_level());
+        (self.function.arguments() - options..self.function.arguments()).map(|index| self.argument(index))
+    }
+
     /// An argument.
     fn argument(&self, index: usize) -> *mut pg_sys::Node {
         // SAFETY: the expression outlives this, and has two arguments or more.
@@ -217,8 +238,11 @@ pub fn function(oid: pg_sys::Oid) -> Option<&'static ScoringFunction> {
         if tuple.is_null() {
             return None;
         }
-        let is_c = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>()).prolang.to_u32() == C_LANGUAGE;
-        let named = if is_c { named(tuple) } else { None };
+        let entry = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>();
+        let named = if (*entry).prolang.to_u32() == C_LANGUAGE { named(tuple) } else { None };
+        // One for all spellings is known by the row's.
+        let is_of_rows = (*entry).pronargs > 1 && (*entry).proargtypes.values.as_slice(2)[1] == pg_sys::RECORDOID;
+        let named = named.filter(|named| named.explains.is_none() || is_of_rows);
         pg_sys::ReleaseSysCache(tuple);
         let named = named?;
         let mut called = pg_sys::FmgrInfo::default();

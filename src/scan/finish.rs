@@ -4,6 +4,7 @@ use e2i_core::{Answer, Result};
 use pgrx::pg_sys;
 
 use crate::datum::result::Float8Rows;
+use crate::pg::tree;
 use crate::scan::call::{Finish, ScoringFunction};
 use crate::scan::spec::Question;
 use crate::scoring::Scorer;
@@ -30,9 +31,10 @@ impl Finishing {
         parent: *mut pg_sys::PlanState,
     ) -> Option<Self> {
         let (_, made) = function.calibrated?;
-        let level = question.levels.get(call).filter(|level| !level.is_null());
         // SAFETY: as the caller promises.
         unsafe {
+            let options = question.options.get(call).copied().unwrap_or(std::ptr::null_mut());
+            let level = tree::members::<pg_sys::Node>(options).next();
             let level = level.map_or(std::ptr::null_mut(), |level| pg_sys::ExecInitExpr(level.cast(), parent));
             Some(Self { made, level, value: f64::NAN, rows: function.rows(question.asked[call]) })
         }

@@ -7,6 +7,7 @@ mod ahead;
 mod arguments;
 mod bounds;
 pub mod call;
+mod explaining;
 mod expression;
 mod finish;
 mod first;

@@ -94,6 +94,28 @@ impl Ready {
         }
     }
 
+    /// Keeps what `made` makes of so many rows together, in that memory; nothing where it makes nothing, or fails: that is some row's.
+    ///
+    /// # Safety
+    /// As [`Ready::make`].
+    pub unsafe fn keep(
+        &mut self,
+        rows: usize,
+        memory: pg_sys::MemoryContext,
+        made: impl FnOnce() -> Result<Option<Vec<pg_sys::Datum>>>,
+    ) {
+        self.begin();
+        self.is_tried = true;
+        // SAFETY: as the caller promises.
+        let made = unsafe {
+            let before = pg_sys::MemoryContextSwitchTo(memory);
+            let made = made();
+            pg_sys::MemoryContextSwitchTo(before);
+            made
+        };
+        self.answers = made.ok().flatten().filter(|made| made.len() == rows).unwrap_or_default();
+    }
+
     fn numbers(&mut self, model: &LoadedModel, outputs: &Outputs, rows: usize) -> Result<()> {
         self.answers.reserve(rows);
         for row in 0..rows {

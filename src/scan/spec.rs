@@ -39,8 +39,8 @@ pub struct Question {
     pub is_pinned: bool,
     /// The functions that ask, one for each call.
     pub asked: Vec<pg_sys::Oid>,
-    /// Their levels: a constant or a parameter each, null for one that takes none.
-    pub levels: Vec<Node>,
+    /// Their options, a constant or a parameter each: null for one that takes none.
+    pub options: Vec<*mut pg_sys::List>,
 }
 
 /// How many rows are asked for at most: the expressions of a LIMIT, null where there is none.
@@ -83,8 +83,8 @@ impl Spec {
             tree::list_of_integers(std::iter::once(flags).chain(asked))
         });
         let expressions = self.questions.iter().flat_map(|question| {
-            let levels = tree::list(question.levels.iter().copied()).cast();
-            [question.model, question.features, question.versions, levels]
+            let options = tree::list(question.options.iter().copied()).cast();
+            [question.model, question.features, question.versions, options]
         });
         let before = std::iter::once(tree::list(self.before.iter().copied()).cast());
         let bound = self.bound.iter().flat_map(|bound| [bound.count, bound.offset]);
@@ -112,8 +112,8 @@ impl Spec {
                     let (is_as_json, is_pinned) = (flags & 1 != 0, flags & 2 != 0);
                     let asked = numbers.map(|oid| pg_sys::Oid::from(oid.cast_unsigned())).collect();
                     let (model, features, versions) = (expressions.next()?, expressions.next()?, expressions.next()?);
-                    let levels = tree::members(expressions.next()?.cast()).collect();
-                    Some(Question { model, features, versions, is_as_json, is_pinned, asked, levels })
+                    let options = tree::members(expressions.next()?.cast()).collect();
+                    Some(Question { model, features, versions, is_as_json, is_pinned, asked, options })
                 })
                 .collect();
             let before = expressions.next().map(|list| tree::members(list.cast()).collect()).unwrap_or_default();

@@ -145,10 +145,10 @@ impl Split {
         unsafe {
             let call = Call::of(node)?;
             // A level of a row's own is evaluated with the row.
-            let is_one_level =
-                |level| tree::cast::<pg_sys::Const, _>(level, NodeTag::T_Const).is_some() || is_parameter(level);
+            let is_one_for_all =
+                |option| tree::cast::<pg_sys::Const, _>(option, NodeTag::T_Const).is_some() || is_parameter(option);
             let is_known =
-                (call.reference().is_some() || is_parameter(call.model())) && call.level().is_none_or(is_one_level);
+                (call.reference().is_some() || is_parameter(call.model())) && call.options().all(is_one_for_all);
             let is_there = |node: Node| self.is_column(node);
             let is_plain = !call.is_as_json() || is_plain_json(call.features());
             // One that is NULL is not asked, but for errors of the features.
@@ -304,13 +304,13 @@ impl Split {
                     is_as_json: call.is_as_json(),
                     is_pinned: call.function.is_pinned,
                     asked: vec![],
-                    levels: vec![],
+                    options: vec![],
                 });
                 self.questions.len() - 1
             });
             let function = (*call.expression()).funcid;
-            let level = call.level().map_or(std::ptr::null_mut(), |level| tree::copy(level));
-            self.questions[number].levels.push(level);
+            let options = tree::list(call.options().map(|option| tree::copy(option)));
+            self.questions[number].options.push(options);
             let asked = &mut self.questions[number].asked;
             asked.push(function);
             let asked = asked.len() - 1;

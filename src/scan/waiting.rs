@@ -20,6 +20,7 @@ use crate::pg::tree;
 use crate::pg::{snapshot, varlena};
 use crate::scan::bounds::Bounds;
 use crate::scan::call::{self, ScoringFunction};
+use crate::scan::explaining::Explaining;
 use crate::scan::finish::Finishing;
 use crate::scan::ready::Ready;
 use crate::scan::source::{Below, Source};
@@ -101,6 +102,8 @@ struct Call {
     ready: Ready,
     /// What makes of an answer what the function returns, where that is not the answer itself.
     finish: Option<Finishing>,
+    /// What says why a row has its score, where that is asked.
+    explaining: Option<Explaining>,
 }
 
 impl Waiting {
@@ -128,6 +131,7 @@ impl Waiting {
                 is_counted: false,
                 ready: Ready::default(),
                 finish: Finishing::new(function, question, index, parent),
+                explaining: Explaining::new(function, question, index, parent),
             });
             let (source, needed) = Source::new(question.features, spelling, parent);
             let model = pg_sys::ExecInitExpr(question.model.cast(), parent);
@@ -351,7 +355,8 @@ impl Waiting {
         unsafe {
             self.raise_of_features();
             let is_new = !self.calls[call].is_counted;
-            let timed = if self.is_scored { 0 } else { self.timed(is_new) };
+            let is_scoring = !self.is_scored && self.calls[call].explaining.is_none();
+            let timed = if is_scoring { self.timed(is_new) } else { 0 };
             let clock = (timed > 0).then(|| Clock::start().drawn(!is_new));
             self.require(self.below.map(|below| below.context));
             if let Some(error) = &self.failed {
@@ -376,25 +381,31 @@ impl Waiting {
                 scorer.count_raised(number);
                 raised.raise();
             }
-            if !self.is_scored {
-                if let Some(below) = self.below
-                    && let Ok(Some(features)) = self.source.features(below)
-                {
-                    if let Err(raised) = bound(scorer, features) {
-                        scorer.count_raised(number);
-                        raised.raise();
-                    }
-                    self.places.push(0);
+            if let Some(below) = self.below
+                && self.places.is_empty()
+                && let Ok(Some(features)) = self.source.features(below)
+            {
+                if let Err(raised) = bound(scorer, features) {
+                    scorer.count_raised(number);
+                    raised.raise();
                 }
+                self.places.push(0);
+            }
+            let row = self.places.get(self.row).copied().unwrap_or_default();
+            let (asking, rows) = (&mut self.calls[call], self.places.len());
+            if let Some(explaining) = &asking.explaining {
+                let (schema, row) = (Schema::of_function(self.function)?, row as usize);
+                let batch = (rows > 1 && rows == self.bound as usize).then_some(rows);
+                return explaining.answer(scorer, schema, (row, batch), &mut asking.ready, self.memory);
+            }
+            if !self.is_scored {
                 if self.bounds.is_time(self.bound, scorer.pruning_pays_from()) {
                     scorer.know(|binder| self.source.known(binder, &self.bounds));
                 }
                 scorer.score();
                 self.is_scored = true;
             }
-            let row = self.places.get(self.row).copied().unwrap_or_default();
             let answer = scorer.answer(row as usize, number);
-            let (asking, rows) = (&mut self.calls[call], self.places.len());
             let ready = &mut asking.ready;
             if rows > 1
                 && rows == self.bound as usize
@@ -486,7 +497,10 @@ impl Waiting {
             if is_null {
                 return;
             }
-            self.calls.iter_mut().filter_map(|call| call.finish.as_mut()).for_each(|finish| finish.begin(context));
+            for call in &mut self.calls {
+                call.finish.iter_mut().for_each(|finish| finish.begin(context));
+                call.explaining.iter_mut().for_each(|explaining| explaining.begin(context));
+            }
             varlena::text(model).to_owned()
         };
         let asked: Vec<Asked> = self.calls.iter().map(|call| call.asked).collect();

@@ -3,6 +3,7 @@
 //!
 //! Rows are those that were bound to be scored, so that a value is read in one way.
 
+mod contributions;
 mod interactions;
 
 use std::cell::{OnceCell, RefCell};
@@ -11,8 +12,9 @@ use std::rc::Rc;
 use e2i_core::native::Decision;
 use e2i_core::{Batch, Error, Interface, Kind, Result};
 use e2i_explain::games::{EXACT_AT_MOST, Played};
-use e2i_explain::{Attributions, Leaves, Meant, Method, Space, counted, meant, stored};
+use e2i_explain::{Attributions, Leaves, Meant, Method, Space, Work, counted, meant, stored};
 
+pub use self::contributions::Contributions;
 pub use self::interactions::Pair;
 use crate::catalog::background::{self, Description};
 use crate::catalog::model::Version;
@@ -78,12 +80,16 @@ impl Explanation {
 
     /// The features by what they add, greatest first, those that add nothing left out; of equal ones the first.
     pub fn ranked(&self) -> Vec<usize> {
-        let size = |index: &usize| self.contributions[*index].abs();
-        let mut ranked: Vec<usize> =
-            (0..self.contributions.len()).filter(|index| self.contributions[*index] != 0.0).collect();
-        ranked.sort_by(|a, b| size(b).total_cmp(&size(a)));
-        ranked
+        ranked(&self.contributions)
     }
+}
+
+/// The features by what they add, greatest first, those that add nothing left out; of equal ones the first.
+pub fn ranked(contributions: &[f64]) -> Vec<usize> {
+    let size = |index: &usize| contributions[*index].abs();
+    let mut ranked: Vec<usize> = (0..contributions.len()).filter(|index| contributions[*index] != 0.0).collect();
+    ranked.sort_by(|a, b| size(b).total_cmp(&size(a)));
+    ranked
 }
 
 /// What the version itself says of rows: for each the numbers of its answer.
@@ -95,6 +101,7 @@ pub struct Explained {
     interface: Interface,
     decided: Decided,
     background: RefCell<Option<Rc<Background>>>,
+    work: RefCell<Work>,
 }
 
 /// The background of a version, read.
@@ -124,7 +131,7 @@ impl Explained {
     pub fn read(schema: Schema, version: &Version, decision: Option<Decision>) -> Result<Self> {
         let (reference, interface) = (version.reference(), version.interface.clone());
         let decided = Decided::read(schema, version, decision)?;
-        Ok(Self { reference, interface, decided, background: RefCell::new(None) })
+        Ok(Self { reference, interface, decided, background: RefCell::new(None), work: RefCell::default() })
     }
 
     /// Whether it knows how much training data came to each branch of its trees; nothing without trees.
@@ -139,7 +146,7 @@ impl Explained {
             let made = [&background.by_background, &background.by_counts];
             cells + made.into_iter().filter_map(OnceCell::get).map(Attributions::memory_bytes).sum::<usize>()
         });
-        size_of::<Self>() + self.decided.memory_bytes() + background
+        size_of::<Self>() + self.decided.memory_bytes() + background + self.work.borrow().memory_bytes()
     }
 
     /// Why one row of a batch has the numbers that are meant: those of a class, or all.

@@ -21,7 +21,7 @@ use crate::metrics::clock;
 use crate::metrics::counter::{self, Counter};
 use crate::pg::interrupt;
 use crate::scoring::engines::{self, Preference};
-use crate::scoring::explained::{Explained, Explanation, Pair, Wanted};
+use crate::scoring::explained::{Contributions, Explained, Explanation, Pair, Wanted};
 use crate::settings::{self, EngineChoice};
 
 /// ONNX Runtime for the batches of a version whose rows the native engine scores.
@@ -231,6 +231,14 @@ impl LoadedModel {
     /// As [`Explained::read`] and [`Explained::explain`].
     pub fn explain(&self, schema: Schema, row: (&Batch, usize), wanted: &Wanted<'_>) -> Result<Vec<Explanation>> {
         self.explained(schema)?.explain(schema, &self.id, row, wanted, &|rows| self.numbers(rows))
+    }
+
+    /// What each feature adds to the numbers of rows that are meant; `None` where each row is explained by [`LoadedModel::explain`].
+    ///
+    /// # Errors
+    /// As [`Explained::read`] and [`Explained::contributions`].
+    pub fn contributions(&self, schema: Schema, rows: &Batch, wanted: &Wanted<'_>) -> Result<Option<Contributions>> {
+        self.explained(schema)?.contributions(schema, &self.id, rows, wanted)
     }
 
     /// What features and pairs of them add to a number of a row of a batch.

@@ -391,6 +391,16 @@ impl Scorer {
         }
     }
 
+    /// All rows, where one version was given all, and none is in error: the version and its batch, which has them in their order.
+    pub fn all_bound(&mut self) -> Option<(&Rc<LoadedModel>, &Batch)> {
+        let [only] = &mut self.arms[..] else { return None };
+        if only.rows != self.rows.len() || self.rows.iter().any(|row| row.error.is_some()) {
+            return None;
+        }
+        only.batch.set_rows(only.rows);
+        Some((&only.model, &only.batch))
+    }
+
     /// How sure the version that scored a row is of what is asked at this place, with the version, its batch, and the row's place there.
     #[inline]
     pub fn calibrated(&self, row: usize, asked: usize) -> Option<(&Calibrated, &LoadedModel, (&Batch, usize))> {

@@ -35,6 +35,14 @@ pub struct Work {
     got: Vec<[f64; LANES]>,
 }
 
+impl Work {
+    /// What it takes, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of_val(&*self.values) + size_of_val(&*self.yes) + size_of_val(&*self.patterns) + size_of_val(&*self.sums)
+    }
+}
+
 impl Attributions {
     /// The attributions of rows of the ensemble's width, one after the other: for each row, for each target, a number for each
     /// column. A column that no path asks has exactly 0.
