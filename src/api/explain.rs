@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use e2i_core::random::Random;
-use e2i_core::{Batch, Binder, Column, Error, Interface, Kind, Result};
+use e2i_core::{Batch, Binder, Column, Error, Kind, Result};
 use e2i_explain::{Direction, Method, Reason, Space, stored};
 use pgrx::datum::JsonB;
 use pgrx::prelude::*;
@@ -175,11 +175,6 @@ impl Answer {
     }
 }
 
-/// The class or number that an explanation is of.
-pub(super) fn class(interface: &Interface, explanation: &Explanation) -> Option<String> {
-    explanation.class(interface)
-}
-
 fn direction(contribution: f64) -> &'static str {
     Direction::of(contribution).name()
 }
@@ -316,7 +311,7 @@ fn document(
         "explanation_id": id.map(|id| id.to_string()),
         "model": answer.model.name,
         "version": answer.model.version,
-        "class": class(answer.model.interface(), explanation),
+        "class": explanation.class(answer.model.interface()),
         "space": wanted.space.name(),
         "method": explanation.method.name(),
         "background": explanation.background.as_ref().map(background_of),

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
-use crate::api::explain::{ASKED, argument, class, drawn, wanted_drawn};
+use crate::api::explain::{ASKED, argument, drawn, wanted_drawn};
 use crate::catalog::model::Version;
 use crate::catalog::schema::Schema;
 use crate::catalog::shap_analysis::{self, Analysis};
@@ -14,7 +14,10 @@ use crate::error::{OrRaise, given};
 use crate::pg::{data, interrupt, sqlstate, varlena};
 use crate::scoring::cache;
 use crate::scoring::engines::Preference;
-use crate::scoring::explained::{Explanation, Wanted};
+use crate::scoring::explained::{Contributions, Explanation, Wanted};
+
+/// Rows that are explained together.
+const ROWS_AT_ONCE: usize = 4096;
 
 /// What was found for one number of the answer.
 struct Found {
@@ -35,24 +38,40 @@ fn over_rows(schema: Schema, version: &Version, sql: &str, most: usize, wanted: 
     let (scorer, _) = cache::scorer(schema, &version.reference(), &[ASKED], Preference::current())?;
     let model = scorer.active();
     let mut all: Vec<Found> = vec![];
-    for row in 0..rows.rows() {
-        interrupt::check();
-        let explanations = model.explain(schema, (&rows, row), wanted)?;
+    let of_rows: Vec<usize> = (0..rows.rows()).collect();
+    for together in of_rows.chunks(ROWS_AT_ONCE) {
+        let rows = rows.picked(together);
         if all.is_empty() {
+            let explanations = model.explain(schema, (&rows, 0), wanted)?;
             let several = explanations.len() > 1;
-            all.extend(explanations.iter().map(|explanation| {
+            all.extend(explanations.into_iter().map(|first| {
+                let number = || several.then(|| (first.meant.target + 1).to_string());
                 Found {
-                    class: class(model.interface(), explanation)
-                        .or_else(|| several.then(|| (explanation.meant.target + 1).to_string())),
-                    importance: Importance::new(explanation.contributions.len()),
-                    first: explanation.clone(),
+                    class: first.class(model.interface()).or_else(number),
+                    importance: Importance::new(first.contributions.len()),
+                    first,
                     read: read.unsigned_abs(),
                 }
             }));
         }
-        all.iter_mut()
-            .zip(&explanations)
-            .for_each(|(found, explanation)| found.importance.add(&explanation.contributions));
+        let count = all.first().map_or(0, |found| found.first.contributions.len()).max(1);
+        match model.contributions(schema, &rows, wanted)? {
+            Some(Contributions { added, .. }) => {
+                let numbers = all.len();
+                added
+                    .chunks_exact(count)
+                    .enumerate()
+                    .for_each(|(index, added)| all[index % numbers].importance.add(added));
+            }
+            None => {
+                for row in 0..rows.rows() {
+                    interrupt::check();
+                    let explanations = model.explain(schema, (&rows, row), wanted)?;
+                    let pairs = all.iter_mut().zip(&explanations);
+                    pairs.for_each(|(found, explanation)| found.importance.add(&explanation.contributions));
+                }
+            }
+        }
     }
     if all.is_empty() {
         return Err(Error::new(

@@ -21,6 +21,10 @@ JOIN e2i_describe_model('binary') f ON f.name = i.feature AND f.kind = 'feature'
 JOIN (SELECT k, avg(abs(c)) AS mean
     FROM people p, unnest(e2i_contributions('binary', p)) WITH ORDINALITY u (c, k) GROUP BY k) m ON m.k = f.position;
 
+-- Many rows are explained together, and each counts once.
+SELECT bool_and(abs(a.importance - b.importance) < 1e-12 AND b.rows = 5000) AS same
+FROM e2i_importance('binary', 'people') a JOIN e2i_importance('binary', 'SELECT p.* FROM people p, generate_series(1, 25)') b USING (feature);
+
 -- The rows of a query, at most so many of them, drawn in the same way each time: then the means have an error; of one row it is not known.
 SELECT count(*), min(rows), bool_and(standard_error > 0 OR importance = 0) AS has_errors FROM e2i_importance('binary', 'SELECT * FROM people WHERE age > 0', most => 50);
 SELECT count(DISTINCT importance) = 5 AS same FROM (
