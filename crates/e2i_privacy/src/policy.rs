@@ -87,10 +87,12 @@ impl Policy {
         self.on_pii
     }
 
-    /// The listed names that are no features of a model, in order: a misspelt one would protect nothing.
+    /// The listed names that are neither features of a model nor vectors, in order: a misspelt one would protect nothing.
     #[must_use]
     pub fn unknown_features(&self, interface: &Interface) -> Vec<&str> {
-        let known: HashSet<&str> = interface.features.iter().map(|feature| feature.name.as_str()).collect();
+        let known: HashSet<&str> = (interface.features.iter().map(|feature| feature.name.as_str()))
+            .chain(interface.vectors.iter().map(|vector| vector.name.as_str()))
+            .collect();
         let mut unknown: Vec<&str> = self.redact.iter().map(Box::as_ref).filter(|name| !known.contains(name)).collect();
         unknown.sort_unstable();
         unknown
@@ -118,7 +120,7 @@ impl Policy {
     #[must_use]
     pub fn is_whole(&self, interface: &Interface, batch: &Batch, row: usize) -> bool {
         (0..interface.features.len()).all(|feature| match value(interface, batch, row, feature) {
-            _ if self.lists(&interface.features[feature].name) => false,
+            _ if self.lists(interface, feature) => false,
             Some(Value::Text(text)) => self.on_pii == OnPii::Allow || find(text).next().is_none(),
             Some(Value::Float(float)) => !float.is_infinite(),
             Some(Value::Int(_) | Value::Bool(_)) | None => true,
@@ -138,7 +140,7 @@ impl Policy {
         }
         for (index, feature) in interface.features.iter().enumerate() {
             let Some(Value::Text(text)) = value(interface, batch, row, index) else { continue };
-            if self.lists(&feature.name) {
+            if self.lists(interface, index) {
                 continue;
             }
             if let Some((_, entity)) = find(text).next() {
@@ -148,8 +150,13 @@ impl Policy {
         Ok(())
     }
 
-    fn lists(&self, feature: &str) -> bool {
-        !self.redact.is_empty() && self.redact.contains(feature)
+    /// Whether a feature is listed, or the vector that it is an element of.
+    fn lists(&self, interface: &Interface, feature: usize) -> bool {
+        let names = || {
+            let own = interface.features.get(feature).map(|feature| feature.name.as_str());
+            own.into_iter().chain(interface.vector_of(feature).map(|vector| vector.name.as_str()))
+        };
+        !self.redact.is_empty() && names().any(|name| self.redact.contains(name))
     }
 }
 
@@ -216,7 +223,7 @@ impl Serialize for Row<'_> {
         let mut object = serializer.serialize_map(None)?;
         for (index, feature) in self.interface.features.iter().enumerate() {
             object.serialize_key(&feature.name)?;
-            if self.policy.lists(&feature.name) {
+            if self.policy.lists(self.interface, index) {
                 object.serialize_value(Entity::Redacted.placeholder())?;
                 continue;
             }
@@ -429,6 +436,22 @@ mod tests {
             assert!(policy.record(&interface, &batch, row).unwrap().starts_with(r#"{"id":null,"weight":null"#));
             assert!(policy.guard("triage:3", &interface, &batch, row).is_ok());
         }
+    }
+
+    #[test]
+    fn a_vector_is_listed_by_its_name() {
+        let (mut interface, batch) = patients();
+        let plain: serde_json::Value =
+            serde_json::from_str(&Policy::new([], OnPii::Allow, 1000).record(&interface, &batch, 0).unwrap()).unwrap();
+        interface.vectors = vec![e2i_core::Vector { name: "both".into(), first: 0, count: 2 }];
+        let policy = Policy::new(["both"], OnPii::Allow, 1000);
+        assert_eq!(policy.unknown_features(&interface), [""; 0]);
+        let record: serde_json::Value = serde_json::from_str(&policy.record(&interface, &batch, 0).unwrap()).unwrap();
+        for (index, feature) in interface.features.iter().enumerate() {
+            let name = &feature.name;
+            assert_eq!(record[name] == plain[name], index >= 2, "{name}");
+        }
+        assert!(!policy.is_whole(&interface, &batch, 0));
     }
 
     #[test]
