@@ -89,6 +89,17 @@ pub(super) fn places(columns: &[Column], interface: &Interface, named: bool) -> 
                 ),
             ));
         }
+        let feature = &interface.features[range.start];
+        if named && column.is_array() && range.len() == 1 && feature.name == column.called() {
+            return Err(Error::new(
+                Kind::TypeMismatch,
+                format!(
+                    "input {:?} is an array in the signature and one {} in the model",
+                    feature.name,
+                    feature.type_name()
+                ),
+            ));
+        }
         let takes = i64::try_from(range.len()).unwrap_or(i64::MAX);
         if column.is_array() && column.width().is_some_and(|width| width != takes) {
             let width = column.width().unwrap_or_default();
@@ -278,6 +289,9 @@ mod tests {
         let signature = json!({"inputs": [array("emb"), {"name": "age", "type": "double"}]});
         Signature::parse(&signature).unwrap().complete(&mut model, true).unwrap();
         assert_eq!((model.vectors.clone(), names(&model)), (vec![vector("emb", 1, 2)], vec!["age", "a", "b"]));
+        let mut one = regression(vec![feature("age", 0, ElementType::Float32)]);
+        let error = Signature::parse(&json!({"inputs": [array("age")]})).unwrap().complete(&mut one, true).unwrap_err();
+        assert_eq!(error.message(), r#"input "age" is an array in the signature and one float32 in the model"#);
         let apart = json!({"inputs": [array("emb"), {"name": "emb[1]", "type": "double"}]});
         assert!(Signature::parse(&apart).unwrap().complete(&mut model, true).is_err());
     }
