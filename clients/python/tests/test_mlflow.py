@@ -5,7 +5,7 @@ import pytest
 mlflow = pytest.importorskip("mlflow")
 
 import numpy as np  # noqa: E402
-from e2i_serve import push  # noqa: E402
+from e2i_serve import E2iError, push  # noqa: E402
 from e2i_serve.importing import import_mlflow  # noqa: E402
 from mlflow.models import infer_signature  # noqa: E402
 from test_push import NUMBERS, pipeline  # noqa: E402
@@ -64,6 +64,14 @@ def test_a_run_is_pushed_by_its_path(registry, dsn, connection):
     assert row == (run, f"runs:/{run}/model", "0.8125")
     again = push("models:/churn/1", "ran", dsn)
     assert again.action == "unchanged" and [line.partition(":")[0] for line in again.differs] == ["MLflow's model"]
+
+
+@pytest.mark.parametrize("uri", ["models:/nothing/1", "models:/nothing@x", "models:/churn@x", "models:/churn/9", "models:/nothing", "runs:/0/model"])
+def test_what_mlflow_does_not_know_is_an_error_with_its_name(registry, dsn, uri):
+    with pytest.raises(E2iError, match=uri):
+        push(uri, "nothing", dsn)
+    with pytest.raises(E2iError, match="registry has no model nothing"):
+        import_mlflow(dsn, names=("nothing",))
 
 
 def test_a_whole_registry_is_imported_and_again_unchanged(registry, dsn, connection):

@@ -282,3 +282,14 @@ def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(dsn, customers, tmp_path)
             break
         seen += part
     assert shown.wait() == 0 and b"\x1b[" in seen and "━".encode() in seen and b"PASS" in seen, seen
+
+
+@pytest.mark.parametrize("ending", ["skops", "onnx", "ubj", "json", "lgb", "txt", "cbm", "pkl", "joblib"])
+def test_a_file_that_is_something_else_is_refused_by_its_name(dsn, tmp_path, ending):
+    if ending == "cbm":
+        pytest.importorskip("catboost")
+    (tmp_path / f"m.{ending}").write_text("junk")
+    with pytest.raises(E2iError, match=f"m.{ending} cannot be read as what its ending says"):
+        push(tmp_path / f"m.{ending}", "junk", dsn, allow_pickle=True)
+    with pytest.raises(E2iError, match="there is no file"):
+        push(tmp_path, "junk", dsn)

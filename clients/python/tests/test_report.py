@@ -60,6 +60,7 @@ def test_every_part_shows_what_was_recorded(serving):
     assert len(drawings) == html.count('class="drawing"') >= 7
     assert "&lt;b&gt;2" in parts["versions"] and "<b>2" not in html
     assert "0.8125" in parts["versions"]
+    assert "rank correlation" in parts["drift"]
 
 
 def test_what_was_not_recorded_is_said_in_its_part(dsn, serving, customers):

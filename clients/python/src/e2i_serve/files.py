@@ -21,9 +21,18 @@ def load_file(path: Path, *, trust: tuple[str, ...] = (), allow_pickle: bool = F
     :param trust: names of further types that a .skops file may contain, as ``skops.io.load`` has them.
     :param allow_pickle: whether a pickle is opened. That executes what is in it, here, with the rights of the caller.
     """
-    if not path.exists():
+    if not path.is_file():
         raise E2iError(f"there is no file {path}")
-    ending = path.suffix.lower()
+    try:
+        return _read(path, path.suffix.lower(), trust, allow_pickle)
+    except (E2iError, MemoryError):
+        raise
+    except Exception as problem:  # each library has errors of its own for what is damaged, cut short, or something else
+        why = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
+        raise E2iError(f"{path.name} cannot be read as what its ending says: {why}") from problem
+
+
+def _read(path: Path, ending: str, trust: tuple[str, ...], allow_pickle: bool) -> Source:
     if ending == ".skops":
         return Source("sklearn", load_skops(path, trust), path.read_bytes())
     if ending == ".onnx":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
@@ -40,11 +41,15 @@ def import_mlflow(
     """
     tracking = client()
     done: list[Imported] = []
+    models = list(_all(tracking.search_registered_models))
+    missing = sorted(set(names) - {model.name for model in models})
+    if missing:
+        raise E2iError(f"MLflow's registry has no model {', '.join(missing)}")
     with open_database(to) as database:
-        for model in tracking.search_registered_models():
+        for model in models:
             if names and model.name not in names:
                 continue
-            versions = sorted(tracking.search_model_versions(f"name='{model.name}'"), key=lambda v: int(v.version))
+            versions = sorted(_all(tracking.search_model_versions, f"name='{model.name}'"), key=lambda v: int(v.version))
             for version in versions:
                 uri = f"models:/{model.name}/{version.version}"
                 on_step(uri)
@@ -65,3 +70,14 @@ def import_mlflow(
                 if any(i.reference == f"{model.name}:{number}" for i in done):
                     database.value("SELECT {e2i}.e2i_set_alias(%s, %s, %s)", (model.name, alias, str(number)))
     return done
+
+
+def _all(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+    """Every page of what MLflow finds."""
+    token = None
+    while True:
+        page = search(*arguments, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return

@@ -25,11 +25,14 @@ def client() -> Any:
 def fetch(uri: str, *, trust: tuple[str, ...] = (), allow_pickle: bool = False) -> Source:
     """The model of ``models:/name/version``, ``models:/name@alias``, ``models:/name/Stage``, ``models:/name/latest`` or ``runs:/id/path``."""
     tracking = client()
-    version = _version(tracking, uri) if uri.startswith("models:/") else None
     import mlflow
 
-    folder = Path(mlflow.artifacts.download_artifacts(version.source if version is not None and _is_local(version.source) else uri))
-    about = mlflow.models.Model.load(str(folder))
+    try:
+        version = _version(tracking, uri) if uri.startswith("models:/") else None
+        folder = Path(mlflow.artifacts.download_artifacts(version.source if version is not None and _is_local(version.source) else uri))
+        about = mlflow.models.Model.load(str(folder))
+    except (mlflow.exceptions.MlflowException, OSError) as problem:
+        raise E2iError(f"{uri}: {problem}") from problem
     source = _source(folder, about, trust, allow_pickle)
     source = source.with_(
         signature=_signature(about),

@@ -183,3 +183,14 @@ class Facts:
             "(SELECT model_id FROM {e2i}.ml_bentoml_services WHERE service_name = %s)) ORDER BY created_at DESC LIMIT 50",
             (self.service, self.service),
         )
+
+    @cached_property
+    def moved(self) -> Rows | Unknown:
+        """How far importance moved from one kept analysis to the next, the newest first."""
+        return self._ask(
+            "SELECT created_at AS at, model_name || ':' || model_version AS version, model_name || ':' || before_version AS \"against\", segment, class, "
+            "rank_correlation AS \"rank correlation\", largest_change AS \"largest change\", feature, before_share AS \"share before\", share "
+            "FROM {e2i}.e2i_importance_drift WHERE model_name = %s OR model_name IN (SELECT r.model_name FROM {e2i}.ml_bentoml_services s "
+            "JOIN {e2i}.ml_model_registry r ON r.id = s.model_id WHERE s.service_name = %s) ORDER BY created_at DESC LIMIT 20",
+            (self.service, self.service),
+        )

@@ -202,6 +202,8 @@ def drift(facts: Facts) -> Part:
         top = [name for name, _ in sorted(latest["importance"].items(), key=lambda item: -item[1])[:8]]
         shares = {name: [(a["at"], a["importance"].get(name, 0) / (sum(a["importance"].values()) or 1)) for a in reversed(same)] for name in top}
         part.tell(Drawing(f"Share of each feature in what the model says, at each of {len(same)} analyses (e2i_importance, store => true).", figures.lines_over_time(shares, "share", {}, percent=True)))
+    if not isinstance(facts.moved, Unknown) and facts.moved:
+        part.tell(Table("How far importance moved from one analysis to the next; a rank correlation of 1 is the same order", facts.moved))
     if not part.blocks:
         part.tell(f"{NOTHING} The inference log shows how answers change; e2i_importance(…, store => true), done again later, how much features matter.")
     return part
