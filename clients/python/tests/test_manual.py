@@ -34,6 +34,7 @@ def test_the_chapter(dsn, tmp_path, monkeypatch):
             else:
                 done = subprocess.run(["bash", "-euo", "pipefail", "-c", code], capture_output=True, text=True)
                 assert done.returncode == 0, f"{code}\n{done.stdout}{done.stderr}"
+                assert "━" not in done.stdout + done.stderr, "bars are for terminals"
     finally:
         if (tmp_path / "gateway.pid").exists():
             try:

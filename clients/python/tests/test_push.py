@@ -255,7 +255,7 @@ def test_a_name_that_cannot_be_is_no_fault_of_the_model(dsn, customers):
         push(pipeline(customers), "slashed", dsn, version="a/b")
 
 
-def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(dsn, customers, tmp_path):
+def test_a_bar_is_shown_on_a_terminal(dsn, customers, tmp_path):
     import os
     import pty
     import subprocess
@@ -266,9 +266,6 @@ def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(dsn, customers, tmp_path)
     skops.io.dump(pipeline(customers), tmp_path / "m.skops")
     customers[0].to_parquet(tmp_path / "rows.parquet")
     command = [sys.executable, "-m", "e2i_serve", "push", "m.skops", "--name", "bar", "--to", dsn, "--sample", "rows.parquet", "--dry-run"]
-    piped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert piped.returncode == 0 and piped.stderr == "" and piped.stdout.startswith("bar:1 dry run\n"), piped
-    assert piped.stdout.splitlines()[-1].startswith("PASS") and "\x1b" not in piped.stdout
     ours, theirs = pty.openpty()
     shown = subprocess.Popen(command, cwd=tmp_path, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"})
     os.close(theirs)

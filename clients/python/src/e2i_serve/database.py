@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from .errors import E2iError
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
 
 Connection = psycopg.Connection[Any]
 Parameters = Mapping[str, Any] | Sequence[Any] | None

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, LiteralString
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from ..database import Database
 from ..errors import E2iError
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
 
 Rows = list[dict[str, Any]]
 
