@@ -41,10 +41,12 @@ SELECT rank, feature, direction FROM e2i_reasons('ties', ARRAY[2, -2, 2], toward
 SELECT count(e2i_drop_model('ties:1', force => true));
 
 -- What cannot be filled in is refused when it is written; what is filled in is not looked into.
+\set VERBOSITY terse
 INSERT INTO ml_reason_texts (direction, text) VALUES ('up', '{name} is high');
 INSERT INTO ml_reason_texts (direction, text, text_missing) VALUES ('up', 'high', 'no {');
 INSERT INTO ml_reason_texts (direction, text) VALUES ('sideways', 'high');
 INSERT INTO ml_reason_texts (feature, direction, text) VALUES ('age', 'up', 'twice');
+\set VERBOSITY default
 UPDATE ml_reason_texts SET text = '{feature}' WHERE feature IS NULL AND model = 'risk';
 SELECT rank, text FROM e2i_reasons('risk', '{"age": 0.1, "blood pressure": 0.5, "é": 8, "d": 0, "e": 1}', 9, towards => 'up');
 
