@@ -3,10 +3,10 @@
 use e2i_core::native::InstructionSet;
 
 use crate::groups::{Group, Part};
-use crate::kernels::{self, LANES, Patterns, Rows, Shape, TOGETHER, WORD};
-use crate::leaves::Leaf;
+use crate::kernels::{self, Deep, LANES, Patterns, Room, Rows, Shape, TOGETHER, WORD};
 use crate::questions::Turn;
-use crate::trees::{Attributions, Game, shares_of};
+use crate::shapley::Pairs;
+use crate::trees::{Attributions, Game};
 
 /// Most rows of a block, and about how many bytes its numbers may have: so that they stay near the processor.
 const MOST: usize = 4096;
@@ -29,10 +29,10 @@ pub struct Work {
     patterns: Vec<Patterns>,
     /// For each cell what rows get.
     sums: Vec<f64>,
-    /// Of a leaf, for a lane of rows: for each player which rows hold what it asks, products of players before it, and what it gets.
-    held: Vec<u8>,
-    before: Vec<[f64; LANES]>,
-    got: Vec<[f64; LANES]>,
+    /// Of a leaf, what it adds, the shares of its players, and room for what they get.
+    adds: Vec<(u32, u32, f64)>,
+    shares: Vec<f64>,
+    room: [Room; 2],
 }
 
 impl Work {
@@ -157,52 +157,41 @@ impl Attributions {
             let players = &leaves.players[leaf.players.clone()];
             let turns = players.iter().map(|player| &leaves.turns[player.turns.clone()]);
             ask(turns, part, (here, parts), &work.yes, &mut work.bits);
-            work.got.resize(players.len(), [0.0; LANES]);
-            work.before.resize(players.len(), [0.0; LANES]);
-            for lane in (0..here.rows).step_by(LANES) {
-                self.of_lane(set, (index, leaf), lane, count.saturating_sub(here.first + lane), work);
-                for (player, got) in players.iter().zip(&work.got) {
-                    for (target, value) in &leaves.weights[leaf.weights.clone()] {
-                        let cell = *target as usize * leaves.width() + player.column as usize;
-                        let sums = &mut work.sums[cell * here.stride + here.first + lane..][..LANES];
-                        sums.iter_mut().zip(got).for_each(|(sum, got)| *sum += value * got);
+            work.adds.clear();
+            for (place, player) in (0..).zip(players) {
+                let weights = leaves.weights[leaf.weights.clone()].iter();
+                let cell = |target: &u32| target * leaves.width() as u32 + player.column;
+                work.adds.extend(weights.map(|(target, value)| (cell(target), place, *value)));
+            }
+            match &self.game {
+                Game::Covers(shares) => {
+                    work.shares.clear();
+                    work.shares.extend(players.iter().map(|player| player.share));
+                    let points = shares.points(players.len());
+                    let deep = Deep { points, shares: &work.shares, adds: &work.adds };
+                    kernels::integrate(set, deep, &work.bits, here, &mut work.room, &mut work.sums);
+                }
+                Game::Background(background) => {
+                    let others = (&background.pairs, &background.patterns[index][..]);
+                    for row in 0..here.rows.min(count.saturating_sub(here.first)) {
+                        pair(others, players.len(), row, here, work);
                     }
                 }
             }
         }
     }
+}
 
-    /// What the players of a leaf get for a lane of rows, of which `count` are rows; the leaf adds 1.
-    fn of_lane(&self, set: InstructionSet, (index, leaf): (usize, &Leaf), lane: usize, count: usize, work: &mut Work) {
-        let of_player = work.bits.iter().map(|rows| (rows[lane / WORD] >> (lane % WORD)) as u8);
-        match &self.game {
-            Game::Covers(shares) => {
-                work.held.clear();
-                work.held.extend(of_player);
-                let mut of = [0.0; 64];
-                for (place, share) in of.iter_mut().zip(shares_of(&self.leaves, leaf)) {
-                    *place = share;
-                }
-                let players = leaf.players.len();
-                let points = shares.points(players);
-                kernels::integrate(set, points, &of[..players], &work.held, &mut work.before, &mut work.got);
-            }
-            Game::Background(background) => {
-                let mut patterns = [0u64; LANES];
-                for (player, rows) in of_player.enumerate() {
-                    patterns.iter_mut().enumerate().for_each(|(row, all)| *all |= u64::from(rows >> row & 1) << player);
-                }
-                let mut got = [0.0; 64];
-                let got = &mut got[..leaf.players.len()];
-                for (row, pattern) in patterns.iter().enumerate().take(count) {
-                    got.fill(0.0);
-                    for (other, times) in &background.patterns[index] {
-                        background.pairs.add(leaf.players.len(), *pattern, *other, *times, got);
-                    }
-                    work.got.iter_mut().zip(&*got).for_each(|(all, got)| all[row] = *got);
-                }
-            }
-        }
+/// Adds what a leaf gives to one row, between it and the patterns of a background.
+fn pair((pairs, others): (&Pairs, &[(u64, f64)]), players: usize, row: usize, here: Shape, work: &mut Work) {
+    let bits = work.bits.iter().enumerate();
+    let pattern = bits.fold(0, |all, (player, rows)| all | (rows[row / WORD] >> (row % WORD) & 1) << player);
+    let mut got = [0.0; 64];
+    for (other, times) in others {
+        pairs.add(players, pattern, *other, *times, &mut got[..players]);
+    }
+    for (cell, player, value) in &work.adds {
+        work.sums[*cell as usize * here.stride + here.first + row] += value * got[*player as usize];
     }
 }
 

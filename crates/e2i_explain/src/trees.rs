@@ -280,7 +280,7 @@ impl Attributions {
     }
 }
 
-pub(crate) fn shares_of(leaves: &Leaves, leaf: &Leaf) -> impl Iterator<Item = f64> {
+fn shares_of(leaves: &Leaves, leaf: &Leaf) -> impl Iterator<Item = f64> {
     leaves.players[leaf.players.clone()].iter().map(|player| player.share)
 }
 

@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use e2i_core::native::Test;
 
 use super::portable::{self, member, values_of};
-use super::{LANES, Pair, Patterns, Rows, Shape, WORD};
+use super::{Deep, LANES, Pair, Patterns, Room, Rows, Shape, WORD};
 use crate::questions::Question;
 
 /// # Safety
@@ -94,12 +94,8 @@ pub(super) unsafe fn look_up(
 /// # Safety
 /// The processor must have the instructions.
 #[target_feature(enable = "avx2,bmi2")]
-pub(super) unsafe fn integrate(
-    points: &[(f64, f64)],
-    shares: &[f64],
-    held: &[u8],
-    before: &mut [[f64; LANES]],
-    got: &mut [[f64; LANES]],
-) {
-    portable::integrate(points, shares, held, before, got);
+pub(super) unsafe fn integrate(leaf: Deep<'_>, bits: &[Rows], shape: Shape, room: &mut [Room; 2], sums: &mut [f64]) {
+    portable::by_lanes(leaf, bits, shape, room, sums, |leaf, held, before, got| {
+        portable::of_lane(leaf.points, leaf.shares, held, before, got);
+    });
 }

@@ -6,8 +6,8 @@ use std::arch::x86_64::*;
 
 use e2i_core::native::Test;
 
-use super::portable::{member, values_of};
-use super::{LANES, Pair, Patterns, Rows, Shape, WORD};
+use super::portable::{self, member, values_of};
+use super::{Deep, LANES, Pair, Patterns, Room, Rows, Shape, WORD};
 use crate::questions::Question;
 
 /// # Safety
@@ -100,13 +100,15 @@ pub(super) unsafe fn look_up(
 /// # Safety
 /// The processor must have the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
-pub(super) unsafe fn integrate(
-    points: &[(f64, f64)],
-    shares: &[f64],
-    held: &[u8],
-    before: &mut [[f64; LANES]],
-    got: &mut [[f64; LANES]],
-) {
+pub(super) unsafe fn integrate(leaf: Deep<'_>, bits: &[Rows], shape: Shape, room: &mut [Room; 2], sums: &mut [f64]) {
+    portable::by_lanes(leaf, bits, shape, room, sums, |leaf, held, before, got| of_lane(leaf, held, before, got));
+}
+
+/// As [`portable::of_lane`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
+fn of_lane(leaf: Deep<'_>, held: &[u8], before: &mut [[f64; LANES]], got: &mut [[f64; LANES]]) {
+    let Deep { points, shares, .. } = leaf;
     let one = _mm512_set1_pd(1.0);
     for (place, (t, weight)) in points.iter().enumerate() {
         let (with, without) = (_mm512_set1_pd(*t), _mm512_set1_pd(1.0 - t));

@@ -134,28 +134,42 @@ pub(crate) fn look_up(
     }
 }
 
-/// What each player of a leaf gets, for a lane of rows: `held` has a bit for each row that holds what a player asks. As
-/// `Shares::of_pattern`; `before` has room for a number a player.
+/// A leaf whose players are many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deep<'l> {
+    /// Points and weights of its integral.
+    pub(crate) points: &'l [(f64, f64)],
+    /// The shares of its players.
+    pub(crate) shares: &'l [f64],
+    /// What it adds: to which cell, of which player, how much.
+    pub(crate) adds: &'l [(u32, u32, f64)],
+}
+
+/// Room for a number a player, for a lane of rows.
+pub(crate) type Room = Vec<[f64; LANES]>;
+
+/// Adds what a leaf gives, as `Shares::of_pattern` has it; `bits` has for each player which rows hold what it asks.
 #[inline]
 #[allow(unsafe_code)]
 pub(crate) fn integrate(
     set: InstructionSet,
-    points: &[(f64, f64)],
-    shares: &[f64],
-    held: &[u8],
-    before: &mut [[f64; LANES]],
-    got: &mut [[f64; LANES]],
+    leaf: Deep<'_>,
+    bits: &[Rows],
+    shape: Shape,
+    room: &mut [Room; 2],
+    sums: &mut [f64],
 ) {
+    room.iter_mut().for_each(|room| room.resize(leaf.shares.len(), [0.0; LANES]));
     match set.level() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: only detection makes a set.
-        InstructionLevel::Avx2 => unsafe { avx2::integrate(points, shares, held, before, got) },
+        InstructionLevel::Avx2 => unsafe { avx2::integrate(leaf, bits, shape, room, sums) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         InstructionLevel::Avx512 | InstructionLevel::Avx512Vbmi => unsafe {
-            avx512::integrate(points, shares, held, before, got);
+            avx512::integrate(leaf, bits, shape, room, sums);
         },
-        _ => portable::integrate(points, shares, held, before, got),
+        _ => portable::integrate(leaf, bits, shape, room, sums),
     }
 }
 
@@ -184,7 +198,9 @@ mod tests {
             let bits: Vec<Rows> = (0..7).map(|_| std::array::from_fn(|_| random.bits())).collect();
             let sums: Vec<f64> = (0..6 * shape.stride).map(|_| random.unit()).collect();
             let shares: Vec<f64> = (0..9).map(|_| random.unit()).collect();
-            let held: Vec<u8> = (0..9).map(|_| random.bits() as u8).collect();
+            let held: Vec<Rows> = (0..9).map(|_| std::array::from_fn(|_| random.bits())).collect();
+            let adds: Vec<(u32, u32, f64)> = (0..9).map(|player| (player % 6, player, random.unit())).collect();
+            let points = crate::quadrature::gauss_legendre(5);
             let all = |set| {
                 let mut yes = vec![[0; TOGETHER]; questions.len()];
                 answer(set, &questions, &values, shape, &mut yes);
@@ -208,10 +224,9 @@ mod tests {
                         assert_eq!(looked_up[at], sums[at] + number, "{set} row {row} cell {cell}");
                     }
                 }
-                let (mut before, mut got) = (vec![[0.0; LANES]; 9], vec![[0.0; LANES]; 9]);
-                let points = crate::quadrature::gauss_legendre(5);
-                integrate(set, &points, &shares, &held, &mut before, &mut got);
-                told.extend(looked_up.iter().chain(got.iter().flatten()).map(|number| number.to_bits()));
+                let leaf = Deep { points: &points, shares: &shares, adds: &adds };
+                integrate(set, leaf, &held, shape, &mut [vec![], vec![]], &mut looked_up);
+                told.extend(looked_up.iter().map(|number| number.to_bits()));
                 told
             };
             let right = all(InstructionSet::PORTABLE);

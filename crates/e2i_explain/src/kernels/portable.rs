@@ -2,7 +2,7 @@
 
 use e2i_core::native::Test;
 
-use super::{LANES, Pair, Patterns, Rows, Shape, WORD};
+use super::{Deep, LANES, Pair, Patterns, Room, Rows, Shape, WORD};
 use crate::questions::Question;
 
 /// For each byte a word with its bits in bytes of their own.
@@ -87,8 +87,40 @@ pub(super) fn look_up(numbers: &[Pair], cells: &[[u32; 2]], patterns: &Patterns,
     }
 }
 
+pub(super) fn integrate(leaf: Deep<'_>, bits: &[Rows], shape: Shape, room: &mut [Room; 2], sums: &mut [f64]) {
+    by_lanes(leaf, bits, shape, room, sums, |leaf, held, before, got| {
+        of_lane(leaf.points, leaf.shares, held, before, got);
+    });
+}
+
+/// Adds what a leaf gives lane by lane, by what the players of a lane get.
 #[inline(always)]
-pub(super) fn integrate(
+pub(super) fn by_lanes(
+    leaf: Deep<'_>,
+    bits: &[Rows],
+    shape: Shape,
+    [before, got]: &mut [Room; 2],
+    sums: &mut [f64],
+    of_lane: impl Fn(Deep<'_>, &[u8], &mut [[f64; LANES]], &mut [[f64; LANES]]),
+) {
+    let mut held = [0; 64];
+    for lane in 0..shape.rows / LANES {
+        for (held, rows) in held.iter_mut().zip(bits) {
+            *held = (rows[lane * LANES / WORD] >> (lane * LANES % WORD)) as u8;
+        }
+        of_lane(leaf, &held[..bits.len().min(64)], before, got);
+        let first = shape.first + lane * LANES;
+        for (cell, player, value) in leaf.adds {
+            let sums = sums[*cell as usize * shape.stride + first..].first_chunk_mut::<LANES>();
+            let (Some(sums), Some(got)) = (sums, got.get(*player as usize)) else { continue };
+            (0..LANES).for_each(|row| sums[row] += value * got[row]);
+        }
+    }
+}
+
+/// What the players get for a lane of rows.
+#[inline(always)]
+pub(super) fn of_lane(
     points: &[(f64, f64)],
     shares: &[f64],
     held: &[u8],
