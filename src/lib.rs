@@ -65,7 +65,13 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define();
     pg::relcache::listen();
     // Models leave the memory of a process before it hands over, for the last time, what it has counted.
-    pg::transaction::listen(&[scoring::hear, metrics::hear, inference_log::hear, explain::hear]);
+    pg::transaction::listen(&[
+        catalog::invalidation::end,
+        scoring::hear,
+        metrics::hear,
+        inference_log::hear,
+        explain::hear,
+    ]);
     catalog::version::listen();
     catalog::invalidation::listen();
     catalog::rights::listen();

@@ -27,6 +27,7 @@ use pgrx::{pg_guard, pg_sys};
 
 use crate::catalog::schema::Schema;
 use crate::pg::snapshot::{self, Horizon, Isolation, Mark};
+use crate::pg::transaction::Moment;
 
 /// Where it is read what a reference means, the registry first. A change by hand of one whose triggers are disabled is heard
 /// of when they are enabled, which invalidates the table itself.
@@ -43,6 +44,8 @@ static WATCHED: [AtomicU32; 5] = [const { AtomicU32::new(0) }; 5];
 /// The transaction of this session that changed the registry last.
 static CHANGED_BY: AtomicU64 = AtomicU64::new(0);
 static REGISTRY_CHANGES: AtomicU64 = AtomicU64::new(0);
+/// How often a part of such a transaction was rolled back.
+static UNDONE: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
     /// A moment at which everything counted had been committed, with the count.
@@ -61,9 +64,7 @@ pub enum Standing {
 /// The standing of the current statement; call [`watch`] and [`hear`] before. `None` if nothing may be kept from one statement
 /// to the next: this transaction has itself changed the registry, and its own statements and cursors see that or do not.
 pub fn standing() -> Option<Standing> {
-    let transaction = snapshot::transaction();
-    let is_own = transaction != 0 && transaction == CHANGED_BY.load(Ordering::Relaxed);
-    if is_own || !snapshot::is_of_statement() {
+    if is_own() || !snapshot::is_of_statement() {
         return None;
     }
     let changes = registry_changes();
@@ -81,10 +82,30 @@ pub fn standing() -> Option<Standing> {
     })
 }
 
+/// Whether this transaction has itself changed the registry.
+fn is_own() -> bool {
+    let transaction = snapshot::transaction();
+    transaction != 0 && transaction == CHANGED_BY.load(Ordering::Relaxed)
+}
+
 /// Begins to listen; called once, when the library is loaded.
 pub fn listen() {
     // SAFETY: the callback lives as long as the library, which is never unloaded.
     unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(heard), pg_sys::Datum::from(0)) };
+}
+
+/// Hears what becomes of transactions.
+pub fn end(moment: Moment) {
+    if matches!(moment, Moment::Undo(_)) && is_own() {
+        UNDONE.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How often this session has rolled back a part of a transaction that changed the registry. The snapshots before and after that need
+/// not differ: not where a transaction with a larger number has ended before.
+#[inline]
+pub fn undone() -> u32 {
+    UNDONE.load(Ordering::Relaxed)
 }
 
 #[pg_guard]

@@ -72,10 +72,11 @@ impl Kind {
     }
 }
 
-/// A statement's snapshot, by what tells it from others, and the role it runs as.
+/// A statement's snapshot, by what tells it from others, what of the registry was rolled back before, and the role it runs as.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Moment {
     snapshot: snapshot::Mark,
+    undone: u32,
     user: pg_sys::Oid,
 }
 
@@ -141,7 +142,7 @@ impl CallSite {
     /// Whether anything is another than before.
     #[inline]
     fn forget_if_outdated(&mut self) -> bool {
-        let now = Moment { snapshot: snapshot::mark(), user: snapshot::user() };
+        let now = Moment { snapshot: snapshot::mark(), undone: invalidation::undone(), user: snapshot::user() };
         let Some(seen) = self.seen.replace(now) else { return true };
         if seen == now {
             return false;

@@ -21,7 +21,8 @@ for script in "$here"/releases/*.sql; do
 
     # --- its objects --------------------------------------------------------------------------------------------------
     sql a postgres "CREATE DATABASE bare"
-    sql a bare "CREATE SCHEMA ml; CREATE EXTENSION e2i_serve SCHEMA ml VERSION '$version'; ALTER EXTENSION e2i_serve UPDATE;"
+    # At once, or the worker may come by in between.
+    sql a bare "BEGIN; CREATE SCHEMA ml; CREATE EXTENSION e2i_serve SCHEMA ml VERSION '$version'; ALTER EXTENSION e2i_serve UPDATE; COMMIT;"
     is "$version: updated, the members are those of a fresh install" "$(diff <(printf '%s\n' "$fresh") <(members bare))" ''
     sql a postgres "DROP DATABASE bare WITH (FORCE)"
 

@@ -66,6 +66,25 @@ BEGIN
     RAISE WARNING '%', scores;
 END $$;
 
+-- So it does where the snapshots before and after are the same: a transaction with a larger number has ended meanwhile.
+DO $$
+DECLARE scores float8[];
+BEGIN
+    BEGIN
+        PERFORM deploy(44);
+        BEGIN
+            PERFORM deploy(45);
+            RAISE EXCEPTION 'no';
+        EXCEPTION WHEN raise_exception THEN NULL;
+        END;
+        scores := scores || score_plpgsql(100);
+        RAISE EXCEPTION 'no';
+    EXCEPTION WHEN raise_exception THEN
+        scores := scores || score_plpgsql(100);
+    END;
+    RAISE WARNING '%', scores;
+END $$;
+
 -- So do ROLLBACK and ROLLBACK TO SAVEPOINT.
 BEGIN;
 SELECT deploy(50);
