@@ -607,7 +607,7 @@ COMMENT ON COLUMN ml_model_backgrounds.set_at IS 'when it was set';
 COMMENT ON COLUMN ml_model_backgrounds.counts_covers IS 'whether the covers of trees whose file has none are counted over it';
 
 SELECT pg_catalog.pg_extension_config_dump('ml_model_backgrounds', '');
-COMMENT ON COLUMN ml_model_events.action IS 'what was done: register, set_alias, stage, deploy, rollback, traffic, …';
+COMMENT ON COLUMN ml_model_events.action IS 'what was done: register, set_alias, stage, deploy, rollback, traffic and others';
 
 -- The rights of this view are its owner's, and the rows those of the caller: jobs of roles that the caller is, and those that wrote
 -- tables which the caller may read.
@@ -665,7 +665,7 @@ COMMENT ON TABLE ml_calibrations IS 'how sure versions are: of each intervals, s
 COMMENT ON COLUMN ml_calibrations.model_id IS 'the version';
 COMMENT ON COLUMN ml_calibrations.purpose IS 'interval, set or probability';
 COMMENT ON COLUMN ml_calibrations.number IS 'number of the group, from 0 on';
-COMMENT ON COLUMN ml_calibrations.method IS 'how: residual, quantiles, lac, aps, isotonic, platt, beta, …';
+COMMENT ON COLUMN ml_calibrations.method IS 'how: residual, quantiles, lac, aps, isotonic, platt, beta and others';
 COMMENT ON COLUMN ml_calibrations.grouped_by IS 'the column that says which group a row is in; NULL where all are one';
 COMMENT ON COLUMN ml_calibrations."group" IS 'the value of that column; NULL for rows where it is NULL';
 COMMENT ON COLUMN ml_calibrations.n IS 'rows that it was made from';
@@ -972,7 +972,7 @@ COMMENT ON FUNCTION e2i_check_features(text, record) IS 'what each feature would
 COMMENT ON FUNCTION e2i_check_features(text, anyarray) IS 'what each feature would be, and what is wrong (from an array, by position)';
 COMMENT ON FUNCTION e2i_verify_model IS 'scores the golden rows again: expected, given, and whether they agree';
 COMMENT ON TABLE ml_model_artifacts IS 'bytes of registered models, in chunks, by sha256; the extension reads it';
-COMMENT ON COLUMN ml_model_registry.task IS 'what it is for: binary_classification, regression, clustering, …';
+COMMENT ON COLUMN ml_model_registry.task IS 'what it is for: binary_classification, regression, clustering and others';
 COMMENT ON COLUMN ml_model_registry.interface IS 'how features reach tensors and outputs are read; the extension''s own';
 COMMENT ON TABLE ml_serving_marks IS 'what of the counters was written already; the extension''s own';
 COMMENT ON TABLE ml_inference_log_policies IS 'services whose rows are logged, and what of them: e2i_set_inference_log';

@@ -63,7 +63,7 @@ COMMENT ON COLUMN ml_model_registry.id IS 'identity of the version, never reused
 COMMENT ON COLUMN ml_model_registry.model_name IS 'name of the model';
 COMMENT ON COLUMN ml_model_registry.model_version IS 'version, unique within the model';
 COMMENT ON COLUMN ml_model_registry.framework IS 'format of the artifact, detected from its bytes';
-COMMENT ON COLUMN ml_model_registry.task IS 'what it is for: binary_classification, regression, clustering, …';
+COMMENT ON COLUMN ml_model_registry.task IS 'what it is for: binary_classification, regression, clustering and others';
 COMMENT ON COLUMN ml_model_registry.signature IS 'inputs and outputs in MLflow''s form';
 COMMENT ON COLUMN ml_model_registry.class_labels IS 'classes in the order of the probabilities';
 COMMENT ON COLUMN ml_model_registry.interface IS 'how features reach tensors and outputs are read; the extension''s own';
@@ -320,7 +320,7 @@ COMMENT ON TABLE ml_model_events IS 'every change of the registry: who, when, wh
 COMMENT ON COLUMN ml_model_events.id IS 'number of the event on the server where it happened';
 COMMENT ON COLUMN ml_model_events.happened_at IS 'when';
 COMMENT ON COLUMN ml_model_events.who IS 'the role that did it';
-COMMENT ON COLUMN ml_model_events.action IS 'what was done: register, set_alias, stage, deploy, rollback, traffic, …';
+COMMENT ON COLUMN ml_model_events.action IS 'what was done: register, set_alias, stage, deploy, rollback, traffic and others';
 COMMENT ON COLUMN ml_model_events.model_name IS 'the model';
 COMMENT ON COLUMN ml_model_events.model_version IS 'the version';
 COMMENT ON COLUMN ml_model_events.service_name IS 'the service, for deployments';
@@ -382,7 +382,7 @@ COMMENT ON TABLE ml_calibrations IS 'how sure versions are: of each intervals, s
 COMMENT ON COLUMN ml_calibrations.model_id IS 'the version';
 COMMENT ON COLUMN ml_calibrations.purpose IS 'interval, set or probability';
 COMMENT ON COLUMN ml_calibrations.number IS 'number of the group, from 0 on';
-COMMENT ON COLUMN ml_calibrations.method IS 'how: residual, quantiles, lac, aps, isotonic, platt, beta, …';
+COMMENT ON COLUMN ml_calibrations.method IS 'how: residual, quantiles, lac, aps, isotonic, platt, beta and others';
 COMMENT ON COLUMN ml_calibrations.grouped_by IS 'the column that says which group a row is in; NULL where all are one';
 COMMENT ON COLUMN ml_calibrations."group" IS 'the value of that column; NULL for rows where it is NULL';
 COMMENT ON COLUMN ml_calibrations.n IS 'rows that it was made from';

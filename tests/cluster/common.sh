@@ -137,6 +137,13 @@ BEGIN
     RETURN found;
 END \$\$;"
 
+# Ends the script where the server comes without one of its own extensions, as those of wheels may: needs NAME
+needs() {
+    if outside test -e "$WORLD$(in_world pg_config --sharedir)/extension/$1.control"; then return; fi
+    printf 'skipped - %s: this server has no %s\n' "$TOPIC" "$1"
+    exit 0
+}
+
 # As if what is not there any more had never been registered: a version that was dropped is otherwise not given again.
 FORGET="ALTER TABLE ml_model_events DISABLE TRIGGER events_are_append_only;
     DELETE FROM ml_model_events e WHERE action = 'register' AND NOT EXISTS (SELECT FROM ml_model_registry r WHERE (r.model_name, r.model_version) = (e.model_name, e.model_version));

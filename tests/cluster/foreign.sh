@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # postgres_fdw ships a pinned call to the server that has the rows, where the model's version is registered too.
 source "$(dirname "$0")/common.sh"
+needs postgres_fdw
 
 node here
 node there

@@ -4,6 +4,7 @@
 # E2I_QUERY_SEED=N makes the queries of that seed, E2I_QUERIES=N so many of them; E2I_QUERY=N only runs the Nth, and shows
 # both plans.
 source "$(dirname "$0")/common.sh"
+needs file_fdw
 
 seed=${E2I_QUERY_SEED:-1} many=${E2I_QUERIES:-200}
 first=${E2I_QUERY:-1} last=${E2I_QUERY:-$many}
